@@ -1,0 +1,136 @@
+"""Every bound, named with its unit and its reason. The spec prints the same table. (SCP-02 §10, SCP-03, SCP-04)"""
+
+from __future__ import annotations
+
+from typing import Final
+
+KIB: Final = 1024
+MIB: Final = 1024 * 1024
+
+# --- a commit (SCP-02 §2, §10)
+MESSAGE_BYTES_MAX: Final = MIB  # a whole commit message; above it a chat message is a file
+BODY_BYTES_MAX: Final = 64 * KIB  # the text of one message, UTF-8
+COMMIT_BYTES_MAX: Final = MESSAGE_BYTES_MAX + 64 * KIB  # the message and its headers (32 parents, signature)
+JSON_DEPTH_MAX: Final = 8  # deeper JSON is nobody's message
+DISPLAY_NAME_CHARS_MAX: Final = 128
+PROFILE_BYTES_MAX: Final = 256 * KIB  # profile.vcf with its picture
+CERTIFICATE_BYTES_MAX: Final = 16 * KIB
+REVOCATION_LIST_BYTES_MAX: Final = 64 * KIB
+TITLE_CHARS_MAX: Final = 128
+DESCRIPTION_CHARS_MAX: Final = 512
+
+# --- a group (SCP-02 §10); bind single-parent commits only
+JOINED_MAX: Final = 5_000
+INVITED_MAX: Final = 5_000
+DEVICES_PER_ACCOUNT_MAX: Final = 16
+TREE_ENTRIES_MAX: Final = 100_000  # sanity of the scanner, no rule of the law
+
+# --- merging (SCP-02 §6)
+MERGE_PARENTS_MAX: Final = 32
+MERGED_HEADS_MAX: Final = 1_024  # main merges the first 1,024 by id; the rest join with the next ordinary commit
+OLD_FORK_CONTROL_COMMITS: Final = 100  # an older fork is merged into main only with the user's consent (6.4 g)
+
+# --- time (SCP-02 §2.3, §4.2)
+FUTURE_TOLERANCE_S: Final = 300  # further ahead is shown with a mark
+DEVICE_CLOCK_BACK_S: Final = 300  # how far one device's own clock may run backwards
+
+# --- certificates (SCP-01 §1)
+ACCOUNT_VALIDITY_S: Final = 20 * 365 * 86_400
+DEVICE_VALIDITY_S: Final = 10 * 365 * 86_400
+NOT_BEFORE_SLACK_S: Final = 86_400  # so that a clock running ahead excludes nobody (SCP-01 §1.7)
+
+# --- the archive (SCP-01 §4.2); a reader refuses more before deriving
+ARCHIVE_BYTES_MAX: Final = 64 * MIB
+ARGON2_TIME: Final = 3
+ARGON2_MEMORY_KIB: Final = 65_536
+ARGON2_LANES: Final = 4
+ARGON2_TIME_MAX: Final = 10
+ARGON2_MEMORY_KIB_MAX: Final = 1_048_576
+ARGON2_LANES_MAX: Final = 16
+
+# --- packs and admission (SCP-02 §10, SCP-04 §3–§4)
+BATCH_COMMITS_MAX: Final = 250_000
+BATCH_OBJECTS_MAX: Final = 1_000_000
+BATCH_BYTES_MAX: Final = 256 * MIB
+STAGED_TREE_BYTES_MAX: Final = 64 * MIB  # trees and blobs of one batch held in memory while judging
+PUSH_PACK_BYTES_MAX: Final = 64 * KIB  # a pack that travels inside the announcement
+HAVES_MAX: Final = 64
+LOOSE_OBJECTS_PER_BATCH: Final = 16  # fewer are stored loose, more as a pack
+LOOSE_OBJECTS_MAX: Final = 256  # then rolled up
+PACKS_MAX: Final = 8  # then rolled up
+PULLS_PER_CONVERSATION_MAX: Final = 4
+PULLS_MAX: Final = 16
+SERVED_PACKS_PER_PEER_MAX: Final = 2
+PULL_STALL_S: Final = 30.0
+PULL_SLOW_BYTES_PER_S: Final = 1_000
+PULL_SLOW_S: Final = 60.0
+SERVE_WRITE_TIMEOUT_S: Final = 60.0
+INVALID_COMMITS_PER_HOUR_MAX: Final = 3  # then that peer is not pulled from for a day
+PEER_BARRED_S: Final = 86_400.0
+WANTED_HEADS_MAX: Final = 1_024  # heads announced and not here yet, for each conversation and peer
+
+# --- links (SCP-03)
+HANDSHAKE_TIMEOUT_S: Final = 10.0
+PREFACE_BYTES_MAX: Final = 4_096
+HANDSHAKES_MAX: Final = 64
+HANDSHAKES_PER_SOURCE_MAX: Final = 16
+HANDSHAKE_FAILURES_PER_MINUTE: Final = 10
+HANDSHAKE_SILENCE_S: Final = 60.0
+STRANGER_LINKS_MAX: Final = 64
+STRANGER_LINKS_PER_SOURCE_MAX: Final = 4
+STRANGER_BYTES_MAX: Final = 64 * KIB
+STRANGER_IDLE_S: Final = 30.0
+PING_AFTER_S: Final = 15.0
+PING_TIMEOUT_S: Final = 5.0  # two missed in 10 s: dead
+PINGS_MISSED_MAX: Final = 2
+TCP_USER_TIMEOUT_MS: Final = 30_000
+BACKOFF_MIN_S: Final = 1.0  # a restarted peer is back within seconds
+BACKOFF_MAX_S: Final = 300.0  # a laptop in a tunnel must not cost a battery
+HAPPY_EYEBALLS_DELAY_S: Final = 0.25
+
+# --- yamux (SCP-03 §3)
+YAMUX_WINDOW: Final = 256 * KIB
+YAMUX_BULK_WINDOW: Final = MIB
+YAMUX_LINK_WINDOW_MAX: Final = 16 * MIB
+YAMUX_STREAMS_MAX: Final = 1_024
+YAMUX_BACKLOG_MAX: Final = 256
+YAMUX_FRAME_BYTES_MAX: Final = 64 * KIB
+YAMUX_PING_REPLIES_MAX: Final = 64
+
+# --- channels (SCP-03 §4a)
+MESSAGE_FRAME_BYTES_MAX: Final = 64 * KIB
+SYNC_FRAME_BYTES_MAX: Final = MIB
+FRAME_DEPTH_MAX: Final = 8
+ANSWER_TIMEOUT_S: Final = 10.0
+
+# --- the mesh (SCP-04 §1–§2)
+FULL_MESH_DEVICES_MAX: Final = 128
+HELLO_INTERVAL_S: Final = 300.0
+NEWS_RETRY_S: Final = 10.0
+RELAY_JITTER_S: Final = 0.05
+HEAD_MISSING_AFTER_S: Final = 60.0
+FOREIGN_MESSAGES_PER_MINUTE: Final = 100
+TYPING_INTERVAL_S: Final = 2.0
+TYPING_TIMEOUT_S: Final = 12.0
+
+# --- requests and mail (SCP-06)
+REQUESTS_MAX: Final = 100
+REQUESTS_FROM_SHARED: Final = 50
+REQUESTS_PER_HOUR_PER_SENDER: Final = 10
+MAIL_BODY_BYTES_MAX: Final = 2_800
+MAIL_AGE_MAX_S: Final = 86_400.0
+MAIL_AHEAD_MAX_S: Final = 120.0
+INVITATION_AGAIN_S: Final = 86_400.0
+ADDRESSES_PER_DEVICE_MAX: Final = 16
+CARD_AGE_MAX_S: Final = 14 * 86_400
+LAN_DIALS_MAX: Final = 32  # unknown instances dialled while an invitation waits
+CLONE_BACKOFF_MIN_S: Final = 5.0
+CLONE_BACKOFF_MAX_S: Final = 600.0
+
+# --- the local API (SCP-08)
+API_LINE_BYTES_MAX: Final = 4 * MIB
+API_SUBSCRIBER_QUEUE_MAX: Final = 10_000
+EVENTS_KEPT_MAX: Final = 1_000_000
+EVENTS_KEPT_S: Final = 30 * 86_400
+ID_PREFIX_MIN: Final = 4
+SHUTDOWN_S: Final = 5.0
