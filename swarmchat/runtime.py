@@ -39,7 +39,7 @@ class Runtime(Protocol):
         """0.0 ≤ x < 1.0, for jitter; not for secrets."""
         ...
 
-    async def offload(self, work: Callable[[Unpack[Ts]], T], *args: Unpack[Ts]) -> T:
+    async def offload(self, work: Callable[[Unpack[Ts]], T], *args: *Ts) -> T:
         """Run blocking work where it does not hold up the event loop; a simulation runs it inline."""
         ...
 
@@ -62,5 +62,5 @@ class SystemRuntime:
     def random(self) -> float:
         return random.random()
 
-    async def offload(self, work: Callable[[Unpack[Ts]], T], *args: Unpack[Ts]) -> T:
+    async def offload(self, work: Callable[[Unpack[Ts]], T], *args: *Ts) -> T:
         return await asyncio.to_thread(work, *args)
