@@ -87,6 +87,12 @@ TCP_USER_TIMEOUT_MS: Final = 30_000
 BACKOFF_MIN_S: Final = 1.0  # a restarted peer is back within seconds
 BACKOFF_MAX_S: Final = 300.0  # a laptop in a tunnel must not cost a battery
 HAPPY_EYEBALLS_DELAY_S: Final = 0.25
+HANDSHAKE_SOURCES_MAX: Final = 4_096  # source addresses whose failures are remembered
+LINK_DRAIN_S: Final = 60.0  # a replaced link may finish its transfers this long
+CHANNEL_LINGER_S: Final = 10.0  # we said the end, the peer did not: reset
+PAIRING_LINK_S: Final = 300.0
+LISTEN_BACKLOG: Final = 512  # a mesh that comes back dials all at once
+DIAL_CANDIDATES_MAX: Final = 16  # addresses of one device raced by one dial
 
 # --- yamux (SCP-03 §3)
 YAMUX_WINDOW: Final = 256 * KIB
@@ -96,11 +102,16 @@ YAMUX_STREAMS_MAX: Final = 1_024
 YAMUX_BACKLOG_MAX: Final = 256
 YAMUX_FRAME_BYTES_MAX: Final = 64 * KIB
 YAMUX_PING_REPLIES_MAX: Final = 64
+YAMUX_CONTROL_FRAMES_MAX: Final = 4_096  # queued and unsent; a peer that makes us queue more floods
+YAMUX_RECEIVED_FRAME_BYTES_MAX: Final = 16 * MIB  # of a stream already forgotten; else its window binds
 
 # --- channels (SCP-03 §4a)
 MESSAGE_FRAME_BYTES_MAX: Final = 64 * KIB
 SYNC_FRAME_BYTES_MAX: Final = MIB
 FRAME_DEPTH_MAX: Final = 8
+FRAME_CONTAINERS_MAX: Final = 65_536  # maps and lists in one message: an empty one is 1 byte there and 64 here
+CHANNEL_UNSENT_HIGH: Final = 256 * KIB  # above it a sender waits
+CHANNEL_NAME_CHARS_MAX: Final = 32
 ANSWER_TIMEOUT_S: Final = 10.0
 
 # --- the mesh (SCP-04 §1–§2)
@@ -130,6 +141,19 @@ CLONE_BACKOFF_MAX_S: Final = 600.0
 # --- the local API (SCP-08)
 API_LINE_BYTES_MAX: Final = 4 * MIB
 API_SUBSCRIBER_QUEUE_MAX: Final = 10_000
+API_PARAM_CHARS_MAX: Final = 4_096  # a name, id, path or address; texts have their own bound
+API_PARAM_ITEMS_MAX: Final = 100
+API_LIST_MAX: Final = 10_000  # rows of one answer; more is asked in pages
+API_DEPTH_MAX: Final = 16  # no method takes anything deeper than an array of strings in a batch
+API_BATCH_MAX: Final = 100  # calls in one batch
+API_CLIENTS_MAX: Final = 64
+API_CALLS_PER_CLIENT_MAX: Final = 16  # in flight at once; the rest waits in the socket
+API_EVENTS_PER_PUSH: Final = 500  # read from the log at once for one subscriber
+API_WRITE_TIMEOUT_S: Final = 30.0  # a client that reads nothing for so long is hung up on
+API_CALL_TIMEOUT_S: Final = 60.0  # the CLI waits so long for an answer, beside what the call itself may wait
+PASSWORD_CHARS_MAX: Final = 1_024
+REACTION_CHARS_MAX: Final = 64
+LINK_CHARS_MAX: Final = 4_096  # a `swarm:` link with its addresses
 EVENTS_KEPT_MAX: Final = 1_000_000
 EVENTS_KEPT_S: Final = 30 * 86_400
 ID_PREFIX_MIN: Final = 4

@@ -1,0 +1,202 @@
+"""From a method's name to the command that does it: `Commands` is what a node offers to the local door. (SCP-08 §3.1)"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from swarmchat.api.schema import METHODS, OF_THE_DOOR, openrpc
+from swarmchat.api.shapes import JsonObject, Method
+
+
+class UnknownMethodError(LookupError):
+    """No method of that name is in the table."""
+
+
+class Commands(Protocol):
+    """The verbs of a node, one coroutine for each method of `schema.METHODS`, named with underscores.
+
+    Every one returns what its result shape in `schema` says (SCP-08 §2.5: times ISO 8601 UTC with milliseconds) and
+    raises `swarmchat.errors.SwarmchatError` only. Parameters arrive checked against the schema (type, length, choice);
+    what they name (id, unique prefix of ≥ `limits.ID_PREFIX_MIN`, name, title) is resolved here: NotFoundError,
+    AmbiguousError with `data["candidates"]`. What the law refuses is a RefusedError with `data["rule"]`.
+    """
+
+    async def account_create(self, *, name: str | None = None, password: str | None = None) -> JsonObject:
+        """Make the account of this home; RefusedError when there is one."""
+        ...
+
+    async def account_show(self) -> JsonObject: ...
+
+    async def account_export(self, *, path: str, password: str) -> JsonObject:
+        """Write a new file of mode 0600 at the absolute `path`; UserError when it exists."""
+        ...
+
+    async def account_import(self, *, path: str, password: str, check: bool = False) -> JsonObject:
+        """With `check` nothing is installed and `device` is null."""
+        ...
+
+    async def account_set_password(self, *, password: str | None = None) -> JsonObject: ...
+
+    async def daemon_status(self) -> JsonObject: ...
+
+    async def daemon_stop(self) -> JsonObject:
+        """Answers first, stops then."""
+        ...
+
+    async def conversation_create(self, *, title: str | None = None, mode: str | None = None) -> JsonObject: ...
+
+    async def conversation_list(self) -> list[JsonObject]: ...
+
+    async def conversation_show(self, *, conversation: str) -> JsonObject: ...
+
+    async def conversation_set(
+        self,
+        *,
+        conversation: str,
+        title: str | None = None,
+        description: str | None = None,
+        image: str | None = None,
+        color: str | None = None,
+    ) -> JsonObject:
+        """None leaves a field as it is, an empty string removes it."""
+        ...
+
+    async def conversation_join(self, *, conversation: str, timeout: float | None = None) -> JsonObject:
+        """`conversation` is a `swarm:` link or an id. Returns at once with state `syncing`, or waits `timeout` seconds for `ready`."""
+        ...
+
+    async def conversation_leave(
+        self, *, conversation: str, promote: str | None = None, dissolve: bool = False
+    ) -> JsonObject: ...
+
+    async def conversation_purge(self, *, conversation: str) -> JsonObject: ...
+
+    async def member_list(self, *, conversation: str) -> list[JsonObject]: ...
+
+    async def member_invite(self, *, conversation: str, accounts: list[str]) -> list[JsonObject]:
+        """All or none are added; the order of the answer is the order of `accounts`."""
+        ...
+
+    async def member_ban(
+        self, *, conversation: str, target: str, device: bool = False, dry_run: bool = False, at: str | None = None
+    ) -> JsonObject: ...
+
+    async def member_unban(
+        self, *, conversation: str, target: str, device: bool = False, dry_run: bool = False
+    ) -> JsonObject: ...
+
+    async def member_kick(self, *, conversation: str, target: str) -> JsonObject: ...
+
+    async def member_promote(self, *, conversation: str, target: str, dry_run: bool = False) -> JsonObject: ...
+
+    async def member_demote(self, *, conversation: str) -> JsonObject: ...
+
+    async def member_votes(self, *, conversation: str) -> list[JsonObject]: ...
+
+    async def message_send(
+        self,
+        *,
+        conversation: str,
+        text: str,
+        reply_to: str | None = None,
+        wait: str | None = None,
+        timeout: float | None = None,
+    ) -> JsonObject:
+        """Durable here on return. With `wait` (`any`, `all`, or digits) DeliveryTimeout, `data` = the result, when it was not had in time."""
+        ...
+
+    async def message_edit(self, *, conversation: str, message: str, text: str) -> JsonObject: ...
+
+    async def message_delete(self, *, conversation: str, message: str) -> JsonObject: ...
+
+    async def message_react(
+        self, *, conversation: str, message: str, reaction: str, remove: bool = False
+    ) -> JsonObject: ...
+
+    async def message_show(self, *, conversation: str, message: str, local: bool = False) -> JsonObject: ...
+
+    async def message_history(self, *, conversation: str, message: str) -> list[JsonObject]: ...
+
+    async def message_list(
+        self,
+        *,
+        conversation: str,
+        limit: int | None = None,
+        before: str | None = None,
+        since: str | None = None,
+        hidden: bool = False,
+        local: bool = False,
+    ) -> list[JsonObject]:
+        """Oldest first, the newest `limit` (default 50) of what fits; equal on all nodes unless `local`."""
+        ...
+
+    async def request_list(self) -> list[JsonObject]: ...
+
+    async def request_accept(self, *, request: str, timeout: float | None = None) -> JsonObject:
+        """Returns at once with state `syncing`, or waits `timeout` seconds for `ready`."""
+        ...
+
+    async def request_decline(self, *, request: str) -> JsonObject: ...
+
+    async def request_block(self, *, request: str) -> JsonObject: ...
+
+    async def contact_add(
+        self, *, account: str, name: str | None = None, addresses: list[str] | None = None
+    ) -> JsonObject: ...
+
+    async def contact_list(self) -> list[JsonObject]: ...
+
+    async def contact_show(self, *, contact: str) -> JsonObject: ...
+
+    async def contact_remove(self, *, contact: str) -> JsonObject: ...
+
+    async def contact_block(self, *, contact: str) -> JsonObject: ...
+
+    async def contact_unblock(self, *, contact: str) -> JsonObject: ...
+
+    async def peer_list(self) -> list[JsonObject]: ...
+
+    async def peer_add(self, *, account: str, address: str) -> JsonObject: ...
+
+    async def peer_remove(self, *, account: str, address: str | None = None) -> JsonObject: ...
+
+    async def device_list(self) -> list[JsonObject]: ...
+
+    async def device_revoke(self, *, device: str) -> JsonObject: ...
+
+    async def verify(self, *, conversation: str, allowed_signers: bool = False) -> JsonObject:
+        """An invalid history is an answer with `valid` false, not an error."""
+        ...
+
+    async def explain(self, *, commit: str, conversation: str | None = None) -> JsonObject: ...
+
+    async def graph(self, *, conversation: str, limit: int | None = None) -> JsonObject: ...
+
+    async def sync_status(self, *, conversation: str | None = None) -> list[JsonObject]: ...
+
+    async def events_list(self, *, since: int | None = None, limit: int | None = None) -> JsonObject:
+        """Events with id > `since`, oldest first; `last` is the newest id there is; `gap` tells what retention has dropped."""
+        ...
+
+    async def events_wait(self, *, after: int) -> None:
+        """Return when an event with an id > `after` exists; not a method of the API, the door's subscriptions live on it."""
+        ...
+
+
+async def invoke(commands: Commands, name: str, params: Mapping[str, object]) -> Any:
+    """Do one method: its result as JSON-able values. Raises UnknownMethodError, UsageError for wrong parameters, or what the command raises."""
+    method = find(name)
+    arguments = method.checked(params)
+    if name == "rpc.discover":
+        return openrpc()
+    assert name not in OF_THE_DOOR, "a subscription belongs to a connection, not to a node"
+    return await getattr(commands, method.function)(**arguments)
+
+
+def find(name: str) -> Method:
+    """The method of that name; raises UnknownMethodError."""
+    try:
+        return METHODS[name]
+    except KeyError:
+        raise UnknownMethodError(name) from None

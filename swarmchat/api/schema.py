@@ -1,0 +1,459 @@
+"""The one table of methods: name, parameters, result, and what a call needs. (SCP-08 §2, §3)
+
+The CLI, the server, the client, `rpc.discover` and the generated reference all read this table and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from swarmchat import __version__, limits
+from swarmchat.api.shapes import JsonObject, Method, ObjectShape, Param, json_schema
+
+API_VERSION: Final = 1
+
+MODES: Final = ("private", "admin-invites", "public")  # what a creator may choose: modes 2, 1, 3
+MODE_WORDS: Final = ("one-to-one", "admin-invites", "private", "public")  # by mode number (SCP-02 §1.4)
+ROLES: Final = ("admin", "member", "invited", "banned", "left")
+
+# --- shapes of results (SCP-08 §2.5); a key that ends in "?" may be absent, a kind that ends in "?" may be null
+ACCOUNT: Final[ObjectShape] = {"id": "account", "device": "device", "name": "text"}
+CONVERSATION: Final[ObjectShape] = {"id": "conversation", "title": "text", "mode": "text"}
+CONVERSATION_ROW: Final[ObjectShape] = {
+    **CONVERSATION,
+    "state": "text",  # ready, syncing, refused, closed
+    "members": "int",
+    "last": "time?",
+}
+CONVERSATION_PAGE: Final[ObjectShape] = {
+    **CONVERSATION_ROW,
+    "description": "text",
+    "color": "text?",
+    "image": "bool",
+    "role": "text?",  # mine
+    "created": "time",
+    "heads": ["commit"],
+}
+STATE: Final[ObjectShape] = {"id": "text", "state": "text"}
+MEMBER: Final[ObjectShape] = {"id": "account", "name": "text", "role": "text", "devices": ["device"]}
+INVITED: Final[ObjectShape] = {"id": "account", "state": "text", "commit": "commit"}
+VOTES: Final[ObjectShape] = {"kind": "text", "target": "target", "type": "text", "voters": ["account"], "needed": "int"}
+BALLOT: Final[ObjectShape] = {
+    **VOTES,
+    "state": "text",
+    "commits": ["commit"],
+}  # state: voted, resolved, planned (dry run)
+ROLE_CHANGE: Final[ObjectShape] = {"target": "account", "state": "text", "commits": ["commit"]}
+SENT: Final[ObjectShape] = {
+    "id": "commit",
+    "conversation": "conversation",
+    "time": "time",
+    "received?": [{"account": "account", "device": "device"}],
+}
+VERSION: Final[ObjectShape] = {"id": "commit", "time": "time", "body": "text"}
+MESSAGE: Final[ObjectShape] = {
+    "id": "commit",
+    "type": "text",
+    "author": "account",
+    "device": "device",
+    "time": "time",
+    "body": "any",  # text/plain: the newest text, "" when deleted; else an object with the commit's other keys
+    "reply_to": "commit?",
+    "edits": [VERSION],
+    "reactions": [{"id": "commit", "author": "account", "reaction": "text", "time": "time"}],
+    "hidden": "bool",
+    "status?": {"state": "text", "sent": ["account"], "read": ["account"]},  # only with `local`
+}
+REQUEST: Final[ObjectShape] = {
+    "id": "text",
+    "kind": "text",  # contact, conversation
+    "conversation": "conversation",
+    "from": "account",
+    "title": "text",
+    "at": "time",
+}
+CONTACT: Final[ObjectShape] = {"id": "account", "name": "text", "state": "text", "conversation": "conversation?"}
+CONTACT_PAGE: Final[ObjectShape] = {
+    **CONTACT,
+    "added": "time?",
+    "note": "text",
+    "addresses": ["text"],
+    "devices": ["device"],
+}
+PEER: Final[ObjectShape] = {
+    "account": "account",
+    "device": "device?",
+    "state": "text",
+    "address": "text?",
+    "path": "text?",
+    "since": "time?",
+    "last_error": "text?",
+}
+ADDRESSES: Final[ObjectShape] = {"account": "account", "addresses": ["text"]}
+DEVICE: Final[ObjectShape] = {"id": "device", "name": "text", "this": "bool", "revoked": "bool", "since": "time?"}
+REJECTION: Final[ObjectShape] = {"commit": "commit", "rule": "text", "reason": "text", "path": "text?"}
+VERDICT: Final[ObjectShape] = {
+    "id": "conversation",
+    "valid": "bool",
+    "commits": "int",
+    "merges": "int",
+    "heads": ["commit"],
+    "roster": "object",  # {"admins": [...], "members": [...], "invited": [...], "banned": [...]}
+    "rejections": [REJECTION],
+    "allowed_signers?": ["text"],
+}
+EXPLANATION: Final[ObjectShape] = {
+    "commit": "commit",
+    "valid": "bool",
+    "rule": "text?",
+    "effect": "text",
+    "because": ["text"],
+}
+GRAPH: Final[ObjectShape] = {
+    "commits": [{"id": "commit", "parents": ["commit"], "type": "text", "author": "account?"}],
+}
+SYNC: Final[ObjectShape] = {
+    "conversation": "conversation",
+    "device": "device",
+    "behind": "int",
+    "ahead": "int",
+    "as_of": "time?",
+}
+EVENT: Final[ObjectShape] = {"id": "int", "time": "time", "type": "text", "data": "object"}
+EVENTS: Final[ObjectShape] = {"events": [EVENT], "gap": "object?", "last": "int"}  # gap: {"from", "to"}, both lost
+STATUS: Final[ObjectShape] = {
+    "pid": "int",
+    "version": "text",
+    "home": "text",
+    "account": "account",
+    "device": "device",
+    "name": "text",
+    "started": "time",
+    "listen": ["text"],
+    "links": "int",
+    "conversations": "int",
+}
+
+# --- parameters that many methods share
+_CONVERSATION = Param("conversation", "string", "id, unique prefix (≥ 4) or title", required=True)
+_CONVERSATION_MAYBE = Param("conversation", "string", "narrow to this conversation")
+_TARGET = Param("target", "string", "account: id, unique prefix (≥ 4) or name", required=True)
+_ACCOUNT = Param("account", "string", "account: id, unique prefix (≥ 4) or name", required=True)
+_MESSAGE = Param("message", "string", "commit id of the message, or a unique prefix (≥ 4)", required=True)
+_CONTACT = Param("contact", "string", "account: id, unique prefix (≥ 4) or name", required=True)
+_TEXT = Param("text", "string", "the text", required=True, largest=limits.BODY_BYTES_MAX)
+_REQUEST = Param("request", "string", "id of the request or of its conversation, or a unique prefix", required=True)
+_WAIT = Param("wait", "string", "return when others have it: `any`, `all` or a number of accounts", needs_network=True)
+_TIMEOUT = Param("timeout", "number", "seconds to wait at most", smallest=0, largest=86_400)
+_DRY_RUN = Param("dry_run", "boolean", "say what would be written, write nothing")
+_SINCE = Param("since", "integer", "only events with a greater id", smallest=0, largest=2**53)
+_PASSWORD = Param("password", "string", "the password", largest=limits.PASSWORD_CHARS_MAX)
+_PATH = Param("path", "string", "absolute path of the file, on the machine of the node", required=True)
+
+_TABLE: Final = (
+    # --- account
+    Method(
+        "account.create",
+        "make the account of this home and its first device",
+        (
+            Param("name", "string", "display name", largest=limits.DISPLAY_NAME_CHARS_MAX),
+            Param("password", "string", "seal the keys with this", largest=limits.PASSWORD_CHARS_MAX),
+        ),
+        ACCOUNT,
+    ),
+    Method("account.show", "who this node is", (), ACCOUNT, read_only=True),
+    Method(
+        "account.export",
+        "write the account, sealed with a password, into one file that must not exist yet",
+        (_PATH, Param("password", "string", "seals the file", required=True, largest=limits.PASSWORD_CHARS_MAX)),
+        {"id": "account", "path": "text", "bytes": "int", "conversations": "int"},
+    ),
+    Method(
+        "account.import",
+        "take over an exported account with a new device; `check` reads and reports only",
+        (
+            _PATH,
+            Param("password", "string", "opens the file", required=True, largest=limits.PASSWORD_CHARS_MAX),
+            Param("check", "boolean", "install nothing"),
+        ),
+        {"id": "account", "device": "device?", "name": "text", "conversations": "int", "contacts": "int"},
+    ),
+    Method(
+        "account.set_password",
+        "seal the keys of this home with a password; without one they lie open",
+        (_PASSWORD,),
+        {"id": "account", "sealed": "bool"},
+    ),
+    # --- daemon
+    Method("daemon.status", "the running daemon", (), STATUS, needs_network=True, read_only=True),
+    Method("daemon.stop", "end the running daemon", (), {"pid": "int", "stopping": "bool"}, needs_network=True),
+    # --- conversation
+    Method(
+        "conversation.create",
+        "start a conversation with oneself as admin",
+        (
+            Param("title", "string", "title", largest=limits.TITLE_CHARS_MAX),
+            Param("mode", "string", "who may invite; default private", choices=MODES),
+        ),
+        CONVERSATION,
+    ),
+    Method("conversation.list", "the conversations of this node", (), [CONVERSATION_ROW], read_only=True),
+    Method("conversation.show", "one conversation", (_CONVERSATION,), CONVERSATION_PAGE, read_only=True),
+    Method(
+        "conversation.set",
+        "change the profile; an empty string removes a field",
+        (
+            _CONVERSATION,
+            Param("title", "string", "title", largest=limits.TITLE_CHARS_MAX),
+            Param("description", "string", "description", largest=limits.DESCRIPTION_CHARS_MAX),
+            Param("image", "string", "picture as a data URI (image/png, image/jpeg)", largest=limits.PROFILE_BYTES_MAX),
+            Param("color", "string", "#rrggbb", largest=7),
+        ),
+        CONVERSATION_PAGE,
+    ),
+    Method(
+        "conversation.join",
+        "clone and join by link, or by the id of a conversation that was offered or is public",
+        (
+            Param(
+                "conversation",
+                "string",
+                "swarm: link, or conversation id",
+                required=True,
+                largest=limits.LINK_CHARS_MAX,
+            ),
+            _TIMEOUT,
+        ),
+        STATE,
+        needs_network=True,
+    ),
+    Method(
+        "conversation.leave",
+        "leave; the last admin promotes somebody first or dissolves the group",
+        (
+            _CONVERSATION,
+            Param("promote", "string", "account to promote before leaving"),
+            Param("dissolve", "boolean", "remove everybody by the rules, then leave"),
+        ),
+        STATE,
+    ),
+    Method("conversation.purge", "erase history and files of a conversation here", (_CONVERSATION,), STATE),
+    # --- member
+    Method("member.list", "who is in it, by role then id", (_CONVERSATION,), [MEMBER], read_only=True),
+    Method(
+        "member.invite",
+        "add accounts and send them invitations",
+        (_CONVERSATION, Param("accounts", "strings", "accounts to invite", required=True, largest=100)),
+        [INVITED],
+    ),
+    Method(
+        "member.ban",
+        "vote to ban, and resolve the ballot when more than half agree",
+        (
+            _CONVERSATION,
+            _TARGET,
+            Param("device", "boolean", "the target is a device, not an account"),
+            _DRY_RUN,
+            Param("at", "string", "write the vote on top of this commit, not of main"),
+        ),
+        BALLOT,
+    ),
+    Method(
+        "member.unban",
+        "vote to unban, and resolve the ballot when more than half agree",
+        (_CONVERSATION, _TARGET, Param("device", "boolean", "the target is a device"), _DRY_RUN),
+        BALLOT,
+    ),
+    Method(
+        "member.kick",
+        "remove somebody without a ballot, where the mode allows it",
+        (_CONVERSATION, _TARGET),
+        ROLE_CHANGE,
+    ),
+    Method(
+        "member.promote",
+        "make somebody an admin: at once as sole admin, else by ballot",
+        (_CONVERSATION, _TARGET, _DRY_RUN),
+        BALLOT,
+    ),
+    Method("member.demote", "step down from admin", (_CONVERSATION,), ROLE_CHANGE),
+    Method("member.votes", "the open ballots", (_CONVERSATION,), [VOTES], read_only=True),
+    # --- message
+    Method(
+        "message.send",
+        "write a message; returns when it is durable here",
+        (_CONVERSATION, _TEXT, Param("reply_to", "string", "message answered"), _WAIT, _TIMEOUT),
+        SENT,
+    ),
+    Method("message.edit", "replace the text of an own message", (_CONVERSATION, _MESSAGE, _TEXT), SENT),
+    Method("message.delete", "empty an own message; the history stays", (_CONVERSATION, _MESSAGE), SENT),
+    Method(
+        "message.react",
+        "react to a message; `remove` takes the same reaction back",
+        (
+            _CONVERSATION,
+            _MESSAGE,
+            Param("reaction", "string", "an emoji or a short word", required=True, largest=limits.REACTION_CHARS_MAX),
+            Param("remove", "boolean", "take it back"),
+        ),
+        SENT,
+    ),
+    Method(
+        "message.show",
+        "one message",
+        (_CONVERSATION, _MESSAGE, Param("local", "boolean", "with what only this node knows")),
+        MESSAGE,
+        read_only=True,
+    ),
+    Method(
+        "message.history",
+        "all versions of a message, oldest first",
+        (_CONVERSATION, _MESSAGE),
+        [VERSION],
+        read_only=True,
+    ),
+    Method(
+        "message.list",
+        "the messages of a conversation, oldest first",
+        (
+            _CONVERSATION,
+            Param("limit", "integer", "the newest so many; default 50", smallest=1, largest=limits.API_LIST_MAX),
+            Param("before", "string", "only older than this message"),
+            Param("since", "string", "only from this ISO 8601 time on", largest=40),
+            Param("hidden", "boolean", "the hidden ones instead"),
+            Param("local", "boolean", "with what only this node knows"),
+        ),
+        [MESSAGE],
+        read_only=True,
+    ),
+    # --- request
+    Method("request.list", "invitations and contact requests that wait for me", (), [REQUEST], read_only=True),
+    Method("request.accept", "accept: clone, check, join", (_REQUEST, _TIMEOUT), STATE, needs_network=True),
+    Method("request.decline", "decline this one", (_REQUEST,), STATE),
+    Method("request.block", "decline and block the sender", (_REQUEST,), STATE),
+    # --- contact
+    Method(
+        "contact.add",
+        "make the one-to-one conversation and ask the other for trust",
+        (
+            Param("account", "string", "account id, 40 hex", required=True, largest=40),
+            Param("name", "string", "my name for them", largest=limits.DISPLAY_NAME_CHARS_MAX),
+            Param("addresses", "strings", "host:port where they listen", largest=limits.ADDRESSES_PER_DEVICE_MAX),
+        ),
+        CONTACT,
+    ),
+    Method("contact.list", "my contacts", (), [CONTACT], read_only=True),
+    Method("contact.show", "one contact", (_CONTACT,), CONTACT_PAGE, read_only=True),
+    Method("contact.remove", "remove a contact and the conversation with it", (_CONTACT,), CONTACT),
+    Method("contact.block", "block: they cannot tell", (_CONTACT,), CONTACT),
+    Method("contact.unblock", "unblock", (_CONTACT,), CONTACT),
+    # --- peer
+    Method(
+        "peer.list",
+        "the devices this node wants links to, and how it goes",
+        (),
+        [PEER],
+        needs_network=True,
+        read_only=True,
+    ),
+    Method(
+        "peer.add",
+        "remember where an account listens",
+        (_ACCOUNT, Param("address", "string", "host:port", required=True, largest=300)),
+        ADDRESSES,
+    ),
+    Method(
+        "peer.remove",
+        "forget an address of an account, or all that were given by hand",
+        (_ACCOUNT, Param("address", "string", "host:port", largest=300)),
+        ADDRESSES,
+    ),
+    # --- device
+    Method("device.list", "the devices of my account", (), [DEVICE], read_only=True),
+    Method(
+        "device.revoke",
+        "declare a device of mine no longer mine, in every conversation",
+        (Param("device", "string", "device id or unique prefix", required=True),),
+        {"id": "device", "state": "text", "conversations": "int"},
+    ),
+    # --- audit
+    Method(
+        "verify",
+        "judge a whole history again, from nothing",
+        (
+            Param(
+                "conversation",
+                "string",
+                "id, prefix or title; or the path of a repository",
+                required=True,
+                largest=4096,
+            ),
+            Param("allowed_signers", "boolean", "with the lines that let stock git check the signatures"),
+        ),
+        VERDICT,
+        read_only=True,
+    ),
+    Method(
+        "explain",
+        "why a commit is valid or not, and whether it still has an effect",
+        (Param("commit", "string", "commit id or unique prefix", required=True), _CONVERSATION_MAYBE),
+        EXPLANATION,
+        read_only=True,
+    ),
+    Method(
+        "graph",
+        "the commits with their parents, newest first",
+        (
+            _CONVERSATION,
+            Param("limit", "integer", "the newest so many; default 1,000", smallest=1, largest=limits.API_LIST_MAX),
+        ),
+        GRAPH,
+        read_only=True,
+    ),
+    Method("sync.status", "how far each device is, by conversation", (_CONVERSATION_MAYBE,), [SYNC], read_only=True),
+    # --- events
+    Method(
+        "events.list",
+        "events after `since`, oldest first",
+        (_SINCE, Param("limit", "integer", "at most so many; default 1,000", smallest=1, largest=limits.API_LIST_MAX)),
+        EVENTS,
+        read_only=True,
+    ),
+    Method(
+        "events.subscribe",
+        "push every event after `since` (default: the newest) as a notification `event`",
+        (_SINCE,),
+        {"since": "int"},
+        needs_network=True,
+        read_only=True,
+    ),
+    Method("rpc.discover", "this table as OpenRPC", (), "object", read_only=True),
+)
+
+METHODS: Final[Mapping[str, Method]] = MappingProxyType({method.name: method for method in _TABLE})
+OF_THE_DOOR: Final = frozenset({"events.subscribe", "rpc.discover"})  # answered by the door itself, not by `Commands`
+
+
+def openrpc() -> JsonObject:
+    """The table as an OpenRPC 1.3 document. (SCP-08 §3.1)"""
+    return {
+        "openrpc": "1.3.2",
+        "info": {"title": "swarmchat local API", "version": f"{API_VERSION}", "x-node-version": __version__},
+        "methods": [
+            {
+                "name": method.name,
+                "summary": method.summary,
+                "paramStructure": "by-name",
+                "params": [
+                    {"name": p.name, "summary": p.summary, "required": p.required, "schema": p.json_schema()}
+                    for p in method.params
+                ],
+                "result": {"name": "result", "schema": json_schema(method.result)},
+                "x-needs-daemon": method.needs_network,
+                "x-read-only": method.read_only,
+            }
+            for method in METHODS.values()
+        ],
+    }
