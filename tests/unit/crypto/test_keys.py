@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import hashlib
+import pickle
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from swarmchat.crypto.keys import PrivateKey, PublicKey, verify_batch
+
+# RFC 8032 §7.1, test 2
+SEED = bytes.fromhex("4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb")
+PUBLIC = bytes.fromhex("3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c")
+SIGNATURE = bytes.fromhex(
+    "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da"
+    "085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00"
+)
+P = 2**255 - 19
+ORDER = 2**252 + 27742317777372353535851937790883648493
+
+
+def test_the_key_and_signature_of_rfc_8032() -> None:
+    key = PrivateKey.from_seed(SEED)
+    assert key.public.raw == PUBLIC
+    assert key.sign(b"\x72") == SIGNATURE
+    assert key.public.verify(SIGNATURE, b"\x72")
+    assert not key.public.verify(SIGNATURE, b"\x73")
+
+
+def test_ids_are_hashes_of_the_subject_public_key_info_that_other_software_writes() -> None:
+    key = PrivateKey.from_seed(SEED)
+    spki = Ed25519PrivateKey.from_private_bytes(SEED).public_key().public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )  # fmt: skip
+    assert key.public.spki == spki
+    assert len(spki) == 44
+    assert key.public.account_id == hashlib.sha1(spki).hexdigest()
+    assert key.public.device_id == hashlib.sha256(spki).hexdigest()
+
+
+def test_pkcs8_is_what_other_software_writes() -> None:
+    assert PrivateKey.from_seed(SEED).pkcs8 == Ed25519PrivateKey.from_private_bytes(SEED).private_bytes(
+        serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+@pytest.mark.parametrize("length", [0, 31, 33, 64])
+def test_keys_of_another_length_are_refused(length: int) -> None:
+    with pytest.raises(ValueError, match="32 bytes"):
+        PrivateKey.from_seed(bytes(length))
+    with pytest.raises(ValueError, match="32 bytes"):
+        PublicKey.from_raw(b"\x09" * length)
+
+
+def test_spki_is_read_back_and_nothing_else() -> None:
+    key = PublicKey.from_raw(PUBLIC)
+    assert PublicKey.from_spki(key.spki) == key
+    for wrong in (
+        key.spki + b"\0",
+        key.spki[:-1],
+        b"\x31" + key.spki[1:],
+        key.spki.replace(b"\x65\x70", b"\x65\x6e"),
+        b"",
+    ):
+        with pytest.raises(ValueError):
+            PublicKey.from_spki(wrong)
+
+
+def _double(y: int) -> int:
+    """y of twice the point (the affine law of RFC 8032 §5.1, where x² follows from y²)."""
+    d = -121665 * pow(121666, -1, P) % P
+    x2 = (y * y - 1) * pow(d * y * y + 1, -1, P) % P
+    return (y * y + x2) * pow((1 - d * x2 * y * y) % P, -1, P) % P
+
+
+def test_keys_of_small_order_are_refused_however_their_sign_bit_stands() -> None:
+    order_8 = 2707385501144840649318225287225658788936804267575313519463743609750303402022
+    points = [order_8, P - order_8, _double(order_8), _double(_double(order_8)), _double(_double(_double(order_8)))]
+    assert points[2:] == [0, P - 1, 1]
+    for y in points:
+        for sign in (0, 1 << 255):
+            with pytest.raises(ValueError, match="can sign"):
+                PublicKey.from_raw((y | sign).to_bytes(32, "little"))
+
+
+@pytest.mark.parametrize("y", [P, P + 1, P + 3, 2**255 - 1])
+def test_a_second_spelling_of_a_point_is_refused(y: int) -> None:
+    with pytest.raises(ValueError, match="can sign"):
+        PublicKey.from_raw(y.to_bytes(32, "little"))
+
+
+def test_the_identity_point_as_a_key_verifies_nothing() -> None:
+    # R = A = the identity and S = 0 satisfies the equation for every message
+    forged = (1).to_bytes(32, "little") + bytes(32)
+    assert not PublicKey((1).to_bytes(32, "little")).verify(forged, b"anything")
+
+
+def test_a_signature_has_one_spelling() -> None:
+    key = PublicKey.from_raw(PUBLIC)
+    scalar = int.from_bytes(SIGNATURE[32:], "little") + ORDER
+    assert not key.verify(SIGNATURE[:32] + scalar.to_bytes(32, "little"), b"\x72")
+
+
+@pytest.mark.parametrize("signature", [b"", SIGNATURE[:-1], SIGNATURE + b"\0"])
+def test_a_signature_of_another_length_is_false_not_an_error(signature: bytes) -> None:
+    assert not PublicKey.from_raw(PUBLIC).verify(signature, b"\x72")
+
+
+def test_a_batch_answers_item_by_item_and_travels_between_processes() -> None:
+    good = (PUBLIC, SIGNATURE, b"\x72")
+    items = [good, (PUBLIC, SIGNATURE, b"\x73"), (b"short", SIGNATURE, b"\x72"), (bytes(32), SIGNATURE, b"\x72"), good]
+    function, argument = pickle.loads(pickle.dumps((verify_batch, items)))
+    assert function(argument) == [True, False, False, False, True]
+    assert verify_batch([]) == []
+
+
+def test_a_private_key_does_not_show_its_seed() -> None:
+    shown = repr(PrivateKey.from_seed(SEED))
+    assert SEED.hex() not in shown
+    assert repr(SEED) not in shown
