@@ -71,6 +71,12 @@ class RefusedError(UserError):
     exit_status = 4
 
 
+class ReadOnlyError(RefusedError):
+    """What it is about cannot be written to: an imported history, a conversation one has left."""
+
+    code = "read_only"
+
+
 class UnreachableError(UserError):
     """No daemon answers."""
 

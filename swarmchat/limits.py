@@ -38,6 +38,7 @@ DEVICE_CLOCK_BACK_S: Final = 300  # how far one device's own clock may run backw
 ACCOUNT_VALIDITY_S: Final = 20 * 365 * 86_400
 DEVICE_VALIDITY_S: Final = 10 * 365 * 86_400
 NOT_BEFORE_SLACK_S: Final = 86_400  # so that a clock running ahead excludes nobody (SCP-01 §1.7)
+REVOCATION_NUMBER_MAX: Final = 2**63 - 1  # numbers grow by one; this fits every integer that a list may travel in
 
 # --- the archive (SCP-01 §4.2); a reader refuses more before deriving
 ARCHIVE_BYTES_MAX: Final = 64 * MIB
@@ -140,6 +141,7 @@ CLONE_BACKOFF_MAX_S: Final = 600.0
 
 # --- the local API (SCP-08)
 API_LINE_BYTES_MAX: Final = 4 * MIB
+API_REPLY_BYTES_MAX: Final = 64 * MIB  # an answer; what would be larger is asked for in pages
 API_SUBSCRIBER_QUEUE_MAX: Final = 10_000
 API_PARAM_CHARS_MAX: Final = 4_096  # a name, id, path or address; texts have their own bound
 API_PARAM_ITEMS_MAX: Final = 100
@@ -149,6 +151,8 @@ API_BATCH_MAX: Final = 100  # calls in one batch
 API_CLIENTS_MAX: Final = 64
 API_CALLS_PER_CLIENT_MAX: Final = 16  # in flight at once; the rest waits in the socket
 API_EVENTS_PER_PUSH: Final = 500  # read from the log at once for one subscriber
+API_ID_CHARS_MAX: Final = 128  # of a request's id, which is sent back
+API_CLOSE_S: Final = 2.0  # calls in flight may take so long to end when the daemon stops
 API_WRITE_TIMEOUT_S: Final = 30.0  # a client that reads nothing for so long is hung up on
 API_CALL_TIMEOUT_S: Final = 60.0  # the CLI waits so long for an answer, beside what the call itself may wait
 PASSWORD_CHARS_MAX: Final = 1_024
@@ -158,3 +162,21 @@ EVENTS_KEPT_MAX: Final = 1_000_000
 EVENTS_KEPT_S: Final = 30 * 86_400
 ID_PREFIX_MIN: Final = 4
 SHUTDOWN_S: Final = 5.0
+
+# --- the account on disk (SCP-01 §4, SCP-06, SCP-08 §1.2)
+SOCKET_PATH_BYTES_MAX: Final = 107  # sun_path of Linux is 108 with its NUL
+ACCOUNT_FILE_BYTES_MAX: Final = MIB
+STATE_FILE_BYTES_MAX: Final = 64 * MIB
+CONTACTS_MAX: Final = 10_000
+NOTE_CHARS_MAX: Final = 512
+REQUEST_NAME_CHARS_MAX: Final = 64  # SCP-06 §9
+DECLINED_MAX: Final = 1_000  # remembered refusals; the oldest is forgotten
+REQUEST_SENDERS_MAX: Final = 256  # senders whose requests of the last hour are counted
+CONVERSATIONS_KNOWN_MAX: Final = 10_000
+CLONE_MEMBERS_MAX: Final = 64  # members kept as candidates for cloning (SCP-01 §4.1)
+CLONE_HOSTS_MAX: Final = 8
+REFUSED_HEADS_MAX: Final = 32  # heads of an invalid history, not tried again (SCP-06 §5)
+INVITATIONS_MAX: Final = 5_000
+INVITATION_KEPT_S: Final = 30 * 86_400
+INVITATION_RESEND_S: Final = 600.0  # SCP-05 §1.11
+OWN_DEVICES_MAX: Final = 64  # revoked ones included

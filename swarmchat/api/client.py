@@ -1,0 +1,138 @@
+"""The other side of the door, without asyncio: for the CLI and for tests. (SCP-08 §3.1)"""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from swarmchat import limits
+from swarmchat.api import jsonrpc
+from swarmchat.api.shapes import JsonObject
+from swarmchat.errors import DeliveryTimeout, SwarmchatError, UnreachableError
+
+_CONNECT_TIMEOUT_S = 5.0
+_CHUNK_BYTES = 64 * 1024
+
+
+class Client:
+    """One connection to a daemon. Not for several threads."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._socket = connection
+        self._buffer = bytearray()
+        self._scanned = 0  # bytes of the buffer known to have no LF
+        self._said: deque[JsonObject] = deque()  # notifications that came while waiting for an answer
+        self._calls = 0
+
+    @classmethod
+    def connect(cls, path: Path) -> Self:
+        """Raises UnreachableError when no daemon answers at `path`."""
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.settimeout(_CONNECT_TIMEOUT_S)
+        try:
+            connection.connect(str(path))
+        except OSError as error:
+            connection.close()
+            raise UnreachableError(
+                "no daemon is running", hint="swarmchat daemon start", data={"socket": str(path), "reason": str(error)}
+            ) from None
+        connection.settimeout(None)
+        return cls(connection)
+
+    def call(self, method: str, /, *, timeout_s: float | None = None, **params: Any) -> Any:
+        """The result of one method; parameters that are None are not sent. Raises what the command raised there.
+
+        DeliveryTimeout when no answer came within `timeout_s`, UnreachableError when the daemon went away meanwhile.
+        """
+        self._calls += 1
+        given = {name: value for name, value in params.items() if value is not None}
+        request = {"jsonrpc": "2.0", "id": self._calls, "method": method, "params": given}
+        self._send(jsonrpc.encode(request))
+        while True:
+            answer = self._receive(timeout_s)
+            if "method" in answer:
+                self._said.append(answer)
+            elif answer.get("id") in {self._calls, None}:
+                if "result" in answer:
+                    return answer["result"]
+                raise jsonrpc.error_of(answer)
+
+    def events(self, since: int | None = None) -> Iterator[JsonObject]:
+        """Every event after `since` (default: from now on), for ever; a gap comes as an event of type `gap` without id.
+
+        Raises UnreachableError with the daemon's reason when the stream ends.
+        """
+        self.call("events.subscribe", since=since)
+        while True:
+            said = self._said.popleft() if self._said else self._receive(None)
+            params = said.get("params", {})
+            match said.get("method"):
+                case "event":
+                    yield params
+                case "event.gap":
+                    yield {"type": "gap", "data": params}
+                case "events.closed":
+                    raise UnreachableError(f"the stream of events ended: {params.get('reason')}")
+                case _:
+                    continue  # a reader ignores what it does not know
+
+    def close(self) -> None:
+        """Hang up."""
+        self._socket.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _send(self, data: bytes) -> None:
+        try:
+            self._socket.sendall(data)
+        except OSError as error:
+            raise _gone(error) from None
+
+    def _receive(self, timeout_s: float | None) -> JsonObject:
+        line = self._line(timeout_s)
+        try:
+            value = json.loads(line)
+        except ValueError:
+            value = None
+        if not isinstance(value, dict):
+            raise SwarmchatError("the daemon said something that is not JSON-RPC")
+        return value
+
+    def _line(self, timeout_s: float | None) -> bytes:
+        self._socket.settimeout(timeout_s)
+        while (end := self._buffer.find(b"\n", self._scanned)) < 0:
+            self._scanned = len(self._buffer)
+            if self._scanned > limits.API_REPLY_BYTES_MAX:
+                raise SwarmchatError("the daemon said something endless")
+            try:
+                chunk = self._socket.recv(_CHUNK_BYTES)
+            except TimeoutError:
+                raise DeliveryTimeout(f"the daemon did not answer within {timeout_s:g} s") from None
+            except OSError as error:
+                raise _gone(error) from None
+            if not chunk:
+                raise _gone(None)
+            self._buffer += chunk
+        line = bytes(self._buffer[:end])
+        del self._buffer[: end + 1]
+        self._scanned = 0
+        return line
+
+
+def _gone(error: OSError | None) -> UnreachableError:
+    return UnreachableError(
+        "the daemon went away in the middle of this",
+        hint="swarmchat daemon status",
+        data={"reason": str(error or "end of stream")},
+    )
