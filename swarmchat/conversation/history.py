@@ -227,6 +227,10 @@ class History:
         entries = [self._by_id[commit] for commit in ordinary]
         return tuple(sorted(e.id for e in entries if not any(o is not e and self.reaches(o, e) for o in entries)))
 
+    def ordinary_parents(self, entry: Entry) -> Iterator[CommitId]:
+        """The ordinary commits that an entry comes directly after: merges are looked through."""
+        return self._ordinary_parents(entry.fact.parents)
+
     # --- inside
 
     def _ordinary_parents(self, parents: tuple[CommitId, ...]) -> Iterator[CommitId]:
