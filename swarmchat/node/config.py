@@ -1,0 +1,112 @@
+"""Settings of a node: `config.toml`, checked once, frozen, handed down. (SCP-08 §1.4)"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from swarmchat import limits
+from swarmchat.addresses import Address
+from swarmchat.errors import StorageError, UserError
+
+LOG_LEVELS = ("debug", "info", "warning", "error")
+LOG_FORMATS = ("text", "json")
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What a node may be told; the defaults are what a person needs who tells it nothing."""
+
+    listen: tuple[Address, ...] = (Address("0.0.0.0", 0), Address("::", 0))  # noqa: S104 - a peer is reached from outside
+    name: str | None = None  # display name written into commits; None: the account's
+    lan_enabled: bool = True
+    send_read_receipts: bool = True
+    send_typing: bool = True
+    accept_old_forks: bool = False  # SCP-02 §6.4 g
+    log_level: str = "info"
+    log_format: str = "text"
+
+
+def load(path: Path) -> Config:
+    """Read `config.toml`; a missing file is the defaults. UserError names the key, the fault and the nearest key."""
+    try:
+        text = path.read_bytes()
+    except FileNotFoundError:
+        return Config()
+    except OSError as fault:
+        raise StorageError(f"cannot read {path}: {fault.strerror}") from fault
+    try:
+        table = tomllib.loads(text.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
+        raise UserError(f"{path} is no valid TOML: {fault}") from fault
+    return parse(table, str(path))
+
+
+def parse(table: Mapping[str, Any], source: str) -> Config:
+    """Check the settings of a TOML table; `source` is named in errors."""
+    fields: dict[str, Any] = {}
+    for key, value in _flat(table):
+        if key not in _KEYS:
+            near = difflib.get_close_matches(key, _KEYS, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(sorted(_KEYS))}"
+            raise UserError(f"{source}: there is no setting {key}", hint=hint)
+        field, read = _KEYS[key]
+        try:
+            fields[field] = read(value)
+        except ValueError as fault:
+            raise UserError(f"{source}: {key}: {fault}") from None
+    return Config(**fields)
+
+
+def _flat(table: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
+    for key, value in table.items():
+        if isinstance(value, dict):
+            found.extend(_flat(value, f"{prefix}{key}."))
+        else:
+            found.append((prefix + key, value))
+    return found
+
+
+def _addresses(value: Any) -> tuple[Address, ...]:
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, list) or not texts or not all(isinstance(text, str) for text in texts):
+        raise ValueError('a list of addresses is wanted, as in ["0.0.0.0:0", "[::]:0"]')
+    return tuple(Address.parse(text) for text in texts)
+
+
+def _name(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip() or len(value) > limits.DISPLAY_NAME_CHARS_MAX:
+        raise ValueError(f"a name of 1 to {limits.DISPLAY_NAME_CHARS_MAX} characters is wanted")
+    return value.strip()
+
+
+def _yes_or_no(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("true or false is wanted")  # noqa: TRY004 - shown to people as a wrong setting
+    return value
+
+
+def _one_of(choices: tuple[str, ...]) -> Callable[[Any], str]:
+    def read(value: Any) -> str:
+        if value not in choices:
+            raise ValueError(f"one of {', '.join(choices)} is wanted")
+        return str(value)
+
+    return read
+
+
+_KEYS: Mapping[str, tuple[str, Callable[[Any], object]]] = {
+    "listen": ("listen", _addresses),
+    "name": ("name", _name),
+    "lan.enabled": ("lan_enabled", _yes_or_no),
+    "send_read_receipts": ("send_read_receipts", _yes_or_no),
+    "send_typing": ("send_typing", _yes_or_no),
+    "accept_old_forks": ("accept_old_forks", _yes_or_no),
+    "log.level": ("log_level", _one_of(LOG_LEVELS)),
+    "log.format": ("log_format", _one_of(LOG_FORMATS)),
+}
