@@ -180,3 +180,4 @@ INVITATIONS_MAX: Final = 5_000
 INVITATION_KEPT_S: Final = 30 * 86_400
 INVITATION_RESEND_S: Final = 600.0  # SCP-05 §1.11
 OWN_DEVICES_MAX: Final = 64  # revoked ones included
+SEALING_KEY_AGE_S: Final = 7 * 86_400  # then a fresh one; the previous still opens (SCP-05 §1.3)
