@@ -1,0 +1,226 @@
+"""A node that is only pretended: canned answers of the right shape, and a record of what was asked."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from swarmchat.errors import UserError
+
+ALICE = "a11ce" + "0" * 35
+BOB = "b0b" + "1" * 37
+CAROL = "ca201" + "2" * 35
+PHONE = "d1" * 32
+LAPTOP = "d2" * 32
+ROOM = "c0ffee" + "3" * 34
+ROOT = ROOM
+FIRST = "f1" * 20
+SECOND = "f2" * 20
+THIRD = "f3" * 20
+NOON = "2026-11-20T12:00:00.000Z"
+LATER = "2026-11-20T12:05:00.000Z"
+
+_STATE = {"id": ROOM, "state": "ready"}
+_CONTACT = {"id": BOB, "name": "Bob", "state": "confirmed", "conversation": ROOM}
+_BALLOT = {
+    "kind": "ban",
+    "target": BOB,
+    "type": "members",
+    "voters": [ALICE],
+    "needed": 2,
+    "state": "voted",
+    "commits": [THIRD],
+}
+_SENT = {"id": FIRST, "conversation": ROOM, "time": NOON}
+_ROW = {"id": ROOM, "title": "Boats", "mode": "private", "state": "ready", "members": 3, "last": LATER}
+_PAGE = {
+    **_ROW,
+    "description": "about boats",
+    "color": "#336699",
+    "image": False,
+    "role": "admin",
+    "created": NOON,
+    "heads": [THIRD],
+}
+
+
+def message(commit: str = FIRST, **other: Any) -> dict[str, Any]:
+    """One entry of a log."""
+    return {
+        "id": commit,
+        "type": "text/plain",
+        "author": ALICE,
+        "device": PHONE,
+        "time": NOON,
+        "body": "hello",
+        "reply_to": None,
+        "edits": [],
+        "reactions": [],
+        "hidden": False,
+    } | other
+
+
+ANSWERS: Mapping[str, Any] = {
+    "account.create": {"id": ALICE, "device": PHONE, "name": "Alice"},
+    "account.show": {"id": ALICE, "device": PHONE, "name": "Alice"},
+    "account.export": {"id": ALICE, "path": "/tmp/a", "bytes": 812, "conversations": 1},
+    "account.import": {"id": ALICE, "device": LAPTOP, "name": "Alice", "conversations": 1, "contacts": 2},
+    "account.set_password": {"id": ALICE, "sealed": True},
+    "daemon.status": {
+        "pid": 4711,
+        "version": "0.1.0",
+        "home": "/home/alice/.local/share/swarmchat",
+        "account": ALICE,
+        "device": PHONE,
+        "name": "Alice",
+        "started": NOON,
+        "listen": ["0.0.0.0:4000", "[::]:4000"],
+        "links": 2,
+        "conversations": 1,
+    },
+    "daemon.stop": {"pid": 4711, "stopping": True},
+    "conversation.create": {"id": ROOM, "title": "Boats", "mode": "private"},
+    "conversation.list": [_ROW],
+    "conversation.show": _PAGE,
+    "conversation.set": _PAGE,
+    "conversation.join": _STATE,
+    "conversation.leave": {"id": ROOM, "state": "closed"},
+    "conversation.purge": {"id": ROOM, "state": "purged"},
+    "member.list": [
+        {"id": ALICE, "name": "Alice", "role": "admin", "devices": [PHONE]},
+        {"id": BOB, "name": "Bob", "role": "member", "devices": [LAPTOP]},
+        {"id": CAROL, "name": "", "role": "invited", "devices": []},
+    ],
+    "member.invite": [{"id": CAROL, "state": "invited", "commit": SECOND}],
+    "member.ban": _BALLOT,
+    "member.unban": {**_BALLOT, "kind": "unban", "state": "resolved", "commits": [SECOND, THIRD]},
+    "member.promote": {**_BALLOT, "kind": "promote"},
+    "member.kick": {"target": BOB, "state": "kicked", "commits": [THIRD]},
+    "member.demote": {"target": ALICE, "state": "demoted", "commits": [THIRD]},
+    "member.votes": [{"kind": "ban", "target": BOB, "type": "members", "voters": [ALICE], "needed": 2}],
+    "message.send": _SENT,
+    "message.edit": _SENT,
+    "message.delete": _SENT,
+    "message.react": _SENT,
+    "message.show": message(),
+    "message.history": [{"id": FIRST, "time": NOON, "body": "helo"}, {"id": SECOND, "time": LATER, "body": "hello"}],
+    "message.list": [
+        message(ROOT, type="initial", body={"mode": 2}),
+        message(FIRST, edits=[{"id": SECOND, "time": LATER, "body": "hello"}]),
+        message(
+            THIRD,
+            author=BOB,
+            device=LAPTOP,
+            reply_to=FIRST,
+            body="hi\nthere",
+            reactions=[{"id": SECOND, "author": ALICE, "reaction": "👍", "time": LATER}],
+        ),
+    ],
+    "request.list": [
+        {"id": "abcd1234", "kind": "conversation", "conversation": ROOM, "from": BOB, "title": "Boats", "at": NOON}
+    ],
+    "request.accept": {"id": ROOM, "state": "syncing"},
+    "request.decline": {"id": "abcd1234", "state": "declined"},
+    "request.block": {"id": "abcd1234", "state": "blocked"},
+    "contact.add": _CONTACT,
+    "contact.list": [_CONTACT],
+    "contact.show": {**_CONTACT, "added": NOON, "note": "", "addresses": ["192.0.2.7:4000"], "devices": [LAPTOP]},
+    "contact.remove": {**_CONTACT, "state": "removed"},
+    "contact.block": {**_CONTACT, "state": "blocked"},
+    "contact.unblock": _CONTACT,
+    "peer.list": [
+        {
+            "account": BOB,
+            "device": LAPTOP,
+            "state": "linked",
+            "address": "192.0.2.7:4000",
+            "path": "lan",
+            "since": NOON,
+            "last_error": None,
+        },
+        {
+            "account": CAROL,
+            "device": None,
+            "state": "searching",
+            "address": None,
+            "path": None,
+            "since": None,
+            "last_error": "no address is known",
+        },
+    ],
+    "peer.add": {"account": BOB, "addresses": ["192.0.2.7:4000"]},
+    "peer.remove": {"account": BOB, "addresses": []},
+    "device.list": [{"id": PHONE, "name": "phone", "this": True, "revoked": False, "since": NOON}],
+    "device.revoke": {"id": LAPTOP, "state": "revoked", "conversations": 1},
+    "verify": {
+        "id": ROOM,
+        "valid": True,
+        "commits": 3,
+        "merges": 0,
+        "heads": [THIRD],
+        "roster": {"admins": [ALICE], "members": [BOB], "invited": [CAROL], "banned": []},
+        "rejections": [],
+    },
+    "explain": {
+        "commit": THIRD,
+        "valid": True,
+        "rule": None,
+        "effect": "a message by Bob",
+        "because": ["Bob is a member at its parent", "the signature is good"],
+    },
+    "graph": {
+        "commits": [
+            {"id": THIRD, "parents": [FIRST], "type": "text/plain", "author": BOB},
+            {"id": FIRST, "parents": [ROOT], "type": "text/plain", "author": ALICE},
+            {"id": ROOT, "parents": [], "type": "initial", "author": ALICE},
+        ]
+    },
+    "sync.status": [{"conversation": ROOM, "device": LAPTOP, "behind": 0, "ahead": 2, "as_of": NOON}],
+}
+
+
+class FakeCommands:
+    """Satisfies `swarmchat.api.methods.Commands`. Set `answers[method]` to a value, an exception to raise, or a coroutine function."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, Any] = dict(copy.deepcopy(dict(ANSWERS)))
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+        self.log: list[dict[str, Any]] = []
+        self.dropped = 0  # events that retention has taken away
+        self._news = asyncio.Condition()
+
+    async def happen(self, kind: str, **data: Any) -> None:
+        """Something happened."""
+        async with self._news:
+            number = self.dropped + len(self.log) + 1
+            self.log.append({"id": number, "time": NOON, "type": kind, "data": data})
+            self._news.notify_all()
+
+    async def events_list(self, *, since: int | None = None, limit: int | None = None) -> dict[str, Any]:
+        after = since or 0
+        gap = {"from": after + 1, "to": self.dropped} if after < self.dropped else None
+        later = [event for event in self.log if event["id"] > after]
+        return {"events": later[: limit or 1000], "gap": gap, "last": self.dropped + len(self.log)}
+
+    async def events_wait(self, *, after: int) -> None:
+        async with self._news:
+            await self._news.wait_for(lambda: self.dropped + len(self.log) > after)
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
+        method = name if name in self.answers else name.replace("_", ".", 1)
+        if method not in self.answers:
+            raise AttributeError(name)
+
+        async def command(**params: Any) -> Any:
+            self.calls.append((method, params))
+            answer = self.answers[method]
+            if isinstance(answer, Exception):
+                raise answer
+            return await answer(**params) if callable(answer) else copy.deepcopy(answer)
+
+        return command
+
+
+REFUSAL = UserError("no", hint="try something else", data={"rule": "SCP-02 §5.4"})
