@@ -143,7 +143,7 @@ def issue_account(key: PrivateKey, *, now: int, entropy: bytes) -> Certificate:
                 critical=True,
             ),
             _key_usage(KEY_CERT_SIGN | CRL_SIGN),
-            _subject_key_id(bytes.fromhex(account)),
+            der.extension(_SUBJECT_KEY_ID, _subject_key_id(account)),
         ),
     )
 
@@ -168,8 +168,8 @@ def issue_device(
         extensions=(
             der.extension(_BASIC_CONSTRAINTS, der.element(der.SEQUENCE), critical=True),
             _key_usage(DIGITAL_SIGNATURE),
-            _subject_key_id(bytes.fromhex(device.device_id)[:20]),
-            authority_key_id(account.account_id),
+            der.extension(_SUBJECT_KEY_ID, _subject_key_id(device.device_id)),
+            der.extension(AUTHORITY_KEY_ID, authority_key_id(account.account_id)),
         ),
     )
 
@@ -218,8 +218,8 @@ def account_name(account: AccountId) -> bytes:
 
 
 def authority_key_id(account: AccountId) -> bytes:
-    """The extension that points at the account's key; its key identifier is the account id."""
-    return der.extension(AUTHORITY_KEY_ID, der.element(der.SEQUENCE, der.element(0x80, bytes.fromhex(account))))
+    """The value of the extension that points at the account's key; the key identifier is the account id."""
+    return der.element(der.SEQUENCE, der.element(0x80, bytes.fromhex(account)))
 
 
 _ACCOUNT: Final = "swarmchat account"
@@ -266,8 +266,8 @@ def _key_usage(flags: int) -> bytes:
     return der.extension(_KEY_USAGE, der.element(der.BIT_STRING, bytes((unused, flags))), critical=True)
 
 
-def _subject_key_id(identifier: bytes) -> bytes:
-    return der.extension(_SUBJECT_KEY_ID, der.element(der.OCTET_STRING, identifier))
+def _subject_key_id(subject_id: str) -> bytes:
+    return der.element(der.OCTET_STRING, bytes.fromhex(subject_id[:40]))
 
 
 def _issue(
@@ -350,6 +350,10 @@ def _read(data: bytes) -> Certificate:
     extensions = der.read_extensions(wrapper)
     wrapper.finish()
     is_ca, usage = _read_purpose(extensions)
+    # TLS libraries follow these two when they build a chain, so they must say what the names say, or be absent.
+    for oid, value in ((_SUBJECT_KEY_ID, _subject_key_id(subject_id)), (AUTHORITY_KEY_ID, authority_key_id(issuer_id))):
+        if oid in extensions and extensions[oid].value != value:
+            raise CertificateError("a key identifier that is not the id")
     return Certificate(data, key, subject_id, issuer_id, not_before, not_after, serial, is_ca, usage, whole, signature)
 
 

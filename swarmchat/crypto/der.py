@@ -24,6 +24,7 @@ SET: Final = 0x31
 
 _UTC_TIME = re.compile(rb"(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z")
 _GENERALIZED_TIME = re.compile(rb"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z")
+_PADDED_ARC = re.compile(rb"(?:^|[\x00-\x7f])\x80")
 _GENERALIZED_FROM_YEAR = 2050  # RFC 5280 §4.1.2.5: earlier dates are UTCTime
 
 
@@ -81,6 +82,13 @@ class Reader:
         if len(content) > 1 and content[0] == 0 and not content[1] & 0x80:
             raise DerError("an integer with superfluous zeros")
         return int.from_bytes(content, "big")
+
+    def object_id(self) -> bytes:
+        """The content of an OBJECT IDENTIFIER: each arc in its shortest form, at most 63 bytes in all."""
+        content = self.content(OBJECT_ID)
+        if not 1 <= len(content) <= 63 or content[-1] & 0x80 or _PADDED_ARC.search(content):
+            raise DerError("not an object identifier")
+        return content
 
     def boolean(self) -> bool:
         """A BOOLEAN that stands only where it is TRUE, as `DEFAULT FALSE` wants it."""
@@ -163,7 +171,7 @@ def read_extensions(reader: Reader) -> dict[bytes, Extension]:
     found: dict[bytes, Extension] = {}
     while not found or not sequence.finished:
         one = sequence.enter(SEQUENCE)
-        extension = Extension(one.content(OBJECT_ID), one.boolean(), one.content(OCTET_STRING))
+        extension = Extension(one.object_id(), one.boolean(), one.content(OCTET_STRING))
         one.finish()
         if extension.oid in found:
             raise DerError("the same extension twice")

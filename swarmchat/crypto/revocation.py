@@ -83,7 +83,7 @@ def issue_revocations(
             0xA0,
             der.element(
                 der.SEQUENCE,
-                authority_key_id(account.account_id),
+                der.extension(AUTHORITY_KEY_ID, authority_key_id(account.account_id)),
                 der.extension(_CRL_NUMBER, der.integer(number)),
             ),
         ),
@@ -108,7 +108,7 @@ def _read(data: bytes, account: Certificate) -> RevocationList:
     revoked = _read_entries(body.enter(der.SEQUENCE)) if body.at(der.SEQUENCE) else frozenset()
     wrapper = body.enter(0xA0)
     body.finish()
-    number = _read_number(der.read_extensions(wrapper))
+    number = _read_number(der.read_extensions(wrapper), issuer)
     wrapper.finish()
     if not account.is_ca or not account.usage & CRL_SIGN:
         raise CertificateError("the certificate may not sign revocation lists", ChainFault.NOT_A_CA)
@@ -132,15 +132,16 @@ def _read_entries(entries: der.Reader) -> frozenset[bytes]:
     return frozenset(revoked)
 
 
-def _read_number(extensions: dict[bytes, der.Extension]) -> int:
+def _read_number(extensions: dict[bytes, der.Extension], issuer: AccountId) -> int:
     if any(extension.critical for extension in extensions.values()):
         raise CertificateError("a critical extension that nobody here understands")
     if extensions.keys() - {_CRL_NUMBER, AUTHORITY_KEY_ID}:
         raise CertificateError("a revocation list has its number, the key of its issuer and no other extension")
-    try:
-        reader = der.Reader(extensions[_CRL_NUMBER].value)
-    except KeyError:
-        raise CertificateError("a revocation list without a number") from None
+    if AUTHORITY_KEY_ID in extensions and extensions[AUTHORITY_KEY_ID].value != authority_key_id(issuer):
+        raise CertificateError("a key identifier that is not the id")
+    if _CRL_NUMBER not in extensions:
+        raise CertificateError("a revocation list without a number")
+    reader = der.Reader(extensions[_CRL_NUMBER].value)
     number = reader.integer()
     reader.finish()
     if not 1 <= number <= limits.REVOCATION_NUMBER_MAX:

@@ -260,6 +260,21 @@ def test_a_certificate_of_another_form_is_refused(forgery: Forgery, message: str
         forgery.make()
 
 
+@pytest.mark.parametrize("account", [False, True])
+def test_a_key_identifier_is_absent_or_the_id(account: bool) -> None:
+    base, mine = (ACCOUNT_FORGERY, ALICE.account) if account else (DEVICE_FORGERY, ALICE.device)
+    subject, issuer = bytes.fromhex(mine.subject_id)[:20], bytes.fromhex(mine.issuer_id)
+
+    def with_ids(subject_key: bytes, issuer_key: bytes) -> Forgery:
+        more = (x509.SubjectKeyIdentifier(subject_key), x509.AuthorityKeyIdentifier(issuer_key, None, None))
+        return replace(base, extensions=(*base.extensions, *((extension, False) for extension in more)))
+
+    assert with_ids(subject, issuer).make().subject_id == mine.subject_id
+    for wrong in (with_ids(bytes(20), issuer), with_ids(subject, bytes(20)), with_ids(subject + b"x", issuer)):
+        with pytest.raises(CertificateError, match="key identifier"):
+            wrong.make()
+
+
 def _with_serial(content: bytes) -> bytes:
     """Alice's device certificate with another INTEGER for its serial; signed by nobody."""
     old = ALICE.device.der

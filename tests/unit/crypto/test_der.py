@@ -120,6 +120,17 @@ def test_other_spellings_of_a_date_are_refused(tag: int, text: bytes) -> None:
         read_time(tag, text)
 
 
+@pytest.mark.parametrize("content", ["2a", "0992268993f22c640101", "2a8100", "60" * 63, "00"])
+def test_an_object_identifier_is_read(content: str) -> None:
+    assert Reader(der.element(der.OBJECT_ID, bytes.fromhex(content))).object_id().hex() == content
+
+
+@pytest.mark.parametrize("content", ["", "80", "8001", "2a8001", "2a81", "2a8180", "60" * 64])
+def test_an_object_identifier_padded_cut_or_huge_is_refused(content: str) -> None:
+    with pytest.raises(DerError):
+        Reader(der.element(der.OBJECT_ID, bytes.fromhex(content))).object_id()
+
+
 def test_extensions_are_read_by_name_and_none_may_stand_twice() -> None:
     one, two = der.extension(b"\x01", b"a"), der.extension(b"\x02", b"b", critical=True)
     found = der.read_extensions(Reader(der.element(der.SEQUENCE, one, two)))

@@ -143,6 +143,12 @@ def test_a_list_that_another_key_signed_is_refused() -> None:
                 (x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3"), b"\5\0"), False),
             )
         ),
+        forge(
+            extensions=(
+                (x509.CRLNumber(2), False),
+                (x509.AuthorityKeyIdentifier(bytes(20), None, None), False),
+            )
+        ),
         forge(entry_extension=x509.CRLReason(x509.ReasonFlags.remove_from_crl)),
         forge(issuer=x509_name("somebody", ALICE.account.subject_id)),
         issue(FIRST).der + b"\0",

@@ -4,31 +4,13 @@ import base64
 import json
 
 import pytest
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from swarmchat import limits
 from swarmchat.crypto import sealing
 from swarmchat.crypto.sealing import SealError, SealFault, open_archive, seal_archive
+from tests.support.archives import DOCUMENT, NONCE, SALT, cheap_archive
 
-SALT, NONCE = bytes(range(16)), bytes(range(12))
-DOCUMENT = b'{"account":"..."}'
-
-
-def cheap(
-    document: bytes = DOCUMENT, password: str = "pw", *, t: int = 1, m: int = 8, p: int = 1, line: bytes | None = None
-) -> bytes:
-    """An archive made by the page's words alone, at the least cost that a reader accepts."""
-    if line is None:
-        fields = {"kdf": "argon2id", "t": t, "m": m, "p": p}
-        fields |= {"salt": base64.b64encode(SALT).decode(), "nonce": base64.b64encode(NONCE).decode()}
-        line = json.dumps(fields, separators=(",", ":")).encode() + b"\n"
-    header = b"swarmchat-archive-1\n" + line
-    key = Argon2id(salt=SALT, length=32, iterations=1, lanes=1, memory_cost=8).derive(password.encode())
-    return header + AESGCM(key).encrypt(NONCE, document, header)
-
-
-LINE = cheap().split(b"\n")[1] + b"\n"
+LINE = cheap_archive().split(b"\n")[1] + b"\n"
 
 
 @pytest.fixture(scope="module")
@@ -66,32 +48,32 @@ def test_the_header_is_what_the_page_says(sealed: bytes) -> None:
 
 
 def test_an_archive_made_by_the_words_of_the_page_opens() -> None:
-    assert open_archive(cheap(), "pw") == DOCUMENT
-    assert open_archive(cheap(b""), "pw") == b""
+    assert open_archive(cheap_archive(), "pw") == DOCUMENT
+    assert open_archive(cheap_archive(b""), "pw") == b""
 
 
 def test_the_two_unicode_spellings_of_a_password_are_one() -> None:
-    composed = cheap(password="caf\u00e9")
+    composed = cheap_archive(password="caf\u00e9")
     assert open_archive(composed, "cafe\u0301") == DOCUMENT
 
 
 def test_a_password_that_is_no_text_is_wrong_and_cannot_seal() -> None:
-    assert code(cheap(), "\ud800") is SealFault.WRONG_PASSWORD
-    assert code(cheap(), "") is SealFault.WRONG_PASSWORD
+    assert code(cheap_archive(), "\ud800") is SealFault.WRONG_PASSWORD
+    assert code(cheap_archive(), "") is SealFault.WRONG_PASSWORD
     for password in ("", "\ud800"):
         with pytest.raises(ValueError):
             seal_archive(b"", password, salt=SALT, nonce=NONCE)
 
 
 def test_both_lines_are_authenticated() -> None:
-    forged = cheap().replace(b'"t":1', b'"t":2')
+    forged = cheap_archive().replace(b'"t":1', b'"t":2')
     assert code(forged) is SealFault.WRONG_PASSWORD
 
 
 @pytest.mark.parametrize(("t", "m", "p"), [(11, 65536, 4), (3, 1048577, 4), (3, 65536, 17), (9999999999, 8, 1)])
 @pytest.mark.usefixtures("no_derivation")
 def test_a_costly_archive_is_refused_before_deriving(t: int, m: int, p: int) -> None:
-    assert code(cheap(t=t, m=m, p=p)) is SealFault.TOO_COSTLY
+    assert code(cheap_archive(t=t, m=m, p=p)) is SealFault.TOO_COSTLY
 
 
 def test_the_greatest_costs_are_still_tried(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,7 +84,7 @@ def test_the_greatest_costs_are_still_tried(monkeypatch: pytest.MonkeyPatch) -> 
         return bytes(32)
 
     monkeypatch.setattr(sealing, "_derive", note)
-    assert code(cheap(t=10, m=1048576, p=16)) is SealFault.WRONG_PASSWORD
+    assert code(cheap_archive(t=10, m=1048576, p=16)) is SealFault.WRONG_PASSWORD
     assert asked == [(10, 1048576, 16)]
 
 
@@ -146,16 +128,16 @@ def test_what_is_no_archive_is_refused(sealed: bytes) -> None:
 
 
 def test_an_archive_cut_anywhere_gives_nothing() -> None:
-    whole = cheap()
+    whole = cheap_archive()
     shortest = len(whole) - len(DOCUMENT)
     for end in range(len(whole)):
         assert code(whole[:end]) is (SealFault.DAMAGED if end < shortest else SealFault.WRONG_PASSWORD)
 
 
 def test_sizes_are_bounded_on_both_sides(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "ARCHIVE_BYTES_MAX", len(cheap()))
-    assert open_archive(cheap(), "pw") == DOCUMENT
-    assert code(cheap(DOCUMENT + b"x")) is SealFault.DAMAGED
+    monkeypatch.setattr(limits, "ARCHIVE_BYTES_MAX", len(cheap_archive()))
+    assert open_archive(cheap_archive(), "pw") == DOCUMENT
+    assert code(cheap_archive(DOCUMENT + b"x")) is SealFault.DAMAGED
     monkeypatch.setattr(sealing, "_derive", lambda *_: bytes(32))
     overhead = len(seal_archive(b"", "pw", salt=SALT, nonce=NONCE))
     monkeypatch.setattr(limits, "ARCHIVE_BYTES_MAX", overhead + 10)
