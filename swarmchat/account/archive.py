@@ -1,0 +1,225 @@
+"""The archive: the account carried to another machine, under a password. (SCP-01 §4)"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Self
+
+from swarmchat import limits
+from swarmchat.account import strict
+from swarmchat.account.account import Account, Entropy, display_name, new_device
+from swarmchat.account.records import ConversationState, Host, KnownConversation, OwnDevice
+from swarmchat.account.state import State
+from swarmchat.account.statefile import (
+    contacts_to_json,
+    declined_to_json,
+    hosts_to_json,
+    read_account,
+    read_contacts,
+    read_declined,
+    read_host,
+    read_mode,
+    read_requests,
+    requests_to_json,
+)
+from swarmchat.account.store import from_base64, read_certificate, read_key, to_base64
+from swarmchat.account.strict import Fields
+from swarmchat.crypto.certificates import Certificate
+from swarmchat.crypto.keys import PrivateKey
+from swarmchat.crypto.revocation import RevocationList
+from swarmchat.crypto.sealing import SealError, SealFault, open_archive, seal_archive
+from swarmchat.errors import PasswordNeededError, RefusedError, UsageError, VerificationError
+from swarmchat.ids import AccountId, ConversationId, conversation_id
+
+_VERSION = 1
+_KEYS = (
+    *("version", "account_key", "certificate", "revocations", "settings"),
+    *("contacts", "requests", "declined", "conversations"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ArchivedConversation:
+    """Enough to find and clone a conversation again; its history is not in the archive."""
+
+    id: ConversationId
+    title: str
+    mode: int
+    removed_ms: int = 0  # 0 = not removed
+    members: tuple[AccountId, ...] = ()  # ≤ 64, admins first
+    hosts: tuple[Host, ...] = ()  # ≤ 8
+
+    @classmethod
+    def of(cls, known: KnownConversation) -> Self:
+        """What the state knows of it."""
+        removed_ms = max(known.removed_ms, 1) if known.state is ConversationState.REMOVED else 0
+        return cls(known.id, known.title, known.mode, removed_ms, known.members, known.hosts)
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveSummary:
+    """What an archive holds, for `account import --check`."""
+
+    id: AccountId
+    name: str
+    contacts: int
+    requests: int
+    conversations: int
+
+
+def export_archive(
+    account: Account,
+    state: State,
+    conversations: Iterable[ArchivedConversation],
+    password: str,
+    *,
+    entropy: Entropy,
+) -> bytes:
+    """The archive's bytes. `conversations` says better than the state which members and hosts there are now.
+
+    RefusedError without the account key, UsageError for an empty password. Takes a fifth of a second: offload it.
+    """
+    if account.account_key is None:
+        raise RefusedError(
+            "this device does not hold the account key, so it cannot export the account",
+            hint="export on a device that `swarmchat device list` shows as holding the account key",
+        )
+    listed = {known.id: ArchivedConversation.of(known) for known in state.conversations.values()}
+    listed |= {conversation.id: conversation for conversation in conversations}
+    document = {
+        "version": _VERSION,
+        "account_key": to_base64(account.account_key.seed),
+        "certificate": account.certificate.pem.decode("ascii"),
+        "revocations": to_base64(account.revocations.der) if account.revocations else None,
+        "settings": {"name": account.name},
+        "contacts": contacts_to_json(state.contacts.values()),
+        "requests": requests_to_json(state.requests.values()),
+        "declined": declined_to_json(state.declined.values()),
+        "conversations": [_to_json(conversation) for _, conversation in sorted(listed.items())],
+    }
+    try:
+        return seal_archive(strict.encode(document), password, salt=entropy(16), nonce=entropy(12))
+    except ValueError as error:
+        raise UsageError(f"the account was not exported: {error}") from None
+
+
+def import_archive(data: bytes, password: str, *, now: int, entropy: Entropy) -> tuple[Account, State]:
+    """The account on a new device of its own, and its state with every conversation waiting to be cloned again.
+
+    PasswordNeededError (wrong password), VerificationError (not an archive, damaged). Writes nothing. `now` in seconds.
+    """
+    content = _open(data, password)
+    try:
+        account = new_device(
+            name=content.name,
+            certificate=content.certificate,
+            account_key=content.account_key,
+            revocations=content.revocations,
+            now=now,
+            entropy=entropy,
+        )
+    except ValueError as error:
+        raise VerificationError(f"the archive is damaged: {error}", hint="nothing was written") from None
+    now_ms = now * 1000
+    known = {conversation.id: _restored(conversation, now_ms) for conversation in content.conversations}
+    device = OwnDevice(account.device, name="", added_ms=now_ms, may_link=True)
+    return account, State(
+        contacts=content.contacts,
+        requests=content.requests,
+        declined=content.declined,
+        conversations=MappingProxyType(known),
+        devices=MappingProxyType({device.id: device}),
+    )
+
+
+def check(data: bytes, password: str) -> ArchiveSummary:
+    """Read an archive without installing it; raises as `import_archive`."""
+    content = _open(data, password)
+    return ArchiveSummary(
+        id=content.certificate.account_id,
+        name=content.name,
+        contacts=sum(contact.active for contact in content.contacts.values()),
+        requests=len(content.requests),
+        conversations=sum(not conversation.removed_ms for conversation in content.conversations),
+    )
+
+
+class _Content:
+    """A parsed archive."""
+
+    def __init__(self, document: object) -> None:
+        fields = Fields(document, "archive", _KEYS)
+        if fields.number("version") != _VERSION:
+            raise ValueError(f"version {fields.number('version')} is not known here")
+        self.account_key: PrivateKey = fields.parsed("account_key", read_key)
+        self.certificate: Certificate = fields.parsed("certificate", read_certificate, limits.CERTIFICATE_BYTES_MAX)
+        if self.certificate.key != self.account_key.public or not self.certificate.is_ca:
+            raise ValueError("the certificate is not that of the account key")
+        self.revocations = fields.optional(
+            "revocations",
+            lambda text: RevocationList.from_der(from_base64(text), self.certificate),
+            limits.REVOCATION_LIST_BYTES_MAX * 2,
+        )
+        settings = Fields(fields.value("settings"), "settings", ("name",))
+        try:
+            self.name = display_name(settings.text("name", limits.DISPLAY_NAME_CHARS_MAX))
+        except UsageError as error:
+            raise settings.wrong("name", error.message) from None
+        self.contacts = read_contacts(fields)
+        self.requests = read_requests(fields)
+        self.declined = read_declined(fields)
+        self.conversations = fields.each("conversations", limits.CONVERSATIONS_KNOWN_MAX, _read)
+        if len({conversation.id for conversation in self.conversations}) != len(self.conversations):
+            raise ValueError("a conversation is listed twice")
+
+
+def _open(data: bytes, password: str) -> _Content:
+    try:
+        return _Content(strict.decode(open_archive(data, password)))
+    except SealError as error:
+        if error.code is SealFault.WRONG_PASSWORD:
+            raise PasswordNeededError(
+                f"the archive does not open: {error}", hint="nothing was written; try again"
+            ) from None
+        raise VerificationError(f"the archive does not open: {error}", hint="nothing was written") from None
+    except ValueError as error:
+        raise VerificationError(f"the archive is damaged: {error}", hint="nothing was written") from None
+
+
+def _restored(conversation: ArchivedConversation, now_ms: int) -> KnownConversation:
+    removed = conversation.removed_ms > 0
+    return KnownConversation(
+        conversation.id,
+        conversation.title,
+        conversation.mode,
+        ConversationState.REMOVED if removed else ConversationState.SYNCING,
+        added_ms=0 if removed else now_ms,
+        removed_ms=conversation.removed_ms,
+        members=conversation.members,
+        hosts=conversation.hosts,
+    )
+
+
+def _to_json(conversation: ArchivedConversation) -> dict[str, object]:
+    return {
+        "id": conversation.id,
+        "title": conversation.title[: limits.TITLE_CHARS_MAX],
+        "mode": conversation.mode,
+        "removed": conversation.removed_ms,
+        "members": list(conversation.members[: limits.CLONE_MEMBERS_MAX]),
+        "hosts": hosts_to_json(conversation.hosts[: limits.CLONE_HOSTS_MAX]),
+    }
+
+
+def _read(value: object, where: str) -> ArchivedConversation:
+    fields = Fields(value, where, ("id", "title", "mode", "removed", "members", "hosts"))
+    return ArchivedConversation(
+        id=fields.parsed("id", conversation_id),
+        title=fields.text("title", limits.TITLE_CHARS_MAX),
+        mode=read_mode(fields),
+        removed_ms=fields.number("removed"),
+        members=tuple(fields.each("members", limits.CLONE_MEMBERS_MAX, read_account)),
+        hosts=tuple(fields.each("hosts", limits.CLONE_HOSTS_MAX, read_host)),
+    )

@@ -1,0 +1,444 @@
+"""What this account knows of others: contacts, requests, conversations, invitations, own devices. Pure. (SCP-06)
+
+A State is a value: each function returns the next State and an outcome, so that a disk that refuses leaves the old one in
+force. Times are milliseconds since 1970 and come in as `now_ms`. Everything a stranger can make grow is bounded.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Self, TypeVar
+
+from swarmchat import limits
+from swarmchat.account.records import (
+    Contact,
+    ConversationState,
+    Declined,
+    Host,
+    Invitation,
+    KnownConversation,
+    Offer,
+    OwnDevice,
+    Request,
+    RequestId,
+    RequestKind,
+    request_id,
+)
+from swarmchat.ids import AccountId, CommitId, ConversationId, DeviceId
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+_HOUR_MS = 3_600_000
+
+
+class Verdict(enum.StrEnum):
+    """What became of an offer that came in."""
+
+    NEW = "new"
+    UPDATED = "updated"  # pending before; it names another commit or text now
+    DUPLICATE = "duplicate"
+    KNOWN = "known"  # the conversation is here already, or this very invitation was taken up before
+    BLOCKED = "blocked"
+    DECLINED = "declined"
+    TOO_SOON = "too-soon"  # a new invitation, less than 24 h after the one declined
+    TOO_MANY = "too-many"  # more than 10 an hour of this sender
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """The verdict on an offer; `request` if it is pending now, `dropped` if an older one had to go for it."""
+
+    verdict: Verdict
+    request: Request | None = None
+    dropped: Request | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """All of it. Mappings are read-only and keyed by the ids inside their values."""
+
+    contacts: Mapping[AccountId, Contact] = field(default_factory=lambda: MappingProxyType({}))
+    requests: Mapping[RequestId, Request] = field(default_factory=lambda: MappingProxyType({}))
+    declined: Mapping[RequestId, Declined] = field(default_factory=lambda: MappingProxyType({}))
+    arrivals: Mapping[AccountId, tuple[int, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    conversations: Mapping[ConversationId, KnownConversation] = field(default_factory=lambda: MappingProxyType({}))
+    invitations: Mapping[RequestId, Invitation] = field(default_factory=lambda: MappingProxyType({}))
+    devices: Mapping[DeviceId, OwnDevice] = field(default_factory=lambda: MappingProxyType({}))
+
+    # --- contacts (SCP-06 §1, §2, §8)
+
+    def contact(self, account: AccountId) -> Contact:
+        """What is known of an account; an empty Contact for a stranger."""
+        return self.contacts.get(account) or Contact(account)
+
+    def is_contact(self, account: AccountId) -> bool:
+        """Whether the account is an active contact."""
+        return self.contact(account).active
+
+    def is_blocked(self, account: AccountId) -> bool:
+        """Whether we blocked the account."""
+        return self.contact(account).blocked
+
+    def add_contact(
+        self, account: AccountId, *, conversation: ConversationId | None, name: str = "", now_ms: int
+    ) -> tuple[Self, Contact | None]:
+        """The user adds a contact (again); None instead of the Contact when there are 10,000 already."""
+        old = self.contact(account)
+        if account not in self.contacts and len(self.contacts) >= limits.CONTACTS_MAX:
+            return self, None
+        both = [one for one in (old.conversation if old.active else None, conversation) if one]
+        new = replace(
+            old,
+            added_ms=old.added_ms if old.active else max(now_ms, old.removed_ms + 1),
+            conversation=min(both, default=old.conversation),  # two 1:1s: the lower id is used (SCP-06 §2)
+            name=name[: limits.DISPLAY_NAME_CHARS_MAX] or old.name,
+        )
+        return self._with_contact(new), new
+
+    def remove_contact(self, account: AccountId, *, now_ms: int) -> tuple[Self, Contact | None]:
+        """The user removes a contact; None when it is none. Its 1:1 is removed by `remove_conversation`."""
+        old = self.contact(account)
+        if not old.active:
+            return self, None
+        new = replace(old, removed_ms=max(now_ms, old.added_ms), confirmed_ms=0)
+        state = self._with_contact(new)
+        waiting = {
+            key: value
+            for key, value in self.invitations.items()
+            if value.account != account or value.kind is not RequestKind.CONTACT
+        }
+        return replace(state, invitations=_frozen(waiting)), new
+
+    def confirm_contact(self, account: AccountId, *, now_ms: int) -> tuple[Self, Contact | None]:
+        """The other accepted; None when it is no active contact or was confirmed before."""
+        old = self.contact(account)
+        if not old.active or old.confirmed_ms:
+            return self, None
+        new = replace(old, confirmed_ms=now_ms)
+        return self._with_contact(new), new
+
+    def describe_contact(
+        self,
+        account: AccountId,
+        *,
+        name: str | None = None,
+        note: str | None = None,
+        conversation: ConversationId | None = None,
+    ) -> tuple[Self, Contact | None]:
+        """Change the name, the note or which 1:1 is in use; None when nothing changed or the account is unknown."""
+        old = self.contacts.get(account)
+        if old is None:
+            return self, None
+        new = replace(
+            old,
+            name=old.name if name is None else name[: limits.DISPLAY_NAME_CHARS_MAX],
+            note=old.note if note is None else note[: limits.NOTE_CHARS_MAX],
+            conversation=conversation or old.conversation,
+        )
+        return (self, None) if new == old else (self._with_contact(new), new)
+
+    def block(self, account: AccountId, *, now_ms: int) -> tuple[Self, tuple[Request, ...]]:
+        """Hear nothing of an account any more; returns its pending requests, which are gone. (SCP-06 §4, §8)"""
+        old = self.contact(account)
+        state = self._with_contact(replace(old, banned_ms=old.banned_ms or max(now_ms, 1)))
+        gone = tuple(request for request in self.pending() if request.offer.sender == account)
+        for request in gone:
+            state, _ = state.decline(request.id, now_ms=now_ms)
+        return state, gone
+
+    def unblock(self, account: AccountId) -> tuple[Self, bool]:
+        """Hear of it again; False when it was not blocked. What was between us continues."""
+        old = self.contact(account)
+        if not old.blocked:
+            return self, False
+        new = replace(old, banned_ms=0)
+        if new == Contact(account):
+            return replace(self, contacts=_without(self.contacts, account)), True
+        return self._with_contact(new), True
+
+    # --- requests (SCP-06 §4)
+
+    def pending(self) -> tuple[Request, ...]:
+        """All requests that wait for the user, oldest first."""
+        return tuple(sorted(self.requests.values(), key=lambda request: (request.received_ms, request.id)))
+
+    def receive(self, offer: Offer, *, shared: bool, now_ms: int) -> tuple[Self, Received]:
+        """Judge an offer that came in. The caller answers `{"ok":true}` whatever the verdict: a sender learns nothing."""
+        if self.is_blocked(offer.sender):
+            return self, Received(Verdict.BLOCKED)
+        verdict = self._of_known(offer) or self._of_declined(offer, now_ms)
+        if verdict:
+            return self, Received(verdict)
+        key = request_id(offer.sender, offer.conversation)
+        old = self.requests.get(key)
+        if old is not None and (old.offer == offer or offer.at_ms < old.offer.at_ms):
+            return self, Received(Verdict.DUPLICATE, old)
+        recent = tuple(time for time in self.arrivals.get(offer.sender, ()) if now_ms - _HOUR_MS < time <= now_ms)
+        if len(recent) >= limits.REQUESTS_PER_HOUR_PER_SENDER:
+            return self, Received(Verdict.TOO_MANY)
+        state = self._counted(offer.sender, (*recent, now_ms), now_ms)
+        new = Request(offer, received_ms=old.received_ms if old else now_ms, shared=shared)
+        if old is not None:
+            return replace(state, requests=_with(state.requests, key, new)), Received(Verdict.UPDATED, new)
+        dropped = self._oldest_of_full_half(shared=shared)
+        kept = self.requests if dropped is None else _without(self.requests, dropped.id)
+        return replace(state, requests=_with(kept, key, new)), Received(Verdict.NEW, new, dropped)
+
+    def accept(self, request: RequestId, *, now_ms: int) -> tuple[Self, Request | None]:
+        """The user accepts: the conversation is *syncing* from the inviter on; None when there is no such request.
+
+        Other requests for the same conversation are settled by it too. Also None when there is no place for one more.
+        """
+        found = self.requests.get(request)
+        if found is None or not self._has_place(found.offer):
+            return self, None
+        offer = found.offer
+        kept = {key: value for key, value in self.requests.items() if value.offer.conversation != offer.conversation}
+        state = replace(self, requests=_frozen(kept), declined=_without(self.declined, request))
+        state, _ = state.add_conversation(
+            offer.conversation,
+            title=offer.title,
+            mode=offer.mode,
+            state=ConversationState.SYNCING,
+            invited_by=offer.sender,
+            invitation=offer.commit,
+            now_ms=now_ms,
+        )
+        if offer.kind is RequestKind.CONTACT:
+            state, _ = state.add_contact(offer.sender, conversation=offer.conversation, name=offer.name, now_ms=now_ms)
+            state, _ = state.confirm_contact(offer.sender, now_ms=now_ms)
+        return state, found
+
+    def decline(self, request: RequestId, *, now_ms: int) -> tuple[Self, Request | None]:
+        """The user declines: remembered for this invitation, also over a restart; None when there is no such request."""
+        found = self.requests.get(request)
+        if found is None:
+            return self, None
+        offer = found.offer
+        record = Declined(
+            offer.sender,
+            offer.conversation,
+            offer.commit,
+            declined_ms=max(now_ms, offer.at_ms),
+            asked_ms=found.received_ms,
+        )
+        declined = _with(self.declined, request, record)
+        while len(declined) > limits.DECLINED_MAX:
+            declined = _without(declined, min(declined, key=lambda key: (declined[key].asked_ms, key)))
+        return replace(self, requests=_without(self.requests, request), declined=declined), found
+
+    # --- conversations (SCP-06 §5, §7)
+
+    def add_conversation(
+        self,
+        conversation: ConversationId,
+        *,
+        title: str,
+        mode: int,
+        now_ms: int,
+        state: ConversationState = ConversationState.ACTIVE,
+        invited_by: AccountId | None = None,
+        invitation: CommitId | None = None,
+        members: Iterable[AccountId] = (),
+        hosts: Iterable[Host] = (),
+    ) -> tuple[Self, KnownConversation | None]:
+        """A conversation made here, accepted, or heard of again; None when 10,000 are known already."""
+        old = self.conversations.get(conversation)
+        if old is None and len(self.conversations) >= limits.CONVERSATIONS_KNOWN_MAX:
+            return self, None
+        new = KnownConversation(
+            conversation,
+            title[: limits.TITLE_CHARS_MAX],
+            mode,
+            state,
+            added_ms=max(now_ms, old.removed_ms + 1) if old else now_ms,
+            removed_ms=old.removed_ms if old else 0,
+            invited_by=invited_by,
+            invitation=invitation,
+            members=tuple(members)[: limits.CLONE_MEMBERS_MAX],
+            hosts=tuple(hosts)[: limits.CLONE_HOSTS_MAX],
+        )
+        requests = {key: value for key, value in self.requests.items() if value.offer.conversation != conversation}
+        known = _with(self.conversations, conversation, new)
+        return replace(self, conversations=known, requests=_frozen(requests)), new
+
+    def change_conversation(
+        self,
+        conversation: ConversationId,
+        *,
+        title: str | None = None,
+        mode: int | None = None,
+        state: ConversationState | None = None,
+        members: Iterable[AccountId] | None = None,
+        hosts: Iterable[Host] | None = None,
+    ) -> tuple[Self, KnownConversation | None]:
+        """Note what changed in one that is known; None when nothing did. Leaving goes through `remove_conversation`."""
+        old = self.conversations.get(conversation)
+        if old is None:
+            return self, None
+        new = replace(
+            old,
+            title=old.title if title is None else title[: limits.TITLE_CHARS_MAX],
+            mode=old.mode if mode is None else mode,
+            state=old.state if state is None else state,
+            members=old.members if members is None else tuple(members)[: limits.CLONE_MEMBERS_MAX],
+            hosts=old.hosts if hosts is None else tuple(hosts)[: limits.CLONE_HOSTS_MAX],
+        )
+        if new == old:
+            return self, None
+        return replace(self, conversations=_with(self.conversations, conversation, new)), new
+
+    def remove_conversation(
+        self, conversation: ConversationId, *, now_ms: int
+    ) -> tuple[Self, KnownConversation | None]:
+        """Left or removed: not shown again, not even after a restart; None when unknown or removed before. (SCP-06 §7)"""
+        old = self.conversations.get(conversation)
+        if old is None or old.state is ConversationState.REMOVED:
+            return self, None
+        new = replace(old, state=ConversationState.REMOVED, removed_ms=max(now_ms, old.added_ms))
+        waiting = {key: value for key, value in self.invitations.items() if value.conversation != conversation}
+        known = _with(self.conversations, conversation, new)
+        return replace(self, conversations=known, invitations=_frozen(waiting)), new
+
+    def refuse_heads(
+        self, conversation: ConversationId, heads: Iterable[CommitId]
+    ) -> tuple[Self, KnownConversation | None]:
+        """Remember heads whose history was invalid, so that they are not tried again; None when all were known. (SCP-06 §5)"""
+        old = self.conversations.get(conversation)
+        if old is None:
+            return self, None
+        refused = (*old.refused, *sorted(set(heads) - set(old.refused)))[-limits.REFUSED_HEADS_MAX :]
+        if refused == old.refused:
+            return self, None
+        new = replace(old, refused=refused)
+        return replace(self, conversations=_with(self.conversations, conversation, new)), new
+
+    # --- invitations that we sent (SCP-06 §2, §3)
+
+    def invite(
+        self, account: AccountId, conversation: ConversationId, *, kind: RequestKind, commit: CommitId, now_ms: int
+    ) -> tuple[Self, Invitation | None]:
+        """An invitation waits for delivery; a newer one for the same person and conversation replaces it.
+
+        None when 5,000 wait already.
+        """
+        key = request_id(account, conversation)
+        if key not in self.invitations and len(self.invitations) >= limits.INVITATIONS_MAX:
+            return self, None
+        new = Invitation(conversation, account, kind, commit, created_ms=now_ms)
+        return replace(self, invitations=_with(self.invitations, key, new)), new
+
+    def tried(self, account: AccountId, conversation: ConversationId, *, delivered: bool, now_ms: int) -> Self:
+        """An invitation was sent; `delivered` when a device of the other confirmed to have read it."""
+        key = request_id(account, conversation)
+        old = self.invitations.get(key)
+        if old is None:
+            return self
+        new = replace(old, tried_ms=now_ms, delivered_ms=now_ms if delivered else old.delivered_ms)
+        return replace(self, invitations=_with(self.invitations, key, new))
+
+    def settle_invitation(self, account: AccountId, conversation: ConversationId) -> tuple[Self, Invitation | None]:
+        """The other joined or declined, or we withdrew; returns what waited."""
+        key = request_id(account, conversation)
+        old = self.invitations.get(key)
+        return (self, None) if old is None else (replace(self, invitations=_without(self.invitations, key)), old)
+
+    def expire_invitations(self, *, now_ms: int) -> tuple[Self, tuple[Invitation, ...]]:
+        """Forget those older than 30 days; returns them."""
+        gone = {key: value for key, value in self.invitations.items() if now_ms >= value.expires_ms}
+        if not gone:
+            return self, ()
+        kept = {key: value for key, value in self.invitations.items() if key not in gone}
+        return replace(self, invitations=_frozen(kept)), tuple(gone[key] for key in sorted(gone))
+
+    def due_invitations(self, *, now_ms: int, account: AccountId | None = None) -> tuple[Invitation, ...]:
+        """Those to be sent now (to one account): not tried for 10 min, not expired; oldest first. (SCP-05 §1.11)"""
+        resend_ms = int(limits.INVITATION_RESEND_S * 1000)
+        due = [
+            value
+            for value in self.invitations.values()
+            if account in {None, value.account}
+            and now_ms < value.expires_ms
+            and not now_ms - resend_ms < value.tried_ms <= now_ms
+        ]
+        return tuple(sorted(due, key=lambda value: (value.created_ms, value.conversation, value.account)))
+
+    # --- own devices (SCP-01 §3)
+
+    def add_device(self, device: OwnDevice) -> tuple[Self, bool]:
+        """A device of this account; False when it is known or there are 16 that are not revoked."""
+        in_use = sum(not known.revoked_ms for known in self.devices.values())
+        if (
+            device.id in self.devices
+            or in_use >= limits.DEVICES_PER_ACCOUNT_MAX
+            or len(self.devices) >= limits.OWN_DEVICES_MAX
+        ):
+            return self, False
+        return replace(self, devices=_with(self.devices, device.id, device)), True
+
+    def revoke_device(self, device: DeviceId, *, now_ms: int) -> tuple[Self, OwnDevice | None]:
+        """Mark a device as revoked; None when unknown or revoked before."""
+        old = self.devices.get(device)
+        if old is None or old.revoked_ms:
+            return self, None
+        new = replace(old, revoked_ms=max(now_ms, 1))
+        return replace(self, devices=_with(self.devices, device, new)), new
+
+    # --- inside
+
+    def _with_contact(self, contact: Contact) -> Self:
+        return replace(self, contacts=_with(self.contacts, contact.account, contact))
+
+    def _has_place(self, offer: Offer) -> bool:
+        known = offer.conversation in self.conversations
+        contact = offer.kind is RequestKind.GROUP or offer.sender in self.contacts
+        return (known or len(self.conversations) < limits.CONVERSATIONS_KNOWN_MAX) and (
+            contact or len(self.contacts) < limits.CONTACTS_MAX
+        )
+
+    def _of_known(self, offer: Offer) -> Verdict | None:
+        known = self.conversations.get(offer.conversation)
+        if known is None:
+            return None
+        if known.state is not ConversationState.REMOVED:
+            return Verdict.KNOWN
+        news = offer.at_ms > known.removed_ms if offer.kind is RequestKind.CONTACT else offer.commit != known.invitation
+        return None if news else Verdict.KNOWN
+
+    def _of_declined(self, offer: Offer, now_ms: int) -> Verdict | None:
+        record = self.declined.get(request_id(offer.sender, offer.conversation))
+        if record is None:
+            return None
+        news = offer.at_ms > record.declined_ms if offer.kind is RequestKind.CONTACT else offer.commit != record.commit
+        if not news:
+            return Verdict.DECLINED
+        again_ms = int(limits.INVITATION_AGAIN_S * 1000)
+        return Verdict.TOO_SOON if record.asked_ms <= now_ms < record.asked_ms + again_ms else None
+
+    def _oldest_of_full_half(self, *, shared: bool) -> Request | None:
+        half = [request for request in self.pending() if request.shared == shared]
+        places = limits.REQUESTS_FROM_SHARED if shared else limits.REQUESTS_MAX - limits.REQUESTS_FROM_SHARED
+        return half[0] if len(half) >= places else None
+
+    def _counted(self, sender: AccountId, times: tuple[int, ...], now_ms: int) -> Self:
+        live = {who: when for who, when in self.arrivals.items() if now_ms - _HOUR_MS < when[-1] <= now_ms}
+        live[sender] = times
+        while len(live) > limits.REQUEST_SENDERS_MAX:
+            del live[min(live.keys() - {sender}, key=lambda who: (live[who][-1], who))]
+        return replace(self, arrivals=_frozen(live))
+
+
+def _frozen(mapping: Mapping[K, V]) -> Mapping[K, V]:
+    return MappingProxyType(dict(mapping))
+
+
+def _with(mapping: Mapping[K, V], key: K, value: V) -> Mapping[K, V]:
+    return MappingProxyType({**mapping, key: value})
+
+
+def _without(mapping: Mapping[K, V], key: K) -> Mapping[K, V]:
+    return MappingProxyType({other: value for other, value in mapping.items() if other != key})

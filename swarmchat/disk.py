@@ -1,0 +1,98 @@
+"""Write whole or not at all, and say in a sentence why the disk refused. (SCP-08 §1.1, §1.2)"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from pathlib import Path
+
+from swarmchat.errors import StorageError
+
+FILE_MODE = 0o600
+DIRECTORY_MODE = 0o700
+
+_SENTENCES = {
+    errno.ENOSPC: ("there is no space left", "free some space on the disk that holds {path}"),
+    errno.EDQUOT: ("the disk quota is used up", "free some space on the disk that holds {path}"),
+    errno.EROFS: ("the file system is read-only", "choose a directory that can be written, with --home DIR"),
+    errno.EACCES: ("permission denied", "see who owns {path}, or choose another directory with --home DIR"),
+    errno.EPERM: ("permission denied", "see who owns {path}, or choose another directory with --home DIR"),
+    errno.ENOTDIR: ("a part of the path is a file, not a directory", "choose another directory with --home DIR"),
+    errno.EEXIST: ("a part of the path is a file, not a directory", "choose another directory with --home DIR"),
+    errno.ENAMETOOLONG: ("the name is too long", "choose a shorter path"),
+}
+
+
+def refusal(error: OSError, path: Path, doing: str) -> StorageError:
+    """What the disk refused, as a StorageError for people, with a hint where there is a cure."""
+    reason, hint = _SENTENCES.get(error.errno or 0, (error.strerror or str(error), None))
+    return StorageError(
+        f"cannot {doing} {path}: {reason}", hint=hint and hint.format(path=path), data={"path": str(path)}
+    )
+
+
+def make_directory(path: Path) -> None:
+    """Make a directory (and those above it) for its owner alone, 0700; raises StorageError.
+
+    One that is there already must be ours, and is closed to others.
+    """
+    try:
+        path.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+        found = path.stat()
+        if found.st_uid != os.geteuid():
+            raise StorageError(
+                f"{path} belongs to another user",
+                hint="choose a directory of your own with --home DIR",
+                data={"path": str(path)},
+            )
+        if stat.S_IMODE(found.st_mode) & 0o077:
+            path.chmod(DIRECTORY_MODE)
+    except OSError as error:
+        raise refusal(error, path, "make the directory") from error
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Replace a file so that after a power cut it holds the old or the new bytes, never a mixture; mode 0600; raises StorageError."""
+    draft = path.with_name(f".{path.name}.new")
+    try:
+        try:
+            with contextlib.suppress(FileNotFoundError):
+                draft.unlink()  # left by a crash, or a trap laid by a link: O_EXCL below refuses to follow one
+            handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                draft.unlink(missing_ok=True)
+            raise
+        sync_directory(path.parent)
+    except OSError as error:
+        raise refusal(error, path, "write") from error
+
+
+def sync_directory(path: Path) -> None:
+    """Make a rename in this directory survive a power cut; raises OSError."""
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def read_bounded(path: Path, limit: int) -> bytes | None:
+    """All bytes of a file, or None when there is none; StorageError when it cannot be read or exceeds `limit` bytes."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(limit + 1)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise refusal(error, path, "read") from error
+    if len(data) > limit:
+        raise StorageError(f"{path} is larger than {limit} bytes and was not read", data={"path": str(path)})
+    return data
