@@ -1,0 +1,183 @@
+"""The vector sets: what an implementation in another language can be tested against.
+
+Each set is a function without arguments that returns plain JSON values, the same every time; `SETS` gives it its name.
+`scripts/vectors` writes each to `tests/vectors/<name>.json`.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from swarmchat.crypto import sealing, sshsig
+from swarmchat.crypto.certificates import Certificate, CertificateError, check_chain, issue_account, issue_device
+from swarmchat.crypto.keys import PrivateKey
+from swarmchat.crypto.revocation import device_prefix, issue_revocations
+from tests.support.certs import ACCOUNT_FORGERY, ALICE, BOB, DAY, DEVICE_FORGERY, NOW
+
+FOLDER = Path(__file__).parent.parent / "vectors"
+
+
+def render(name: str) -> str:
+    """The text of one set's file."""
+    return json.dumps(SETS[name](), indent=1, ensure_ascii=False) + "\n"
+
+
+def identity() -> object:
+    """SCP-01: keys, ids, certificates, chains, revocation lists, commit signatures, archives."""
+    renewed = issue_device(ALICE.account_key, ALICE.account, ALICE.device_key.public, now=NOW + DAY, renewal=3)
+    return {
+        "spec": "SCP-01",
+        "keys": [_key(seed) for seed in (bytes(32), bytes(range(32)), ALICE.account_key.seed, ALICE.device_key.seed)],
+        "accounts": [
+            _account(ALICE.account_key, NOW, b"alice".ljust(16, b".")),
+            _account(BOB.account_key, NOW, b"bob".ljust(16, b".")),
+            _account(ALICE.account_key, 2_524_608_000, bytes(16)),  # dates from 2050 on take another form
+        ],
+        "devices": [
+            {
+                "account_seed": ALICE.account_key.seed.hex(),
+                "account": ALICE.account.pem.decode(),
+                "device_spki": ALICE.device_key.public.spki.hex(),
+                "now": now,
+                "renewal": renewal,
+                "serial": f"{certificate.serial:x}",
+                "pem": certificate.pem.decode(),
+            }
+            for certificate, now, renewal in ((ALICE.device, NOW, 0), (renewed, NOW + DAY, 3))
+        ],
+        "chains": _chains(renewed),
+        "refused_certificates": _refused(),
+        "revocation_lists": [_revocations(number, devices) for number, devices in _LISTS],
+        "signatures": [_signature(payload) for payload in ("", "hello\n", "tree 4b825dc\n\n{\"body\":\"grüß dich\"}")],
+        "archives": [_archive("correct horse battery staple"), _archive("café")],
+    }  # fmt: skip
+
+
+SETS: dict[str, Callable[[], object]] = {
+    "identity": identity,
+}
+
+
+_LISTS = (
+    (1, ()),
+    (2, (device_prefix(ALICE.device.device_id),)),
+    (9, (device_prefix(ALICE.device.device_id), device_prefix(BOB.device.device_id))),
+)
+
+
+def _key(seed: bytes) -> object:
+    public = PrivateKey.from_seed(seed).public
+    return {
+        "seed": seed.hex(),
+        "raw": public.raw.hex(),
+        "spki": public.spki.hex(),
+        "account_id": public.account_id,
+        "device_id": public.device_id,
+    }
+
+
+def _account(key: PrivateKey, now: int, entropy: bytes) -> object:
+    certificate = issue_account(key, now=now, entropy=entropy)
+    return {"seed": key.seed.hex(), "now": now, "entropy": entropy.hex(), "pem": certificate.pem.decode()}
+
+
+def _chains(renewed: Certificate) -> list[object]:
+    mine = device_prefix(ALICE.device.device_id)
+    cases: list[tuple[Certificate, Certificate, int, tuple[bytes, ...]]] = [
+        (ALICE.device, ALICE.account, NOW, ()),
+        (ALICE.device, ALICE.account, ALICE.device.not_before, ()),
+        (ALICE.device, ALICE.account, ALICE.device.not_before - 1, ()),
+        (ALICE.device, ALICE.account, ALICE.device.not_after, ()),
+        (ALICE.device, ALICE.account, ALICE.device.not_after + 1, ()),
+        (ALICE.device, ALICE.account, NOW, (mine,)),
+        (renewed, ALICE.account, NOW, ()),
+        (renewed, ALICE.account, NOW, (mine,)),
+        (ALICE.device, BOB.account, NOW, ()),
+        (ALICE.account, ALICE.account, NOW, ()),
+        (ALICE.device, ALICE.device, NOW, ()),
+        (replace(DEVICE_FORGERY, signer=BOB.account_key).make(), ALICE.account, NOW, ()),
+        (replace(DEVICE_FORGERY, user_id=BOB.device.subject_id).make(), ALICE.account, NOW, ()),
+        (replace(DEVICE_FORGERY, serial=5).make(), ALICE.account, NOW, ()),
+        (ALICE.device, replace(ACCOUNT_FORGERY, signer=BOB.account_key).make(), NOW, ()),
+    ]
+    answers: list[object] = []
+    for device, account, at, revoked in cases:
+        fault = check_chain(device, account, at=at, revoked=frozenset(revoked))
+        answers.append(
+            {
+                "device": device.pem.decode(),
+                "account": account.pem.decode(),
+                "at": at,
+                "revoked": [prefix.hex() for prefix in revoked],
+                "fault": fault.value if fault else None,
+            }
+        )
+    return answers
+
+
+def _refused() -> list[object]:
+    pem = ALICE.device.pem
+    cases = {
+        "no final line feed": pem[:-1],
+        "carriage returns": pem.replace(b"\n", b"\r\n"),
+        "two certificates": pem + ALICE.account.pem,
+        "text before it": b"CN = swarmchat device\n" + pem,
+        "lines of 76 characters": b"-----BEGIN CERTIFICATE-----\n"
+        + base64.encodebytes(ALICE.device.der)
+        + b"-----END CERTIFICATE-----\n",
+        "upper-case id": _pem(replace(DEVICE_FORGERY, user_id=ALICE.device.subject_id.upper()).der()),
+        "another common name": _pem(replace(DEVICE_FORGERY, common_name="device").der()),
+        "no extensions": _pem(replace(DEVICE_FORGERY, extensions=()).der()),
+        "a byte after it": _pem(ALICE.device.der + b"\0"),
+    }
+    for why, data in cases.items():
+        try:
+            Certificate.from_pem(data)
+        except CertificateError:
+            continue
+        raise AssertionError(f"accepted: {why}")
+    return [{"why": why, "pem": data.decode()} for why, data in cases.items()]
+
+
+def _pem(data: bytes) -> bytes:
+    text = base64.b64encode(data)
+    lines = b"".join(text[at : at + 64] + b"\n" for at in range(0, len(text), 64))
+    return b"-----BEGIN CERTIFICATE-----\n" + lines + b"-----END CERTIFICATE-----\n"
+
+
+def _revocations(number: int, devices: tuple[bytes, ...]) -> object:
+    made = issue_revocations(ALICE.account_key, ALICE.account, devices, number=number, now=NOW)
+    return {
+        "account_seed": ALICE.account_key.seed.hex(),
+        "account": ALICE.account.pem.decode(),
+        "number": number,
+        "now": NOW,
+        "revoked": sorted(prefix.hex() for prefix in made.revoked),
+        "der": base64.b64encode(made.der).decode(),
+    }
+
+
+def _signature(payload: str) -> object:
+    key = ALICE.device_key
+    return {
+        "seed": key.seed.hex(),
+        "payload": payload,
+        "signed_bytes": sshsig.signed_bytes(payload.encode()).hex(),
+        "armour": sshsig.sign(key, payload.encode()),
+        "allowed_signer": sshsig.allowed_signers_line(key.public.device_id, key.public),
+    }
+
+
+def _archive(password: str) -> object:
+    document, salt, nonce = '{"swarmchat":"archive"}', bytes(range(16)), bytes(range(12))
+    return {
+        "password": password,
+        "salt": salt.hex(),
+        "nonce": nonce.hex(),
+        "document": document,
+        "sealed": base64.b64encode(sealing.seal_archive(document.encode(), password, salt=salt, nonce=nonce)).decode(),
+    }
