@@ -236,7 +236,8 @@ def _fields(action: Action) -> dict[str, object]:
         case UpdateDevice():
             return {"type": DEVICE}
         case Post(body, reply_to):
-            return {"type": TEXT, "body": body} | ({"reply-to": reply_to} if reply_to is not None else {})
+            post: dict[str, object] = {"type": TEXT, "body": body}
+            return post | ({"reply-to": reply_to} if reply_to is not None else {})
         case React(body, target):
             return {"type": TEXT, "body": body, "react-to": target}
         case Edit(body, target):
