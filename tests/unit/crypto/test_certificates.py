@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from swarmchat import limits
+from swarmchat.crypto import der
 from swarmchat.crypto.certificates import (
     RENEWAL_MAX,
     Certificate,
@@ -320,6 +321,8 @@ PEM = ALICE.device.pem
         PEM[:92] + PEM[93:],
         PEM[:60] + b"\n" + PEM[60:],
         PEM[:-26] + b"=" + PEM[-26:],
+        PEM[:-28] + PEM[-27:],
+        PEM[:-27] + b"=" + PEM[-27:],
         PEM[:40] + b" " + PEM[41:],
         PEM[:40] + b"=" + PEM[41:],
         PEM.decode().encode("utf-16"),
@@ -365,6 +368,23 @@ def test_a_certificate_is_read_up_to_its_limit_and_not_one_byte_further() -> Non
         Certificate.from_pem(b"-" * (limits.CERTIFICATE_BYTES_MAX + 1))
     with pytest.raises(CertificateError, match="not one PEM"):
         Certificate.from_pem(b"-" * limits.CERTIFICATE_BYTES_MAX)
+
+
+def test_a_signature_of_another_length_or_version_is_refused() -> None:
+    def with_parts(version: int, signature: bytes) -> bytes:
+        content = der.Reader(ALICE.device.body).content(der.SEQUENCE)
+        assert content.startswith(bytes.fromhex("a003020102"))
+        body = der.element(der.SEQUENCE, der.element(0xA0, der.integer(version)), content[5:])
+        signed = der.element(der.BIT_STRING, b"\0", signature)
+        return der.element(der.SEQUENCE, body, bytes.fromhex("300506032b6570"), signed)
+
+    assert Certificate.from_der(with_parts(2, ALICE.device.signature)) == ALICE.device
+    for signature in (ALICE.device.signature[:-1], ALICE.device.signature + b"\0", b""):
+        with pytest.raises(CertificateError, match="64 bytes"):
+            Certificate.from_der(with_parts(2, signature))
+    for version in (0, 1, 3):
+        with pytest.raises(CertificateError, match="version 3"):
+            Certificate.from_der(with_parts(version, ALICE.device.signature))
 
 
 def test_der_with_bytes_after_it_is_refused() -> None:
