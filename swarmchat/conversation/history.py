@@ -144,6 +144,11 @@ class History:
         """The ordinary heads: accepted non-merge commits with no accepted ordinary descendant, sorted. (SCP-02 §6.1)"""
         return tuple(sorted(self._heads))
 
+    @property
+    def accounts(self) -> frozenset[AccountId]:
+        """Everybody who ever wrote here."""
+        return frozenset(self._by_account)
+
     def by_account(self, account: AccountId) -> list[Entry]:
         """All commits of one account; not to be changed."""
         return self._by_account.get(account, [])
