@@ -55,11 +55,17 @@ def authorship(commit: Commit, changes: Changes, before: Roster, past: Past) -> 
     latest = past.latest_time(commit.device)
     if latest is not None and commit.time < latest - limits.DEVICE_CLOCK_BACK_S:
         return Rejection(Reason.CLOCK_RAN_BACK, f"{latest - commit.time} s before what this device claimed already")
-    moment = commit.time if latest is None else max(commit.time, latest)
+    moment = acting_time(commit.time, commit.device, past)
     broken = check_chain(device, certificate, at=moment, revoked=past.revoked(account))
     if broken is not None:
         return Rejection(Reason.BAD_CHAIN, f"from the device to its account: {broken.value}", device_path)
     return Author(account, commit.device, account_pem, device_pem)
+
+
+def acting_time(time: int, device: DeviceId, past: Past) -> int:
+    """The time at which a commit's certificates must hold: its own, or the greatest that its device claimed before. (§4.2)"""
+    latest = past.latest_time(device)
+    return time if latest is None else max(time, latest)
 
 
 def signature_fault(commit: Commit, author: Author) -> Rejection | None:
