@@ -192,7 +192,7 @@ _TYPE = re.compile(r"[!-~]{1,128}")
 _NONCE = re.compile(r"[0-9a-f]{32}")
 _SHA3 = re.compile(r"[0-9a-f]{128}")
 _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
-_INTEGER_DIGITS_MAX = 19
+_INTEGER_CHARS_MAX = 20  # of a signed 64-bit integer; more is not even converted
 
 
 class _FaultError(ValueError):
@@ -211,9 +211,12 @@ def parse(message: bytes) -> tuple[Action, Body] | Rejection:
 
 
 def message(action: Action, extra: Mapping[str, object] | None = None) -> bytes:
-    """Write the commit message of an action: compact JSON, keys sorted, UTF-8, no newline. `extra` adds unknown keys."""
+    """Write the commit message of an action: compact JSON, keys sorted, UTF-8, no newline. `extra` adds unknown keys.
+
+    Raises ValueError for a lone surrogate or a number that JSON has not; sizes are judged by who reads it (`parse`).
+    """
     fields = dict(extra or {}) | _fields(action)
-    return json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    return json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
 def type_of(action: Action) -> str:
@@ -401,9 +404,9 @@ def _no_constant(name: str) -> NoReturn:
 
 
 def _integer(digits: str) -> int:
-    if len(digits) > _INTEGER_DIGITS_MAX + 1:
+    if len(digits) > _INTEGER_CHARS_MAX or not -(2**63) <= (number := int(digits)) < 2**63:
         raise _FaultError(Reason.MALFORMED_MESSAGE, "an integer of more than 64 bits")
-    return int(digits)
+    return number
 
 
 def _real(digits: str) -> float:

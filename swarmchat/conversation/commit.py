@@ -153,4 +153,5 @@ def _printable(character: str) -> bool:
         character not in "<>"
         and not (character < " " or "\x7f" <= character < "\xa0")
         and character not in "\u2028\u2029"
+        and not "\ud800" <= character < "\ue000"  # half a character
     )
