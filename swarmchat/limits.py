@@ -205,3 +205,19 @@ INVITATION_KEPT_S: Final = 30 * 86_400
 INVITATION_RESEND_S: Final = 600.0  # SCP-05 §1.11
 OWN_DEVICES_MAX: Final = 64  # revoked ones included
 SEALING_KEY_AGE_S: Final = 7 * 86_400  # then a fresh one; the previous still opens (SCP-05 §1.3)
+
+# --- discovery (SCP-05)
+ADDRESS_OWNERS_MAX: Final = 10_000  # devices and accounts in the address book; the longest unseen goes
+ADDRESS_KEPT_S: Final = 90 * 86_400  # neither seen nor good for so long: forgotten (not what the user typed)
+ADDRESS_BOOK_BYTES_MAX: Final = 64 * MIB
+CARD_ADDRESSES_MAX: Final = 8
+CARD_ONLINE_S: Final = 600  # how long after `made` a card may call its device online
+CARD_AHEAD_S: Final = 300  # `made` further ahead of our clock is refused
+CARDS_MAX: Final = 10_000
+LAN_INSTANCES_MAX: Final = 1_024  # a hostile LAN can invent as many as it likes
+LAN_ADDRESSES_MAX: Final = 16  # of one instance
+LAN_RESOLVE_S: Final = 3.0
+LAN_POLL_S: Final = 0.5  # how often the interfaces are looked at; a cable is noticed within this time
+LAN_RETRY_S: Final = 5.0  # after the mDNS port was refused
+LAN_RESOLVING_MAX: Final = 64  # instances asked for their address at once
+LAN_INTERFACES_MAX: Final = 32

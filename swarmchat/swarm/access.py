@@ -1,0 +1,223 @@
+"""What each peer is to us and what it may open, from rosters, contacts and requests. (SCP-03 §2b, SCP-06 §4)
+
+Ban and revocation are judged for each conversation; an account that we block is a stranger in all it can observe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Mapping
+from types import MappingProxyType
+from typing import Final
+
+from swarmchat.account.records import ConversationState, KnownConversation
+from swarmchat.account.state import State
+from swarmchat.conversation import tree
+from swarmchat.conversation.roster import Roster
+from swarmchat.crypto.certificates import Certificate, CertificateError
+from swarmchat.crypto.revocation import RevocationList
+from swarmchat.ids import AccountId, ConversationId, DeviceId
+from swarmchat.links.frames import Message
+from swarmchat.links.link import Link
+from swarmchat.links.peers import LinkClass, Peer
+from swarmchat.swarm.messages import MessageError, conversation_of
+
+MODE_PUBLIC: Final = 3
+
+_IN_STEP: Final = frozenset({LinkClass.OWN, LinkClass.MEMBER, LinkClass.INVITEE, LinkClass.CONTACT})
+
+
+class Access:
+    """The LinkPolicy of one account. Facts go in as they change; answers are quick and without I/O."""
+
+    def __init__(self, me: AccountId, device: DeviceId, state: State) -> None:
+        self.state = state
+        self.revoked_by_us: frozenset[bytes] = frozenset()
+        self._me = me
+        self._device = device
+        self._rosters: dict[ConversationId, Roster] = {}
+        self._accounts: dict[ConversationId, frozenset[AccountId]] = {}  # joined or invited, or a source of a clone
+        self._related: dict[AccountId, set[ConversationId]] = {}  # the same, by account
+        self._sources: dict[ConversationId, frozenset[AccountId]] = {}
+        self._revoked: dict[AccountId, frozenset[bytes]] = {}
+        self._lists: dict[tuple[ConversationId, AccountId], bytes] = {}
+
+    # --- facts
+
+    @property
+    def rosters(self) -> Mapping[ConversationId, Roster]:
+        """The settled roster of each conversation that is here."""
+        return MappingProxyType(self._rosters)
+
+    def set_roster(self, conversation: ConversationId, roster: Roster) -> bool:
+        """The roster of a conversation that is here; whether that changes who may do what."""
+        before = self._rosters.get(conversation)
+        self._rosters[conversation] = roster
+        if before is roster or (before is not None and _standing(before) == _standing(roster)):
+            return False
+        self._read_revocations(conversation, roster)
+        self._relate(conversation)
+        return True
+
+    def set_sources(self, conversation: ConversationId, accounts: Iterable[AccountId]) -> None:
+        """Whom a conversation, accepted but not here yet, may be fetched from."""
+        self._sources[conversation] = frozenset(accounts) - {self._me}
+        self._relate(conversation)
+
+    def clear_sources(self, conversation: ConversationId) -> None:
+        """The conversation is ours; its roster alone says who is who."""
+        self._sources.pop(conversation, None)
+        self._relate(conversation)
+
+    def drop(self, conversation: ConversationId) -> None:
+        """The conversation is neither here nor expected any more."""
+        self._rosters.pop(conversation, None)
+        self._sources.pop(conversation, None)
+        self._relate(conversation)
+
+    # --- the policy of the links
+
+    def classify(self, peer: Peer) -> LinkClass | None:
+        """The highest class that fits; a stranger stays for an invitation."""
+        return self.standing(peer.account, peer.device)
+
+    def standing(self, account: AccountId, device: DeviceId) -> LinkClass:
+        """What an account's device is to us."""
+        if account == self._me:
+            return LinkClass.OWN
+        if self.state.is_blocked(account):
+            return LinkClass.STRANGER
+        found = {self._relation(account, device, conversation) for conversation in self._related.get(account, ())}
+        for candidate in (LinkClass.MEMBER, LinkClass.INVITEE):
+            if candidate in found:
+                return candidate
+        return LinkClass.CONTACT if self.state.is_contact(account) else LinkClass.STRANGER
+
+    def revoked(self, account: AccountId) -> Container[bytes]:
+        """The 16-byte id prefixes of that account's revoked devices, from every roster that is here."""
+        known = self._revoked.get(account, frozenset())
+        return known | self.revoked_by_us if account == self._me else known
+
+    def may_open(self, link: Link, opening: Message) -> str | None:
+        """Judge the opening of a channel by the class and, where it names one, by the conversation's roster."""
+        match opening.get("c"):
+            case "sync":
+                return None if self.standing(link.peer.account, link.peer.device) in _IN_STEP else "forbidden"
+            case "invite":
+                return None
+            case "pack":
+                try:
+                    conversation = conversation_of(opening)
+                except MessageError as error:
+                    return error.peer_code
+                if conversation is None:
+                    return "bad-message"
+                return (
+                    None if self.may_pull(link.peer.account, link.peer.device, conversation) else "unknown-conversation"
+                )
+            case _:
+                return "unknown-channel"
+
+    # --- questions of the swarm
+
+    def may_pull(self, account: AccountId, device: DeviceId, conversation: ConversationId) -> bool:
+        """Whether the device is given the history: joined, invited, own, or anybody not banned where all may join. (SCP-04 §3.3)"""
+        roster = self._rosters.get(conversation)
+        if roster is None:
+            return False
+        if account == self._me:
+            return True
+        if roster.is_banned(account) or roster.is_banned(device):
+            return False
+        if roster.mode == MODE_PUBLIC:
+            return True
+        return not self.state.is_blocked(account) and (roster.is_joined(account) or roster.is_invited(account))
+
+    def is_common(self, account: AccountId, device: DeviceId, conversation: ConversationId) -> bool:
+        """Whether the conversation is spoken of with that device. (SCP-04 §2.1)"""
+        if account == self._me:
+            return conversation in self._rosters or conversation in self._sources
+        if self.state.is_blocked(account):
+            return False
+        return self._relation(account, device, conversation) is not None
+
+    def common(self, account: AccountId, device: DeviceId) -> tuple[ConversationId, ...]:
+        """All conversations that are spoken of with that device, sorted."""
+        everything = self._rosters.keys() | self._sources.keys()
+        candidates = everything if account == self._me else self._related.get(account, set())
+        return tuple(sorted(each for each in candidates if self.is_common(account, device, each)))
+
+    def is_member(self, account: AccountId, conversation: ConversationId) -> bool:
+        """Whether the account is joined in a conversation that is here."""
+        roster = self._rosters.get(conversation)
+        return roster is not None and roster.is_joined(account)
+
+    def shares(self, account: AccountId) -> bool:
+        """Whether the account is joined in a conversation with us."""
+        return any(self.is_member(account, conversation) for conversation in self._related.get(account, ()))
+
+    def may_ask(self, account: AccountId, conversation: ConversationId) -> bool:
+        """Whether an asking account gets an invitation: it is joined or invited. (SCP-06 §9)"""
+        roster = self._rosters.get(conversation)
+        return roster is not None and (roster.is_joined(account) or roster.is_invited(account))
+
+    # --- inside
+
+    def _relation(self, account: AccountId, device: DeviceId, conversation: ConversationId) -> LinkClass | None:
+        roster = self._rosters.get(conversation)
+        if roster is None:
+            return LinkClass.INVITEE if account in self._sources.get(conversation, ()) else None
+        if roster.is_banned(account) or roster.is_banned(device) or not self._in_it(conversation, roster):
+            return None
+        if roster.is_joined(account):
+            return LinkClass.MEMBER
+        if roster.is_invited(account) or account in self._sources.get(conversation, ()):
+            return LinkClass.INVITEE
+        return None
+
+    def _in_it(self, conversation: ConversationId, roster: Roster) -> bool:
+        """Whether we are of it: joined, invited, left with something to hand over, or about to join."""
+        if roster.is_banned(self._me) or roster.is_banned(self._device):
+            return False
+        if roster.is_joined(self._me) or roster.is_invited(self._me):
+            return True
+        known = self.state.conversations.get(conversation)
+        return known is not None and known.state in {ConversationState.REMOVED, ConversationState.SYNCING}
+
+    def _relate(self, conversation: ConversationId) -> None:
+        roster = self._rosters.get(conversation)
+        related = frozenset() if roster is None else roster.joined | roster.invited
+        related |= self._sources.get(conversation, frozenset())
+        before = self._accounts.pop(conversation, frozenset())
+        if related:
+            self._accounts[conversation] = related
+        for account in before - related:
+            of_account = self._related[account]
+            of_account.discard(conversation)
+            if not of_account:
+                del self._related[account]
+        for account in related - before:
+            self._related.setdefault(account, set()).add(conversation)
+
+    def _read_revocations(self, conversation: ConversationId, roster: Roster) -> None:
+        for account in roster.revocations:
+            der, pem = roster.files[tree.revocations(account)], roster.certificate(account)
+            if pem is None or self._lists.get((conversation, account)) == der:
+                continue
+            try:
+                listed = RevocationList.from_der(der, Certificate.from_pem(pem)).revoked
+            except CertificateError:
+                continue  # the law refuses such a list; a foreign tree may hold one, and it revokes nothing
+            self._lists[conversation, account] = der
+            self._revoked[account] = self._revoked.get(account, frozenset()) | listed
+
+
+def sources_of(known: KnownConversation) -> frozenset[AccountId]:
+    """The accounts that a conversation not here yet may be fetched from."""
+    inviter = () if known.invited_by is None else (known.invited_by,)
+    return frozenset((*inviter, *known.members))
+
+
+def _standing(roster: Roster) -> tuple[object, ...]:
+    """All of a roster that decides who may do what, and whom we dial."""
+    lists = {account: roster.files[tree.revocations(account)] for account in roster.revocations}
+    return roster.joined, roster.invited, dict(roster.banned), dict(roster.devices), lists

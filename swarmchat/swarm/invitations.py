@@ -1,0 +1,216 @@
+"""What a mail that came in means, and which mails of ours wait for whom. (SCP-06 §2–§6, §9; SCP-05 §1.11)
+
+Pure: the account's State goes in and comes out changed; what is to be done besides is a wish. The sender learns nothing
+from what happens here: the shell answers `{"ok":true}` whatever the outcome.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from dataclasses import dataclass
+
+from swarmchat.account.records import Invitation, Offer, Request, RequestKind
+from swarmchat.account.state import State, Verdict
+from swarmchat.ids import AccountId, ConversationId, DeviceId
+from swarmchat.limits import (
+    ASKS_PER_PEER_MAX,
+    MAIL_AGE_MAX_S,
+    MAIL_AHEAD_MAX_S,
+    MAIL_SEEN_MAX,
+    MAIL_SEEN_S,
+    REPUTATIONS_MAX,
+)
+from swarmchat.swarm.access import Access
+from swarmchat.swarm.mail import (
+    Ask,
+    Letter,
+    Notice,
+    SwarmInvite,
+    TrustAnswer,
+    TrustRequest,
+    fingerprint,
+)
+
+_HOUR_S = 3_600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """The device that brought a mail, and its account: both proved."""
+
+    account: AccountId
+    device: DeviceId
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """A request waits for the user; `dropped`: an older one that had to go for it."""
+
+    request: Request
+    dropped: Request | None
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """A contact accepted our trust request."""
+
+    account: AccountId
+    conversation: ConversationId
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Send the asker an invitation to the conversation. (SCP-06 §6)"""
+
+    conversation: ConversationId
+    to: Sender
+
+
+@dataclass(frozen=True, slots=True)
+class AskFor:
+    """Ask the sender about a conversation it spoke of that is not known here."""
+
+    conversation: ConversationId
+    to: Sender
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The sender offers what we have accepted already: it is a source for the clone, or told of our acceptance again."""
+
+    conversation: ConversationId
+    sender: Sender
+    contact: bool
+
+
+Outcome = Tell | Confirmed | Answer | AskFor | Known
+
+
+class Mailroom:
+    """Judges letters as they come. Times in seconds since 1970; `now` is the wall clock."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+        self._seen: OrderedDict[tuple[AccountId, bytes], float] = OrderedDict()
+        self._asked: OrderedDict[DeviceId, deque[tuple[float, ConversationId]]] = OrderedDict()
+
+    def receive(self, state: State, sender: Sender, letter: Letter, now: float) -> tuple[State, list[Outcome]]:
+        """One letter: the next state, and what is to be done. Old, early, repeated and blocked ones change nothing."""
+        if not self._is_fresh(sender.account, letter, now):
+            return state, []
+        if state.is_blocked(sender.account):
+            return state, []
+        mail = letter.mail
+        match mail:
+            case TrustRequest() | SwarmInvite():
+                return self._offered(state, sender, mail, now)
+            case TrustAnswer(conversation):
+                return _answered(state, sender, conversation, now)
+            case Ask(conversation):
+                allowed = self._access.may_ask(sender.account, conversation)
+                return state, [Answer(conversation, sender)] if allowed else []
+            case Notice(conversation):
+                if mail.device != sender.device:
+                    return state, []  # SCP-05 §1.5: the signing device speaks of itself
+                return state, self.mentioned(state, sender, conversation, now)
+
+    def mentioned(self, state: State, sender: Sender, conversation: ConversationId, now: float) -> list[Outcome]:
+        """A peer spoke of a conversation; ask about it if it is not known here. At most 16 an hour of one device."""
+        if conversation in state.conversations or conversation in self._access.rosters:
+            return []
+        if any(request.offer.conversation == conversation for request in state.requests.values()):
+            return []
+        if state.is_blocked(sender.account) or any(
+            record.conversation == conversation and record.sender == sender.account
+            for record in state.declined.values()
+        ):
+            return []
+        asked = self._asked.setdefault(sender.device, deque(maxlen=ASKS_PER_PEER_MAX))
+        self._asked.move_to_end(sender.device)
+        if len(self._asked) > REPUTATIONS_MAX:
+            self._asked.popitem(last=False)
+        recent = [(time, about) for time, about in asked if now - time < _HOUR_S]
+        if len(recent) >= ASKS_PER_PEER_MAX or any(about == conversation for _, about in recent):
+            return []
+        asked.append((now, conversation))
+        return [AskFor(conversation, sender)]
+
+    # --- inside
+
+    def _is_fresh(self, account: AccountId, letter: Letter, now: float) -> bool:
+        if not now - MAIL_AGE_MAX_S <= letter.written_s <= now + MAIL_AHEAD_MAX_S:
+            return False
+        key = (account, fingerprint(letter))
+        while self._seen and next(iter(self._seen.values())) <= now - MAIL_SEEN_S:
+            self._seen.popitem(last=False)
+        if key in self._seen:
+            return False
+        self._seen[key] = now
+        if len(self._seen) > MAIL_SEEN_MAX:
+            self._seen.popitem(last=False)
+        return True
+
+    def _offered(
+        self, state: State, sender: Sender, mail: TrustRequest | SwarmInvite, now: float
+    ) -> tuple[State, list[Outcome]]:
+        try:
+            offer = _offer(sender.account, mail)
+        except ValueError:
+            return state, []  # within the limits of the mail and not within those of a request: nobody writes that
+        state, received = state.receive(offer, shared=self._access.shares(sender.account), now_ms=int(now * 1000))
+        match received.verdict:
+            case Verdict.NEW | Verdict.UPDATED:
+                assert received.request is not None, "a new request waits"
+                return state, [Tell(received.request, received.dropped)]
+            case Verdict.KNOWN:
+                return state, [Known(offer.conversation, sender, contact=offer.kind is RequestKind.CONTACT)]
+            case _:
+                return state, []
+
+
+def due(state: State, account: AccountId, now: float) -> tuple[Invitation, ...]:
+    """Our invitations to an account that is linked now and are to be sent (again)."""
+    return state.due_invitations(now_ms=int(now * 1000), account=account)
+
+
+def joined(state: State, access: Access) -> tuple[State, list[Invitation]]:
+    """Forget our invitations to those who have joined since, or cannot any more: not invited, or banned."""
+    over = []
+    for invitation in list(state.invitations.values()):
+        roster = access.rosters.get(invitation.conversation)
+        if roster is not None and not roster.is_invited(invitation.account):
+            state, settled = state.settle_invitation(invitation.account, invitation.conversation)
+            if settled is not None:
+                over.append(settled)
+    return state, over
+
+
+def waiting_for(state: State) -> frozenset[AccountId]:
+    """The accounts that an invitation of ours waits for."""
+    return frozenset(invitation.account for invitation in state.invitations.values())
+
+
+def _offer(sender: AccountId, mail: TrustRequest | SwarmInvite) -> Offer:
+    match mail:
+        case TrustRequest(conversation, commit, name, at_ms):
+            return Offer(sender, RequestKind.CONTACT, conversation, commit, at_ms, name=name)
+        case SwarmInvite(conversation, commit, mode, title, description, members, at_ms):
+            return Offer(
+                sender,
+                RequestKind.GROUP,
+                conversation,
+                commit,
+                at_ms,
+                title=title,
+                description=description,
+                mode=mode,
+                members=members,
+            )
+
+
+def _answered(state: State, sender: Sender, conversation: ConversationId, now: float) -> tuple[State, list[Outcome]]:
+    contact = state.contacts.get(sender.account)
+    if contact is None or not contact.active:
+        return state, []
+    state, confirmed = state.confirm_contact(sender.account, now_ms=int(now * 1000))
+    return state, [Confirmed(sender.account, conversation)] if confirmed is not None else []

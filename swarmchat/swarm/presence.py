@@ -1,0 +1,72 @@
+"""Who is typing, and how far everybody has read; kept in memory or beside the log, never in it. (SCP-04 §6)"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from swarmchat.ids import CommitId, DeviceId
+from swarmchat.limits import TYPING_INTERVAL_S, TYPING_TIMEOUT_S, TYPISTS_MAX
+
+
+@dataclass(frozen=True, slots=True)
+class TypingSeen:
+    """A device began or stopped typing."""
+
+    device: DeviceId
+    on: bool
+
+
+class Typing:
+    """Typing in one conversation: what others do, and how often we tell. Times in seconds, the clock of `now`."""
+
+    def __init__(self) -> None:
+        self._until: dict[DeviceId, float] = {}
+        self._told: bool = False
+        self._told_at: float | None = None
+
+    def heard(self, device: DeviceId, on: bool, now: float) -> list[TypingSeen]:
+        """A device says that it types, or that it stopped; what changed."""
+        if not on:
+            return self.stopped(device)
+        known = device in self._until
+        if not known and len(self._until) >= TYPISTS_MAX:
+            return []
+        self._until[device] = now + TYPING_TIMEOUT_S
+        return [] if known else [TypingSeen(device, on=True)]
+
+    def stopped(self, device: DeviceId) -> list[TypingSeen]:
+        """It wrote a message, was removed, or is gone."""
+        return [TypingSeen(device, on=False)] if self._until.pop(device, None) is not None else []
+
+    def tick(self, now: float) -> list[TypingSeen]:
+        """Who said nothing for 12 s has stopped."""
+        over = sorted(device for device, until in self._until.items() if until <= now)
+        return [seen for device in over for seen in self.stopped(device)]
+
+    def deadline(self) -> float | None:
+        """When to tick."""
+        return min(self._until.values(), default=None)
+
+    def say(self, on: bool, now: float) -> bool:
+        """Our user types or stopped: whether to tell the others now (typing at most once in 2 s, the end once)."""
+        if not on:
+            told, self._told = self._told, False
+            return told
+        if self._told_at is not None and now - self._told_at < TYPING_INTERVAL_S:
+            return False
+        self._told, self._told_at = True, now
+        return True
+
+
+def moves_forward(
+    old: CommitId | None, new: CommitId, knows: Callable[[CommitId], bool], covers: Callable[[CommitId, CommitId], bool]
+) -> bool:
+    """Whether a read mark may move from `old` to `new`: known here and not behind; marks never go back. (SCP-04 §6.1)
+
+    `covers(have, commit)`: `commit` is `have` or one of its ancestors. Beside each other counts as forward: a mark says
+    how far a person has read, and both were shown.
+    """
+    if not knows(new):
+        return False
+    return old is None or (old != new and not covers(old, new))

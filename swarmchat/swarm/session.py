@@ -1,0 +1,437 @@
+"""One conversation kept in step with the linked devices: what to announce, fetch, answer. (SCP-04 §2, §3.2, §4.3)
+
+Inputs are facts with the time at which they happened; `poll` gives what is to be done now, `deadline` when to poll again.
+The machine does no I/O, knows no commits beyond what its Dag answers, and holds for each device nothing but the heads it
+named last, so that nothing a device says can make it grow.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from swarmchat.ids import CommitId, DeviceId
+from swarmchat.limits import (
+    BACKOFF_FLOOR_S,
+    BACKOFF_MAX_S,
+    BACKOFF_MIN_S,
+    HEAD_MISSING_AFTER_S,
+    INVALID_COMMITS_PER_HOUR_MAX,
+    NEWS_RETRY_S,
+    PEER_BARRED_S,
+    PEERS_PER_SESSION_MAX,
+    PULLS_PER_CONVERSATION_MAX,
+    PUSHES_QUEUED_MAX,
+    RELAY_JITTER_S,
+    REPUTATIONS_MAX,
+    WANTED_HEADS_MAX,
+)
+
+_HOUR_S = 3_600.0
+
+Heads = tuple[CommitId, ...]
+
+
+class Dag(Protocol):
+    """What the machine asks of the commit log: quick, and never wrong about what was accepted."""
+
+    @property
+    def heads(self) -> Heads:
+        """The ordinary heads, sorted."""
+        ...
+
+    def knows(self, commit: CommitId) -> bool:
+        """Whether the commit is accepted here."""
+        ...
+
+    def refuses(self, commit: CommitId) -> bool:
+        """Whether the commit was judged invalid: it is not fetched again. (SCP-04 §4.3)"""
+        ...
+
+    def covers(self, have: Iterable[CommitId], heads: Iterable[CommitId]) -> bool:
+        """Whether each of `heads` is one of `have` or an ancestor of one; what is not known here is skipped in `have`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Announce:
+    """Send `news` to these devices; with the commits since `since`, if it is given and they are few. Then `announced`."""
+
+    devices: tuple[DeviceId, ...]
+    since: Heads | None
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledge:
+    """Send `got` with our heads to these devices."""
+
+    devices: tuple[DeviceId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pull:
+    """Fetch from the device, `want` None meaning all it has. Then `pulled`."""
+
+    device: DeviceId
+    want: Heads | None
+
+
+@dataclass(frozen=True, slots=True)
+class TakePush:
+    """Admit this pack, which came inside an announcement with `heads`. Then `took`."""
+
+    device: DeviceId
+    heads: Heads
+    pack: bytes
+
+
+Wish = Announce | Acknowledge | Pull | TakePush
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A head that was announced `for_s` seconds ago and has not been had from anyone. (SCP-04 §2.5)"""
+
+    head: CommitId
+    devices: tuple[DeviceId, ...]
+    for_s: float
+
+
+class Reputation:
+    """Who sent invalid commits; one for all conversations. Three times in an hour: not pulled from for a day. (SCP-04 §4.3)"""
+
+    def __init__(self) -> None:
+        self._times: OrderedDict[DeviceId, deque[float]] = OrderedDict()
+        self._barred: OrderedDict[DeviceId, float] = OrderedDict()
+
+    def invalid(self, device: DeviceId, now: float) -> None:
+        """The device sent a batch with an invalid commit."""
+        times = self._times.setdefault(device, deque(maxlen=INVALID_COMMITS_PER_HOUR_MAX))
+        self._times.move_to_end(device)
+        times.append(now)
+        if len(times) == INVALID_COMMITS_PER_HOUR_MAX and now - times[0] < _HOUR_S:
+            del self._times[device]
+            self._barred[device] = now + PEER_BARRED_S
+        for remembered in (self._times, self._barred):
+            if len(remembered) > REPUTATIONS_MAX:
+                remembered.popitem(last=False)
+
+    def barred(self, device: DeviceId, now: float) -> bool:
+        """Whether nothing is taken from the device."""
+        until = self._barred.get(device)
+        if until is not None and now >= until:
+            del self._barred[device]
+            return False
+        return until is not None
+
+
+@dataclass(slots=True)
+class _Peer:
+    """What we know of one device."""
+
+    linked: bool = True
+    heads: Heads = ()  # as it named them last
+    lacking: frozenset[CommitId] = frozenset()  # of these, what we have not
+    told: Heads | None = None  # our heads as it was told last on this link
+    since: Heads = ()  # what it has once it has read what we sent
+    announce_at: float | None = None
+    push: bool = False  # the commits go inside the announcement
+    announcing: bool = False  # the shell has the wish
+    awaited: Heads | None = None  # announced, no covering `got` yet
+    awaited_until: float = 0.0
+    repeated: bool = False
+    owed: bool = False  # it waits for our `got`
+    asked: frozenset[CommitId] | None = None  # a pull from it runs, for these
+    failures: int = 0
+    pull_at: float = 0.0
+
+
+@dataclass(slots=True)
+class _Push:
+    device: DeviceId
+    heads: Heads
+    pack: bytes = field(repr=False)
+
+
+class Session:
+    """The sync machine of one conversation."""
+
+    def __init__(self, dag: Dag, reputation: Reputation, jitter: Callable[[], float]) -> None:
+        self.closed = False  # left: what is ours is still announced and served, nothing is taken in (SCP-06 §7)
+        self._dag = dag
+        self._reputation = reputation
+        self._jitter = jitter  # 0.0 ≤ x < 1.0
+        self._peers: dict[DeviceId, _Peer] = {}
+        self._first_seen: dict[CommitId, float] = {}
+        self._pushes: deque[_Push] = deque()
+        self._taking: _Push | None = None
+
+    # --- what is known
+
+    @property
+    def linked(self) -> tuple[DeviceId, ...]:
+        """The devices in step with us now, sorted."""
+        return tuple(sorted(device for device, peer in self._peers.items() if peer.linked))
+
+    def heads_of(self, device: DeviceId) -> Heads:
+        """The heads a device named last."""
+        peer = self._peers.get(device)
+        return peer.heads if peer else ()
+
+    def missing(self, now: float) -> tuple[Missing, ...]:
+        """Heads announced over a minute ago that nobody gave us."""
+        sources: dict[CommitId, list[DeviceId]] = {}
+        for device, peer in sorted(self._peers.items()):
+            for head in peer.lacking:
+                sources.setdefault(head, []).append(device)
+        return tuple(
+            Missing(head, tuple(devices), now - self._first_seen[head])
+            for head, devices in sorted(sources.items())
+            if now - self._first_seen[head] >= HEAD_MISSING_AFTER_S
+        )
+
+    # --- facts
+
+    def hello(self, device: DeviceId, heads: Heads, now: float, *, told: Heads | None) -> None:
+        """The device says that it shares the conversation, and its heads; `told`: ours in our last hello to it."""
+        peer = self._peers.get(device)
+        if peer is None or not peer.linked:
+            if peer is None and not self._make_room():
+                return
+            failures = peer.failures if peer else 0
+            peer = self._peers[device] = _Peer(told=told, since=heads, failures=failures)
+        elif told is not None and peer.awaited is None:
+            peer.told = told
+        self._named(device, peer, heads, now)
+        if peer.awaited is None:
+            peer.since = heads
+        self._mark(peer, now + self._jitter() * RELAY_JITTER_S)
+
+    def unlinked(self, device: DeviceId) -> None:
+        """The link is gone, or the conversation is no longer common: it is told nothing and asked for nothing."""
+        peer = self._peers.get(device)
+        if peer is None:
+            return
+        self._peers[device] = _Peer(
+            linked=False, heads=peer.heads, lacking=peer.lacking, failures=peer.failures, pull_at=peer.pull_at
+        )
+        self._pushes = deque(push for push in self._pushes if push.device != device)
+
+    def forget(self, device: DeviceId) -> None:
+        """The device is no longer of this conversation."""
+        self._peers.pop(device, None)
+        self._prune()
+
+    def news(
+        self, device: DeviceId, heads: Heads, now: float, *, since: Heads | None = None, pack: bytes | None = None
+    ) -> None:
+        """The device announced its heads, perhaps with the commits."""
+        peer = self._linked_peer(device)
+        if peer is None:
+            return
+        self._named(device, peer, heads, now)
+        peer.owed = True
+        if pack is not None and since is not None and peer.lacking and self._may_take(device, now):
+            queued = [push for push in self._pushes if push.device == device]
+            base = {*since} - {head for push in (*queued, self._taking) if push for head in push.heads}
+            if all(self._dag.knows(commit) for commit in base) and len(self._pushes) < PUSHES_QUEUED_MAX:
+                self._pushes.append(_Push(device, heads, pack))
+        self._mark(peer, now + self._jitter() * RELAY_JITTER_S)
+
+    def got(self, device: DeviceId, heads: Heads, now: float) -> None:
+        """The device has admitted something; these are its heads now."""
+        peer = self._linked_peer(device)
+        if peer is None:
+            return
+        self._named(device, peer, heads, now)
+        self._mark(peer, now + self._jitter() * RELAY_JITTER_S)
+
+    def wrote(self, now: float) -> None:
+        """Our own hand moved our heads: tell everybody at once, with the commits."""
+        for peer in self._peers.values():
+            self._mark(peer, now, push=True)
+
+    def announced(self, devices: Iterable[DeviceId], heads: Heads, *, carried: bool, now: float) -> None:
+        """`news` with these heads went out; `carried`: with the commits inside."""
+        for device in devices:
+            peer = self._linked_peer(device)
+            if peer is None:
+                continue
+            peer.announcing = False
+            peer.told = heads
+            if carried:
+                peer.since = heads
+            if peer.awaited is None:
+                peer.awaited_until, peer.repeated = now + NEWS_RETRY_S, False
+            peer.awaited = heads
+            self._mark(peer, now, push=carried)
+            self._settle(peer)
+
+    def took(self, now: float, *, refused: bool, failed: bool = False) -> None:
+        """The pack of the last TakePush is through; `refused`: a commit was invalid, `failed`: the pack itself was not whole."""
+        assert self._taking is not None, "a push is taken before it is through"
+        device, self._taking = self._taking.device, None
+        self._arrived(device, now, refused=refused, failed=failed)
+
+    def pulled(self, device: DeviceId, now: float, *, refused: bool = False, failed: bool = False) -> None:
+        """A pull is over; `refused`: a commit was invalid, `failed`: nothing or not all came."""
+        peer = self._peers.get(device)
+        asked = peer.asked if peer else None
+        if peer is not None:
+            peer.asked = None
+        self._arrived(device, now, refused=refused, failed=failed)
+        if peer is None:
+            return
+        if failed or (asked and asked & peer.lacking):
+            peer.failures += 1
+            ceiling_s = min(BACKOFF_MIN_S * 2 ** min(peer.failures - 1, 16), BACKOFF_MAX_S)
+            peer.pull_at = now + max(BACKOFF_FLOOR_S, ceiling_s * self._jitter())
+        else:
+            peer.failures, peer.pull_at = 0, now
+
+    # --- what is to be done
+
+    def poll(self, now: float) -> list[Wish]:
+        """What is to be done now; each wish is given once."""
+        return [*self._take(), *self._pulls(now), *self._acknowledgements(), *self._announcements(now)]
+
+    def deadline(self, now: float) -> float | None:
+        """When to poll again if nothing happens before."""
+        times = []
+        for device, peer in self._peers.items():
+            if not peer.linked:
+                continue
+            if peer.announce_at is not None and not peer.announcing:
+                times.append(peer.announce_at)
+            if peer.awaited is not None:
+                times.append(peer.awaited_until)
+            if peer.lacking and peer.asked is None and peer.pull_at > now and self._may_take(device, now):
+                times.append(peer.pull_at)
+        return min(times, default=None)
+
+    # --- inside: what we were told
+
+    def _linked_peer(self, device: DeviceId) -> _Peer | None:
+        peer = self._peers.get(device)
+        return peer if peer and peer.linked else None
+
+    def _make_room(self) -> bool:
+        if len(self._peers) < PEERS_PER_SESSION_MAX:
+            return True
+        gone = next((device for device, peer in self._peers.items() if not peer.linked), None)
+        if gone is not None:
+            self.forget(gone)
+        return gone is not None
+
+    def _named(self, device: DeviceId, peer: _Peer, heads: Heads, now: float) -> None:
+        peer.heads = heads[:WANTED_HEADS_MAX]
+        peer.lacking = self._lacked(peer.heads)
+        for head in peer.lacking:
+            self._first_seen.setdefault(head, now)
+        self._settle(peer)
+        self._prune()
+
+    def _settle(self, peer: _Peer) -> None:
+        """It has what it was told of, or it has not yet."""
+        if peer.awaited is not None and self._dag.covers(peer.heads, peer.awaited):
+            peer.awaited = None
+
+    def _lacked(self, heads: Iterable[CommitId]) -> frozenset[CommitId]:
+        if self.closed:
+            return frozenset()
+        return frozenset(head for head in heads if not self._dag.knows(head) and not self._dag.refuses(head))
+
+    def _prune(self) -> None:
+        if self._first_seen:
+            lacking = frozenset().union(*(peer.lacking for peer in self._peers.values()))
+            for head in self._first_seen.keys() - lacking:
+                del self._first_seen[head]
+
+    def _arrived(self, device: DeviceId, now: float, *, refused: bool, failed: bool) -> None:
+        if refused:
+            self._reputation.invalid(device, now)
+        for other, peer in self._peers.items():
+            if peer.lacking:
+                peer.lacking = self._lacked(peer.lacking)
+            if other == device:
+                peer.owed = peer.owed or not failed
+            else:
+                self._mark(peer, now + self._jitter() * RELAY_JITTER_S)
+        self._prune()
+
+    def _may_take(self, device: DeviceId, now: float) -> bool:
+        return not self.closed and not self._reputation.barred(device, now)
+
+    # --- inside: what we do
+
+    def _mark(self, peer: _Peer, at: float, *, push: bool = False) -> None:
+        """Announce to the peer at that time, unless it has all or was told."""
+        if not peer.linked or peer.told == self._dag.heads or self._dag.covers(peer.heads, self._dag.heads):
+            return
+        peer.announce_at = at if peer.announce_at is None else min(peer.announce_at, at)
+        peer.push = peer.push or push
+
+    def _take(self) -> list[Wish]:
+        while self._taking is None and self._pushes:
+            push = self._pushes.popleft()
+            if self._lacked(push.heads):
+                self._taking = push
+                return [TakePush(push.device, push.heads, push.pack)]
+        return []
+
+    def _pulls(self, now: float) -> list[Wish]:
+        running = [peer.asked for peer in self._peers.values() if peer.asked is not None]
+        coming = frozenset().union(*running, *(push.heads for push in (*self._pushes, self._taking) if push))
+        free = PULLS_PER_CONVERSATION_MAX - len(running)
+        wishes: list[Wish] = []
+        for device, peer in sorted(self._peers.items(), key=lambda item: (item[1].failures, item[0])):
+            wanted = peer.lacking - coming
+            if free <= 0:
+                break
+            if not wanted or not peer.linked or peer.asked is not None or now < peer.pull_at:
+                continue
+            if not self._may_take(device, now):
+                continue
+            peer.asked = wanted
+            coming |= wanted
+            free -= 1
+            # Who names as many heads as a message holds may have more.
+            wishes.append(Pull(device, None if len(peer.heads) >= WANTED_HEADS_MAX else tuple(sorted(wanted))))
+        return wishes
+
+    def _acknowledgements(self) -> list[Wish]:
+        due = [device for device, peer in sorted(self._peers.items()) if peer.owed and peer.linked and not peer.lacking]
+        for device in due:
+            self._peers[device].owed = False
+            if not self._peers[device].announcing:
+                self._peers[device].told = self._dag.heads  # our `got` names them
+        return [Acknowledge(tuple(due))] if due else []
+
+    def _announcements(self, now: float) -> list[Wish]:
+        groups: dict[Heads | None, list[DeviceId]] = {}
+        for device, peer in sorted(self._peers.items()):
+            if not peer.linked:
+                continue
+            self._repeat(peer, now)
+            if peer.announce_at is None or peer.announcing or now < peer.announce_at:
+                continue
+            push, peer.announce_at, peer.push = peer.push, None, False
+            if peer.told == self._dag.heads or self._dag.covers(peer.heads, self._dag.heads):
+                continue
+            whole = push and bool(peer.since) and all(self._dag.knows(head) for head in peer.since)
+            groups.setdefault(peer.since if whole else None, []).append(device)
+            peer.announcing = True
+        return [Announce(tuple(devices), since) for since, devices in groups.items()]
+
+    def _repeat(self, peer: _Peer, now: float) -> None:
+        """No covering `got` in 10 s: once more; after that anti-entropy finds it. (SCP-04 §2.1)"""
+        if peer.awaited is None or now < peer.awaited_until:
+            return
+        if peer.repeated:
+            peer.awaited = None
+            return
+        peer.repeated, peer.awaited_until = True, now + NEWS_RETRY_S
+        peer.told, peer.since = None, peer.heads
+        self._mark(peer, now, push=True)
