@@ -1,0 +1,173 @@
+"""`swarmchat conversation …`, `create`, `join`, `leave`. (SCP-08 §2.1, SCP-06 §5, §7)"""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import click
+
+from swarmchat import limits
+from swarmchat.api.schema import MODES
+from swarmchat.cli.session import Noun, Session, pass_session
+from swarmchat.cli.terminal import clock, lines, plain, short, table
+from swarmchat.errors import UsageError
+
+_IMAGE_TYPES = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg"}
+
+
+@click.group(cls=Noun)
+def conversation() -> None:
+    """Conversations of this node."""
+
+
+@conversation.command()
+@click.option("--title", "-t", help="title")
+@click.option(
+    "--mode", type=click.Choice(MODES), help="who may invite: members (private), admins, or anybody may join (public)"
+)
+@pass_session
+def create(session: Session, title: str | None, mode: str | None) -> None:
+    """Start a conversation with oneself as admin."""
+    made = session.door.call("conversation.create", title=title, mode=mode)
+    session.output.emit(made, lambda: f"{made['id']}  {plain(made['title'])}  ({plain(made['mode'])})")
+    session.output.note(f"invite somebody: swarmchat invite {short(made['id'])} ACCOUNT")
+
+
+@conversation.command("list")
+@pass_session
+def list_(session: Session) -> None:
+    """List them, with who is in and the time of the last message."""
+    rows = session.door.call("conversation.list")
+
+    def text() -> list[str]:
+        paint = session.output.paint
+        return table(
+            [
+                (
+                    short(row["id"]),
+                    paint(plain(row["title"]) or "(no title)", "bold"),
+                    plain(row["mode"]),
+                    plain(row["state"]),
+                    f"{row['members']}",
+                    clock(row["last"]),
+                )
+                for row in rows
+            ],
+            header=("ID", "TITLE", "MODE", "STATE", "MEMBERS", "LAST"),
+        )
+
+    session.output.emit(rows, text)
+    if not rows:
+        session.output.note("no conversations yet: swarmchat create --title TITLE")
+
+
+@conversation.command()
+@click.argument("conv")
+@pass_session
+def show(session: Session, conv: str) -> None:
+    """Show one conversation."""
+    page = session.door.call("conversation.show", conversation=conv)
+    session.output.emit(page, lambda: _page(page))
+
+
+@conversation.command("set")
+@click.argument("conv")
+@click.option("--title", help="title; empty removes it")
+@click.option("--description", help="description; empty removes it")
+@click.option("--image", type=click.Path(path_type=Path), help="PNG or JPEG file; empty removes it")
+@click.option("--color", help="#rrggbb; empty removes it")
+@pass_session
+def set_(
+    session: Session, conv: str, title: str | None, description: str | None, image: Path | None, color: str | None
+) -> None:
+    """Change title, description, picture or colour."""
+    if title is None and description is None and image is None and color is None:
+        raise UsageError("nothing to set", hint="give --title, --description, --image or --color")
+    picture = None if image is None else "" if str(image) in {"", "."} else _data_uri(image)
+    page = session.door.call(
+        "conversation.set", conversation=conv, title=title, description=description, image=picture, color=color
+    )
+    session.output.emit(page, lambda: _page(page))
+
+
+@conversation.command()
+@click.argument("conv", metavar="LINK|CONV")
+@click.option("--timeout", type=float, metavar="S", help="wait so many seconds until it is ready")
+@pass_session
+def join(session: Session, conv: str, timeout: float | None) -> None:
+    """Clone and join a conversation by its link or id."""
+    with session.output.busy("cloning"):
+        done = session.door.call("conversation.join", conversation=conv, timeout=timeout)
+    session.output.emit(done, lambda: state_line(done))
+
+
+@conversation.command()
+@click.argument("conv")
+@click.option("--promote", metavar="ACCOUNT", help="make this member an admin first")
+@click.option("--dissolve", is_flag=True, help="remove everybody by the rules, then leave")
+@click.option("--yes", "-y", is_flag=True, help="do not ask")
+@pass_session
+def leave(session: Session, conv: str, promote: str | None, dissolve: bool, yes: bool) -> None:
+    """Leave a conversation. The last admin promotes somebody first, or dissolves it."""
+    if promote and dissolve:
+        raise UsageError("--promote and --dissolve exclude each other")
+    if session.may_ask:
+        session.confirm(f"{'Dissolve' if dissolve else 'Leave'} {conv}?", yes=yes)
+    done = session.door.call("conversation.leave", conversation=conv, promote=promote, dissolve=dissolve or None)
+    session.output.emit(done, lambda: state_line(done))
+
+
+@conversation.command()
+@click.argument("conv")
+@click.option("--yes", "-y", is_flag=True, help="do not ask")
+@pass_session
+def purge(session: Session, conv: str, yes: bool) -> None:
+    """Erase the history and files of a conversation on this node."""
+    session.confirm(f"Erase the history of {conv} on this node?", yes=yes)
+    done = session.door.call("conversation.purge", conversation=conv)
+    session.output.emit(done, lambda: state_line(done))
+
+
+def state_line(done: dict[str, Any]) -> str:
+    """`{"id","state"}` for people."""
+    return f"{plain(done['id'])}  {plain(done['state'])}"
+
+
+def _page(page: dict[str, Any]) -> list[str]:
+    rows = [
+        ("id", page["id"]),
+        ("title", page["title"] or "–"),
+        ("mode", page["mode"]),
+        ("state", page["state"]),
+        ("my role", page["role"] or "–"),
+        ("members", str(page["members"])),
+        ("created", clock(page["created"])),
+        ("last", clock(page["last"])),
+        ("colour", page["color"] or "–"),
+        ("picture", "yes" if page["image"] else "no"),
+        ("heads", " ".join(map(short, page["heads"]))),
+    ]
+    description = [f"  {line}" for line in lines(page["description"])] if page["description"] else []
+    return [
+        *table([(name, plain(value)) for name, value in rows]),
+        *(["description", *description] if description else []),
+    ]
+
+
+def _data_uri(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            data = file.read(limits.PROFILE_BYTES_MAX + 1)
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from None
+    kind = next((kind for magic, kind in _IMAGE_TYPES.items() if data.startswith(magic)), None)
+    if kind is None:
+        raise UsageError(f"{path} is neither PNG nor JPEG")
+    uri = f"data:{kind};base64,{base64.b64encode(data).decode()}"
+    if len(uri) > limits.PROFILE_BYTES_MAX:
+        raise UsageError(
+            f"{path} is too large: a profile has at most {limits.PROFILE_BYTES_MAX // 1024} KiB with its picture"
+        )
+    return uri

@@ -1,0 +1,169 @@
+"""How one entry of a conversation reads on a terminal: message, edit, reaction, or something the group did. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import tzinfo
+from itertools import groupby
+from typing import Any, Final
+
+from swarmchat.api.schema import MODE_WORDS
+from swarmchat.cli.terminal import Palette, clock, lines, local_time, padded, plain, short, to_json, width
+
+_AUTHOR_CELLS_MAX: Final = 24
+_QUOTE_CHARS: Final = 60
+_MEMBER_WORDS: Final[Mapping[str, str]] = {
+    "add": "invited {target}",
+    "join": "joined",
+    "remove": "left",
+    "kick": "removed {target}",
+    "promote": "made {target} an admin",
+    "demote": "stepped down as admin",
+    "ban": "banned {target}",
+    "unban": "unbanned {target}",
+}
+_AUTHOR_STYLES: Final = ("cyan", "magenta", "blue", "yellow", "green")
+_STATUS_MARKS: Final = {"written": "·", "sent": "✓", "read": "✓✓"}
+
+Entry = Mapping[str, Any]
+
+
+class EntryView:
+    """Renders entries for one reader. `me`: whose messages carry a delivery mark."""
+
+    def __init__(
+        self, names: Callable[[str | None], str], paint: Palette, *, me: str | None = None, zone: tzinfo | None = None
+    ) -> None:
+        self._names = names
+        self._paint = paint
+        self._me = me
+        self._zone = zone
+        self._texts: dict[str, tuple[str, str]] = {}  # what may be quoted: author and first line
+        self._day: str | None = None
+        self._column = 0
+
+    def expect(self, entries: Sequence[Entry]) -> None:
+        """Entries that may be quoted and whose authors share a column."""
+        for entry in entries:
+            self._remember(entry)
+            if entry["type"] == "text/plain":
+                self._column = min(_AUTHOR_CELLS_MAX, max(self._column, width(self._names(entry["author"]))))
+
+    def lines(self, entry: Entry) -> list[str]:
+        """The entry as it stands in a log: a line with the date before the first of each day."""
+        self._remember(entry)
+        moment = local_time(entry["time"], self._zone)
+        day = moment.strftime("%a %d %b %Y") if moment else ""
+        heading = [] if day == self._day else [self._paint(day, "bold")]
+        self._day = day
+        left = f"{moment.strftime('%H:%M') if moment else '--:--'}  {self._paint(short(entry['id']), 'dim')}  "
+        first, *rest = self._said(entry)
+        indent = " " * width(left)
+        return [*heading, left + first, *(indent + line for line in rest)]
+
+    def page(self, entry: Entry) -> list[str]:
+        """The entry alone, with ids, versions and who reacted."""
+        told = [
+            f"id      {plain(entry['id'])}",
+            f"from    {self._names(entry['author'])}  {plain(entry['author'])}",
+            f"device  {plain(entry['device'])}",
+            f"time    {clock(entry['time'], self._zone)}",
+            f"type    {plain(entry['type'])}",
+        ]
+        if entry["reply_to"]:
+            told.append(f"answers {plain(entry['reply_to'])}")
+        if entry["hidden"]:
+            told.append("hidden  written beside the ban of its author, and nobody had seen it before")
+        told += ["", *(f"    {line}" for line in self._body(entry))]
+        if entry["edits"]:
+            told += ["", "edited"]
+            told += [f"    {clock(edit['time'], self._zone)}  {short(edit['id'])}" for edit in entry["edits"]]
+        if entry["reactions"]:
+            told += ["", "reactions"]
+            told += [
+                f"    {plain(one['reaction'])}  {self._names(one['author'])}  {clock(one['time'], self._zone)}"
+                for one in entry["reactions"]
+            ]
+        if status := entry.get("status"):
+            told += ["", f"status  {plain(status['state'])}"]
+            told += [f"    sent to {self._names(account)}" for account in status["sent"]]
+            told += [f"    read by {self._names(account)}" for account in status["read"]]
+        return told
+
+    def _said(self, entry: Entry) -> list[str]:
+        name = self._names(entry["author"])
+        if entry["type"] != "text/plain":
+            return [self._paint(f"· {name} {self._deed(entry)}{self._marks(entry)}", "dim")]
+        author = self._paint(padded(name, self._column), "bold", _AUTHOR_STYLES[_number(entry["author"])])
+        body = self._body(entry)
+        body[-1] += self._marks(entry)
+        quote = self._quote(entry["reply_to"])
+        block = [*([quote] if quote else []), *body, *self._reactions(entry)]
+        indent = " " * (max(self._column, width(name)) + 2)
+        return [f"{author}  {block[0]}", *(indent + line for line in block[1:])]
+
+    def _body(self, entry: Entry) -> list[str]:
+        if entry["type"] != "text/plain":
+            return [self._deed(entry)]
+        return lines(entry["body"]) if entry["body"] else [self._paint("(deleted)", "dim")]
+
+    def _marks(self, entry: Entry) -> str:
+        marks = ["(edited)"] if entry["edits"] and entry["body"] else []
+        marks += ["(hidden)"] if entry["hidden"] else []
+        told = "".join(f" {self._paint(mark, 'dim')}" for mark in marks)
+        status = entry.get("status")
+        if status and self._me is not None and entry["author"] == self._me and entry["type"] == "text/plain":
+            told += f" {self._paint(_STATUS_MARKS.get(status['state'], ''), 'dim')}".rstrip()
+        return told
+
+    def _quote(self, target: str | None) -> str | None:
+        if not target:
+            return None
+        author, text = self._texts.get(target, ("", ""))
+        words = f"{author}: {text}" if author else short(target)
+        return self._paint(f"↪ {words}", "dim")
+
+    def _reactions(self, entry: Entry) -> list[str]:
+        by_kind = sorted(entry["reactions"], key=lambda one: (one["time"], one["id"]))
+        order = list(dict.fromkeys(one["reaction"] for one in by_kind))
+        by_kind.sort(key=lambda one: order.index(one["reaction"]))
+        told = [
+            f"{plain(kind)} {', '.join(self._names(one['author']) for one in same)}"
+            for kind, same in groupby(by_kind, key=lambda one: one["reaction"])
+        ]
+        return ["   ".join(told)] if told else []
+
+    def _deed(self, entry: Entry) -> str:
+        body = entry["body"] if isinstance(entry["body"], Mapping) else {}
+        target = self._names(str(body["uri"])) if body.get("uri") else "somebody"
+        if body.get("uri") and len(str(body["uri"])) == 64:
+            target = f"the device {short(str(body['uri']))}"
+        match entry["type"]:
+            case "initial":
+                mode = body.get("mode")
+                word = MODE_WORDS[mode] if isinstance(mode, int) and 0 <= mode < len(MODE_WORDS) else plain(mode)
+                return f"started the conversation ({word})"
+            case "member":
+                action = str(body.get("action"))
+                return _MEMBER_WORDS.get(action, plain(action)).format(target=target)
+            case "vote":
+                return f"voted to {plain(body.get('kind'))} {target}"
+            case "application/update-profile":
+                return "changed the profile"
+            case "application/update-device":
+                return "renewed a device"
+            case "application/data-transfer+json":
+                return f"sent the file {plain(body.get('displayName'))} ({plain(body.get('totalSize'))} bytes)"
+            case other:
+                return plain(f"{other} {to_json(entry['body'])}"[:400])
+
+    def _remember(self, entry: Entry) -> None:
+        if entry["type"] == "text/plain":
+            first = lines(entry["body"])[0] if entry["body"] else "(deleted)"
+            words = first if len(first) <= _QUOTE_CHARS else first[:_QUOTE_CHARS] + "…"
+            self._texts[entry["id"]] = (self._names(entry["author"]), words)
+
+
+def _number(account: str) -> int:
+    """The same colour for the same account on every machine."""
+    return sum(map(ord, str(account)[:40])) % len(_AUTHOR_STYLES)

@@ -1,0 +1,53 @@
+"""`swarmchat events`: the numbered log of what happened. (SCP-08 §3.3)"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from swarmchat import limits
+from swarmchat.cli.session import Session, Verb, pass_session
+from swarmchat.cli.terminal import clock, plain, to_json
+
+
+@click.command(cls=Verb)
+@click.option("--since", type=click.IntRange(min=0), metavar="N", help="only events with a greater number")
+@click.option("--follow", "-f", is_flag=True, help="go on with what happens, until interrupted")
+@click.option("-n", "--limit", type=click.IntRange(1, limits.API_LIST_MAX), metavar="N", help="at most N, then stop")
+@pass_session
+def events(session: Session, since: int | None, follow: bool, limit: int | None) -> None:
+    """List events, one a line; with --follow and no --since only new ones."""
+    left = limit
+    if follow:
+        for event in session.door.events(since):
+            _print(session, event)
+            left = None if left is None else left - 1
+            if left == 0:
+                return
+    after = since or 0
+    while left is None or left > 0:
+        page = session.door.call("events.list", since=after, limit=min(left or 1_000, 1_000))
+        if page["gap"]:
+            _print(session, {"type": "gap", "data": page["gap"]})
+        for event in page["events"]:
+            _print(session, event)
+        if not page["events"]:
+            return
+        after = page["events"][-1]["id"]
+        left = None if left is None else left - len(page["events"])
+
+
+def _print(session: Session, event: dict[str, Any]) -> None:
+    def text() -> str:
+        if event["type"] == "gap":
+            return f"–  events {event['data'].get('from')} to {event['data'].get('to')} are no longer kept"
+        said = " ".join(f"{plain(key)}={_value(value)}" for key, value in event["data"].items())
+        kind = session.output.paint(plain(event["type"]), "bold")
+        return f"{event['id']}  {clock(event['time'])}  {kind}  {said}".rstrip()
+
+    session.output.emit(event, text)
+
+
+def _value(value: Any) -> str:
+    return plain(value) if isinstance(value, str) and value and " " not in value else to_json(value)

@@ -1,0 +1,149 @@
+"""`swarmchat log` and `swarmchat tail`: reading what was said, and what is being said. (SCP-08 §2.1)"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import click
+
+from swarmchat import limits
+from swarmchat.cli.entries import EntryView
+from swarmchat.cli.session import Session, Verb, pass_session
+from swarmchat.cli.terminal import Names, plain, short
+
+_TAIL_FIRST: Final = 10
+_SHOWN_AGAIN: Final = frozenset({"message.updated", "message.hidden", "reaction.added", "reaction.removed"})
+
+
+@click.command(cls=Verb)
+@click.argument("conv")
+@click.option(
+    "-n", "--limit", type=click.IntRange(1, limits.API_LIST_MAX), metavar="N", help="the newest N (default 50)"
+)
+@click.option("--before", metavar="ID", help="only what stands before this message")
+@click.option("--since", metavar="TIME", help="only from this ISO 8601 time on")
+@click.option("--hidden", is_flag=True, help="the hidden messages instead")
+@click.option("--local", is_flag=True, help="in JSON: with what only this node knows (status)")
+@pass_session
+def log(
+    session: Session, conv: str, limit: int | None, before: str | None, since: str | None, hidden: bool, local: bool
+) -> None:
+    """Read a conversation, oldest first."""
+    wants_status = local or not session.json
+    entries = session.door.call(
+        "message.list",
+        conversation=conv,
+        limit=limit,
+        before=before,
+        since=since,
+        hidden=hidden or None,
+        local=wants_status or None,
+    )
+
+    def text() -> list[str]:
+        view = EntryView(session.names(conv), session.output.paint, me=session.door.call("account.show")["id"])
+        view.expect(entries)
+        return [line for entry in entries for line in view.lines(entry)]
+
+    session.output.emit(entries, text)
+    if not entries:
+        session.output.note("nothing hidden" if hidden else "nothing here yet")
+
+
+@click.command(cls=Verb)
+@click.argument("conv", nargs=-1, metavar="[CONV...]")
+@click.option(
+    "-n",
+    "--limit",
+    type=click.IntRange(0, limits.API_LIST_MAX),
+    default=_TAIL_FIRST,
+    metavar="N",
+    help="begin with the last N",
+)
+@pass_session
+def tail(session: Session, conv: tuple[str, ...], limit: int) -> None:
+    """Follow conversations (default: all) until interrupted."""
+    stream = session.door.events(since=_newest(session))  # before the first page, so that nothing falls in between
+    wanted = [session.door.call("conversation.show", conversation=one) for one in conv]
+    follower = _Follower(session, [page["id"] for page in wanted])
+    for page in wanted or session.door.call("conversation.list"):
+        follower.begin(page, limit)
+    for event in stream:
+        follower.take(event)
+
+
+def _newest(session: Session) -> int:
+    return int(session.door.call("events.list", limit=1)["last"])
+
+
+class _Follower:
+    """Prints entries as they come; one view for each conversation, a heading whenever the conversation changes."""
+
+    def __init__(self, session: Session, only: list[str]) -> None:
+        self._session = session
+        self._only = frozenset(only)
+        self._me = session.door.call("account.show")["id"]
+        self._views: dict[str, EntryView] = {}
+        self._shown: dict[str, dict[str, Any]] = {}
+        self._last: str | None = None
+
+    def begin(self, page: dict[str, Any], limit: int) -> None:
+        entries = (
+            self._session.door.call("message.list", conversation=page["id"], limit=limit, local=self._local)
+            if limit
+            else []
+        )
+        self._view(page["id"]).expect(entries)
+        for entry in entries:
+            self._print(page["id"], entry)
+
+    def take(self, event: dict[str, Any]) -> None:
+        kind, data = str(event.get("type")), event.get("data") or {}
+        if kind == "gap":
+            self._session.output.note(f"events {data.get('from')}–{data.get('to')} are no longer kept; read the log")
+            return
+        conversation = data.get("conversation")
+        if not isinstance(conversation, str) or (self._only and conversation not in self._only):
+            return
+        commit = _commit_of(kind, data)
+        if commit is None:
+            return
+        if kind == "member.changed":
+            self._views.pop(conversation, None)  # names may have changed
+        entry = self._session.door.call("message.show", conversation=conversation, message=commit, local=self._local)
+        self._print(conversation, entry)
+
+    @property
+    def _local(self) -> bool | None:
+        return None if self._session.json else True
+
+    def _print(self, conversation: str, entry: dict[str, Any]) -> None:
+        if self._shown.get(entry["id"]) == entry:
+            return
+        self._shown[entry["id"]] = entry
+        if len(self._shown) > limits.API_LIST_MAX:
+            self._shown.pop(next(iter(self._shown)))
+        if conversation != self._last and not self._session.json and len(self._views) > 1:
+            title = self._session.door.call("conversation.show", conversation=conversation)["title"]
+            self._session.output.emit(
+                None, lambda: self._session.output.paint(f"── {plain(title) or short(conversation)}", "bold")
+            )
+        self._last = conversation
+        self._session.output.emit(entry, lambda: self._view(conversation).lines(entry))
+
+    def _view(self, conversation: str) -> EntryView:
+        if conversation not in self._views:
+            names = Names([]) if self._session.json else self._session.names(conversation)
+            self._views[conversation] = EntryView(names, self._session.output.paint, me=self._me)
+        return self._views[conversation]
+
+
+def _commit_of(kind: str, data: dict[str, Any]) -> str | None:
+    """Which entry an event makes worth printing."""
+    if kind == "message.added" or kind in _SHOWN_AGAIN:
+        found = data.get("message") or data.get("id")
+    elif kind in {"member.changed", "vote.cast"}:
+        found = data.get("commit")
+    else:
+        found = None
+    return found if isinstance(found, str) else None

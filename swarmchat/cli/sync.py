@@ -1,0 +1,99 @@
+"""`swarmchat sync status`, `peers`, `peer …`: who has what, and where they are."""
+
+from __future__ import annotations
+
+import click
+
+from swarmchat.cli.session import Noun, Session, Verb, pass_session
+from swarmchat.cli.terminal import clock, plain, short, table
+
+_STATE_STYLES = {"linked": ("green",), "failed": ("red",), "searching": ("yellow",), "dialing": ("yellow",)}
+
+
+@click.group(cls=Noun)
+def sync() -> None:
+    """Who has what."""
+
+
+@sync.command()
+@click.argument("conv", required=False)
+@pass_session
+def status(session: Session, conv: str | None) -> None:
+    """Say for each device how many commits it lacks (behind) and has more than we (ahead)."""
+    rows = session.door.call("sync.status", conversation=conv)
+
+    def text() -> list[str]:
+        return table(
+            [
+                (
+                    short(row["conversation"]),
+                    short(row["device"]),
+                    f"{row['behind']}",
+                    f"{row['ahead']}",
+                    clock(row["as_of"]),
+                )
+                for row in rows
+            ],
+            header=("CONVERSATION", "DEVICE", "BEHIND", "AHEAD", "AS OF"),
+        )
+
+    session.output.emit(rows, text)
+    if not rows:
+        session.output.note("no other device is known yet")
+
+
+@click.command(cls=Verb)
+@pass_session
+def peers(session: Session) -> None:
+    """List the devices this node links with, and how that goes."""
+    rows = session.door.call("peer.list")
+
+    def text() -> list[str]:
+        paint = session.output.paint
+        return table(
+            [
+                (
+                    short(row["account"]),
+                    short(row["device"]),
+                    paint(plain(row["state"]), *_STATE_STYLES.get(row["state"], ())),
+                    plain(row["address"] or "–"),
+                    plain(row["path"] or "–"),
+                    clock(row["since"]),
+                    plain(row["last_error"] or ""),
+                )
+                for row in rows
+            ],
+            header=("ACCOUNT", "DEVICE", "STATE", "ADDRESS", "PATH", "SINCE", "LAST ERROR"),
+        )
+
+    session.output.emit(rows, text)
+    if not rows:
+        session.output.note("nobody to link with yet")
+
+
+@click.group(cls=Noun)
+def peer() -> None:
+    """Where others listen, given by hand."""
+
+
+peer.add_command(peers, "list")
+
+
+@peer.command()
+@click.argument("account")
+@click.argument("address", metavar="HOST:PORT")
+@pass_session
+def add(session: Session, account: str, address: str) -> None:
+    """Remember where an account listens."""
+    done = session.door.call("peer.add", account=account, address=address)
+    session.output.emit(done, lambda: f"{plain(done['account'])}  {plain(' '.join(done['addresses']))}")
+
+
+@peer.command()
+@click.argument("account")
+@click.argument("address", metavar="HOST:PORT", required=False)
+@pass_session
+def remove(session: Session, account: str, address: str | None) -> None:
+    """Forget an address of an account, or all that were given by hand."""
+    done = session.door.call("peer.remove", account=account, address=address)
+    session.output.emit(done, lambda: f"{plain(done['account'])}  {plain(' '.join(done['addresses'])) or '–'}")

@@ -1,0 +1,129 @@
+"""Text for people, as pure functions: what strangers wrote made harmless, columns, colours, times, ids.
+
+Names and messages come from strangers. What reaches a terminal can neither move the cursor, colour or clear the screen,
+nor turn the reading direction of what follows.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, tzinfo
+from typing import Any, Final
+
+SHORT_ID: Final = 8  # hex digits; commands accept any unique prefix of at least 4
+
+# C0 and DEL, C1 (0x9b is CSI to some terminals), line and paragraph separators, bidirectional embeddings, overrides and
+# isolates, surrogates, interlinear annotation
+_HARMFUL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufff9-\ufffb]")
+_STYLES: Final[Mapping[str, str]] = {
+    "bold": "1",
+    "dim": "2",
+    "red": "31",
+    "green": "32",
+    "yellow": "33",
+    "blue": "34",
+    "magenta": "35",
+    "cyan": "36",
+}
+_ANSI: Final = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def plain(text: object) -> str:
+    """One line of a stranger's text: every harmful character is shown as its escape."""
+    return _HARMFUL.sub(_escaped, str(text))
+
+
+def lines(text: object) -> list[str]:
+    """A stranger's text as harmless lines; its line ends stay line ends, tabs become blanks."""
+    return [plain(line) for line in str(text).replace("\r\n", "\n").replace("\t", "    ").split("\n")]
+
+
+def to_json(value: Any) -> str:
+    """One line of JSON that is readable and cannot harm a terminal either."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _HARMFUL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def width(text: str) -> int:
+    """Cells that `text` takes on a terminal; colour codes take none."""
+    return sum(_cells(char) for char in _ANSI.sub("", text))
+
+
+def padded(text: str, cells: int) -> str:
+    """`text` filled with blanks to so many cells."""
+    return text + " " * max(0, cells - width(text))
+
+
+def table(rows: Iterable[Sequence[str]], header: Sequence[str] = ()) -> list[str]:
+    """Columns two blanks apart, the last one ragged."""
+    grid = [list(row) for row in ([header] if header else []) + list(rows)]
+    if not grid:
+        return []
+    widths = [max(width(row[column]) for row in grid) for column in range(len(grid[0]))]
+    return ["  ".join(padded(cell, cells) for cell, cells in zip(row, widths, strict=True)).rstrip() for row in grid]
+
+
+def short(identifier: str | None) -> str:
+    """An id as people see and type it."""
+    return plain((identifier or "–")[:SHORT_ID])
+
+
+def local_time(stamp: str | None, zone: tzinfo | None = None) -> datetime | None:
+    """The API's UTC time as local time (or in `zone`); None for what is no time."""
+    try:
+        return datetime.fromisoformat(stamp).astimezone(zone) if stamp else None
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def clock(stamp: str | None, zone: tzinfo | None = None) -> str:
+    """Date and time to the second, local; a dash when there is none."""
+    moment = local_time(stamp, zone)
+    return moment.strftime("%Y-%m-%d %H:%M:%S") if moment else plain(stamp or "–")
+
+
+class Palette:
+    """Colours, or none."""
+
+    def __init__(self, on: bool) -> None:
+        self.on = on
+
+    def __call__(self, text: str, *styles: str) -> str:
+        """`text` in these styles."""
+        if not self.on or not styles or not text:
+            return text
+        return f"\x1b[{';'.join(_STYLES[style] for style in styles)}m{text}\x1b[0m"
+
+
+class Names:
+    """Accounts by the name they go by; the id stands beside it where a name is missing or shared."""
+
+    def __init__(self, members: Iterable[Mapping[str, Any]] = ()) -> None:
+        self._names: dict[str, str] = {}
+        seen: dict[str, int] = {}
+        for member in members:
+            name = plain(member.get("name") or "").strip()
+            self._names[str(member["id"])] = name
+            seen[name] = seen.get(name, 0) + 1
+        self._shared = {name for name, count in seen.items() if count > 1}
+
+    def __call__(self, account: str | None) -> str:
+        """What to call this account."""
+        name = self._names.get(account or "", "")
+        if not name:
+            return short(account)
+        return f"{name} ({short(account)})" if name in self._shared else name
+
+
+def _escaped(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+def _cells(char: str) -> int:
+    if unicodedata.combining(char) or unicodedata.category(char) in {"Mn", "Me", "Cf"}:
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in {"W", "F"} else 1
