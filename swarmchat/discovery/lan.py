@@ -1,0 +1,340 @@
+"""DNS-SD on the LAN: put ourselves out under a tag that changes daily, and see the others. (SCP-05 §2)
+
+mDNS sockets belong to the interfaces that were there when they were made. So the interfaces are looked at every second, and
+any change (a cable, an address, Wi-Fi coming back) starts a fresh instance under a fresh name: what was seen before is
+forgotten and seen again, which is also what tells the others to dial anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import logging
+import socket
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import ifaddr
+import zeroconf
+from zeroconf import DNSQuestionType, IPVersion, ServiceStateChange, Zeroconf
+from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
+
+from swarmchat import limits
+from swarmchat.addresses import Address
+from swarmchat.discovery import lantags
+from swarmchat.ids import DeviceId
+from swarmchat.runtime import Runtime
+
+SERVICE = "_swarmchat._tcp.local."
+_VERSION = "1"
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """One instance on the LAN. `device` is None for one that nobody here knows; all of it is a hint, TLS decides."""
+
+    instance: str
+    tag: str
+    device: DeviceId | None
+    addresses: tuple[Address, ...]
+    dht_port: int | None = None
+    gone: bool = False
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Interface:
+    """One usable address of this machine; IPv6 link-local with its scope."""
+
+    name: str
+    host: str
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether nobody else can hear it."""
+        return ipaddress.ip_address(self.host).is_loopback
+
+
+class Lan:
+    """Runs until cancelled. `listens` says where links are accepted (0.0.0.0 and :: mean every address of the machine)."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        *,
+        device: DeviceId,
+        listens: Sequence[Address],
+        known: Callable[[], Iterable[DeviceId]],
+        on_sighting: Callable[[Sighting], None],
+        dht_port: int | None = None,
+        interfaces: Callable[[], Iterable[Interface]] | None = None,
+    ) -> None:
+        self._runtime = runtime
+        self._device = device
+        self._listens = tuple(listens)
+        self._known = known
+        self._tell = on_sighting
+        self._dht_port = dht_port
+        self._interfaces = interfaces or usable_interfaces
+        self._recogniser = lantags.Recogniser()
+        self._seen: dict[str, Sighting] = {}
+        self.problem: str | None = None  # why nothing is seen, for `doctor`
+
+    async def run(self) -> None:
+        """Announce and watch until cancelled; leaves no task and no socket. Never raises for what the network does."""
+        while True:
+            interfaces = self._chosen()
+            begin = self._runtime.now()
+            until = lantags.changes_at(begin, self._runtime.random())
+            try:
+                if interfaces:
+                    await self._run_instance(interfaces, begin, until)
+                else:
+                    self.problem = "no network interface is up"
+                    await self._wait_for_change(interfaces, begin, until)
+            except (OSError, zeroconf.Error) as error:
+                self.problem = f"multicast DNS does not start: {error}"
+                _log.warning("LAN discovery: %s", self.problem)
+                await self._runtime.sleep(limits.LAN_RETRY_S)
+
+    def sightings(self) -> list[Sighting]:
+        """All instances in sight, by name, recognised with what is known now."""
+        return [self._recognised(self._seen[name]) for name in sorted(self._seen)]
+
+    async def _run_instance(self, interfaces: frozenset[Interface], begin: float, until: float) -> None:
+        engine = _start_engine(interfaces)
+        changed: asyncio.Queue[tuple[str, bool]] = asyncio.Queue()
+
+        def note(zeroconf: Zeroconf, service_type: str, name: str, state_change: ServiceStateChange) -> None:
+            if changed.qsize() < limits.LAN_INSTANCES_MAX:  # a flood of names: the rest comes when they answer again
+                changed.put_nowait((name, state_change is not ServiceStateChange.Removed))
+
+        browser: AsyncServiceBrowser | None = None
+        announcing: list[Awaitable[object]] = []
+        try:
+            await engine.zeroconf.async_wait_for_start()
+            infos = self._infos(interfaces)
+            own = frozenset(info.name for info in infos)
+            for info in infos:
+                # The name has 64 random bits: probing for a clash would cost most of a second and find none.
+                announcement = await engine.async_register_service(info, cooperating_responders=True)
+                announcing.append(announcement)
+            # Questions by multicast: an answer by unicast reaches only one of several nodes on this machine.
+            browser = AsyncServiceBrowser(engine.zeroconf, [SERVICE], handlers=[note], question_type=DNSQuestionType.QM)
+            self.problem = None
+            async with asyncio.TaskGroup() as tasks:
+                watching = tasks.create_task(self._watch(engine.zeroconf, changed, own, interfaces))
+                await self._wait_for_change(interfaces, begin, until)
+                watching.cancel()
+        finally:
+            await _stop_engine(engine, browser, announcing)
+            for name in sorted(self._seen):
+                self._forget(name)
+
+    async def _watch(
+        self,
+        engine: Zeroconf,
+        changed: asyncio.Queue[tuple[str, bool]],
+        own: frozenset[str],
+        interfaces: frozenset[Interface],
+    ) -> None:
+        alone = all(one.is_loopback for one in interfaces)
+        asking: dict[str, asyncio.Task[None]] = {}
+
+        async def resolve(name: str) -> None:
+            info = AsyncServiceInfo(SERVICE, name)
+            found = info.load_from_cache(engine)
+            if found or await info.async_request(engine, limits.LAN_RESOLVE_S * 1000, question_type=DNSQuestionType.QM):
+                self._see(name, info, loopback=alone)
+
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                name, there = await changed.get()
+                if name in asking:
+                    asking.pop(name).cancel()
+                if not there:
+                    self._forget(name)
+                elif name not in own:
+                    asking = {other: task for other, task in asking.items() if not task.done()}
+                    if len(asking) < limits.LAN_RESOLVING_MAX:
+                        asking[name] = tasks.create_task(resolve(name))
+
+    def _see(self, name: str, info: AsyncServiceInfo, *, loopback: bool) -> None:
+        sighting = read_service(name, info, loopback=loopback)
+        if sighting is None:
+            return
+        sighting = self._recognised(sighting)
+        if self._seen.get(name) == sighting:
+            return
+        if name not in self._seen and len(self._seen) >= limits.LAN_INSTANCES_MAX:
+            strangers = sorted(other for other, seen in self._seen.items() if seen.device is None)
+            if sighting.device is None or not strangers:
+                return
+            self._forget(strangers[0])
+        self._seen[name] = sighting
+        self._tell(sighting)
+
+    def _forget(self, name: str) -> None:
+        seen = self._seen.pop(name, None)
+        if seen is not None:
+            self._tell(replace(self._recognised(seen), gone=True))
+
+    def _recognised(self, sighting: Sighting) -> Sighting:
+        return replace(sighting, device=self._recogniser.device(sighting.tag, self._known(), self._runtime.now()))
+
+    async def _wait_for_change(self, interfaces: frozenset[Interface], begin: float, until: float) -> None:
+        while begin - lantags.DAY_S < self._runtime.now() < until:  # the clock may be set back as well
+            await self._runtime.sleep(limits.LAN_POLL_S)
+            if self._chosen() != interfaces:
+                return
+
+    def _chosen(self) -> frozenset[Interface]:
+        """The interfaces to speak on: loopback only where there is nothing else, or where we listen nowhere else."""
+        found = sorted(self._interfaces())
+        alone = all(ipaddress.ip_address(listen.host).is_loopback for listen in self._listens)
+        outside = [] if alone else [one for one in found if not one.is_loopback]
+        return frozenset((outside or found)[: limits.LAN_INTERFACES_MAX])
+
+    def _infos(self, interfaces: frozenset[Interface]) -> list[AsyncServiceInfo]:
+        """One service for each port that we listen on."""
+        now = self._runtime.now()
+        properties = {"v": _VERSION, "d": lantags.tag(self._device, lantags.day(now))}
+        if self._dht_port is not None:
+            properties["dht"] = str(self._dht_port)
+        infos = []
+        for port in sorted({listen.port for listen in self._listens}):
+            hosts = advertised(interfaces, [listen.host for listen in self._listens if listen.port == port])
+            name = self._runtime.entropy(8).hex()
+            if hosts:
+                infos.append(
+                    AsyncServiceInfo(
+                        SERVICE,
+                        f"{name}.{SERVICE}",
+                        addresses=[ipaddress.ip_address(host.partition("%")[0]).packed for host in hosts],
+                        port=port,
+                        properties=properties,
+                        server=f"{name}.local.",
+                    )
+                )
+        return infos
+
+
+def usable_interfaces() -> list[Interface]:
+    """All addresses of this machine through which something can be sent now, sorted.
+
+    Left out: interfaces without a carrier (so that plugging in a cable is a change), and IPv6 addresses that the kernel is still
+    testing for duplicates (so that the end of the test is one).
+    """
+    found = set()
+    for adapter in ifaddr.get_adapters():
+        name = str(adapter.name)
+        if not _has_carrier(name):
+            continue
+        for ip in adapter.ips:
+            if isinstance(ip.ip, str):
+                found.add(Interface(name, ip.ip))
+                continue
+            host, _, scope = ip.ip
+            link_local = ipaddress.ip_address(host.partition("%")[0]).is_link_local
+            if _can_bind(host, scope):
+                found.add(Interface(name, f"{host}%{name}" if link_local else host))
+    return sorted(found)
+
+
+def advertised(interfaces: Iterable[Interface], listens: Iterable[str]) -> list[str]:
+    """The addresses to put out for a port listened on at these hosts; 0.0.0.0 and :: stand for all of their family."""
+    hosts = [one.host for one in sorted(interfaces)]
+    chosen = set()
+    for listen in listens:
+        own = ipaddress.ip_address(listen)
+        family = [host for host in hosts if ipaddress.ip_address(host).version == own.version]
+        chosen |= set(family) if own.is_unspecified else {host for host in family if host == str(own)}
+    return sorted(chosen)[: limits.LAN_ADDRESSES_MAX]
+
+
+def read_service(name: str, info: AsyncServiceInfo, *, loopback: bool) -> Sighting | None:
+    """What an instance says of itself, or None where it is not of our kind; anybody on the LAN can say anything."""
+    tag, port = _property(info, b"d"), info.port or 0
+    if _property(info, b"v") != _VERSION or tag is None or not lantags.is_tag(tag) or not 0 < port <= 65535:
+        return None
+    addresses = []
+    for text in info.parsed_scoped_addresses():
+        host = _dialable(text, loopback=loopback)
+        if host is not None:
+            addresses.append(Address(host, port))
+    dht = _property(info, b"dht") or ""
+    dht_port = int(dht) if dht.isascii() and dht.isdigit() and len(dht) <= 5 and 0 < int(dht) <= 65535 else None
+    if not addresses:
+        return None
+    return Sighting(name, tag, None, tuple(addresses[: limits.LAN_ADDRESSES_MAX]), dht_port)
+
+
+def _start_engine(interfaces: frozenset[Interface]) -> AsyncZeroconf:
+    speaking: dict[
+        tuple[str, int], str
+    ] = {}  # one address of each family is enough for an interface, link-local before others
+    for one in sorted(interfaces, key=lambda one: (not ipaddress.ip_address(one.host).is_link_local, one)):
+        speaking.setdefault((one.name, ipaddress.ip_address(one.host).version), one.host)
+    versions = {version for _, version in speaking}
+    version = IPVersion.All if versions == {4, 6} else IPVersion.V6Only if versions == {6} else IPVersion.V4Only
+    try:
+        return AsyncZeroconf(interfaces=sorted(speaking.values()), ip_version=version)
+    except RuntimeError as error:  # how it says that an address has gone since we looked
+        raise OSError(str(error)) from error
+
+
+async def _stop_engine(
+    engine: AsyncZeroconf, browser: AsyncServiceBrowser | None, announcing: Iterable[Awaitable[object]]
+) -> None:
+    """Say goodbye and close; waits a quarter of a second at most."""
+    if browser is not None:
+        await browser.async_cancel()
+    for task in announcing:
+        if isinstance(task, asyncio.Task):
+            task.cancel()
+    await asyncio.gather(*announcing, return_exceptions=True)
+    await engine.async_close()
+
+
+def _has_carrier(name: str) -> bool:
+    try:
+        return Path(f"/sys/class/net/{name}/carrier").read_text(encoding="ascii").strip() != "0"
+    except FileNotFoundError:
+        return True  # not Linux, or no such notion: the address has to do
+    except (OSError, ValueError):
+        return False  # Linux answers EINVAL for an interface that is down
+
+
+def _can_bind(host: str, scope: int) -> bool:
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+            probe.bind((host.partition("%")[0], 0, 0, scope))
+    except OSError:
+        return False
+    return True
+
+
+def _property(info: AsyncServiceInfo, key: bytes) -> str | None:
+    value = info.properties.get(key)
+    return value.decode("ascii", "replace") if value is not None and len(value) <= 64 else None
+
+
+def _dialable(text: str, *, loopback: bool) -> str | None:
+    """A host that can be dialled from here: IPv6 link-local only with its interface, by name, since numbers change."""
+    try:
+        found = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    if found.is_unspecified or found.is_multicast or (found.is_loopback and not loopback):
+        return None
+    if found.version == 4 or not found.is_link_local:
+        return str(found).partition("%")[0]
+    host, _, scope = text.partition("%")
+    if not scope:
+        return None
+    with contextlib.suppress(OSError):
+        scope = socket.if_indextoname(int(scope)) if scope.isdigit() else scope
+    return f"{host}%{scope}"
