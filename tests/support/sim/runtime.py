@@ -1,0 +1,70 @@
+"""A Runtime in virtual time, one for each life of a node: its clock may be wrong, its dice are seeded, its threads are none."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from typing import TypeVar, TypeVarTuple, Unpack
+
+from tests.support.sim.loop import START_S
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+EPOCH = 1_790_000_000.0  # 2026-09-21: what a right clock shows when a simulation starts
+OFFLOAD_S = 0.004  # work in a thread ends within this time, in any order: other tasks run in between
+
+
+class SimRuntime:
+    """See `swarmchat.runtime.Runtime`. `skew_s`: how far the wall clock is ahead; it may be changed while running.
+
+    After `kill` nothing that was handed to a thread happens any more, like in a process that was killed.
+    """
+
+    def __init__(self, seed: object, *, skew_s: float = 0.0) -> None:
+        self.skew_s = skew_s
+        self.dead = False
+        self.offloaded = 0
+        self._dice = random.Random(f"runtime {seed}")
+
+    def now(self) -> float:
+        return EPOCH + (asyncio.get_running_loop().time() - START_S) + self.skew_s
+
+    def monotonic(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    async def sleep(self, delay_s: float) -> None:
+        await asyncio.sleep(delay_s)
+
+    def entropy(self, count: int) -> bytes:
+        return self._dice.randbytes(count)
+
+    def random(self) -> float:
+        return self._dice.random()
+
+    async def offload(self, work: Callable[[Unpack[Ts]], T], *args: *Ts) -> T:
+        """Run `work` in the loop, a moment later; like a thread it is not stopped when the one who waits is cancelled."""
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[T] = loop.create_future()
+        self.offloaded += 1
+
+        def turn() -> None:
+            if self.dead:
+                done.cancel()
+                return
+            try:
+                result = work(*args)
+            except Exception as error:  # noqa: BLE001 - it belongs to the one who waits
+                if not done.cancelled():
+                    done.set_exception(error)
+                return
+            if not done.cancelled():
+                done.set_result(result)
+
+        loop.call_later(self._dice.random() * OFFLOAD_S, turn)
+        return await done
+
+    def kill(self) -> None:
+        """The process is gone."""
+        self.dead = True
