@@ -6,12 +6,13 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import NamedTuple
 
 from swarmchat.conversation import actions, roster
 from swarmchat.conversation.actions import Action, Add, Initial, Join, Promote
 from swarmchat.conversation.commit import Commit, Draft, parse, sealed
 from swarmchat.conversation.history import History, Past
-from swarmchat.conversation.rejection import Rejection
+from swarmchat.conversation.rejection import Reason, Rejection
 from swarmchat.conversation.roster import Changes, Roster
 from swarmchat.conversation.rules.authorship import Author
 from swarmchat.conversation.rules.judge import Verdict, judge
@@ -121,6 +122,14 @@ def read(raw: bytes) -> Commit:
     return commit
 
 
+class Offer(NamedTuple):
+    """A commit that was judged: accepted (its id) or refused."""
+
+    raw: bytes
+    changes: Changes
+    outcome: CommitId | Rejection
+
+
 class Room:
     """One conversation and its accepted commits. `tip` is the last one written; `write(..., at=X)` branches off X."""
 
@@ -133,6 +142,8 @@ class Room:
         self.changes: dict[CommitId, Changes] = {}
         self.tip: CommitId | None = None
         self.creator = creator
+        self.offered: list[Offer] = []
+        self.conversation: ConversationId | None = None
         root = self.write(creator, Initial(mode, NONCE, invited.id if invited else None))
         assert not isinstance(root, Rejection), root
         self.root = root
@@ -193,15 +204,26 @@ class Room:
     ) -> CommitId | Rejection:
         """Hand the judge a commit with any changes, honest or not; it enters the room when it is accepted."""
         parent = None if root else at or self.tip
-        before = self._before(action, parent)
-        raw = self.forge(
-            who, action, changes, at=parent, time=time, name=name, extra=extra, message=message, signer=signer
+        return self.offer(
+            self.forge(
+                who, action, changes, at=parent, time=time, name=name, extra=extra, message=message, signer=signer
+            ),
+            changes,
         )
+
+    def offer(self, raw: bytes, changes: Changes) -> CommitId | Rejection:
+        """Hand the law any bytes as a commit that makes these changes; all that was offered stands in `offered`."""
+        outcome = self._offer(raw, changes)
+        self.offered.append(Offer(raw, changes, outcome))
+        return outcome
+
+    def _offer(self, raw: bytes, changes: Changes) -> CommitId | Rejection:
         commit = parse(CommitId(object_id("commit", raw)), raw)
         if isinstance(commit, Rejection):
             return commit
-        assert isinstance(commit, Commit)
-        verdict = judge(commit, changes, None if parent is None else before, Past(self.history, parent))
+        assert isinstance(commit, Commit), "merges are not judged here"
+        before = None if commit.parent is None else self.rosters[commit.parent]
+        verdict = judge(commit, changes, before, Past(self.history, commit.parent), conversation=self.conversation)
         if isinstance(verdict, Rejection):
             assert verdict.commit == commit.id
             return verdict
@@ -221,7 +243,7 @@ class Room:
         signer: Person | None = None,
     ) -> bytes:
         """The bytes of a commit, judged by nobody."""
-        after = self._before(action, at).with_changes(changes)
+        files = {**self._before(action, at).files, **changes}
         draft = Draft(
             at,
             who.name if name is None else name,
@@ -229,10 +251,13 @@ class Room:
             NOW + len(self.history) if time is None else time,
             actions.message(action, extra) if message is None else message,
         )
-        return sign(signer or who, draft, tree_id(after.files))
+        return sign(
+            signer or who, draft, tree_id({path: content for path, content in files.items() if content is not None})
+        )
 
     def take(self, commit: Commit, raw: bytes, changes: Changes, verdict: Verdict) -> CommitId:
-        """An accepted commit enters."""
+        """An accepted commit enters; its tree must be what the law says stands after it."""
+        assert commit.tree == tree_id(verdict.after.files)
         self.history.add(verdict.fact)
         self.rosters[commit.id] = verdict.after
         self.commits[commit.id] = commit
@@ -245,6 +270,22 @@ class Room:
         """Write what must be accepted."""
         outcome = self.write(who, action, **options)  # type: ignore[arg-type]
         assert not isinstance(outcome, Rejection), str(outcome)
+        return outcome
+
+    def refuses(self, reason: Reason, who: Person, action: Action, **options: object) -> Rejection:
+        """Write what must be refused for this reason."""
+        outcome = self.write(who, action, **options)  # type: ignore[arg-type]
+        assert isinstance(outcome, Rejection), f"accepted: {action}"
+        assert outcome.reason is reason, str(outcome)
+        return outcome
+
+    def refuses_changes(
+        self, reason: Reason, who: Person, action: Action, changes: Changes, **options: object
+    ) -> Rejection:
+        """Present a commit with other changes than the action causes, to be refused for this reason."""
+        outcome = self.present(who, action, changes, **options)  # type: ignore[arg-type]
+        assert isinstance(outcome, Rejection), f"accepted: {action}"
+        assert outcome.reason is reason, str(outcome)
         return outcome
 
     # --- whole stories
