@@ -66,6 +66,11 @@ class Channel:
         return self._closed or self._broken is not None
 
     @property
+    def awaits_opening(self) -> bool:
+        """Whether the peer opened it and has not said what it is."""
+        return self.incoming and not self.name
+
+    @property
     def is_broken(self) -> bool:
         """Whether it, or its link, broke: the mux knows it no more."""
         return self._broken is not None

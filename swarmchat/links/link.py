@@ -309,7 +309,7 @@ class Link:
             self._pump.consumed(stream, len(data))  # we closed it
             return
         channel.arrived(data)
-        if not channel.name:
+        if channel.awaits_opening:
             self._try_opening(channel)
 
     def _on_end(self, stream: int) -> None:
@@ -318,7 +318,7 @@ class Link:
         if channel is None:
             return
         channel.peer_ended()
-        if not channel.name:
+        if channel.awaits_opening:
             channel.reset()  # it ended before it said what it is
 
     def _on_go_away(self, code: int) -> None:
@@ -398,7 +398,7 @@ class Link:
                 del self._lingering[stream]
                 self._pump.reset(stream)
         for channel in self.channels:
-            if not channel.name and channel.opened_at + times.answer_s <= now:
+            if channel.awaits_opening and channel.opened_at + times.answer_s <= now:
                 channel.reset()
         waits = [times.ping_timeout_s, self._check_liveness(now)]
         if self._draining_until is not None:
