@@ -236,6 +236,22 @@ class History:
         """The ordinary commits that an entry comes directly after: merges are looked through."""
         return self._ordinary_parents(entry.fact.parents)
 
+    def is_antichain(self, commits: Iterable[CommitId]) -> bool:
+        """Whether none of these commits is an ancestor of another. Costs one walk back to the oldest of them."""
+        targets = {self._by_id[commit].seq for commit in commits}
+        oldest = min(targets, default=0)
+        seen: set[int] = set()
+        stack = [parent for seq in targets for parent in self._entries[seq].fact.parents]
+        while stack:
+            entry = self._by_id[stack.pop()]
+            if entry.seq < oldest or entry.seq in seen:
+                continue
+            if entry.floor > oldest or entry.seq in targets:
+                return False
+            seen.add(entry.seq)
+            stack.extend(entry.fact.parents)
+        return True
+
     # --- inside
 
     def _ordinary_parents(self, parents: tuple[CommitId, ...]) -> Iterator[CommitId]:

@@ -193,15 +193,7 @@ class Roster:
             return self
         files = dict(self.files)
         index = self._looked_at.copy()
-        for path in sorted(changes):
-            content = changes[path]
-            if path in files:
-                index.drop(path)
-            if content is None:
-                files.pop(path, None)
-            else:
-                files[path] = content
-                index.put(path, content)
+        _change(files, index, changes)
         return Roster(self.mode, MappingProxyType(files), index)
 
     def difference(self, after: Roster) -> dict[str, bytes | None]:
@@ -233,9 +225,40 @@ class Roster:
         return self._index
 
 
+class Sketch(Roster):
+    """A roster that a replay works on: `with_changes` changes this very object and returns it. (SCP-02 §6.4 e)"""
+
+    __slots__ = ("_own",)
+
+    def __init__(self, roster: Roster) -> None:
+        self._own = dict(roster.files)
+        super().__init__(roster.mode, MappingProxyType(self._own), roster._looked_at.copy())  # noqa: SLF001
+
+    def with_changes(self, changes: Changes) -> Sketch:
+        """This roster, changed."""
+        _change(self._own, self._looked_at, changes)
+        return self
+
+    def fixed(self) -> Roster:
+        """What stands now, as a roster that does not change."""
+        return Roster(self.mode, dict(self._own), self._looked_at.copy())
+
+
 def empty(mode: Mode) -> Roster:
     """The roster before the root."""
     return Roster(mode, {})
+
+
+def _change(files: dict[str, bytes], index: _Index, changes: Changes) -> None:
+    for path in sorted(changes):
+        content = changes[path]
+        if path in files:
+            index.drop(path)
+        if content is None:
+            files.pop(path, None)
+        else:
+            files[path] = content
+            index.put(path, content)
 
 
 def _looked_at(files: Iterable[tuple[str, bytes]]) -> _Index:

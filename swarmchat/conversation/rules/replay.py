@@ -1,0 +1,328 @@
+"""A set of control commits carried out again, in one order for everybody. (SCP-02 §6.4 e)
+
+What the set says is decided before (`settling`): which of its commits are void. Here the others are replayed on a roster;
+what no longer applies has no effect. The order comes from the graph and the ids alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import cast
+
+from swarmchat.conversation import roster as rosters
+from swarmchat.conversation import tree
+from swarmchat.conversation.actions import (
+    Action,
+    Add,
+    Ban,
+    Demote,
+    Initial,
+    Join,
+    Kick,
+    Leave,
+    Promote,
+    Unban,
+    UpdateProfile,
+)
+from swarmchat.conversation.history import Control, Entry, History
+from swarmchat.conversation.rejection import Rejection
+from swarmchat.conversation.roster import Changes, Roster, Sketch
+from swarmchat.conversation.rules import ballots
+from swarmchat.conversation.rules.authorship import Author
+from swarmchat.conversation.rules.effects import effects
+from swarmchat.conversation.rules.settled import (
+    ALREADY_BANNED,
+    AUTHOR_BANNED,
+    AUTHOR_NOT_JOINED,
+    NEVER_ARRIVED,
+    VOTES_SPENT,
+    Fate,
+)
+from swarmchat.conversation.tree import Place
+from swarmchat.crypto.certificates import Certificate, CertificateError
+from swarmchat.crypto.revocation import RevocationList, device_prefix
+from swarmchat.ids import AccountId, CommitId, DeviceId, is_device
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """The roster after a replay and what happened on the way."""
+
+    roster: Roster
+    ineffective: dict[CommitId, Fate]
+    promoted: tuple[AccountId, ...]  # who became admin, in that order, perhaps not for the first time
+    arrived: frozenset[AccountId]  # whom an add, a join or the root brought in
+
+
+def replay(
+    history: History, start: Roster | None, window: int, void: int, arrived: Collection[AccountId] = frozenset()
+) -> Replayed:
+    """Carry out the control commits of the mask `window` but those of `void`, on `start`; None when the root is among them.
+
+    All of `window` descend from the commit that `start` is the roster of. `arrived` holds accounts that came in before and
+    stand nowhere in `start` any more.
+    """
+    return _Replay(history, start, window, arrived).run(in_order(history, window & ~void))
+
+
+def in_order(history: History, mask: int) -> list[Entry]:
+    """Kahn's algorithm; of those ready first all others, then bans and kicks, then leaves and demotes; lowest id first."""
+    waiting: dict[int, int] = {}
+    children: dict[int, list[Entry]] = {}
+    ready: list[tuple[int, CommitId, Entry]] = []
+    for entry in history.controls_of(mask):
+        assert entry.control_index is not None
+        above = _nearest(history, entry.control_mask & mask & ~(1 << entry.control_index))
+        for parent in above:
+            children.setdefault(parent, []).append(entry)
+        if above:
+            waiting[entry.control_index] = len(above)
+        else:
+            ready.append(_turn(entry))
+    heapq.heapify(ready)
+    order = []
+    while ready:
+        entry = heapq.heappop(ready)[2]
+        order.append(entry)
+        for child in children.get(cast(int, entry.control_index), ()):
+            index = cast(int, child.control_index)
+            waiting[index] -= 1
+            if not waiting[index]:
+                heapq.heappush(ready, _turn(child))
+    return order
+
+
+def _nearest(history: History, ancestors: int) -> list[int]:
+    found = []
+    while ancestors:
+        newest = ancestors.bit_length() - 1  # nothing descends from the last that was admitted
+        found.append(newest)
+        ancestors &= ~history.controls[newest].control_mask
+    return found
+
+
+def _turn(entry: Entry) -> tuple[int, CommitId, Entry]:
+    match _control(entry).action:
+        case Ban() | Kick():
+            return 1, entry.id, entry
+        case Leave() | Demote():
+            return 2, entry.id, entry
+        case _:
+            return 0, entry.id, entry
+
+
+class _Replay:
+    def __init__(self, history: History, start: Roster | None, window: int, arrived: Collection[AccountId]) -> None:
+        self._history = history
+        self._start = start
+        self._roster: Sketch | None = None if start is None else _without_profile(start)
+        self._arrived_before = arrived
+        self._arrivals: dict[AccountId, int] = {}  # the control commits that brought in
+        self._spent: dict[CommitId, int] = {}  # the resolutions that each vote was spent by
+        self._promoted: list[AccountId] = []
+        self._profiles: list[tuple[Entry, bytes]] = []
+        self._revoking: dict[AccountId, list[Entry]] = {}
+        for entry in history.controls_of(window):
+            if _control(entry).revoked and entry.fact.account is not None:
+                self._revoking.setdefault(entry.fact.account, []).append(entry)
+
+    def run(self, order: list[Entry]) -> Replayed:
+        ineffective: dict[CommitId, Fate] = {}
+        for entry in order:
+            fate = self._carry_out(entry)
+            if fate is not None:
+                ineffective[entry.id] = fate
+        assert self._roster is not None
+        profile = self._profile()
+        if profile is not None:
+            self._roster.with_changes({tree.PROFILE: profile})
+        return Replayed(self._roster.fixed(), ineffective, tuple(self._promoted), frozenset(self._arrivals))
+
+    # --- one commit
+
+    def _carry_out(self, entry: Entry) -> Fate | None:
+        control, account, device = _control(entry), entry.fact.account, entry.fact.device
+        assert account is not None
+        assert device is not None
+        if isinstance(control.action, Initial):
+            return self._begin(entry, control.action, account, device)
+        roster = self._roster
+        assert roster is not None
+        if isinstance(control.action, Ban):
+            fate = self._land(entry, control.action.uri, roster)
+        elif roster.is_banned(account) or roster.is_banned(device):
+            return Fate(AUTHOR_BANNED)
+        elif not isinstance(control.action, Join) and not roster.is_joined(account):
+            return Fate(AUTHOR_NOT_JOINED)
+        else:
+            fate = self._act(entry, account, device, roster)
+        if roster.is_joined(account) and not roster.is_banned(device):
+            self._keep_house(entry, account, device, roster)
+        return fate
+
+    def _begin(self, entry: Entry, action: Initial, account: AccountId, device: DeviceId) -> Fate | None:
+        outcome = effects(action, _author(entry, account, device), rosters.empty(action.mode))
+        assert not isinstance(outcome, Rejection), outcome
+        self._roster = Sketch(outcome.after)
+        self._note(entry, action, outcome.changes)
+        return None
+
+    def _act(self, entry: Entry, account: AccountId, device: DeviceId, roster: Sketch) -> Fate | None:
+        control = _control(entry)
+        if isinstance(control.action, Promote | Unban) and any(self._is_spent(vote, entry) for vote in control.votes):
+            return Fate(VOTES_SPENT)
+        profile = control.changes.get(tree.PROFILE)
+        outcome = effects(control.action, _author(entry, account, device), roster, profile=profile, replayed=True)
+        if isinstance(outcome, Rejection):
+            return Fate(outcome.reason.code)
+        if isinstance(control.action, UpdateProfile):
+            assert profile is not None
+            roster.with_changes({tree.PROFILE: None})
+            self._profiles.append((entry, profile))
+        self._spend(entry)
+        self._note(entry, control.action, outcome.changes)
+        return None
+
+    def _note(self, entry: Entry, action: Action, changes: Changes) -> None:
+        assert entry.control_index is not None
+        match action:
+            case Initial(invited=invited):
+                came = [account for account in (entry.fact.account, invited) if account is not None]
+            case Add(uri) | Join(uri):
+                came = [uri]
+            case _:
+                came = []
+        for account in came:
+            self._arrivals[account] = self._arrivals.get(account, 0) | 1 << entry.control_index
+        self._promoted += promoted_by(changes)
+
+    # --- bans and the votes of ballots
+
+    def _land(self, entry: Entry, target: AccountId | DeviceId, roster: Sketch) -> Fate | None:
+        control = _control(entry)
+        if not is_device(target) and not self._brought_in(AccountId(target), entry):
+            return Fate(NEVER_ARRIVED)
+        unspent = {self._history[vote].fact.account for vote in control.votes if not self._is_spent(vote, entry)}
+        if 2 * len(unspent & control.voters) <= len(control.admins):
+            return Fate(VOTES_SPENT)
+        self._spend(entry)  # even when another ban came first: else these votes could be used again beside an unban
+        if roster.is_banned(target):
+            return Fate(ALREADY_BANNED)
+        place, content = _landed(control)
+        roster.with_changes(ballots.landing(roster, place, target, content))
+        return None
+
+    def _brought_in(self, target: AccountId, ban: Entry) -> bool:
+        if self._arrivals.get(target, 0) & ban.control_mask or target in self._arrived_before:
+            return True
+        start = self._start
+        return start is not None and (start.place_of(target) is not None or start.is_banned(target))
+
+    def _is_spent(self, vote: CommitId, resolution: Entry) -> bool:
+        # By one concurrent with it: where an ancestor took effect, its votes are gone from the tree of the parent.
+        return bool(self._spent.get(vote, 0) & ~resolution.control_mask)
+
+    def _spend(self, entry: Entry) -> None:
+        assert entry.control_index is not None
+        for vote in _control(entry).votes:
+            self._spent[vote] = self._spent.get(vote, 0) | 1 << entry.control_index
+
+    # --- the profile and the housekeeping
+
+    def _profile(self) -> bytes | None:
+        """Of the updates that none that counts descends from, the one with the highest id."""
+        entries = [entry for entry, _ in self._profiles]
+        last = [
+            (entry.id, content)
+            for entry, content in self._profiles
+            if not any(other is not entry and self._history.reaches(other, entry) for other in entries)
+        ]
+        return max(last)[1] if last else None if self._start is None else self._start.profile
+
+    def _keep_house(self, entry: Entry, account: AccountId, device: DeviceId, roster: Sketch) -> None:
+        changes = _control(entry).changes
+        place = roster.place_of(account)
+        assert place is not None
+        renewed = changes.get(tree.admin(account)) or changes.get(tree.member(account))
+        path = tree.standing(place, account)
+        if renewed is not None and _is_later(renewed, roster.files[path]):
+            roster.with_changes({path: renewed})
+        path = tree.device(device)
+        content, standing = changes.get(path), roster.files.get(path)
+        if content is not None:
+            if self._is_revoked(entry, account, device):
+                if standing == content:
+                    roster.with_changes({path: None})
+            elif standing is None or _is_later(content, standing):
+                roster.with_changes({path: content})
+        path = tree.revocations(account)
+        content, standing = changes.get(path), roster.files.get(path)
+        if content is not None and (standing is None or _outranks(content, standing, roster.certificate(account))):
+            roster.with_changes({path: content})
+
+    def _is_revoked(self, entry: Entry, account: AccountId, device: DeviceId) -> bool:
+        """By a list that is concurrent: of those before, the judge of the commit took care."""
+        return any(
+            not self._history.reaches(other, entry)
+            and not self._history.reaches(entry, other)
+            and device_prefix(device) in _control(other).revoked
+            for other in self._revoking.get(account, ())
+        )
+
+
+def promoted_by(changes: Changes) -> list[AccountId]:
+    """The accounts that these changes put into `admins/`."""
+    return [
+        AccountId(path[7:47])
+        for path, content in sorted(changes.items())
+        if content is not None and path.startswith("admins/")
+    ]
+
+
+def _control(entry: Entry) -> Control:
+    assert entry.fact.control is not None
+    return entry.fact.control
+
+
+def _author(entry: Entry, account: AccountId, device: DeviceId) -> Author:
+    changes = _control(entry).changes
+    certificate = changes.get(tree.admin(account)) or changes.get(tree.member(account)) or b""
+    return Author(account, device, certificate, changes.get(tree.device(device)) or b"")
+
+
+def _landed(control: Control) -> tuple[Place, bytes]:
+    """Where the ban put its target and with what: as it stood at its parent."""
+    for path, content in control.changes.items():
+        if content is not None and path.startswith("banned/"):
+            return cast(Place, path.split("/")[1]), content
+    raise AssertionError("a ban that bans nobody was accepted")
+
+
+def _without_profile(roster: Roster) -> Sketch:
+    return Sketch(roster).with_changes({tree.PROFILE: None})
+
+
+def _is_later(one: bytes, other: bytes) -> bool:
+    """Of two certificates for one key the later notAfter stands, then the higher digest."""
+    if one == other:
+        return False
+    try:
+        a, b = Certificate.from_pem(one), Certificate.from_pem(other)
+    except CertificateError:
+        return False
+    return (a.not_after, hashlib.sha256(a.der).digest()) > (b.not_after, hashlib.sha256(b.der).digest())
+
+
+def _outranks(one: bytes, other: bytes, account: bytes | None) -> bool:
+    """Of two revocation lists the higher number stands, then the higher digest. (SCP-02 §4.6)"""
+    if one == other or account is None:
+        return False
+    try:
+        certificate = Certificate.from_pem(account)
+        a, b = RevocationList.from_der(one, certificate), RevocationList.from_der(other, certificate)
+    except CertificateError:
+        return False
+    return (a.number, hashlib.sha256(one).digest()) > (b.number, hashlib.sha256(other).digest())

@@ -1,0 +1,312 @@
+"""The roster as a function of the set of commits behind some heads, and of nothing else. (SCP-02 §6.4)
+
+A set is named by the mask of its control commits (`Entry.control_mask`): texts and merges have no part in it. Masks are
+numbered as this node happened to admit, so no answer may follow from a number: only from the graph, the ids and the content.
+
+What one set comes to can depend on what smaller sets come to: the past that two bans have in common. These questions are
+generators that yield the mask they need; `Settler` keeps them on its own stack, so that a history made to nest them deep costs
+memory, never the recursion limit. Each nested set lacks at least two bans of the outer one.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from swarmchat.conversation.actions import Add, Ban, Initial, Join
+from swarmchat.conversation.history import Control, Entry, History
+from swarmchat.conversation.roster import Roster
+from swarmchat.conversation.rules.disputes import Dispute
+from swarmchat.conversation.rules.replay import Replayed, promoted_by, replay
+from swarmchat.conversation.rules.settled import Fate, Settled, Steps
+from swarmchat.ids import AccountId, CommitId, is_device
+
+_SETTLED_KEPT: Final = 256  # sets; each may hold a roster of its own
+_PRECEDENCES_KEPT: Final = 65_536
+_REPLAYS_KEPT: Final = 4_096  # keys with masks of all control commits
+
+
+@dataclass(frozen=True, slots=True)
+class _Chronicle:
+    """What a roster no longer tells of the commits behind it."""
+
+    seniority: tuple[AccountId, ...]  # who was ever admin, by first adminship in the replay
+    arrived: frozenset[AccountId]  # who was ever brought in
+
+
+class Settler:
+    """Settles sets of commits of one history; remembers what it found.
+
+    `roster_at` gives the judged roster of an accepted ordinary commit; it is asked for control commits only.
+    """
+
+    def __init__(self, history: History, roster_at: Callable[[CommitId], Roster]) -> None:
+        self.history = history
+        self._roster_at = roster_at
+        self._settled: OrderedDict[int, Settled] = OrderedDict()
+        self._chronicles: OrderedDict[int, _Chronicle] = OrderedDict()
+        self._precedences: dict[tuple[CommitId, CommitId], bool] = {}
+        self._admins: dict[tuple[CommitId, int, int], frozenset[AccountId]] = {}
+
+    def settle(self, heads: Iterable[CommitId]) -> Settled:
+        """What the commits behind `heads` come to, these included; all are accepted, at least one is given."""
+        return self._run(self._mask(heads))
+
+    def fate(self, commit: CommitId, heads: Iterable[CommitId]) -> Fate | None:
+        """Why a commit behind `heads` does not count there; None when it does, or when it changes no file."""
+        entry, mask = self.history[commit], self._mask(heads)
+        if entry.control_index is None:
+            return None
+        while True:
+            newest = self._newest(mask)
+            if newest is entry and newest.control_mask == mask:
+                return None
+            if newest.control_mask == mask:
+                mask ^= _bit(newest)
+                continue
+            settled = self._run(mask)
+            if settled.start is None:
+                break
+            start = self.history[settled.start].control_mask
+            if not start >> entry.control_index & 1:
+                break
+            mask = start
+        return settled.void.get(commit) or settled.ineffective.get(commit)
+
+    def changed_fates(self, before: Iterable[CommitId], after: Iterable[CommitId]) -> dict[CommitId, Fate | None]:
+        """The commits behind `before` that count otherwise behind `after`, which reaches them all: why not now, or None."""
+        before, after = tuple(before), tuple(after)
+        old, new = self._mask(before), self._mask(after)
+        settled = next((entry.control_mask for entry in self._spine(new) if old & _bit(entry)), 0)
+        found: dict[CommitId, Fate | None] = {}
+        for entry in self.history.controls_of(old & ~settled):
+            first, then = self.fate(entry.id, before), self.fate(entry.id, after)
+            if first != then:
+                found[entry.id] = then
+        return {commit: found[commit] for commit in sorted(found)}
+
+    # --- the questions on a stack of our own
+
+    def _run(self, mask: int) -> Settled:
+        known = self._settled.get(mask)
+        if known is not None:
+            self._settled.move_to_end(mask)
+            return known
+        stack = [(mask, self._steps(mask))]
+        answer: Settled | None = None
+        while True:
+            mask, steps = stack[-1]
+            try:
+                wanted = steps.send(answer) if answer is not None else next(steps)
+            except StopIteration as done:
+                answer = done.value
+                assert answer is not None
+                self._settled[mask] = answer
+                if len(self._settled) > _SETTLED_KEPT:
+                    self._settled.popitem(last=False)
+                stack.pop()
+                if not stack:
+                    return answer
+                continue
+            answer = self._settled.get(wanted)
+            if answer is None:
+                stack.append((wanted, self._steps(wanted)))
+
+    def _steps(self, mask: int) -> Steps[Settled]:
+        start = self._start(mask)
+        window = mask if start is None else mask & ~start.control_mask
+        if start is not None and not window:
+            return Settled(self._roster_at(start.id), start.id, frozenset(), {}, {}, (), frozenset())
+        ruling = yield from Dispute(self.history, window, self).decide()
+        replayed = yield from self._replay(start, window, ruling.void)
+        return Settled(
+            replayed.roster,
+            None if start is None else start.id,
+            ruling.accepted,
+            ruling.fates,
+            replayed.ineffective,
+            replayed.promoted,
+            replayed.arrived,
+        )
+
+    # --- what disputes ask
+
+    def admins_before(self, ban: Entry, void: int, window: int) -> Steps[frozenset[AccountId]]:
+        """The admins after a replay of the past of `ban` without the control commits of the mask `void`."""
+        key = ban.id, void, window
+        known = self._admins.get(key)
+        if known is not None:
+            return known
+        past = ban.control_mask & ~_bit(ban)
+        start = self._untroubled(past, void, window)
+        if start is not None and start.control_mask == past:
+            admins = _control(ban).admins
+        else:
+            left = past if start is None else past & ~start.control_mask
+            replayed = yield from self._replay(start, left, void)
+            admins = replayed.roster.admins
+        _keep(self._admins, key, admins, _REPLAYS_KEPT)
+        return admins
+
+    def precedes(self, one: Entry, other: Entry) -> Steps[bool]:
+        """Whether the first of two concurrent bans goes before the other: fixed by their pasts. (SCP-02 §6.4 c)"""
+        key = one.id, other.id
+        known = self._precedences.get(key)
+        if known is not None:
+            return known
+        common = one.control_mask & other.control_mask
+        base = yield common
+        admins = base.roster.admins
+        ours, theirs = _control(one).voters & admins, _control(other).voters & admins
+        our_rank = self._weight(ours, self._writers(other, one))
+        their_rank = self._weight(theirs, self._writers(one, other))
+        if our_rank == their_rank:
+            chronicle = yield from self._chronicle(common)
+            our_rank += (_most_senior(ours, chronicle),)
+            their_rank += (_most_senior(theirs, chronicle),)
+        answer = (our_rank, one.id) < (their_rank, other.id)
+        _keep(self._precedences, key, answer, _PRECEDENCES_KEPT)
+        _keep(self._precedences, (other.id, one.id), not answer, _PRECEDENCES_KEPT)
+        return answer
+
+    @staticmethod
+    def _weight(voters: frozenset[AccountId], writers: frozenset[AccountId]) -> tuple[int, ...]:
+        """More voters who did not backdate go first, then who loses none by that."""
+        return len(voters & writers) - len(voters), bool(voters & writers)
+
+    def _writers(self, ban: Entry, other: Entry) -> frozenset[AccountId]:
+        """Who wrote something, a text even, that is behind `ban` and not behind `other`."""
+        seen = self.history.missing(ban.fact.parents, (other.id,))
+        return frozenset(entry.fact.account for entry in seen if entry.fact.account is not None)
+
+    # --- replays
+
+    def _replay(self, start: Entry | None, window: int, void: int) -> Steps[Replayed]:
+        if start is None:
+            return replay(self.history, None, window, void)
+        roster = self._roster_at(start.id)
+        gone = {
+            AccountId(target)
+            for target in self._banned_in(window & ~void)
+            if roster.place_of(target) is None and not roster.is_banned(target)
+        }
+        if gone:
+            gone &= (yield from self._chronicle(start.control_mask)).arrived
+        return replay(self.history, roster, window, void, gone)
+
+    def _banned_in(self, mask: int) -> Iterator[AccountId]:
+        for entry in self.history.controls_of(mask):
+            action = _control(entry).action
+            if isinstance(action, Ban) and not is_device(action.uri):
+                yield AccountId(action.uri)
+
+    def _chronicle(self, mask: int) -> Steps[_Chronicle]:
+        """Who was ever admin or brought in, behind a set: from the sets that it was settled by, back to the root."""
+        parts: list[tuple[tuple[AccountId, ...], frozenset[AccountId]]] = []
+        rest, base = mask, _Chronicle((), frozenset())
+        while rest:
+            known = self._chronicles.get(rest)
+            if known is not None:
+                base = known
+                break
+            newest = self._newest(rest)
+            if newest.control_mask == rest:
+                parts.append((tuple(promoted_by(_control(newest).changes)), _brought_in_by(newest)))
+                rest ^= _bit(newest)
+            else:
+                settled = yield rest
+                parts.append((settled.promoted, settled.arrived))
+                rest = 0 if settled.start is None else self.history[settled.start].control_mask
+        seniority = dict.fromkeys(base.seniority)
+        for promoted, _ in reversed(parts):
+            seniority.update(dict.fromkeys(promoted))
+        chronicle = _Chronicle(tuple(seniority), base.arrived.union(*(arrived for _, arrived in parts)))
+        self._chronicles[mask] = chronicle
+        if len(self._chronicles) > _SETTLED_KEPT:
+            self._chronicles.popitem(last=False)
+        return chronicle
+
+    # --- where a replay may start
+
+    def _start(self, mask: int) -> Entry | None:
+        """The newest control commit that is comparable with every other of the set. (SCP-02 §6.4 f)"""
+        return next(self._spine(mask), None)
+
+    def _untroubled(self, past: int, void: int, window: int) -> Entry | None:
+        """The newest place to start a replay of `past` without `void` and give what a replay from the window's start gives.
+
+        Its judged roster must be one that no ban of the window made otherwise: neither by `void`, nor by what bans before
+        it made void when it was judged, which may be decided otherwise now.
+        """
+        bans = [entry for entry in self.history.controls_of(window & past) if isinstance(_control(entry).action, Ban)]
+        for entry in self._spine(past):
+            reach = entry.control_mask
+            if not reach & window:
+                return entry
+            if reach & void:
+                continue
+            if not any(reach & _bit(ban) and self._has_company(ban, reach & window) for ban in bans):
+                return entry
+        return None
+
+    def _has_company(self, ban: Entry, mask: int) -> bool:
+        """Whether something in the mask is concurrent with the ban."""
+        return any(not entry.control_mask & _bit(ban) for entry in self.history.controls_of(mask & ~ban.control_mask))
+
+    def _spine(self, mask: int) -> Iterator[Entry]:
+        """The control commits of the set that are comparable with every other of it, newest first."""
+        in_all_newer = -1
+        while mask:
+            entry = self._newest(mask)
+            mask ^= _bit(entry)
+            if not in_all_newer & mask and not in_all_newer & _bit(entry):
+                return
+            if in_all_newer & _bit(entry) and not mask & ~entry.control_mask:
+                yield entry
+            in_all_newer &= entry.control_mask
+
+    def _newest(self, mask: int) -> Entry:
+        return self.history.controls[mask.bit_length() - 1]  # of those, nothing descends from the last admitted
+
+    def _mask(self, heads: Iterable[CommitId]) -> int:
+        mask = 0
+        for head in heads:
+            mask |= self.history[head].control_mask
+        return mask
+
+
+def _most_senior(voters: frozenset[AccountId], chronicle: _Chronicle) -> int:
+    order = chronicle.seniority
+    return next((place for place, account in enumerate(order) if account in voters), len(order))
+
+
+def _brought_in_by(entry: Entry) -> frozenset[AccountId]:
+    match _control(entry).action:
+        case Initial(invited=invited):
+            return frozenset(account for account in (entry.fact.account, invited) if account is not None)
+        case Add(uri) | Join(uri):
+            return frozenset({uri})
+        case _:
+            return frozenset()
+
+
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
+
+
+def _keep(memo: dict[_Key, _Value], key: _Key, value: _Value, kept: int) -> None:
+    if len(memo) >= kept:
+        memo.clear()
+    memo[key] = value
+
+
+def _control(entry: Entry) -> Control:
+    assert entry.fact.control is not None
+    return entry.fact.control
+
+
+def _bit(entry: Entry) -> int:
+    assert entry.control_index is not None
+    return 1 << entry.control_index
