@@ -390,9 +390,10 @@ class Link:
         """Do what is due; in how many seconds to look again."""
         times = self._times
         if not self._stack.up:
-            return self._expire(
+            left_s = self._expire(
                 self._started + times.handshake_s, now, f"no handshake in {times.handshake_s:g} s", True
             )
+            return min(left_s, times.ping_timeout_s)  # it may come up meanwhile, and other times begin
         for stream, due in sorted(self._lingering.items()):
             if due <= now:
                 del self._lingering[stream]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Container
+from collections.abc import AsyncIterator, Callable, Container
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -52,6 +52,13 @@ class Policy:
 
     def may_open(self, link: Link, opening: Message) -> str | None:
         return self.refused.get(opening["c"])
+
+
+async def eventually(holds: Callable[[], bool]) -> None:
+    """Wait until something holds that nobody tells, ten seconds at most."""
+    async with asyncio.timeout(10):
+        while not holds():  # noqa: ASYNC110
+            await asyncio.sleep(0.002)
 
 
 async def echo(channel: Channel) -> None:
