@@ -101,14 +101,15 @@ class Timeline:
         return found
 
     def hidden(
-        self, roster: Roster, bans: Collection[CommitId], roster_at: Callable[[CommitId], Roster]
+        self, roster: Roster, counts: Callable[[CommitId], bool], roster_at: Callable[[CommitId], Roster]
     ) -> frozenset[CommitId]:
         """The commits of banned accounts and devices that nobody had seen before the ban. (SCP-02 §8.2)
 
-        `roster` is settle(heads), `bans` the bans that settle accepted there.
+        `roster` is settle(heads); `counts` says whether a ban counts there. Both are asked only when the heads have moved.
         """
         heads = self._history.heads
         if self._hidden_for != heads:
+            bans = {ban for ban in bans_in_force(self._history, roster) if counts(ban)}
             self._hidden = hidden(self._history, roster, bans, roster_at)
             self._hidden_for = heads
         return self._hidden
@@ -186,6 +187,14 @@ def sorted_by_kahn(history: History) -> list[Entry]:
     return order
 
 
+def bans_in_force(history: History, roster: Roster) -> Iterator[CommitId]:
+    """The ban commits whose target stands banned in `roster`; whether each of them counts is settle's to say."""
+    for entry in history.controls if roster.banned else ():
+        control = entry.fact.control
+        if control is not None and isinstance(control.action, Ban) and roster.is_banned(control.action.uri):
+            yield entry.id
+
+
 def hidden(
     history: History, roster: Roster, bans: Collection[CommitId], roster_at: Callable[[CommitId], Roster]
 ) -> frozenset[CommitId]:
@@ -193,8 +202,8 @@ def hidden(
     unseen: set[CommitId] = set()
     for commit in sorted(bans):
         control = history[commit].fact.control
-        if control is None or not isinstance(control.action, Ban) or not roster.is_banned(control.action.uri):
-            continue
+        assert control is not None
+        assert isinstance(control.action, Ban)
         unseen |= _unvouched(history, history[commit], control.action.uri, roster, bans, roster_at)
     return frozenset(unseen)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from swarmchat.conversation.actions import Ban, Relation
 from swarmchat.conversation.history import Control, Fact, History
 from swarmchat.conversation.roster import Roster
-from swarmchat.conversation.timeline import Item, Reaction, Timeline, sorted_by_kahn
+from swarmchat.conversation.timeline import Item, Reaction, Timeline, bans_in_force, sorted_by_kahn
 from swarmchat.ids import AccountId, CommitId, DeviceId
 
 ANN, BEN, CEM = (AccountId(letter * 40) for letter in "abc")
@@ -135,6 +135,10 @@ class _Banned(Roster):
         super().__init__(1, {})
         self.gone = gone
 
+    @property
+    def banned(self) -> dict[str, str]:  # type: ignore[override]
+        return dict.fromkeys(self.gone, "members")
+
     def is_banned(self, target: str) -> bool:
         return target in self.gone
 
@@ -143,7 +147,7 @@ class _Banned(Roster):
 
 
 def hidden_of(history: History, *banned: str) -> str:
-    found = Timeline(history).hidden(_Banned(*banned), {named("!")}, lambda commit: _Banned())
+    found = Timeline(history).hidden(_Banned(*banned), lambda ban: True, lambda commit: _Banned())
     return "".join(sorted(letter(commit) for commit in found))
 
 
@@ -185,7 +189,7 @@ def test_an_accomplice_who_is_banned_beside_it_vouches_for_nothing() -> None:
     history = History(
         [fact("r"), fact("x", "r", by=BEN), fact("v", "x", by=CEM), fact("!", "r", ban=BEN), fact("?", "r", ban=CEM)]
     )
-    found = Timeline(history).hidden(_Banned(BEN, CEM), {named("!"), named("?")}, lambda commit: _Banned())
+    found = Timeline(history).hidden(_Banned(BEN, CEM), lambda ban: True, lambda commit: _Banned())
     assert {letter(commit) for commit in found} == {"x", "v"}
 
 
@@ -206,3 +210,9 @@ def test_a_banned_device_is_hidden_and_its_owner_does_not_vouch() -> None:
 def test_whoever_is_unbanned_is_shown_again() -> None:
     history = History([fact("r"), fact("x", "r", by=BEN), fact("!", "r", ban=BEN)])
     assert hidden_of(history) == ""
+
+
+def test_a_ban_that_does_not_count_hides_nothing() -> None:
+    history = History([fact("r"), fact("x", "r", by=BEN), fact("!", "r", ban=BEN)])
+    assert list(bans_in_force(history, _Banned(BEN))) == [named("!")]
+    assert Timeline(history).hidden(_Banned(BEN), lambda ban: False, lambda commit: _Banned()) == frozenset()
