@@ -183,6 +183,8 @@ class Room:
             path = f"devices/{who.device}.crt"
             if path not in before.files and parent is not None:
                 guess[path] = who.device_certificate.pem
+            if isinstance(action, Join):
+                guess[f"members/{who.id}.crt"] = who.certificate.pem
             judged = self.present(who, action, guess, at=parent, time=time, name=name, extra=extra)
             assert isinstance(judged, Rejection), f"planning refuses ({planned}) what the judge accepts"
             return judged
