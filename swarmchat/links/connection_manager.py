@@ -91,19 +91,21 @@ class ConnectionManager:
 
     async def run(self) -> None:
         """Hold all tasks of the links until `close`, or until cancelled; run once. Dialling and listening need it running."""
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                self._tasks = tasks
+        async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
+            try:
                 await self._closing.wait()
-                self._stop("this node goes away")
-        finally:
-            self._stop("this node goes away")
-            self._tasks = None
+            finally:  # also when cancelled: nothing may be started in a group that ends
+                await self.close()
 
     async def close(self) -> None:
         """Stop listening, end all links; `run` returns when their handlers have."""
         self._closing.set()
-        self._stop("this node goes away")
+        for listener in self._listeners:
+            listener.close()
+        self._listeners.clear()
+        for link in list(self._all):
+            link.close("this node goes away")
 
     # --- what is there
 
@@ -138,7 +140,8 @@ class ConnectionManager:
         """
         if device is not None and (link := self._by_device.get(device)):
             return link
-        return await race(addresses[:DIAL_CANDIDATES_MAX], lambda address: self._attempt(device, address))
+        link = await race(addresses[:DIAL_CANDIDATES_MAX], lambda address: self._attempt(device, address))
+        return self._by_device.get(link.peer.device, link)  # two addresses may have led to it: the tie-break decided
 
     def reclassify(self) -> None:
         """Rosters, contacts or revocations changed: judge every link and open channel again; close what has no class any more."""
@@ -161,7 +164,7 @@ class ConnectionManager:
             self._dials += 1
             link = self._begin(stream, device, dial=self._dials)
             if link is None:
-                raise LinkError("this node goes away")
+                raise LinkError("this node takes no links")
             try:
                 await link.up()
             except LinkError:
@@ -172,11 +175,11 @@ class ConnectionManager:
                 if not link.is_up:  # once up, the tie-break alone decides: it may be the one that stays
                     link.close("another address was quicker")
                 raise
-        return self._by_device.get(link.peer.device, link)
+        return link
 
     def _called(self, stream: ByteStream) -> None:
         source = source_of(stream.remote.host)
-        if self._tasks is None or not self._gate.admit(source, self._runtime.monotonic()):
+        if not self._gate.admit(source, self._runtime.monotonic()):
             stream.abort()
             return
         self._begin(stream, None, dial=None, source=source)
@@ -276,7 +279,8 @@ class ConnectionManager:
     # --- channels
 
     def _serve(self, channel: Channel) -> None:
-        if self._tasks is None:
+        assert self._tasks is not None, "who has a link runs"
+        if self._closing.is_set():
             channel.reset()
         else:
             self._tasks.create_task(self._served(channel))
@@ -292,10 +296,3 @@ class ConnectionManager:
             channel.reset()
         finally:
             channel.close()
-
-    def _stop(self, reason: str) -> None:
-        for listener in self._listeners:
-            listener.close()
-        self._listeners.clear()
-        for link in list(self._all):
-            link.close(reason)

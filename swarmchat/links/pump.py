@@ -55,7 +55,9 @@ class Pump:
                 self._stream.write(data)
             if not (self._stack.up and self._stack.mux.wants_write):
                 break
-        if self._waiting:
+        if self._stack.fault is not None:
+            self.close(self._stack.fault, blame=True)
+        elif self._waiting:
             self._tell_room()
 
     def close(self, reason: str, *, code: int = GO_AWAY_NORMAL, blame: bool = False) -> None:

@@ -166,12 +166,12 @@ def test_a_peer_that_stopped_without_a_word_is_found_dead() -> None:
 
 def test_an_idle_link_lives_on_pings() -> None:
     async def run() -> None:
-        quick = LinkTimes(ping_after_s=0.02, ping_timeout_s=0.5)
+        quick = LinkTimes(ping_after_s=0.02, ping_timeout_s=0.2)
         alice, bob = LinkedNode(ALICE, times=quick), LinkedNode(BOB, times=quick)
         async with alice.running(), bob.running() as address:
             link = await alice.manager.dial(DeviceId(bob.device), [address])
             before = link.bytes_in
-            await eventually(lambda: link.bytes_in > before + 300)
+            await eventually(lambda: link.bytes_in > before + 100)
             assert link.is_open
 
     asyncio.run(run())

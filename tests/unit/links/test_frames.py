@@ -4,7 +4,7 @@ from contextlib import suppress
 
 import msgpack
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swarmchat.limits import (
@@ -41,7 +41,8 @@ def nested(depth: int) -> dict[str, object]:
     return {"x": value}
 
 
-@given(st.lists(MESSAGES, max_size=6), st.data())
+@settings(max_examples=40)
+@given(st.lists(MESSAGES, max_size=4), st.data())
 def test_messages_come_out_whole_under_any_chunking(messages: list[dict[str, object]], data: st.DataObject) -> None:
     wire = b"".join(map(encode, messages))
     decoder, got = FrameDecoder(), []

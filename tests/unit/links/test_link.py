@@ -736,6 +736,62 @@ def test_run_ends_when_the_manager_is_closed_and_all_links_with_it() -> None:
     asyncio.run(run())
 
 
+def test_a_cancelled_node_ends_its_links_and_handlers() -> None:
+    ended = []
+
+    async def wait(channel: Channel) -> None:
+        await channel.accept()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(channel.name)
+
+    async def run() -> None:
+        world = World()
+        async with asyncio.TaskGroup() as tasks:
+            alice = await world.join(tasks, ALICE)
+            bob = LinkedNode(
+                BOB,
+                on_channel=wait,
+                runtime=world.clock,
+                carrier=world.network.carrier("10.0.0.2"),
+                security=NamedSecurity(BOB, world.everybody),
+            )
+            running = tasks.create_task(bob.manager.run())
+            await settle()
+            (address,) = await bob.manager.listen([Address("10.0.0.2", 0)])
+            link = await alice.manager.dial(None, [address])
+            await link.open_channel("pack")
+            running.cancel()
+            await settle()
+            assert running.cancelled()
+            assert link.is_over
+            assert bob.manager.links == ()
+            await alice.manager.close()
+
+    asyncio.run(run())
+    assert ended == ["pack"]
+
+
+def test_a_device_reached_at_two_addresses_has_one_link() -> None:
+    async def scenario(world: World, tasks: asyncio.TaskGroup) -> None:
+        alice, bob = await world.join(tasks, ALICE), await world.join(tasks, BOB)
+        (second,) = await bob.manager.listen([Address("10.0.1.2", 0)])
+        async with asyncio.TaskGroup() as both:
+            dials = [
+                both.create_task(alice.manager.dial(DeviceId(bob.device), [address]))
+                for address in (world.addresses[bob.device], second)
+            ]
+        await settle()
+        (link,) = alice.manager.links
+        assert len(bob.manager.links) == 1
+        assert link.is_open
+        assert link in [dial.result() for dial in dials]
+        assert (len(alice.manager._all), len(bob.manager._all)) == (1, 1)
+
+    play(scenario)
+
+
 # --- floods
 
 
