@@ -51,9 +51,9 @@ def show(session: Session) -> None:
 @click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
 @pass_session
 def export(session: Session, file: Path) -> None:
-    """Write the account, sealed with a password, to FILE (which must not exist; - is standard output).
+    """Write the account, sealed, to FILE.
 
-    It has the account key, contacts and the list of conversations; no device key and no history.
+    FILE must not exist; - is standard output. It has the account key, contacts and the list of conversations; no device key and no history.
     """
     password = session.passwords.need("Password of the archive", confirm=True)
     if str(file) != "-":

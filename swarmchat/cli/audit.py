@@ -102,7 +102,7 @@ def _path_or_name(target: str) -> str:
 def _verdict(verdict: dict[str, Any], session: Session) -> list[str]:
     paint = session.output.paint
     word = paint("valid", "bold", "green") if verdict["valid"] else paint("NOT VALID", "bold", "red")
-    roster = ", ".join(f"{len(who)} {plain(role)}" for role, who in verdict["roster"].items() if isinstance(who, list))
+    roster = ", ".join(f"{plain(role)} {len(who)}" for role, who in verdict["roster"].items() if isinstance(who, list))
     told = [
         f"{plain(verdict['id'])}  {word}",
         f"  {verdict['commits']} commits, {verdict['merges']} merges, heads {' '.join(map(short, verdict['heads']))}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import colorsys
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 from xml.sax.saxutils import escape
 
@@ -47,7 +47,7 @@ class Node:
         return not self.author
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Row:
     """One commit in its place. `joins`: lanes that end here; `forks`: lanes in which its further parents go on."""
 
@@ -57,7 +57,7 @@ class Row:
     forks: tuple[int, ...]
     before: tuple[bool, ...]  # which lanes are in use above the commit
     after: tuple[bool, ...]  # and below it
-    parent_lanes: tuple[tuple[str, int], ...] = field(default=())
+    parent_lanes: tuple[tuple[str, int], ...]  # where the line to each parent runs
 
 
 def commits(graph: Mapping[str, Any], names: Callable[[str | None], str]) -> list[Node]:
@@ -94,18 +94,19 @@ def layout(nodes: Sequence[Node]) -> list[Row]:
         for joined in mine:
             waiting[joined] = None
         parents = [parent for parent in dict.fromkeys(node.parents) if parent in drawn]
-        forks: list[int] = []
+        places: list[tuple[str, int]] = []
         for number, parent in enumerate(parents):
-            if parent in waiting:
-                forks.append(waiting.index(parent))
-            elif number == 0 or waiting[lane] is None:
-                waiting[lane] = parent
+            if number == 0:
+                goes_on = lane  # straight down, even if another lane waits for the same: they join above the parent
+            elif parent in waiting:
+                goes_on = waiting.index(parent)
             else:
-                forks.append(free := _free(waiting))
-                waiting[free] = parent
+                goes_on = _free(waiting)
+            waiting[goes_on] = parent
+            places.append((parent, goes_on))
+        forks = tuple(goes_on for _, goes_on in places[1:])
         after = tuple(commit is not None for commit in waiting)
-        places = tuple((parent, waiting.index(parent)) for parent in parents)
-        rows.append(Row(node, lane, tuple(mine[1:]), tuple(forks), before, after, places))
+        rows.append(Row(node, lane, tuple(mine[1:]), forks, before, after, tuple(places)))
         while waiting and waiting[-1] is None:
             waiting.pop()
     return rows
@@ -181,7 +182,8 @@ def to_svg(nodes: Sequence[Node], *, title: str) -> str:
         if row.node.is_merge:
             dots.append(f'<circle class="merge" cx="{x(row.lane):g}" cy="{y(number):g}" r="4"/>')
             words.append(
-                f'<text class="quiet" x="{text_x:g}" y="{y(number) + 4:g}"><tspan class="id">{short(row.node.id)}</tspan></text>'
+                f'<text x="{text_x:g}" y="{y(number) + 4:g}"><tspan class="id">{short(row.node.id)}</tspan>'
+                f'<tspan x="{text_x + 78:g}" class="type">merge</tspan></text>'
             )
             continue
         dots.append(
@@ -213,7 +215,7 @@ _STYLE: Final = (
     ".page{fill:#fff}.title{font:600 16px system-ui,sans-serif;fill:#0f172a}"
     "text{font:12.5px system-ui,sans-serif;fill:#1e293b}"
     ".id{font:11.5px ui-monospace,monospace;fill:#64748b}.type{fill:#64748b}"
-    ".edge{fill:none;stroke-width:2;stroke-opacity:.75}.commit{stroke:#fff;stroke-width:2}"
+    ".edge{fill:none;stroke-width:2}.commit{stroke:#fff;stroke-width:2}"
     ".merge{fill:#fff;stroke:#94a3b8;stroke-width:2}"
     "@media(prefers-color-scheme:dark){.page{fill:#0f172a}.title{fill:#f1f5f9}text{fill:#e2e8f0}.id,.type{fill:#94a3b8}"
     ".commit{stroke:#0f172a}.merge{fill:#0f172a}}"

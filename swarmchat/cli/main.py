@@ -8,14 +8,12 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-import traceback
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple, TextIO
 
 import click
 
 from swarmchat import __version__
-from swarmchat.cli.door import HomeDoor
 from swarmchat.cli.output import abandon, standard_streams
 from swarmchat.cli.session import DoorMaker, Session, everywhere, session_of
 from swarmchat.errors import SwarmchatError, UsageError
@@ -148,7 +146,7 @@ def run(
     environ: Mapping[str, str],
     out: TextIO,
     err: TextIO,
-    make_door: DoorMaker = HomeDoor,
+    make_door: DoorMaker | None = None,
 ) -> int:
     """One run from its words to its exit status (SCP-08 §2.3); nothing is raised."""
     session = Session(environ=environ, out=out, err=err, make_door=make_door)
@@ -173,6 +171,8 @@ def run(
         return 0
     except Exception as error:  # noqa: BLE001 - the outermost frame: a bug ends in a sentence, and in a traceback with -v
         if session.verbose:
+            import traceback  # noqa: PLC0415
+
             traceback.print_exception(error, file=err)
         sentence = f"a bug in swarmchat: {type(error).__name__}: {error}"
         session.output.error(

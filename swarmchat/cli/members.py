@@ -63,7 +63,7 @@ def invite(session: Session, conv: str, accounts: tuple[str, ...]) -> None:
 @click.option("--at", metavar="COMMIT", help="vote on top of this commit (against a fork that was written later)")
 @pass_session
 def ban(session: Session, conv: str, who: str, device: bool, dry_run: bool, at: str | None) -> None:
-    """Vote to ban; banned as soon as more than half of the admins agree."""
+    """Vote to ban. Banned as soon as more than half of the admins agree."""
     ballot = session.door.call(
         "member.ban", conversation=conv, target=who, device=device or None, dry_run=dry_run or None, at=at
     )
@@ -77,7 +77,7 @@ def ban(session: Session, conv: str, who: str, device: bool, dry_run: bool, at: 
 @click.option("--dry-run", is_flag=True, help="say what would be written, write nothing")
 @pass_session
 def unban(session: Session, conv: str, who: str, device: bool, dry_run: bool) -> None:
-    """Vote to unban; unbanned as soon as more than half of the admins agree."""
+    """Vote to unban. Unbanned as soon as more than half of the admins agree."""
     ballot = session.door.call(
         "member.unban", conversation=conv, target=who, device=device or None, dry_run=dry_run or None
     )
@@ -90,7 +90,7 @@ def unban(session: Session, conv: str, who: str, device: bool, dry_run: bool) ->
 @click.option("--dry-run", is_flag=True, help="say what would be written, write nothing")
 @pass_session
 def promote(session: Session, conv: str, who: str, dry_run: bool) -> None:
-    """Make a member an admin: at once as the only admin, else by ballot."""
+    """Make a member an admin. At once as the only admin, else by ballot."""
     _tell(session, conv, session.door.call("member.promote", conversation=conv, target=who, dry_run=dry_run or None))
 
 
@@ -99,7 +99,9 @@ def promote(session: Session, conv: str, who: str, dry_run: bool) -> None:
 @click.argument("who")
 @pass_session
 def kick(session: Session, conv: str, who: str) -> None:
-    """Remove somebody without a ballot, where the mode allows it; they may be invited again."""
+    """Remove somebody without a ballot.
+
+    Where the mode allows it; they may be invited again."""
     done = session.door.call("member.kick", conversation=conv, target=who)
     session.output.emit(done, lambda: f"{session.names(conv)(done['target'])}: {plain(done['state'])}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import nullcontext
 from typing import Any
 
 import click
@@ -28,14 +29,14 @@ def message() -> None:
 def send(
     session: Session, conv: str, text: str | None, reply_to: str | None, wait: str | None, timeout: float | None
 ) -> None:
-    """Write a message; - or no TEXT reads standard input. Returns when it is durable here."""
+    """Write a message. - or no TEXT reads standard input. Returns when it is durable here."""
     if wait is not None and not re.fullmatch(r"any|all|[1-9][0-9]{0,5}", wait):
         raise UsageError("--wait is any, all or a number of accounts")
     if timeout is not None and wait is None:
         raise UsageError("--timeout means nothing without --wait")
     body = text_from(text)
     try:
-        with session.output.busy("waiting for the others"):
+        with session.output.busy("waiting for the others") if wait else nullcontext():
             sent = session.door.call(
                 "message.send", conversation=conv, text=body, reply_to=reply_to, wait=wait, timeout=timeout
             )
@@ -59,7 +60,7 @@ def send(
 @click.argument("text", required=False)
 @pass_session
 def edit(session: Session, conv: str, id_: str, text: str | None) -> None:
-    """Replace the text of an own message; all versions stay readable."""
+    """Replace the text of an own message. All versions stay readable."""
     _written(session, session.door.call("message.edit", conversation=conv, message=id_, text=text_from(text)))
 
 

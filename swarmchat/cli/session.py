@@ -8,18 +8,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from swarmchat.account.home import Home
-from swarmchat.cli.door import Door, HomeDoor
 from swarmchat.cli.output import Output
 from swarmchat.cli.passwords import Passwords
 from swarmchat.cli.terminal import Names
 from swarmchat.errors import UsageError, UserError
 
-DoorMaker = Callable[[Home, Passwords], contextlib.AbstractContextManager[Door]]
+if TYPE_CHECKING:  # loaded when a command asks for them: the help must not wait
+    from swarmchat.account.home import Home
+    from swarmchat.cli.door import Door
+
+DoorMaker = Callable[["Home", Passwords], contextlib.AbstractContextManager["Door"]]
 
 
 @dataclass
@@ -29,7 +31,7 @@ class Session:
     environ: Mapping[str, str]
     out: TextIO
     err: TextIO
-    make_door: DoorMaker = HomeDoor
+    make_door: DoorMaker | None = None  # None: the door of the home
     home_option: Path | None = None
     json: bool = False
     no_input: bool = False
@@ -42,6 +44,8 @@ class Session:
     @cached_property
     def home(self) -> Home:
         """Where the node lives."""
+        from swarmchat.account.home import Home  # noqa: PLC0415
+
         return Home.locate(self.home_option, self.environ)
 
     @cached_property
@@ -62,7 +66,11 @@ class Session:
     @cached_property
     def door(self) -> Door:
         """The node."""
-        return self.stack.enter_context(self.make_door(self.home, self.passwords))
+        if self.make_door is not None:
+            return self.stack.enter_context(self.make_door(self.home, self.passwords))
+        from swarmchat.cli.door import HomeDoor  # noqa: PLC0415
+
+        return self.stack.enter_context(HomeDoor(self.home, self.passwords))
 
     def names(self, conversation: str) -> Names:
         """What the people of a conversation are called."""
@@ -140,7 +148,7 @@ class Verb(click.Command):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.params += _hidden(everywhere())
+        self.params += _hidden(self.params)
         self.epilog = self.epilog or _FOOTER
 
 
@@ -151,10 +159,13 @@ class Noun(click.Group):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.params += _hidden(everywhere())
+        self.params += _hidden(self.params)
 
 
-def _hidden(options: list[click.Parameter]) -> list[click.Parameter]:
+def _hidden(own: list[click.Parameter]) -> list[click.Parameter]:
+    """The options of everywhere, unlisted; what a command spells the same is its own (`conversation set --color`)."""
+    taken = {spelling for parameter in own for spelling in parameter.opts}
+    options = [option for option in everywhere() if not taken.intersection(option.opts)]
     for option in options:
         assert isinstance(option, click.Option)
         option.hidden = True

@@ -162,6 +162,7 @@ ANSWERS: Mapping[str, Any] = {
         "heads": [THIRD],
         "roster": {"admins": [ALICE], "members": [BOB], "invited": [CAROL], "banned": []},
         "rejections": [],
+        "allowed_signers": ["d1d1 ssh-ed25519 AAAA"],
     },
     "explain": {
         "commit": THIRD,
@@ -188,6 +189,7 @@ class FakeCommands:
         self.answers: dict[str, Any] = dict(copy.deepcopy(dict(ANSWERS)))
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.log: list[dict[str, Any]] = []
+        self.live: list[dict[str, Any]] = []  # what a follower of events is told before the stream ends
         self.dropped = 0  # events that retention has taken away
         self._news = asyncio.Condition()
 

@@ -1,0 +1,314 @@
+"""Every command of the table reaches its method, with the parameters that its words mean."""
+
+# ruff: noqa: ASYNC240
+from __future__ import annotations
+
+import io
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from swarmchat.api.schema import METHODS, OF_THE_DOOR
+from swarmchat.errors import DeliveryTimeout, RefusedError
+from tests.support.fake_commands import ALICE, ANSWERS, BOB, FIRST, LAPTOP, NOON, ROOM, THIRD, FakeCommands
+from tests.support.fake_door import swarmchat
+
+COMMANDS: list[tuple[str, str, dict[str, Any]]] = [
+    ("account create --name Al", "account.create", {"name": "Al"}),
+    ("account show", "account.show", {}),
+    ("account export /x/a --password-file PW", "account.export", {"path": "/x/a", "password": "secret"}),
+    ("account import /x/a --password-file PW", "account.import", {"path": "/x/a", "password": "secret"}),
+    (
+        "account import /x/a --check --password-file PW",
+        "account.import",
+        {"path": "/x/a", "password": "secret", "check": True},
+    ),
+    ("account set-password --new-password-file PW", "account.set_password", {"password": "secret"}),
+    ("account set-password --remove", "account.set_password", {}),
+    ("daemon status", "daemon.status", {}),
+    ("conversation create -t T --mode public", "conversation.create", {"title": "T", "mode": "public"}),
+    ("create", "conversation.create", {}),
+    ("conversation list", "conversation.list", {}),
+    ("conversation show boats", "conversation.show", {"conversation": "boats"}),
+    (
+        "conversation set boats --title '' --color '#112233'",
+        "conversation.set",
+        {"conversation": "boats", "title": "", "color": "#112233"},
+    ),
+    ("conversation set boats --image ''", "conversation.set", {"conversation": "boats", "image": ""}),
+    ("join swarm:abcd --timeout 5", "conversation.join", {"conversation": "swarm:abcd", "timeout": 5.0}),
+    ("leave boats --promote bob", "conversation.leave", {"conversation": "boats", "promote": "bob"}),
+    ("conversation leave boats --dissolve --yes", "conversation.leave", {"conversation": "boats", "dissolve": True}),
+    ("conversation purge boats --yes", "conversation.purge", {"conversation": "boats"}),
+    ("member list boats", "member.list", {"conversation": "boats"}),
+    ("invite boats x y", "member.invite", {"conversation": "boats", "accounts": ["x", "y"]}),
+    ("ban boats bob", "member.ban", {"conversation": "boats", "target": "bob"}),
+    (
+        "member ban boats d2d2 --device --dry-run --at f1f1",
+        "member.ban",
+        {"conversation": "boats", "target": "d2d2", "device": True, "dry_run": True, "at": "f1f1"},
+    ),
+    ("unban boats bob --device", "member.unban", {"conversation": "boats", "target": "bob", "device": True}),
+    ("kick boats bob", "member.kick", {"conversation": "boats", "target": "bob"}),
+    ("promote boats bob --dry-run", "member.promote", {"conversation": "boats", "target": "bob", "dry_run": True}),
+    ("demote boats", "member.demote", {"conversation": "boats"}),
+    ("votes boats", "member.votes", {"conversation": "boats"}),
+    ("send boats hi", "message.send", {"conversation": "boats", "text": "hi"}),
+    (
+        "message send boats hi --reply-to f1f1 --wait 2 --timeout 3",
+        "message.send",
+        {"conversation": "boats", "text": "hi", "reply_to": "f1f1", "wait": "2", "timeout": 3.0},
+    ),
+    ("send boats -- -v", "message.send", {"conversation": "boats", "text": "-v"}),
+    ("edit boats f1f1 new", "message.edit", {"conversation": "boats", "message": "f1f1", "text": "new"}),
+    ("delete boats f1f1", "message.delete", {"conversation": "boats", "message": "f1f1"}),
+    ("react boats f1f1 👍", "message.react", {"conversation": "boats", "message": "f1f1", "reaction": "👍"}),
+    (
+        "react boats f1f1 👍 --remove",
+        "message.react",
+        {"conversation": "boats", "message": "f1f1", "reaction": "👍", "remove": True},
+    ),
+    ("message show boats f1f1 --local", "message.show", {"conversation": "boats", "message": "f1f1", "local": True}),
+    ("message history boats f1f1", "message.history", {"conversation": "boats", "message": "f1f1"}),
+    (
+        "log boats -n 5 --before f1f1 --since 2026-01-01 --hidden",
+        "message.list",
+        {"conversation": "boats", "limit": 5, "before": "f1f1", "since": "2026-01-01", "hidden": True, "local": True},
+    ),
+    ("request list", "request.list", {}),
+    ("accept abcd --timeout 9", "request.accept", {"request": "abcd", "timeout": 9.0}),
+    ("request decline abcd", "request.decline", {"request": "abcd"}),
+    ("request block abcd", "request.block", {"request": "abcd"}),
+    (
+        f"contact add {BOB} --name B --address h:1 --address h:2",
+        "contact.add",
+        {"account": BOB, "name": "B", "addresses": ["h:1", "h:2"]},
+    ),
+    ("contact list", "contact.list", {}),
+    ("contact show bob", "contact.show", {"contact": "bob"}),
+    ("contact remove bob", "contact.remove", {"contact": "bob"}),
+    ("contact block bob", "contact.block", {"contact": "bob"}),
+    ("contact unblock bob", "contact.unblock", {"contact": "bob"}),
+    ("peers", "peer.list", {}),
+    ("peer list", "peer.list", {}),
+    ("peer add bob h:1", "peer.add", {"account": "bob", "address": "h:1"}),
+    ("peer remove bob", "peer.remove", {"account": "bob"}),
+    ("device list", "device.list", {}),
+    ("device revoke d2d2 --yes", "device.revoke", {"device": "d2d2"}),
+    ("verify boats", "verify", {"conversation": "boats"}),
+    ("verify /x/r.git --allowed-signers", "verify", {"conversation": "/x/r.git", "allowed_signers": True}),
+    ("explain f1f1 --in boats", "explain", {"commit": "f1f1", "conversation": "boats"}),
+    ("graph boats -n 7", "graph", {"conversation": "boats", "limit": 7}),
+    ("sync status boats", "sync.status", {"conversation": "boats"}),
+]
+
+
+@pytest.fixture
+def password(tmp_path: Path) -> str:
+    path = tmp_path / "password"
+    path.write_text("secret\nsecond line\n")
+    return str(path)
+
+
+@pytest.mark.parametrize(("line", "method", "params"), COMMANDS, ids=[line for line, _, _ in COMMANDS])
+def test_a_command_calls_its_method(line: str, method: str, params: dict[str, Any], password: str) -> None:
+    words = [password if word == "PW" else word for word in shlex.split(line)]
+    node = FakeCommands()
+    outcome = swarmchat(*words, node=node)
+    assert outcome.status == 0, outcome
+    assert (method, params) in node.calls
+    assert outcome.out.endswith("\n")
+
+
+@pytest.mark.parametrize(("line", "method", "params"), COMMANDS, ids=[line for line, _, _ in COMMANDS])
+def test_its_json_is_the_result_of_the_method(line: str, method: str, params: dict[str, Any], password: str) -> None:
+    words = [password if word == "PW" else word for word in shlex.split(line)]
+    json_first = swarmchat("--json", *words)
+    assert json_first.status == 0, json_first
+    assert json.loads(json_first.out) == ANSWERS[method]
+    assert json_first.out.count("\n") == 1
+    assert json_first.err == ""
+    if "--" not in words:
+        assert swarmchat(*words, "--json").out == json_first.out
+
+
+def test_every_method_has_a_command() -> None:
+    elsewhere = {"daemon.stop", "events.list"}  # tested below and in test_daemon
+    assert {method for _, method, _ in COMMANDS} | elsewhere == METHODS.keys() - OF_THE_DOOR
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "nonsense",
+        "member nonsense",
+        "send",
+        "create --mode secret",
+        "send boats hi --wait everybody",
+        "send boats hi --wait 0",
+        "send boats hi --timeout 3",
+        "conversation set boats",
+        "leave boats --promote bob --dissolve",
+        "account set-password --remove --new-password-file x",
+        "verify --allowed-signers",
+        "log boats -n 0",
+        "log boats --no-such-option",
+        "send boats " + "x" * 65_537,
+    ],
+)
+def test_words_that_make_no_sense_end_with_status_2_and_call_nothing(line: str) -> None:
+    node = FakeCommands()
+    outcome = swarmchat(*line.split(), node=node)
+    assert outcome.status == 2
+    assert outcome.err
+    assert node.calls == []
+
+
+def stdin(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data), "utf-8"))
+
+
+@pytest.mark.parametrize("words", [("send", "boats", "-"), ("send", "boats")])
+def test_a_message_is_read_from_standard_input(monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]) -> None:
+    stdin(monkeypatch, "né\ntwo\n".encode())
+    node = FakeCommands()
+    assert swarmchat(*words, node=node).status == 0
+    assert node.calls[0][1]["text"] == "né\ntwo"
+
+
+def test_standard_input_that_is_not_utf_8_is_no_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    stdin(monkeypatch, b"\xff")
+    assert swarmchat("send", "boats").status == 2
+
+
+def test_a_message_that_nobody_had_in_time_is_written_all_the_same() -> None:
+    node = FakeCommands()
+    node.answers["message.send"] = DeliveryTimeout(
+        "nobody has it yet", data={"id": FIRST, "conversation": ROOM, "time": NOON}
+    )
+    outcome = swarmchat("send", "boats", "hi", "--wait", "any", "--timeout", "0", node=node)
+    assert (outcome.status, outcome.out) == (6, FIRST + "\n")
+    assert "nobody has it yet" in outcome.err
+
+
+def test_who_has_a_message_is_told_by_name() -> None:
+    node = FakeCommands()
+    node.answers["message.send"]["received"] = [{"account": BOB, "device": LAPTOP}]
+    assert swarmchat("send", "boats", "hi", "--wait", "any", node=node).out == f"{FIRST}\nreceived by Bob (d2d2d2d2)\n"
+
+
+@pytest.mark.parametrize(
+    ("state", "sentence"),
+    [
+        ("voted", "voted to ban Bob: 1 of 2 votes (f3f3f3f3)"),
+        ("resolved", "Bob is banned (f3f3f3f3)"),
+        ("planned", "would vote to ban Bob: 1 of 2 votes; nothing was written"),
+    ],
+)
+def test_a_ballot_says_what_came_of_it(state: str, sentence: str) -> None:
+    node = FakeCommands()
+    node.answers["member.ban"]["state"] = state
+    assert swarmchat("ban", "boats", "bob", node=node).out == sentence + "\n"
+
+
+def test_nobody_demotes_another() -> None:
+    node = FakeCommands()
+    assert swarmchat("demote", "boats", "bob", node=node).status == 4
+    assert swarmchat("demote", "boats", "Alice", node=node).status == 0
+    assert swarmchat("demote", "boats", ALICE[:6], node=node).status == 0
+
+
+def test_an_invalid_history_is_shown_and_ends_with_status_7() -> None:
+    node = FakeCommands()
+    rejection = {"commit": THIRD, "rule": "SCP-02 §5.4", "reason": "not an admin", "path": "admins/x"}
+    node.answers["verify"] |= {"valid": False, "rejections": [rejection]}
+    outcome = swarmchat("verify", "boats", node=node)
+    assert outcome.status == 7
+    assert "NOT VALID" in outcome.out
+    assert "f3f3f3f3  SCP-02 §5.4: not an admin (admins/x)" in outcome.out
+    told = swarmchat("verify", "--json", node=node)
+    assert told.status == 7
+    assert json.loads(told.out)[0]["rejections"] == [rejection]
+    assert json.loads(told.err)["error"]["code"] == "verification_failed"
+
+
+def test_a_relative_path_is_made_whole_for_the_daemon() -> None:
+    node = FakeCommands()
+    swarmchat("verify", "./r.git", node=node)
+    assert node.calls[0][1]["conversation"] == str(Path("r.git").absolute())
+
+
+def test_allowed_signers_are_nothing_but_their_lines() -> None:
+    node = FakeCommands()
+    node.answers["verify"]["allowed_signers"] = ["a ssh-ed25519 AAAA", "b ssh-ed25519 BBBB"]
+    outcome = swarmchat("verify", "boats", "--allowed-signers", node=node)
+    assert outcome.out == "a ssh-ed25519 AAAA\nb ssh-ed25519 BBBB\n"
+
+
+def test_a_graph_in_every_form() -> None:
+    assert swarmchat("graph", "boats").out.splitlines()[0] == "●  f3f3f3f3  text/plain  Bob"
+    assert swarmchat("graph", "boats", "--format", "dot", "--json").out.startswith("digraph")
+    assert swarmchat("graph", "boats", "--format", "svg").out.startswith("<svg")
+    assert json.loads(swarmchat("graph", "boats", "--json").out) == ANSWERS["graph"]
+
+
+def test_a_picture_becomes_a_data_uri_and_anything_else_is_refused(tmp_path: Path) -> None:
+    picture = tmp_path / "p.png"
+    picture.write_bytes(b"\x89PNG\r\n\x1a\n" + b"x" * 10)
+    node = FakeCommands()
+    assert swarmchat("conversation", "set", "boats", "--image", str(picture), node=node).status == 0
+    assert node.calls[0][1]["image"].startswith("data:image/png;base64,iVBORw0K")
+    picture.write_bytes(b"GIF89a")
+    assert swarmchat("conversation", "set", "boats", "--image", str(picture)).status == 2
+    picture.write_bytes(b"\xff\xd8\xff" + b"x" * 200_000)
+    assert "too large" in swarmchat("conversation", "set", "boats", "--image", str(picture)).err
+    assert swarmchat("conversation", "set", "boats", "--image", str(tmp_path / "none")).status == 2
+
+
+def test_what_cannot_be_undone_needs_a_yes() -> None:
+    for line in ("conversation purge boats", "device revoke d2d2"):
+        node = FakeCommands()
+        outcome = swarmchat(*line.split(), node=node)
+        assert outcome.status == 1
+        assert "--yes" in outcome.err
+        assert node.calls == []
+
+
+def test_an_archive_goes_to_standard_output_and_comes_from_standard_input(
+    monkeypatch: pytest.MonkeyPatch, password: str
+) -> None:
+    node = FakeCommands()
+    seen: list[bytes] = []
+
+    async def export(*, path: str, password: str) -> Any:
+        assert (Path(path).parent.stat().st_mode & 0o777, password) == (0o700, "secret")
+        Path(path).write_bytes(b"sealed\x00\xff")
+        return ANSWERS["account.export"]
+
+    async def take(*, path: str, password: str) -> Any:
+        assert Path(path).stat().st_mode & 0o777 == 0o600
+        seen.append(Path(path).read_bytes())
+        return ANSWERS["account.import"]
+
+    node.answers |= {"account.export": export, "account.import": take}
+    sink = io.TextIOWrapper(io.BytesIO(), "utf-8")
+    monkeypatch.setattr("sys.stdout", sink)
+    assert swarmchat("account", "export", "-", "--password-file", password, node=node).status == 0
+    data = sink.buffer.getvalue()  # type: ignore[attr-defined]
+    assert data == b"sealed\x00\xff"
+    stdin(monkeypatch, data)
+    assert swarmchat("account", "import", "-", "--password-file", password, node=node).status == 0
+    assert seen == [data]
+    assert not Path(node.calls[-1][1]["path"]).parent.exists()
+
+
+def test_a_refusal_names_its_rule() -> None:
+    node = FakeCommands()
+    node.answers["member.kick"] = RefusedError("only an admin removes somebody", data={"rule": "SCP-02 §5.4"})
+    outcome = swarmchat("kick", "boats", "bob", node=node)
+    assert outcome.status == 4
+    assert outcome.err == "error: only an admin removes somebody\n  rule: SCP-02 §5.4\n"
