@@ -90,7 +90,7 @@ class Channel:
         await self.send_bytes(encode(message, self._limit))
 
     async def send_bytes(self, data: bytes | memoryview) -> None:
-        """Send raw bytes, which a message announced; waits while more than 256 KiB are unsent."""
+        """Send raw bytes, which a message announced; waits while more than 256 KiB are unsent. `data` must not change after."""
         self._check()
         self._pump.send(self.stream, data)
         while not self.closed and self.unsent > CHANNEL_UNSENT_HIGH:
