@@ -30,7 +30,7 @@ from swarmchat.links.frames import encode
 from swarmchat.links.link import Link, LinkTimes
 from swarmchat.links.peers import Identity, LinkClass, Peer
 from tests.support.linked import NOW, LinkedNode, echo, identity
-from tests.support.memory_links import HandClock, MemoryNetwork, NamedSecurity, settle
+from tests.support.memory_links import HandClock, MemoryNetwork, MemoryStream, NamedSecurity, settle
 
 QUICK = LinkTimes(answer_s=0.05)
 ALICE, BOB, CAROL = identity(1), identity(2), identity(3)
@@ -443,6 +443,38 @@ def test_a_caller_who_does_not_finish_the_handshake_is_cut_off(said: bytes) -> N
     play(scenario)
 
 
+def test_a_stream_that_never_says_what_it_is_is_reset_after_10_s() -> None:
+    async def scenario(world: World, tasks: asyncio.TaskGroup) -> None:
+        alice, bob = await world.join(tasks, ALICE), await world.join(tasks, BOB)
+        link = await world.dial(alice, bob)
+        link._pump.send(link._pump.open(bulk=False), b"\x00\x00")
+        await settle()
+        (other,) = bob.manager.links
+        await world.clock.advance(9)
+        assert len(other.channels) == 1
+        await world.clock.advance(6)
+        assert other.channels == ()
+        assert (link._stack.mux.streams, other._stack.mux.streams) == (0, 0)
+        assert link.is_open
+
+    play(scenario)
+
+
+def test_a_stream_that_ends_before_it_says_what_it_is_is_reset() -> None:
+    async def scenario(world: World, tasks: asyncio.TaskGroup) -> None:
+        alice, bob = await world.join(tasks, ALICE), await world.join(tasks, BOB)
+        link = await world.dial(alice, bob)
+        stream = link._pump.open(bulk=False)
+        link._pump.send(stream, b"\x00\x00")
+        link._pump.end(stream)
+        await settle()
+        (other,) = bob.manager.links
+        assert (other.channels, other._stack.mux.streams) == ((), 0)
+        assert link.is_open
+
+    play(scenario)
+
+
 # --- who may stay
 
 
@@ -704,6 +736,33 @@ def test_the_right_device_is_found_among_wrong_addresses() -> None:
             DeviceId(bob.device), [nobody, world.addresses[carol.device], world.addresses[bob.device]]
         )
         assert link.peer == BOB.peer
+
+    play(scenario)
+
+
+def test_an_address_where_somebody_is_silent_does_not_hold_up_the_others() -> None:
+    async def scenario(world: World, tasks: asyncio.TaskGroup) -> None:
+        alice, bob = await world.join(tasks, ALICE), await world.join(tasks, BOB)
+        silent = await world.network.carrier().listen(Address("10.0.0.98", 0), lambda _stream: None)
+        link = await alice.manager.dial(DeviceId(bob.device), [silent.address, world.addresses[bob.device]])
+        await settle()
+        assert link.peer == BOB.peer
+        assert list(alice.manager._all) == [link]
+
+    play(scenario)
+
+
+def test_an_address_that_never_answers_is_given_up() -> None:
+    async def scenario(world: World, tasks: asyncio.TaskGroup) -> None:
+        alice = await world.join(tasks, ALICE, times=LinkTimes(handshake_s=0.02))
+
+        async def never(_address: Address) -> MemoryStream:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        alice.manager._carrier.dial = never  # type: ignore[method-assign]
+        with pytest.raises(LinkError, match=r"no answer in 0.02 s"):
+            await alice.manager.dial(None, [Address("10.0.0.97", 1)])
 
     play(scenario)
 
