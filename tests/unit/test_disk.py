@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from swarmchat import disk
+from swarmchat.errors import StorageError
+
+
+def test_a_file_is_replaced_whole_and_private(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    disk.write_whole(path, b"old")
+    disk.write_whole(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace", "write"])
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS, errno.EIO])
+def test_a_refusal_at_any_step_leaves_the_old_file_and_no_draft(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, code: int
+) -> None:
+    path = tmp_path / "file"
+    disk.write_whole(path, b"old")
+
+    def refuse(*args: object, **keywords: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    if step == "fsync":
+        monkeypatch.setattr(os, "fsync", refuse)
+    elif step == "replace":
+        monkeypatch.setattr(Path, "replace", refuse)
+    else:
+        monkeypatch.setattr(os, "fdopen", refuse)
+    with pytest.raises(StorageError) as caught:
+        disk.write_whole(path, b"new")
+    assert str(path) in caught.value.message
+    assert (caught.value.hint is not None) == (code != errno.EIO)
+    assert path.read_bytes() == b"old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_draft_left_by_a_crash_and_a_link_in_its_place_are_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "victim").write_bytes(b"precious")
+    (tmp_path / ".file.new").symlink_to(tmp_path / "victim")
+    disk.write_whole(tmp_path / "file", b"new")
+    assert (tmp_path / "victim").read_bytes() == b"precious"
+    assert (tmp_path / "file").read_bytes() == b"new"
+
+
+def test_reading_is_bounded(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"12345")
+    assert disk.read_bounded(tmp_path / "file", 5) == b"12345"
+    with pytest.raises(StorageError, match="larger than 4 bytes"):
+        disk.read_bounded(tmp_path / "file", 4)
+    assert disk.read_bounded(tmp_path / "none", 4) is None
+    with pytest.raises(StorageError, match="cannot read"):
+        disk.read_bounded(tmp_path, 4)
