@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Final
 
 import click
@@ -12,7 +13,7 @@ from swarmchat.cli.session import Session, Verb, pass_session
 from swarmchat.cli.terminal import Names, plain, short
 
 _TAIL_FIRST: Final = 10
-_SHOWN_AGAIN: Final = frozenset({"message.updated", "message.hidden", "reaction.added", "reaction.removed"})
+_SHOWN: Final = frozenset({"message.added", "message.updated", "message.hidden", "reaction.added", "reaction.removed"})
 
 
 @click.command(cls=Verb)
@@ -83,6 +84,7 @@ class _Follower:
         self._session = session
         self._only = frozenset(only)
         self._me = session.door.call("account.show")["id"]
+        self._names: dict[str, Names] = {}
         self._views: dict[str, EntryView] = {}
         self._shown: dict[str, dict[str, Any]] = {}
         self._last: str | None = None
@@ -93,7 +95,9 @@ class _Follower:
             if limit
             else []
         )
-        self._view(page["id"]).expect(entries)
+        view = self._view(page["id"])
+        if not self._session.json:
+            view.expect(entries)
         for entry in entries:
             self._print(page["id"], entry)
 
@@ -105,11 +109,11 @@ class _Follower:
         conversation = data.get("conversation")
         if not isinstance(conversation, str) or (self._only and conversation not in self._only):
             return
+        if kind == "member.changed":
+            self._names.pop(conversation, None)  # asked for again when the next line is printed
         commit = _commit_of(kind, data)
         if commit is None:
             return
-        if kind == "member.changed":
-            self._views.pop(conversation, None)  # names may have changed
         entry = self._session.door.call("message.show", conversation=conversation, message=commit, local=self._local)
         self._print(conversation, entry)
 
@@ -133,17 +137,19 @@ class _Follower:
 
     def _view(self, conversation: str) -> EntryView:
         if conversation not in self._views:
-            names = Names([]) if self._session.json else self._session.names(conversation)
-            self._views[conversation] = EntryView(names, self._session.output.paint, me=self._me)
+            called = partial(self._called, conversation)
+            self._views[conversation] = EntryView(called, self._session.output.paint, me=self._me)
         return self._views[conversation]
+
+    def _called(self, conversation: str, account: str | None) -> str:
+        if conversation not in self._names:
+            self._names[conversation] = self._session.names(conversation)
+        return self._names[conversation](account)
 
 
 def _commit_of(kind: str, data: dict[str, Any]) -> str | None:
     """Which entry an event makes worth printing."""
-    if kind == "message.added" or kind in _SHOWN_AGAIN:
-        found = data.get("message") or data.get("id")
-    elif kind in {"member.changed", "vote.cast"}:
-        found = data.get("commit")
-    else:
-        found = None
+    if kind not in _SHOWN:
+        return None
+    found = data.get("message") or data.get("id")
     return found if isinstance(found, str) else None
