@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import TypeVar
+
+from swarmchat import limits
+from swarmchat.addresses import Address
+from swarmchat.discovery.addressbook import AddressBook, Source
+from swarmchat.discovery.cards import Card, CardBox, CardFault, build
+from swarmchat.discovery.finder import Finder
+from swarmchat.discovery.lan import Sighting
+from swarmchat.runtime import SystemRuntime
+from tests.support.accounts import account, device
+from tests.support.certs import ALICE, NOW
+
+T = TypeVar("T")
+BOB = device(1)
+ONE, TWO = Address("192.0.2.1", 4000), Address("192.0.2.2", 4000)
+
+
+class Clock(SystemRuntime):
+    def now(self) -> float:
+        return float(NOW)
+
+
+def make_finder() -> Finder:
+    return Finder(Clock(), AddressBook(), CardBox())
+
+
+def sighting(name: str, *addresses: Address, known: bool = True, gone: bool = False) -> Sighting:
+    return Sighting(name, "0" * 16, BOB if known else None, addresses, gone=gone)
+
+
+def alices_card(now: int = NOW, address: Address = ONE) -> Card:
+    return build(
+        account=ALICE.account,
+        device=ALICE.device,
+        key=ALICE.device_key,
+        seal=bytes(32),
+        seal_previous=None,
+        now=now,
+        addresses=[address],
+    )
+
+
+async def soon(stream: AsyncIterator[T]) -> T:
+    async with asyncio.timeout(5):
+        return await anext(stream)
+
+
+def test_a_stream_gives_what_is_known_and_then_what_is_learnt() -> None:
+    async def run() -> None:
+        finder = make_finder()
+        finder.learnt(BOB, [ONE], Source.LINK)
+        stream = finder.find(BOB)
+        assert (await soon(stream)).address == ONE
+        waiting = asyncio.ensure_future(soon(stream))
+        await asyncio.sleep(0)
+        finder.learnt(device(2), [TWO], Source.LINK)
+        finder.learnt(BOB, [ONE], Source.LINK)
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        assert finder.saw_lan(sighting("a", TWO))
+        found = await waiting
+        assert (found.address, found.source) == (TWO, Source.LAN)
+        await stream.aclose()  # type: ignore[attr-defined]
+        assert finder._waiting == {}
+
+    asyncio.run(run())
+
+
+def test_a_stream_hears_of_the_account_too() -> None:
+    async def run() -> None:
+        finder = make_finder()
+        stream = finder.find(BOB, account(1))
+        waiting = asyncio.ensure_future(soon(stream))
+        await asyncio.sleep(0)
+        finder.learnt(account(1), [ONE], Source.STATIC)
+        assert (await waiting).source is Source.STATIC
+        await stream.aclose()  # type: ignore[attr-defined]
+
+    asyncio.run(run())
+
+
+def test_the_cards_of_an_account_come_as_a_stream() -> None:
+    async def run() -> None:
+        finder = make_finder()
+        stream = finder.find_devices(ALICE.account.account_id)
+        waiting = asyncio.ensure_future(soon(stream))
+        await asyncio.sleep(0)
+        assert finder.saw_card(alices_card()) is None
+        assert await waiting == alices_card()
+        assert finder.saw_card(alices_card(NOW + 5, TWO)) is None
+        assert await soon(stream) == alices_card(NOW + 5, TWO)
+        await stream.aclose()  # type: ignore[attr-defined]
+
+    asyncio.run(run())
+
+
+def test_a_card_that_is_believed_gives_addresses() -> None:
+    finder = make_finder()
+    assert finder.saw_card(alices_card(NOW - 15 * 86_400)) is CardFault.OLD
+    assert finder.addresses(ALICE.device.device_id) == []
+    assert finder.saw_card(alices_card()) is None
+    (found,) = finder.addresses(ALICE.device.device_id)
+    assert (found.address, found.source, found.until_s) == (ONE, Source.CARD, NOW + 600)
+    assert [card.device_id for card in finder.devices(ALICE.account.account_id)] == [ALICE.device.device_id]
+
+
+def test_an_old_but_believed_card_gives_no_address() -> None:
+    finder = make_finder()
+    assert finder.saw_card(alices_card(NOW - 600)) is None
+    assert finder.addresses(ALICE.device.device_id) == []
+
+
+def test_a_device_that_leaves_the_lan_and_comes_back_is_to_be_dialled_again() -> None:
+    finder = make_finder()
+    assert finder.saw_lan(sighting("a", ONE))
+    assert not finder.saw_lan(sighting("a", ONE))
+    assert finder.on_lan(BOB)
+    finder.worked(BOB, ONE)
+    assert not finder.saw_lan(sighting("a", ONE, gone=True))
+    assert not finder.on_lan(BOB)
+    assert [candidate.address for candidate in finder.addresses(BOB)] == [ONE], "it was good: worth a try"
+    assert finder.saw_lan(sighting("b", ONE))
+
+
+def test_an_address_that_the_lan_no_longer_shows_is_not_tried() -> None:
+    finder = make_finder()
+    finder.saw_lan(sighting("a", ONE))
+    finder.saw_lan(sighting("a", TWO))
+    assert [candidate.address for candidate in finder.addresses(BOB)] == [TWO]
+    finder.saw_lan(sighting("a", TWO, gone=True))
+    assert finder.addresses(BOB) == []
+
+
+def test_strangers_are_listed_up_to_a_bound_until_they_are_known() -> None:
+    finder = make_finder()
+    for number in range(40):
+        assert not finder.saw_lan(sighting(f"{number:02}", ONE, known=False))
+    assert len(finder.strangers()) == limits.LAN_DIALS_MAX
+    assert finder.saw_lan(sighting("00", ONE))
+    assert "00" not in {stranger.instance for stranger in finder.strangers()}
+
+
+def test_what_the_user_takes_back_is_gone() -> None:
+    finder = make_finder()
+    finder.learnt(BOB, [ONE, TWO], Source.STATIC)
+    assert finder.forget(BOB, ONE)
+    assert [candidate.address for candidate in finder.addresses(BOB)] == [TWO]
