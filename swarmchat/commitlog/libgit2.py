@@ -1,0 +1,57 @@
+"""The parts of libgit2 that pygit2 does not expose: object ids with collision detection, and limits on its own readers.
+
+A lookup in pygit2's own extension module also finds what that module is linked with, so this reaches exactly the libgit2
+that pygit2 has initialised: no second copy, no compiler, no path to guess. cffi releases the GIL around the calls.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cffi
+import pygit2
+from pygit2 import _libgit2
+
+from swarmchat import limits
+from swarmchat.errors import StorageError
+
+_LEAST_VERSION = (1, 9, 5)  # before: allocation by a delta's claim (CVE-2026-53585)
+_OPT_SET_PACK_MAX_OBJECT_SIZE = 47
+
+_ffi: Any = cffi.FFI()
+_ffi.cdef(
+    """
+    typedef struct { unsigned char id[20]; } git_oid;
+    int git_odb_hash(git_oid *out, const void *data, size_t len, int type);
+    int git_libgit2_opts(int option, ...);
+    """
+)
+_library: Any = _ffi.dlopen(_libgit2.__file__)
+_hash: Any = _library.git_odb_hash
+_new: Any = _ffi.new
+_buffer: Any = _ffi.buffer
+
+
+class CollisionError(ValueError):
+    """The bytes carry the marks of a SHA-1 collision attack."""
+
+
+def object_id(kind: int, data: bytes) -> bytes:
+    """Git's id of an object, 20 bytes; CollisionError where the bytes were made to share it with others."""
+    oid = _new("git_oid *")
+    if _hash(oid, data, len(data), kind) < 0:
+        raise CollisionError("a SHA-1 collision attack")
+    return bytes(_buffer(oid))
+
+
+def harden() -> None:
+    """Bound, for this process, what libgit2 itself does with objects and packs; StorageError when it is too old."""
+    if tuple(int(part) for part in pygit2.LIBGIT2_VERSION.split(".")) < _LEAST_VERSION:
+        raise StorageError(
+            f"libgit2 {pygit2.LIBGIT2_VERSION} has known holes",
+            hint="install pygit2 1.21 or newer with its own libgit2 (pip install -U pygit2)",
+        )
+    pygit2.settings.enable_strict_object_creation(True)
+    pygit2.settings.enable_strict_hash_verification(True)
+    pygit2.settings.pack_max_objects = limits.BATCH_OBJECTS_MAX
+    _library.git_libgit2_opts(_OPT_SET_PACK_MAX_OBJECT_SIZE, _ffi.cast("size_t", limits.TREE_BYTES_MAX))
