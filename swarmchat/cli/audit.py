@@ -9,7 +9,7 @@ import click
 
 from swarmchat import limits
 from swarmchat.cli import graphs
-from swarmchat.cli.session import Session, Verb, pass_session
+from swarmchat.cli.session import CONV, Session, Verb, pass_session
 from swarmchat.cli.terminal import plain, short
 from swarmchat.errors import UsageError, VerificationError
 
@@ -65,7 +65,7 @@ def explain(session: Session, commit: str, conversation: str | None) -> None:
 
 
 @click.command(cls=Verb)
-@click.argument("conv")
+@click.argument("conv", type=CONV)
 @click.option(
     "--format", "form", type=click.Choice(["text", "dot", "svg"]), help="text (default), Graphviz, or a picture"
 )

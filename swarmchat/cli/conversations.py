@@ -10,7 +10,7 @@ import click
 
 from swarmchat import limits
 from swarmchat.api.schema import MODES
-from swarmchat.cli.session import Noun, Session, pass_session
+from swarmchat.cli.session import CONV, Noun, Session, pass_session
 from swarmchat.cli.terminal import clock, lines, plain, short, table
 from swarmchat.errors import UsageError
 
@@ -64,7 +64,7 @@ def list_(session: Session) -> None:
 
 
 @conversation.command()
-@click.argument("conv")
+@click.argument("conv", type=CONV)
 @pass_session
 def show(session: Session, conv: str) -> None:
     """Show one conversation."""
@@ -73,7 +73,7 @@ def show(session: Session, conv: str) -> None:
 
 
 @conversation.command("set")
-@click.argument("conv")
+@click.argument("conv", type=CONV)
 @click.option("--title", help="title; empty removes it")
 @click.option("--description", help="description; empty removes it")
 @click.option("--image", type=click.Path(path_type=Path), help="PNG or JPEG file; empty removes it")
@@ -104,7 +104,7 @@ def join(session: Session, conv: str, timeout: float | None) -> None:
 
 
 @conversation.command()
-@click.argument("conv")
+@click.argument("conv", type=CONV)
 @click.option("--promote", metavar="ACCOUNT", help="make this member an admin first")
 @click.option("--dissolve", is_flag=True, help="remove everybody by the rules, then leave")
 @click.option("--yes", "-y", is_flag=True, help="do not ask")
@@ -120,7 +120,7 @@ def leave(session: Session, conv: str, promote: str | None, dissolve: bool, yes:
 
 
 @conversation.command()
-@click.argument("conv")
+@click.argument("conv", type=CONV)
 @click.option("--yes", "-y", is_flag=True, help="do not ask")
 @pass_session
 def purge(session: Session, conv: str, yes: bool) -> None:

@@ -9,7 +9,7 @@ import click
 
 from swarmchat import limits
 from swarmchat.cli.entries import EntryView
-from swarmchat.cli.session import Session, Verb, pass_session
+from swarmchat.cli.session import CONV, Session, Verb, pass_session
 from swarmchat.cli.terminal import Names, plain, short
 
 _TAIL_FIRST: Final = 10
@@ -17,7 +17,7 @@ _SHOWN: Final = frozenset({"message.added", "message.updated", "message.hidden",
 
 
 @click.command(cls=Verb)
-@click.argument("conv")
+@click.argument("conv", type=CONV)
 @click.option(
     "-n", "--limit", type=click.IntRange(1, limits.API_LIST_MAX), metavar="N", help="the newest N (default 50)"
 )
@@ -52,7 +52,7 @@ def log(
 
 
 @click.command(cls=Verb)
-@click.argument("conv", nargs=-1, metavar="[CONV...]")
+@click.argument("conv", type=CONV, nargs=-1, metavar="[CONV...]")
 @click.option(
     "-n",
     "--limit",

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from swarmchat.cli.session import Noun, Session, pass_session
+from swarmchat.cli.session import CONV, Noun, Session, pass_session
 from swarmchat.cli.terminal import plain, short, table
 from swarmchat.errors import RefusedError
 
@@ -21,7 +21,7 @@ def member() -> None:
 
 
 @member.command("list")
-@click.argument("conv")
+@click.argument("conv", type=CONV)
 @pass_session
 def list_(session: Session, conv: str) -> None:
     """List members, the invited, the banned and who left."""
@@ -46,7 +46,7 @@ def list_(session: Session, conv: str) -> None:
 
 
 @member.command()
-@click.argument("conv")
+@click.argument("conv", type=CONV)
 @click.argument("accounts", nargs=-1, required=True, metavar="ACCOUNT...")
 @pass_session
 def invite(session: Session, conv: str, accounts: tuple[str, ...]) -> None:
@@ -56,7 +56,7 @@ def invite(session: Session, conv: str, accounts: tuple[str, ...]) -> None:
 
 
 @member.command()
-@click.argument("conv")
+@click.argument("conv", type=CONV)
 @click.argument("who")
 @click.option("--device", is_flag=True, help="WHO is one device, not an account")
 @click.option("--dry-run", is_flag=True, help="say what would be written, write nothing")
@@ -71,7 +71,7 @@ def ban(session: Session, conv: str, who: str, device: bool, dry_run: bool, at: 
 
 
 @member.command()
-@click.argument("conv")
+@click.argument("conv", type=CONV)
 @click.argument("who")
 @click.option("--device", is_flag=True, help="WHO is one device, not an account")
 @click.option("--dry-run", is_flag=True, help="say what would be written, write nothing")
@@ -85,7 +85,7 @@ def unban(session: Session, conv: str, who: str, device: bool, dry_run: bool) ->
 
 
 @member.command()
-@click.argument("conv")
+@click.argument("conv", type=CONV)
 @click.argument("who")
 @click.option("--dry-run", is_flag=True, help="say what would be written, write nothing")
 @pass_session
@@ -95,7 +95,7 @@ def promote(session: Session, conv: str, who: str, dry_run: bool) -> None:
 
 
 @member.command()
-@click.argument("conv")
+@click.argument("conv", type=CONV)
 @click.argument("who")
 @pass_session
 def kick(session: Session, conv: str, who: str) -> None:
@@ -107,7 +107,7 @@ def kick(session: Session, conv: str, who: str) -> None:
 
 
 @member.command()
-@click.argument("conv")
+@click.argument("conv", type=CONV)
 @click.argument("who", required=False)
 @pass_session
 def demote(session: Session, conv: str, who: str | None) -> None:
@@ -125,7 +125,7 @@ def demote(session: Session, conv: str, who: str | None) -> None:
 
 
 @member.command()
-@click.argument("conv")
+@click.argument("conv", type=CONV)
 @pass_session
 def votes(session: Session, conv: str) -> None:
     """List the open ballots."""

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from swarmchat.cli.entries import EntryView
-from swarmchat.cli.session import Noun, Session, pass_session, text_from
+from swarmchat.cli.session import CONV, Noun, Session, pass_session, text_from
 from swarmchat.cli.terminal import clock, lines, short
 from swarmchat.errors import DeliveryTimeout, UsageError
 
@@ -20,7 +20,7 @@ def message() -> None:
 
 
 @message.command()
-@click.argument("conv")
+@click.argument("conv", type=CONV)
 @click.argument("text", required=False)
 @click.option("--reply-to", metavar="ID", help="the message answered")
 @click.option("--wait", metavar="any|all|N", help="return when others have it")
@@ -55,7 +55,7 @@ def send(
 
 
 @message.command()
-@click.argument("conv")
+@click.argument("conv", type=CONV)
 @click.argument("id_", metavar="ID")
 @click.argument("text", required=False)
 @pass_session
@@ -65,7 +65,7 @@ def edit(session: Session, conv: str, id_: str, text: str | None) -> None:
 
 
 @message.command()
-@click.argument("conv")
+@click.argument("conv", type=CONV)
 @click.argument("id_", metavar="ID")
 @pass_session
 def delete(session: Session, conv: str, id_: str) -> None:
@@ -74,7 +74,7 @@ def delete(session: Session, conv: str, id_: str) -> None:
 
 
 @message.command()
-@click.argument("conv")
+@click.argument("conv", type=CONV)
 @click.argument("id_", metavar="ID")
 @click.argument("reaction")
 @click.option("--remove", is_flag=True, help="take it back")
@@ -88,7 +88,7 @@ def react(session: Session, conv: str, id_: str, reaction: str, remove: bool) ->
 
 
 @message.command()
-@click.argument("conv")
+@click.argument("conv", type=CONV)
 @click.argument("id_", metavar="ID")
 @click.option("--local", is_flag=True, help="with what only this node knows")
 @pass_session
@@ -99,7 +99,7 @@ def show(session: Session, conv: str, id_: str, local: bool) -> None:
 
 
 @message.command()
-@click.argument("conv")
+@click.argument("conv", type=CONV)
 @click.argument("id_", metavar="ID")
 @pass_session
 def history(session: Session, conv: str, id_: str) -> None:

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import click
+from click.shell_completion import CompletionItem
 
 from swarmchat.cli.output import Output
 from swarmchat.cli.passwords import Passwords
-from swarmchat.cli.terminal import Names
-from swarmchat.errors import UsageError, UserError
+from swarmchat.cli.terminal import Names, plain, short
+from swarmchat.errors import SwarmchatError, UsageError, UserError
 
 if TYPE_CHECKING:  # loaded when a command asks for them: the help must not wait
     from swarmchat.account.home import Home
     from swarmchat.cli.door import Door
+
+_COMPLETION_TIMEOUT_S: Final = 1.0  # a person waits for it between two keys
 
 DoorMaker = Callable[["Home", Passwords], contextlib.AbstractContextManager["Door"]]
 
@@ -106,6 +110,28 @@ def session_of(context: click.Context) -> Session:
     return session
 
 
+class ConversationName(click.ParamType[str, str]):
+    """A conversation as people name it; completes to what a running daemon has."""
+
+    name = "conversation"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Ids with their titles, and titles without blanks."""
+        from swarmchat.api.client import Client  # noqa: PLC0415
+
+        try:
+            with Client.connect(session_of(ctx).home.socket) as client:
+                rows = client.call("conversation.list", timeout_s=_COMPLETION_TIMEOUT_S)
+        except SwarmchatError:
+            return []
+        found = [CompletionItem(short(row["id"]), help=plain(row["title"])) for row in rows]
+        found += [CompletionItem(row["title"]) for row in rows if re.fullmatch(r"[\w.-]+", row["title"])]
+        return [item for item in found if item.value.startswith(incomplete)]
+
+
+CONV: Final = ConversationName()
+
+
 def pass_session(function: Callable[..., Any]) -> Callable[..., Any]:
     """Hand the session to a command as its first argument."""
     return click.make_pass_decorator(Session)(function)
@@ -128,7 +154,7 @@ def everywhere() -> list[click.Parameter]:
             metavar="FILE",
         ),
         _option(["--password-fd"], "password_fd", "read the password from file descriptor N", type=int, metavar="N"),
-        _option(["-v", "--verbose"], "verbose", "say more", count=True),
+        _option(["-v", "--verbose"], "verbose", "show where a bug was met", count=True),
     ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from swarmchat.cli.session import Noun, Session, Verb, pass_session
+from swarmchat.cli.session import CONV, Noun, Session, Verb, pass_session
 from swarmchat.cli.terminal import clock, plain, short, table
 
 _STATE_STYLES = {"linked": ("green",), "failed": ("red",), "searching": ("yellow",), "dialing": ("yellow",)}
@@ -16,7 +16,7 @@ def sync() -> None:
 
 
 @sync.command()
-@click.argument("conv", required=False)
+@click.argument("conv", type=CONV, required=False)
 @pass_session
 def status(session: Session, conv: str | None) -> None:
     """Say for each device how many commits it lacks (behind) and has more than we (ahead)."""
