@@ -166,8 +166,10 @@ def run(
         return UsageError.exit_status
     except (KeyboardInterrupt, click.Abort):
         return INTERRUPTED
-    except BrokenPipeError:
-        abandon(out)
+    except SystemExit as end:
+        if not end.code:
+            raise  # a completion is done
+        abandon(out)  # what click makes of a pipe whose reader has gone
         return 0
     except Exception as error:  # noqa: BLE001 - the outermost frame: a bug ends in a sentence, and in a traceback with -v
         if session.verbose:

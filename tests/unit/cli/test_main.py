@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import errno
 import io
 import json
+import os
 import subprocess
 import sys
 from typing import Any
@@ -88,12 +90,20 @@ def test_a_bug_is_a_sentence_and_a_traceback_only_when_asked() -> None:
 def test_a_reader_that_has_gone_is_no_error() -> None:
     class Pipe(io.StringIO):
         def write(self, _text: str) -> int:
-            raise BrokenPipeError
+            raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
     status = run(
         ["account", "show"], environ={}, out=Pipe(), err=io.StringIO(), make_door=lambda *_: FakeDoor(FakeCommands())
     )
     assert status == 0
+    done = subprocess.run(
+        f"{sys.executable} -m swarmchat --help | true; exit ${{PIPESTATUS[0]}}",
+        shell=True,
+        executable="/bin/bash",
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_the_version_in_words_and_json() -> None:
