@@ -63,11 +63,14 @@ class Client:
                 raise jsonrpc.error_of(answer)
 
     def events(self, since: int | None = None) -> Iterator[JsonObject]:
-        """Every event after `since` (default: from now on), for ever; a gap comes as an event of type `gap` without id.
+        """Subscribe now: every event after `since` (default: from now on), for ever; a gap is an event of type `gap` without id.
 
-        Raises UnreachableError with the daemon's reason when the stream ends.
+        The stream raises UnreachableError with the daemon's reason when it ends.
         """
         self.call("events.subscribe", since=since)
+        return self._stream()
+
+    def _stream(self) -> Iterator[JsonObject]:
         while True:
             said = self._said.popleft() if self._said else self._receive(None)
             params = said.get("params", {})

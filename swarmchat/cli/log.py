@@ -64,17 +64,13 @@ def log(
 @pass_session
 def tail(session: Session, conv: tuple[str, ...], limit: int) -> None:
     """Follow conversations (default: all) until interrupted."""
-    stream = session.door.events(since=_newest(session))  # before the first page, so that nothing falls in between
+    stream = session.door.events()  # before the first page, so that nothing falls in between
     wanted = [session.door.call("conversation.show", conversation=one) for one in conv]
     follower = _Follower(session, [page["id"] for page in wanted])
     for page in wanted or session.door.call("conversation.list"):
         follower.begin(page, limit)
     for event in stream:
         follower.take(event)
-
-
-def _newest(session: Session) -> int:
-    return int(session.door.call("events.list", limit=1)["last"])
 
 
 class _Follower:
