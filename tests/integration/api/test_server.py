@@ -18,7 +18,15 @@ from swarmchat import limits
 from swarmchat.api import server
 from swarmchat.api.client import Client
 from swarmchat.api.server import entry_fault, serve
-from swarmchat.errors import DeliveryTimeout, NotFoundError, UnreachableError, UsageError, UserError
+from swarmchat.errors import (
+    DeliveryTimeout,
+    NotFoundError,
+    StorageError,
+    SwarmchatError,
+    UnreachableError,
+    UsageError,
+    UserError,
+)
 from tests.support.fake_commands import ANSWERS, REFUSAL, FakeCommands
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -316,7 +324,7 @@ def test_events_that_are_no_longer_kept_are_an_explicit_gap(door: Path) -> None:
     talk(node, door, dialogue)
 
 
-def test_a_subscriber_is_told_when_the_log_fails_or_the_daemon_stops(door: Path) -> None:
+def test_a_subscriber_is_told_when_the_daemon_stops(door: Path) -> None:
     node = FakeCommands()
 
     async def run() -> None:
@@ -460,3 +468,61 @@ def test_the_kernel_says_who_is_there() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         assert server.peer_uid(ours) == os.getuid()
+
+
+def test_a_subscriber_is_told_when_the_log_fails(door: Path) -> None:
+    node = FakeCommands()
+
+    async def fail(**_: Any) -> None:
+        raise StorageError("the disk is full")
+
+    async def dialogue(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        node.events_wait = fail  # type: ignore[method-assign]
+        writer.write(line(1, "events.subscribe"))
+        await answer(reader)
+        assert await answer(reader) == {
+            "jsonrpc": "2.0",
+            "method": "events.closed",
+            "params": {"reason": "the disk is full"},
+        }
+        writer.write(line(2, "account.show"))
+        assert (await answer(reader))["id"] == 2
+
+    talk(node, door, dialogue)
+
+
+@pytest.mark.parametrize("name", ["none/control.sock", "x" * 200])
+def test_a_socket_that_cannot_be_made_is_a_sentence(tmp_path: Path, name: str) -> None:
+    async def run() -> None:
+        async with serve(FakeCommands(), tmp_path / name):
+            raise AssertionError("it opened")
+
+    with pytest.raises(StorageError, match="control socket"):
+        asyncio.run(run())
+
+
+def speaking(said: bytes) -> Client:
+    """A client at whose other end something says `said` and goes."""
+    ours, theirs = socket.socketpair()
+    theirs.sendall(said)
+    theirs.close()
+    return Client(ours)
+
+
+def receive(client: Client) -> Any:
+    """What the client makes of the first line; nothing is asked, as nobody would hear it."""
+    return client._receive(1.0)
+
+
+@pytest.mark.parametrize("said", [b"nonsense\n", b"[1]\n", b"\xff\n"])
+def test_a_daemon_that_speaks_nonsense_is_an_error(said: bytes) -> None:
+    with speaking(said) as client, pytest.raises(SwarmchatError, match="not JSON-RPC"):
+        receive(client)
+
+
+def test_a_daemon_that_never_ends_its_line_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "API_REPLY_BYTES_MAX", 1_000)
+    with speaking(b"x" * 1_000 + b"\n") as client, pytest.raises(SwarmchatError, match="not JSON-RPC"):
+        receive(client)
+    with speaking(b"x" * 70_000) as client, pytest.raises(SwarmchatError, match="endless"):
+        receive(client)
