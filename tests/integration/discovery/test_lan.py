@@ -1,0 +1,163 @@
+"""Two nodes on the loopback interface of this machine, with real multicast. (SCP-05 §2)"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+from swarmchat import limits
+from swarmchat.addresses import Address
+from swarmchat.discovery import lan as lan_module
+from swarmchat.discovery.lan import Interface, Lan, Sighting
+from swarmchat.discovery.lantags import DAY_S, tag
+from swarmchat.ids import DeviceId
+from swarmchat.runtime import SystemRuntime
+from tests.support.accounts import device
+
+ANN, BOB = device(2 * os.getpid()), device(2 * os.getpid() + 1)  # the loopback interface is shared with other test runs
+PORT = 4000
+DAY = 20_000
+LOOPBACK = [Interface("lo", "127.0.0.1")]
+
+
+class Clock(SystemRuntime):
+    """Real time for waiting, a day of our choice for the tags."""
+
+    def __init__(self) -> None:
+        self.today = float(DAY * DAY_S + 7200)
+
+    def now(self) -> float:
+        return self.today
+
+    def random(self) -> float:
+        return 0.25
+
+
+class Node:
+    def __init__(
+        self,
+        clock: Clock,
+        own: DeviceId,
+        other: DeviceId | None,
+        *,
+        interfaces: Callable[[], list[Interface]] = lambda: LOOPBACK,
+    ) -> None:
+        self.known = [] if other is None else [other]
+        self.seen: asyncio.Queue[Sighting] = asyncio.Queue()
+        self.lan = Lan(
+            clock, device=own, listens=[Address("0.0.0.0", PORT)], known=lambda: self.known,
+            on_sighting=self.seen.put_nowait, interfaces=interfaces,
+        )  # fmt: skip
+
+    async def expect(self, *, of: str, gone: bool = False) -> Sighting:
+        """The next sighting with this tag; other nodes may be on this machine as well."""
+        async with asyncio.timeout(10):
+            while True:
+                sighting = await self.seen.get()
+                if (sighting.tag, sighting.gone) == (of, gone):
+                    return sighting
+
+
+@contextlib.asynccontextmanager
+async def running(*nodes: Node) -> AsyncIterator[None]:
+    before = asyncio.all_tasks()
+    async with asyncio.TaskGroup() as tasks:
+        runs = [tasks.create_task(node.lan.run()) for node in nodes]
+        yield
+        for run in runs:
+            run.cancel()
+    assert asyncio.all_tasks() == before, "a task was left"
+
+
+def test_two_nodes_on_a_machine_without_a_network_see_each_other() -> None:
+    async def run() -> None:
+        clock = Clock()
+        ann, bob = Node(clock, ANN, BOB), Node(clock, BOB, None)
+        async with running(ann, bob):
+            found = await ann.expect(of=tag(BOB, DAY))
+            assert (found.device, found.addresses) == (BOB, (Address("127.0.0.1", PORT),))
+            found = await bob.expect(of=tag(ANN, DAY))
+            assert found.device is None, "Bob does not know Ann"
+            bob.known.append(ANN)
+            assert [one.device for one in bob.lan.sightings() if one.tag == tag(ANN, DAY)] == [ANN]
+            assert ann.lan.problem is None
+        assert ann.lan.sightings() == []
+
+    asyncio.run(run())
+
+
+def test_in_the_first_hour_of_the_day_name_and_tag_change() -> None:
+    async def run() -> None:
+        clock = Clock()
+        ann, bob = Node(clock, ANN, BOB), Node(clock, BOB, ANN)
+        async with running(ann, bob):
+            old = await ann.expect(of=tag(BOB, DAY))
+            clock.today = (DAY + 1) * DAY_S + 899.0
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(2 * limits.LAN_POLL_S):
+                    await ann.expect(of=tag(BOB, DAY + 1))
+            clock.today = (DAY + 1) * DAY_S + 900.0
+            new = await ann.expect(of=tag(BOB, DAY + 1))
+            assert new.device == BOB
+            assert new.instance != old.instance
+
+    asyncio.run(run())
+
+
+def test_without_an_interface_it_waits_for_one() -> None:
+    async def run() -> None:
+        clock, interfaces = Clock(), list[Interface]()
+        ann, bob = Node(clock, ANN, BOB, interfaces=lambda: interfaces), Node(clock, BOB, ANN)
+        async with running(ann, bob):
+            await asyncio.sleep(0)
+            assert ann.lan.problem == "no network interface is up"
+            interfaces.extend(LOOPBACK)
+            await ann.expect(of=tag(BOB, DAY))
+            assert ann.lan.problem is None
+            interfaces.clear()
+            await ann.expect(of=tag(BOB, DAY), gone=True)
+            await bob.expect(of=tag(ANN, DAY), gone=True)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    "refusal", [OSError(98, "Address already in use"), RuntimeError("No adapter found for IP address ::2")]
+)
+def test_an_engine_that_does_not_start_is_a_problem_told_and_tried_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, refusal: Exception
+) -> None:
+    real, refusals = lan_module.AsyncZeroconf, [refusal]
+
+    def engine(**arguments: Any) -> object:
+        if refusals:
+            raise refusals.pop()
+        return real(**arguments)
+
+    async def run() -> None:
+        clock = Clock()
+        ann, bob = Node(clock, ANN, BOB), Node(clock, BOB, ANN)
+        async with running(ann, bob):
+            await ann.expect(of=tag(BOB, DAY))
+            await bob.expect(of=tag(ANN, DAY))
+            assert (ann.lan.problem, bob.lan.problem) == (None, None)
+
+    monkeypatch.setattr(limits, "LAN_RETRY_S", 0.05)
+    monkeypatch.setattr(lan_module, "AsyncZeroconf", engine)
+    asyncio.run(run())
+    assert str(refusal) in caplog.text
+
+
+def test_the_interfaces_of_this_machine_are_found_and_loopback_is_among_them() -> None:
+    found = lan_module.usable_interfaces()
+    assert Interface("lo", "127.0.0.1") in found
+    for one in found:
+        family = socket.AF_INET6 if ":" in one.host else socket.AF_INET
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.bind(socket.getaddrinfo(one.host, 0, family, socket.SOCK_DGRAM)[0][4])
