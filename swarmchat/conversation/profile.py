@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from swarmchat import limits
 
 _LINE = re.compile(
-    r"(?:[A-Za-z0-9-]{1,64}\.)?(?P<name>[A-Za-z0-9-]{1,64})"
+    r"(?:[A-Za-z0-9-]{1,64}\.)?(?P<name>[A-Za-z0-9_-]{1,64})"  # Jami has names with underscores
     r'(?P<parameters>(?:;[A-Za-z0-9-]{1,64}(?:=(?:"[^"]*"|[^";:])*)?)*)(?P<value>:.*)?',
     re.DOTALL,
 )

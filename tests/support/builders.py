@@ -9,7 +9,7 @@ from functools import cache
 from typing import NamedTuple
 
 from swarmchat.conversation import actions, roster
-from swarmchat.conversation.actions import Action, Add, Initial, Join, Promote
+from swarmchat.conversation.actions import Action, Add, Initial, Join, Promote, UpdateProfile
 from swarmchat.conversation.commit import Commit, Draft, parse, sealed
 from swarmchat.conversation.history import History, Past
 from swarmchat.conversation.rejection import Reason, Rejection
@@ -122,6 +122,10 @@ def read(raw: bytes) -> Commit:
     return commit
 
 
+# What planning cannot know: the time of the commit, and the form of what it is told to say.
+_NOT_OF_PLANNING = (Reason.CLOCK_RAN_BACK, Reason.BAD_CHAIN, Reason.BAD_NAME, Reason.TOO_BIG)
+
+
 class Offer(NamedTuple):
     """A commit that was judged: accepted (its id) or refused."""
 
@@ -179,7 +183,7 @@ class Room:
             action, who.author, before, Past(self.history, parent), profile=profile, revocations=revocations
         )
         if isinstance(planned, Rejection):
-            guess: dict[str, bytes | None] = {} if profile is None else {"profile.vcf": profile}
+            guess: dict[str, bytes | None] = {"profile.vcf": profile} if isinstance(action, UpdateProfile) else {}
             path = f"devices/{who.device}.crt"
             if path not in before.files and parent is not None:
                 guess[path] = who.device_certificate.pem
@@ -188,7 +192,9 @@ class Room:
             judged = self.present(who, action, guess, at=parent, time=time, name=name, extra=extra)
             assert isinstance(judged, Rejection), f"planning refuses ({planned}) what the judge accepts"
             return judged
-        return self.present(who, action, planned, at=parent, time=time, name=name, extra=extra)
+        judged = self.present(who, action, planned, at=parent, time=time, name=name, extra=extra)
+        assert not isinstance(judged, Rejection) or judged.reason in _NOT_OF_PLANNING, f"planned, and refused: {judged}"
+        return judged
 
     def present(
         self,

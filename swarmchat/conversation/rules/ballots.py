@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import assert_never
-
 from swarmchat.conversation import tree
 from swarmchat.conversation.rejection import Reason, Rejection
 from swarmchat.conversation.roster import Changes, Roster
@@ -28,15 +26,11 @@ def electorate(kind: BallotKind, target: Target, before: Roster) -> frozenset[Ac
 
 def place(kind: BallotKind, target: Target, before: Roster) -> Place | None:
     """The type of the ballot: where the target stands (for unban: was banned from); None when there is nothing to decide."""
-    match kind:
-        case "ban":
-            return before.place_of(target)
-        case "unban":
-            return before.banned.get(target)
-        case "promote":
-            return "members" if before.place_of(target) == "members" else None
-        case _:
-            assert_never(kind)
+    if kind == "ban":
+        return before.place_of(target)
+    if kind == "unban":
+        return before.banned.get(target)
+    return "members" if before.place_of(target) == "members" else None
 
 
 def voters(kind: BallotKind, target: Target, before: Roster) -> frozenset[AccountId]:

@@ -38,8 +38,7 @@ def housekeeping(
 
 
 def _device_fault(path: str, content: bytes | None, author: Author, before: Roster) -> Rejection | None:
-    if content is None:
-        return Rejection(Reason.BAD_HOUSEKEEPING, "a device takes itself away only by leaving", path)
+    assert content is not None, "authorship found the certificate of the writing device"
     former = before.files.get(path)
     if former is None:
         if len(before.devices_of(author.account)) >= limits.DEVICES_PER_ACCOUNT_MAX:

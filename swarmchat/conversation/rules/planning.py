@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from swarmchat.conversation import tree
-from swarmchat.conversation.actions import Action, Ban, CastVote, Initial, Join, Promote, Unban, UpdateDevice
+from swarmchat.conversation.actions import Action, Ban, CastVote, Initial, Join, Leave, Promote, Unban, UpdateDevice
 from swarmchat.conversation.history import Past
 from swarmchat.conversation.rejection import Reason, Rejection
 from swarmchat.conversation.roster import Changes, Roster
+from swarmchat.conversation.rules import ballots
 from swarmchat.conversation.rules.authorship import Author
 from swarmchat.conversation.rules.effects import effects
 from swarmchat.conversation.rules.housekeeping import housekeeping
@@ -38,12 +39,24 @@ def changes_for(
         return outcome
     if isinstance(action, Initial):
         return outcome.changes
+    own = tree.device(author.device)
+    if isinstance(action, Leave) and own not in before.files:
+        return Rejection(
+            Reason.NO_DEVICE, "this device is not in the tree yet: an update-device comes first (§4.1)", own
+        )
+    if not isinstance(action, Leave) and outcome.changes.get(own, b"") is None:
+        return Rejection(Reason.NO_DEVICE, "the action takes away the device that would write it (§4.1)", own)
     due = _due(outcome.changes, author, before, past, revocations)
     if isinstance(due, Rejection):
         return due
     if isinstance(action, UpdateDevice) and not due:
         return Rejection(Reason.BAD_HOUSEKEEPING, "nothing of this device is new here")
     return {**outcome.changes, **due}
+
+
+def plan_leave(roster: Roster, me: AccountId, device: DeviceId) -> tuple[Action, ...]:
+    """The commits by which `me` leaves from `device`: one that never wrote here has to enter first."""
+    return (Leave(me),) if device in roster.devices else (UpdateDevice(), Leave(me))
 
 
 def plan_ban(
@@ -75,7 +88,7 @@ def _plan(
     vote = CastVote(kind, target)
     cast = effects(vote, who, roster)
     if isinstance(cast, Rejection):
-        return refusal if refusal.reason is Reason.NO_QUORUM else cast
+        return refusal if me in ballots.voters(kind, target, roster) else cast
     return (vote,) if isinstance(effects(resolution, who, cast.after), Rejection) else (vote, resolution)
 
 
