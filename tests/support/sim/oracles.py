@@ -1,0 +1,223 @@
+"""What must hold in every simulated world: at every step, when all is calm again, and on the disks that are left."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from itertools import combinations
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pygit2
+
+from swarmchat import limits
+from swarmchat.commitlog.log import CommitLog
+from swarmchat.conversation import tree
+from swarmchat.conversation.roster import Roster
+from swarmchat.conversation.timeline import Timeline
+from swarmchat.crypto.certificates import Certificate
+from swarmchat.crypto.revocation import RevocationList, device_prefix
+from swarmchat.ids import AccountId, CommitId, DeviceId
+from swarmchat.links.peers import LinkClass
+from swarmchat.swarm.events import MessageAdded
+
+if TYPE_CHECKING:
+    from tests.support.sim.world import Life, World
+
+UNSENT_MAX = (
+    limits.CHANNEL_UNSENT_HIGH + 1024 * 1024 + 4096
+)  # a sender waits above the first; the last message may be 1 MiB
+
+
+def invariants(world: World) -> None:
+    """At every moment: queues are within their limits, and nothing went wrong unseen."""
+    assert not world.faults, "\n".join(world.faults)
+    for life in world.lives:
+        links = life.swarm.links.links
+        devices = [link.peer.device for link in links]
+        assert len(devices) == len(set(devices)), f"{life.machine} has two links with one device"
+        for link in links:
+            for channel in link.channels:
+                assert channel.unsent <= UNSENT_MAX, f"{life.machine}: {channel.unsent} bytes wait on {channel.name}"
+
+
+# --- when all is calm
+
+
+async def difference(world: World) -> str | None:
+    """What two devices of joined members, who both think so, do not agree upon yet; None when all is in step."""
+    logs = [(life, await world.log(life)) for life in world.lives]
+    for life, log in logs:
+        if log is None and life.swarm.state_of(world.conversation) == "syncing" and _wanted(life, logs):
+            return f"{life.machine} has not got the conversation"
+    for (one, log), (other, its_log) in combinations([(life, log) for life, log in logs if log is not None], 2):
+        if _agree_to_talk(one, log, other, its_log) and log.heads != its_log.heads:
+            return (
+                f"{one.machine} has heads {_short(log.heads)} and {other.machine} has {_short(its_log.heads)};"
+                f" {one.machine} is linked with {_links(one)}, {other.machine} with {_links(other)}"
+            )
+    return None
+
+
+async def settled(world: World) -> None:
+    """Everything that must hold once `difference` finds nothing."""
+    logs = {life: log for life in world.lives if (log := await world.log(life)) is not None}
+    orders = {life: list(Timeline(log.history).order()) for life, log in logs.items()}
+    for life, order in orders.items():
+        assert len(order) == len(set(order)), f"{life.machine} shows a commit twice"
+    for (one, log), (other, its_log) in combinations(logs.items(), 2):
+        if not _agree_to_talk(one, log, other, its_log):
+            continue
+        world.counts["pair in step"] += 1
+        who = f"{one.machine} and {other.machine}"
+        assert log.heads == its_log.heads, f"{who} have other heads"
+        assert log.roster == its_log.roster, f"{who} have other rosters"
+        assert log.main == its_log.main, f"{who} have another main"
+        assert orders[one] == orders[other], f"{who} see another order"
+        _complete(world, one, other, set(orders[one]))
+    for life in world.lives:
+        _told_once(life)
+        if life in logs:
+            _no_banned_peer(life, logs[life].roster)
+
+
+def _complete(world: World, one: Life, other: Life, shown: set[CommitId]) -> None:
+    """What either of two that talk was told to be written is in what both show."""
+    for commit, (author, _) in sorted(world.acknowledged.items()):
+        if author in (one.machine, other.machine):
+            assert commit in shown, (
+                f"{author} was told that {commit} is written; {one.machine} and {other.machine} lack it"
+            )
+
+
+def _told_once(life: Life) -> None:
+    told = Counter(event.id for event in life.events if isinstance(event, MessageAdded))
+    twice = [commit for commit, times in told.items() if times > 1]
+    assert not twice, f"{life.machine} told of {twice} more than once"
+
+
+def _no_banned_peer(life: Life, roster: Roster) -> None:
+    for link in life.swarm.links.links:
+        peer = link.peer
+        if peer.account == life.machine.account.id:
+            continue
+        name = f"{life.machine} is linked with {peer.account[:6]}/{peer.device[:6]} as {link.link_class}"
+        if roster.is_banned(peer.account) or roster.is_banned(peer.device):
+            assert link.link_class is LinkClass.STRANGER, f"{name}, who is banned"
+        assert device_prefix(peer.device) not in revoked(roster, peer.account), f"{name}, which is revoked"
+
+
+def _agree_to_talk(one: Life, log: CommitLog, other: Life, its_log: CommitLog) -> bool:
+    """Whether each is, for both, a device of a joined member."""
+    return all(
+        _counts(roster, life.machine.account.id, life.device)
+        for roster in (log.roster, its_log.roster)
+        for life in (one, other)
+    )
+
+
+def _counts(roster: Roster, account: AccountId, device: DeviceId) -> bool:
+    return (
+        roster.is_joined(account)
+        and not roster.is_banned(account)
+        and not roster.is_banned(device)
+        and device_prefix(device) not in revoked(roster, account)
+    )
+
+
+def _wanted(life: Life, logs: list[tuple[Life, CommitLog | None]]) -> bool:
+    """Whether somebody with the conversation would give it to this device."""
+    me = life.machine.account.id
+    return any(
+        log is not None
+        and (log.roster.is_invited(me) or log.roster.is_joined(me))
+        and not log.roster.is_banned(life.device)
+        and device_prefix(life.device) not in revoked(log.roster, me)
+        and log.roster.is_joined(other.machine.account.id)
+        for other, log in logs
+    )
+
+
+def revoked(roster: Roster, account: AccountId) -> frozenset[bytes]:
+    """The revoked devices of an account, as its list in the roster says."""
+    der, pem = roster.files.get(tree.revocations(account)), roster.certificate(account)
+    if der is None or pem is None:
+        return frozenset()
+    return RevocationList.from_der(der, Certificate.from_pem(pem)).revoked
+
+
+def _short(heads: tuple[CommitId, ...]) -> str:
+    return "{" + ", ".join(head[:8] for head in heads) + "}"
+
+
+def _links(life: Life) -> list[str]:
+    return [f"{link.peer.account[:6]}/{link.peer.device[:6]} {link.link_class}" for link in life.swarm.links.links]
+
+
+# --- on the disks
+
+
+def disks(world: World) -> None:
+    """What is left when everybody has gone home: whole, judged right, and nothing that was refused."""
+    clones: set[tuple[CommitId, ...]] = set()
+    for machine in world.machines:
+        path = machine.folder / "conversations" / f"{world.conversation}.git"
+        if not path.exists():
+            continue
+        log = CommitLog.open(path, world.conversation)
+        try:
+            if not log.is_empty:
+                stored(log, path)
+                if log.heads not in clones:
+                    clones.add(log.heads)
+                    clone(log, machine.folder / "clone")
+        finally:
+            log.close()
+
+
+def stored(log: CommitLog, path: Path) -> None:
+    """The refs reach what was accepted, and nothing else; judging all of it again comes to the same."""
+    reachable = set(_reachable(path))
+    known = {entry.id for entry in log.history.entries}
+    assert known <= reachable, f"{path.name}: accepted and not reachable: {sorted(known - reachable)}"
+    refused = {rejection.commit for rejection in log.refusals()}
+    assert not refused & reachable, f"{path.name}: refused and reachable: {sorted(refused & reachable)}"
+    strange = {commit for commit in reachable - known if not _is_merge(path, commit)}
+    assert not strange, f"{path.name}: reachable and never judged: {sorted(strange)}"
+    report = log.verify()
+    assert report.valid, f"{path.name}: {report.rejections}"
+    assert report.heads == log.heads, f"{path.name}: judged again, it has the heads {report.heads}"
+    assert report.roster == log.roster, f"{path.name}: judged again, it has another roster"
+
+
+def clone(log: CommitLog, folder: Path) -> None:
+    """A fresh clone of it sees the same."""
+    again = CommitLog.prepare(folder, log.conversation)
+    try:
+        whole = log.pack(None, ())
+        assert whole is not None
+        admission = again.admit(b"".join(whole.chunks))
+        assert not admission.rejected, f"a fresh clone refuses {admission.rejected}"
+        assert again.heads == log.heads, "a fresh clone has other heads"
+        assert again.roster == log.roster, "a fresh clone has another roster"
+        assert again.main == log.main, "a fresh clone has another main"
+        assert list(Timeline(again.history).order()) == list(Timeline(log.history).order()), "and another order"
+    finally:
+        again.close()
+
+
+def _reachable(path: Path) -> Iterator[CommitId]:
+    repository = pygit2.Repository(str(path))
+    todo = [repository.references[name].target for name in repository.references]
+    seen = set()
+    while todo:
+        oid = todo.pop()
+        if oid not in seen:
+            seen.add(oid)
+            yield CommitId(str(oid))
+            todo.extend(repository[oid].parent_ids)
+
+
+def _is_merge(path: Path, commit: CommitId) -> bool:
+    """Whether the commit is a merge: `main` may be one that nobody built upon, and so is no part of the history."""
+    return len(pygit2.Repository(str(path))[commit].parent_ids) > 1
