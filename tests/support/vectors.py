@@ -12,11 +12,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from swarmchat.conversation.rejection import Rejection
 from swarmchat.crypto import sealing, sshsig
 from swarmchat.crypto.certificates import Certificate, CertificateError, check_chain, issue_account, issue_device
 from swarmchat.crypto.keys import PrivateKey
 from swarmchat.crypto.revocation import device_prefix, issue_revocations
+from tests.support.builders import object_id
 from tests.support.certs import ACCOUNT_FORGERY, ALICE, BOB, DAY, DEVICE_FORGERY, NOW
+from tests.support.stories import STORIES
 
 FOLDER = Path(__file__).parent.parent / "vectors"
 
@@ -57,8 +60,41 @@ def identity() -> object:
     }  # fmt: skip
 
 
+def commits() -> object:
+    """SCP-02 §2–§5: conversations told commit by commit, each accepted or refused with its reason."""
+    blobs: dict[str, str] = {}
+    conversations = []
+    for story in STORIES:
+        room = story()
+        told = []
+        for raw, changes, outcome in room.offered:
+            if len(raw) > _VECTOR_COMMIT_BYTES_MAX:
+                continue
+            for content in changes.values():
+                if content is not None:
+                    blobs[object_id("blob", content)] = base64.b64encode(content).decode()
+            told.append(
+                {
+                    "id": object_id("commit", raw),
+                    "commit": base64.b64encode(raw).decode(),
+                    "changes": {
+                        path: None if content is None else object_id("blob", content)
+                        for path, content in sorted(changes.items())
+                    },
+                    "refused": None
+                    if not isinstance(outcome, Rejection)
+                    else {"reason": outcome.reason.code, "rule": outcome.rule, "path": outcome.path},
+                }
+            )
+        conversations.append({"about": story.__doc__, "conversation": room.conversation, "commits": told})
+    return {"spec": "SCP-02", "conversations": conversations, "blobs": dict(sorted(blobs.items()))}
+
+
+_VECTOR_COMMIT_BYTES_MAX = 16_384  # one refused for its size would be most of the file
+
 SETS: dict[str, Callable[[], object]] = {
     "identity": identity,
+    "commits": commits,
 }
 
 
