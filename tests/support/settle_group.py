@@ -9,7 +9,20 @@ from typing import Any, cast
 from swarmchat.conversation import actions, tree
 from swarmchat.conversation import roster as rosters
 from swarmchat.conversation.actions import (
-    Action, Add, Ban, CastVote, Demote, Initial, Join, Kick, Leave, Post, Promote, Unban, UpdateDevice, UpdateProfile,
+    Action,
+    Add,
+    Ban,
+    CastVote,
+    Demote,
+    Initial,
+    Join,
+    Kick,
+    Leave,
+    Post,
+    Promote,
+    Unban,
+    UpdateDevice,
+    UpdateProfile,
 )  # fmt: skip
 from swarmchat.conversation.commit import Commit
 from swarmchat.conversation.history import Fact, History, Past
@@ -22,7 +35,7 @@ from swarmchat.conversation.rules.settling import Settler
 from swarmchat.conversation.tree import Mode
 from swarmchat.crypto.certificates import Certificate
 from swarmchat.crypto.revocation import RevocationList
-from swarmchat.ids import AccountId, CommitId, DeviceId, TreeId, is_device
+from swarmchat.ids import AccountId, CommitId, DeviceId, TreeId
 from tests.support.builders import DAY, NONCE, NOW, Person, person
 from tests.support.settle_model import Act, RefusedError, Standing, name, owner
 

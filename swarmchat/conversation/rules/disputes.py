@@ -45,7 +45,7 @@ class _Case:
     voids: int  # what it makes void if it counts (d)
     promotions: list[Entry]  # concurrent ones of its target, where that is no admin at the parent (b)
     rank: tuple[int, CommitId]  # the bans among its ancestors, then the id
-    rivals: list[_Case] = field(default_factory=list)  # the concurrent bans
+    rivals: dict[_Case, None] = field(default_factory=dict)  # the concurrent bans
 
 
 class Dispute:
@@ -76,7 +76,9 @@ class Dispute:
         ban_bits = sum(_bit(ban) for ban in bans)
         self._cases = [self._case(ban, ban_bits) for ban in bans]
         for case in self._cases:
-            case.rivals = [other for other in self._cases if other is not case and _concurrent(other.ban, case.ban)]
+            case.rivals = {
+                other: None for other in self._cases if other is not case and _concurrent(other.ban, case.ban)
+            }
         self._accepted: list[_Case] = []
         self._forced: set[CommitId] = set()
         self._unauthorised = 0
@@ -85,10 +87,10 @@ class Dispute:
     def decide(self) -> Steps[Ruling]:
         """Go through the rounds, one group of bans after the other."""
         for group in self._groups():
-            undecided = sorted(group, key=lambda case: case.rank)
+            undecided = dict.fromkeys(sorted(group, key=lambda case: case.rank))
             while undecided:
                 chosen, is_free = yield from self._choose(undecided)
-                undecided.remove(chosen)
+                del undecided[chosen]
                 if (yield from self._is_authorised(chosen)):
                     self._accepted.append(chosen)
                     self._voided |= chosen.voids
@@ -117,13 +119,13 @@ class Dispute:
             in_all_later &= case.ban.control_mask
         return groups[::-1]
 
-    def _choose(self, undecided: list[_Case]) -> Steps[tuple[_Case, bool]]:
+    def _choose(self, undecided: dict[_Case, None]) -> Steps[tuple[_Case, bool]]:
         for case in undecided:
             if (yield from self._is_free(case, undecided)):
                 return case, True
-        return undecided[0], False
+        return next(iter(undecided)), False
 
-    def _is_free(self, case: _Case, undecided: list[_Case]) -> Steps[bool]:
+    def _is_free(self, case: _Case, undecided: dict[_Case, None]) -> Steps[bool]:
         """No undecided concurrent ban both precedes it and would leave it unauthorised."""
         rivals = [rival for rival in case.rivals if rival in undecided]
         if not rivals:

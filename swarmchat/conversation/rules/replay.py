@@ -234,13 +234,16 @@ class _Replay:
 
     def _profile(self) -> bytes | None:
         """Of the updates that none that counts descends from, the one with the highest id."""
-        entries = [entry for entry, _ in self._profiles]
-        last = [
-            (entry.id, content)
-            for entry, content in self._profiles
-            if not any(other is not entry and self._history.reaches(other, entry) for other in entries)
-        ]
-        return max(last)[1] if last else None if self._start is None else self._start.profile
+        last: list[tuple[CommitId, bytes]] = []
+        behind = 0
+        for entry, content in sorted(self._profiles, key=lambda update: update[0].seq, reverse=True):
+            assert entry.control_index is not None
+            if not behind >> entry.control_index & 1:
+                last.append((entry.id, content))
+            behind |= entry.control_mask
+        if last:
+            return max(last)[1]
+        return None if self._start is None else self._start.profile
 
     def _keep_house(self, entry: Entry, account: AccountId, device: DeviceId, roster: Sketch) -> None:
         changes = _control(entry).changes

@@ -24,7 +24,7 @@ from swarmchat.conversation.rules.settled import Fate, Settled, Steps
 from swarmchat.ids import AccountId, CommitId, is_device
 
 _SETTLED_KEPT: Final = 256  # sets; each may hold a roster of its own
-_PRECEDENCES_KEPT: Final = 65_536
+_PRECEDENCES_KEPT: Final = 131_072  # pairs of concurrent bans: those of 500 at once
 _REPLAYS_KEPT: Final = 4_096  # keys with masks of all control commits
 
 
@@ -59,6 +59,7 @@ class Settler:
         entry, mask = self.history[commit], self._mask(heads)
         if entry.control_index is None:
             return None
+        assert mask >> entry.control_index & 1, "a question about a commit that is not behind these heads"
         while True:
             newest = self._newest(mask)
             if newest is entry and newest.control_mask == mask:
@@ -152,6 +153,8 @@ class Settler:
 
     def precedes(self, one: Entry, other: Entry) -> Steps[bool]:
         """Whether the first of two concurrent bans goes before the other: fixed by their pasts. (SCP-02 §6.4 c)"""
+        if other.id < one.id:
+            return not (yield from self.precedes(other, one))
         key = one.id, other.id
         known = self._precedences.get(key)
         if known is not None:
@@ -166,9 +169,8 @@ class Settler:
             chronicle = yield from self._chronicle(common)
             our_rank += (_most_senior(ours, chronicle),)
             their_rank += (_most_senior(theirs, chronicle),)
-        answer = (our_rank, one.id) < (their_rank, other.id)
+        answer = our_rank <= their_rank  # the lower id decides last
         _keep(self._precedences, key, answer, _PRECEDENCES_KEPT)
-        _keep(self._precedences, (other.id, one.id), not answer, _PRECEDENCES_KEPT)
         return answer
 
     @staticmethod
