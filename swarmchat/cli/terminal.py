@@ -58,10 +58,11 @@ def padded(text: str, cells: int) -> str:
 
 
 def table(rows: Iterable[Sequence[str]], header: Sequence[str] = ()) -> list[str]:
-    """Columns two blanks apart, the last one ragged."""
-    grid = [list(row) for row in ([header] if header else []) + list(rows)]
-    if not grid:
+    """Columns two blanks apart, the last one ragged; nothing at all without rows."""
+    body = [list(row) for row in rows]
+    if not body:
         return []
+    grid = [list(header), *body] if header else body
     widths = [max(width(row[column]) for row in grid) for column in range(len(grid[0]))]
     return ["  ".join(padded(cell, cells) for cell, cells in zip(row, widths, strict=True)).rstrip() for row in grid]
 
