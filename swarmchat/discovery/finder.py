@@ -10,7 +10,7 @@ from swarmchat.addresses import Address
 from swarmchat.discovery.addressbook import AddressBook, Candidate, Owner, Source
 from swarmchat.discovery.cards import Card, CardBox, CardFault
 from swarmchat.discovery.lan import Sighting
-from swarmchat.ids import AccountId, DeviceId
+from swarmchat.ids import AccountId, DeviceId, is_device
 from swarmchat.runtime import Runtime
 
 
@@ -26,10 +26,20 @@ class Finder:
 
     # --- what is known
 
-    def addresses(self, device: DeviceId, account: AccountId | None = None) -> list[Candidate]:
-        """What to try for a device now, and for its account (`peer add`), the likeliest first."""
-        owners: list[Owner] = [device] if account is None else [device, account]
+    def addresses(self, owner: Owner, account: AccountId | None = None) -> list[Candidate]:
+        """What to try for a device now, and for its account (`peer add`), the likeliest first; or for an account alone."""
+        owners: list[Owner] = [owner] if account is None else [owner, account]
         return self._book.candidates(*owners, now=self._runtime.now())
+
+    def listed(self) -> list[AccountId]:
+        """The accounts with an address given by hand, sorted: dialled whoever of their devices answers. (SCP-05 §2.4)"""
+        now = self._runtime.now()
+        accounts = [AccountId(owner) for owner in self._book.owners() if not is_device(owner)]
+        return sorted(
+            account
+            for account in accounts
+            if any(candidate.source is Source.STATIC for candidate in self._book.candidates(account, now=now))
+        )
 
     def devices(self, account: AccountId) -> list[Card]:
         """The devices of an account, by their cards, the newest card first."""

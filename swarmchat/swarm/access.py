@@ -48,6 +48,20 @@ class Access:
         """The settled roster of each conversation that is here."""
         return MappingProxyType(self._rosters)
 
+    @property
+    def sources(self) -> frozenset[AccountId]:
+        """All accounts that something is to be cloned from."""
+        return frozenset().union(*self._sources.values())
+
+    def is_expected(self, conversation: ConversationId) -> bool:
+        """Whether it is accepted and not ours yet: to be cloned and joined."""
+        return conversation in self._sources
+
+    def is_ours(self, conversation: ConversationId) -> bool:
+        """Whether we are of a conversation that is here."""
+        roster = self._rosters.get(conversation)
+        return roster is not None and self._in_it(conversation, roster)
+
     def set_roster(self, conversation: ConversationId, roster: Roster) -> bool:
         """The roster of a conversation that is here; whether that changes who may do what."""
         before = self._rosters.get(conversation)
@@ -62,6 +76,11 @@ class Access:
         """Whom a conversation, accepted but not here yet, may be fetched from."""
         self._sources[conversation] = frozenset(accounts) - {self._me}
         self._relate(conversation)
+
+    def add_source(self, conversation: ConversationId, account: AccountId) -> None:
+        """One more account offers a conversation that is expected; nothing happens for another."""
+        if conversation in self._sources:
+            self.set_sources(conversation, self._sources[conversation] | {account})
 
     def clear_sources(self, conversation: ConversationId) -> None:
         """The conversation is ours; its roster alone says who is who."""
@@ -101,7 +120,7 @@ class Access:
         """Judge the opening of a channel by the class and, where it names one, by the conversation's roster."""
         match opening.get("c"):
             case "sync":
-                return None if self.standing(link.peer.account, link.peer.device) in _IN_STEP else "forbidden"
+                return None if self.is_in_step(link.peer.account, link.peer.device) else "forbidden"
             case "invite":
                 return None
             case "pack":
@@ -118,6 +137,10 @@ class Access:
                 return "unknown-channel"
 
     # --- questions of the swarm
+
+    def is_in_step(self, account: AccountId, device: DeviceId) -> bool:
+        """Whether there is anything to be said to the device on `sync`."""
+        return self.standing(account, device) in _IN_STEP
 
     def may_pull(self, account: AccountId, device: DeviceId, conversation: ConversationId) -> bool:
         """Whether the device is given the history: joined, invited, own, or anybody not banned where all may join. (SCP-04 §3.3)"""
@@ -211,7 +234,7 @@ class Access:
             self._revoked[account] = self._revoked.get(account, frozenset()) | listed
 
 
-def sources_of(known: KnownConversation) -> frozenset[AccountId]:
+def candidates(known: KnownConversation) -> frozenset[AccountId]:
     """The accounts that a conversation not here yet may be fetched from."""
     inviter = () if known.invited_by is None else (known.invited_by,)
     return frozenset((*inviter, *known.members))

@@ -135,7 +135,7 @@ class Mesh:
     def link_up(self, device: DeviceId, account: AccountId, now: float, *, dialled: Target | None = None) -> None:
         """A link stands, whoever dialled; `dialled`: the target that led to it, if we did."""
         self._linked[device] = account
-        self._since[device] = now
+        self._since.setdefault(device, now)
         met: set[Target] = {device, account} if dialled is None else {device, account, dialled}
         for target in met:
             self._dialing.discard(target)
@@ -143,10 +143,10 @@ class Mesh:
         if dialled is not None and dialled in self._wanted and dialled not in {device, account}:
             self._met[Stray(dialled)] = device
 
-    def link_down(self, device: DeviceId, now: float) -> list[Wish]:
-        """A link broke. One that lasted was no failure: the next dial comes soon."""
+    def link_down(self, device: DeviceId, now: float, *, useful: bool = True) -> list[Wish]:
+        """A link broke. One that lasted and was `useful` was no failure: the next dial comes soon."""
         account = self._linked.pop(device, None)
-        lasted = now - self._since.pop(device, now) >= LINK_LASTED_S
+        lasted = useful and now - self._since.pop(device, now) >= LINK_LASTED_S
         broken: list[Target] = [device, *sorted(name for name, met in self._met.items() if met == device)]
         if account is not None and account not in self._linked.values():
             broken.append(account)

@@ -1,11 +1,10 @@
-"""Who is typing, and how far everybody has read; kept in memory or beside the log, never in it. (SCP-04 §6)"""
+"""Who is typing; kept in memory, never stored. (SCP-04 §6.2)"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from swarmchat.ids import CommitId, DeviceId
+from swarmchat.ids import DeviceId
 from swarmchat.limits import TYPING_INTERVAL_S, TYPING_TIMEOUT_S, TYPISTS_MAX
 
 
@@ -57,16 +56,3 @@ class Typing:
             return False
         self._told, self._told_at = True, now
         return True
-
-
-def moves_forward(
-    old: CommitId | None, new: CommitId, knows: Callable[[CommitId], bool], covers: Callable[[CommitId, CommitId], bool]
-) -> bool:
-    """Whether a read mark may move from `old` to `new`: known here and not behind; marks never go back. (SCP-04 §6.1)
-
-    `covers(have, commit)`: `commit` is `have` or one of its ancestors. Beside each other counts as forward: a mark says
-    how far a person has read, and both were shown.
-    """
-    if not knows(new):
-        return False
-    return old is None or (old != new and not covers(old, new))

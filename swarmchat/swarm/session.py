@@ -175,6 +175,13 @@ class Session:
         """The devices in step with us now, sorted."""
         return tuple(sorted(device for device, peer in self._peers.items() if peer.linked))
 
+    @property
+    def is_level(self) -> bool:
+        """Whether all that linked devices announced is here."""
+        return self._taking is None and not any(
+            peer.linked and (peer.lacking or peer.asked is not None) for peer in self._peers.values()
+        )
+
     def heads_of(self, device: DeviceId) -> Heads:
         """The heads a device named last."""
         peer = self._peers.get(device)
@@ -275,8 +282,13 @@ class Session:
         device, self._taking = self._taking.device, None
         self._arrived(device, now, refused=refused, failed=failed)
 
-    def pulled(self, device: DeviceId, now: float, *, refused: bool = False, failed: bool = False) -> None:
-        """A pull is over; `refused`: a commit was invalid, `failed`: nothing or not all came."""
+    def pulled(
+        self, device: DeviceId, now: float, *, refused: bool = False, failed: bool = False, grew: bool = False
+    ) -> None:
+        """A pull is over; `refused`: a commit was invalid, `failed`: the line or the pack broke, `grew`: it brought commits.
+
+        What grew and is not all is a batch of a long history: the next follows at once. (SCP-02 §10)
+        """
         peer = self._peers.get(device)
         asked = peer.asked if peer else None
         if peer is not None:
@@ -284,7 +296,7 @@ class Session:
         self._arrived(device, now, refused=refused, failed=failed)
         if peer is None:
             return
-        if failed or (asked and asked & peer.lacking):
+        if failed or (not grew and asked and asked & peer.lacking):
             peer.failures += 1
             ceiling_s = min(BACKOFF_MIN_S * 2 ** min(peer.failures - 1, 16), BACKOFF_MAX_S)
             peer.pull_at = now + max(BACKOFF_FLOOR_S, ceiling_s * self._jitter())

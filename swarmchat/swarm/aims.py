@@ -1,0 +1,64 @@
+"""Whom this node wants to be linked with: members, own devices, contacts, sources of clones, the invited. Pure. (SCP-04 §1, SCP-05 §2)"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from swarmchat.account.state import State
+from swarmchat.ids import AccountId, DeviceId
+from swarmchat.swarm.access import Access
+from swarmchat.swarm.mesh import Target, wanted
+
+
+@dataclass(frozen=True, slots=True)
+class Aims:
+    """`targets` for the mesh; `sought`: accounts of whom no device is known, for whom unknown LAN instances are dialled."""
+
+    targets: frozenset[Target]
+    sought: frozenset[AccountId]
+
+
+def aims(
+    me: tuple[AccountId, DeviceId],
+    access: Access,
+    state: State,
+    *,
+    carded: Callable[[AccountId], Iterable[DeviceId]],
+    linked: Mapping[DeviceId, AccountId],
+    listed: Iterable[AccountId],
+) -> Aims:
+    """`carded`: devices known by their cards; `linked`: links that stand; `listed`: accounts with an address given by hand."""
+    account, device = me
+    by_account: dict[AccountId, set[DeviceId]] = {}
+    for name, owner in linked.items():
+        by_account.setdefault(owner, set()).add(name)
+
+    def devices_of(who: AccountId) -> set[DeviceId]:
+        return {*carded(who), *by_account.get(who, ()), *in_rosters.get(who, ())} - {device}
+
+    in_rosters: dict[AccountId, set[DeviceId]] = {}
+    targets: set[Target] = set()
+    for conversation, roster in sorted(access.rosters.items()):
+        if not access.is_ours(conversation):
+            continue
+        for name, owner in roster.devices.items():
+            in_rosters.setdefault(owner, set()).add(name)
+        elsewhere = {name: who for who in roster.joined for name in (*carded(who), *by_account.get(who, ()))}
+        for name in wanted(device, roster, elsewhere, seed=bytes.fromhex(device)):
+            if not state.is_blocked(roster.owner(name) or elsewhere[name]):
+                targets.add(name)
+
+    people = {contact.account for contact in state.contacts.values() if contact.active}
+    people |= access.sources | {invitation.account for invitation in state.invitations.values()}
+    sought: set[AccountId] = set()
+    for who in sorted(people | {account}):
+        if state.is_blocked(who):
+            continue
+        known = devices_of(who)
+        targets |= known
+        if not known and who != account:
+            targets.add(who)
+            sought.add(who)
+    targets |= {who for who in listed if who != account and not state.is_blocked(who)}
+    return Aims(frozenset(targets), frozenset(sought))

@@ -1,0 +1,126 @@
+"""What all parts of one account's swarm share, and the work that must not be done where it is noticed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+from swarmchat.account.account import Account
+from swarmchat.account.state import State
+from swarmchat.commitlog.catalog import Catalog
+from swarmchat.commitlog.writing import Writer
+from swarmchat.discovery.finder import Finder
+from swarmchat.errors import LinkError, PeerError, StorageError
+from swarmchat.index.receipts import Receipts
+from swarmchat.runtime import Runtime
+from swarmchat.swarm.access import Access
+from swarmchat.swarm.events import Event
+
+T = TypeVar("T")
+Chore = Callable[[], Awaitable[None]]
+
+_log = logging.getLogger(__name__)
+
+
+class StateKeeper(Protocol):
+    """Keeps the account's State on disk."""
+
+    @property
+    def state(self) -> State:
+        """What is on disk."""
+        ...
+
+    async def change(self, step: Callable[[State], tuple[State, T]]) -> T:
+        """Take one step; durable when it returns, nothing is written for the very same State. StorageError: the old one stands."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the user chose. `send_read_receipts` off: neither read marks nor typing leave this node. (SCP-04 §6.1)"""
+
+    send_read_receipts: bool = True
+
+
+class Chores:
+    """Work that a fact calls for and that waits: a synchronous callback leaves it here, the next who may wait does it.
+
+    One at a time, in order; of two with one name the first is enough.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: OrderedDict[str, Chore] = OrderedDict()
+        self._turn = asyncio.Lock()
+        self._wake = asyncio.Event()
+
+    def add(self, name: str, chore: Chore) -> None:
+        """Have it done soon."""
+        self._waiting.setdefault(name, chore)
+        self._wake.set()
+
+    async def drain(self) -> None:
+        """Do all that waits. A disk, link or peer that refuses costs that chore alone."""
+        async with self._turn:
+            while self._waiting:
+                name, chore = self._waiting.popitem(last=False)
+                try:
+                    await chore()
+                except (StorageError, LinkError, PeerError) as error:
+                    _log.warning("%s: %s", name, error)
+
+    async def run(self) -> None:
+        """Do them as they come, until cancelled."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            await self.drain()
+
+
+@dataclass(slots=True)
+class Parts:
+    """One account's own things; `account` is replaced when it revokes a device."""
+
+    account: Account
+    keeper: StateKeeper
+    catalog: Catalog
+    runtime: Runtime
+    finder: Finder
+    receipts: Receipts
+    tell: Callable[[Event], None]
+    settings: Settings
+    access: Access
+    chores: Chores = field(default_factory=Chores)
+
+    @property
+    def state(self) -> State:
+        """The account's state."""
+        return self.keeper.state
+
+    @property
+    def now_ms(self) -> int:
+        """The wall clock, ms since 1970."""
+        return int(self.runtime.now() * 1000)
+
+    async def change(self, step: Callable[[State], tuple[State, T]]) -> T:
+        """Change the state, on disk and for the policy of the links."""
+        try:
+            return await self.keeper.change(step)
+        finally:
+            self.access.state = self.keeper.state
+
+    def writer(self) -> Writer:
+        """Who writes commits here."""
+        mine = self.account
+        return Writer(
+            mine.id,
+            mine.device,
+            mine.device_key,
+            mine.certificate.pem,
+            mine.device_certificate.pem,
+            mine.name,
+            mine.revocations.der if mine.revocations else None,
+        )

@@ -1,0 +1,171 @@
+"""Mail over links: invitations and requests out, again until they are answered; what comes in, judged and acted on. (SCP-06)"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from swarmchat.account.records import ConversationState, Invitation, RequestKind
+from swarmchat.conversation.actions import Add
+from swarmchat.errors import LinkError, PeerError
+from swarmchat.ids import AccountId, CommitId, ConversationId
+from swarmchat.links.channel import Channel
+from swarmchat.links.link import Link
+from swarmchat.swarm import invitations
+from swarmchat.swarm.events import ContactChanged, RequestAdded, RequestRemoved
+from swarmchat.swarm.invitations import (
+    Answer,
+    AskFor,
+    Confirmed,
+    Known,
+    Mailroom,
+    Outcome,
+    Sender,
+    Tell,
+)
+from swarmchat.swarm.mail import Ask, Letter, Mail, SwarmInvite, TrustAnswer, TrustRequest, letter_fields, read_letter
+from swarmchat.swarm.messages import MessageError
+from swarmchat.swarm.parts import Parts
+from swarmchat.swarm.rooms import Rooms, shown
+
+_log = logging.getLogger(__name__)
+
+
+class Postman:
+    """The shell around the Mailroom."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        rooms: Rooms,
+        links_of: Callable[[AccountId], tuple[Link, ...]],
+        reevaluate: Callable[[], None],
+    ) -> None:
+        self._parts = parts
+        self._rooms = rooms
+        self._links_of = links_of
+        self._reevaluate = reevaluate
+        self._mailroom = Mailroom(parts.access)
+
+    # --- out
+
+    async def send(self, link: Link, mail: Mail) -> bool:
+        """Hand one mail over; whether the other end has read it."""
+        letter = Letter(mail, int(self._parts.runtime.now()))
+        try:
+            channel, _ = await link.open_channel("invite", **letter_fields(letter))
+        except (LinkError, PeerError) as error:
+            _log.info("mail to %s: %s", link.peer.device, error)
+            return False
+        channel.close()
+        return True
+
+    async def deliver(self, account: AccountId) -> None:
+        """Send what waits for an account to the devices of it that are linked."""
+        parts = self._parts
+        for invitation in invitations.due(parts.state, account, parts.runtime.now()):
+            links = self._links_of(account)
+            mail = self._written(invitation)
+            if not links or mail is None:
+                continue
+            delivered = False
+            for link in links:
+                delivered = await self.send(link, mail) or delivered
+            await self._note(invitation, delivered=delivered)
+
+    async def accepted(self, conversation: ConversationId, inviter: AccountId, kind: RequestKind) -> None:
+        """Tell the linked devices of an inviter that we took it up; it also makes them open `sync` again at once."""
+        mail: Mail = TrustAnswer(conversation) if kind is RequestKind.CONTACT else Ask(conversation)
+        for link in self._links_of(inviter):
+            await self.send(link, mail)
+
+    async def expire(self) -> None:
+        """Invitations of ours older than 30 days wait no more."""
+        now_ms = self._parts.now_ms
+        if await self._parts.change(lambda state: state.expire_invitations(now_ms=now_ms)):
+            self._reevaluate()
+
+    # --- in
+
+    async def receive(self, channel: Channel) -> None:
+        """A peer brings mail. `ok` means that it was read and nothing else. (SCP-06 §9)"""
+        try:
+            letter = read_letter(channel.opening)
+        except MessageError as error:
+            await channel.refuse(error.peer_code, str(error))
+            return
+        await channel.accept()
+        channel.close()
+        if letter is None:
+            return
+        peer = channel.link.peer
+        sender = Sender(peer.account, peer.device)
+        now = self._parts.runtime.now()
+        outcomes = await self._parts.change(lambda state: self._mailroom.receive(state, sender, letter, now))
+        for outcome in outcomes:
+            await self._act(outcome, channel.link)
+
+    async def mentioned(self, link: Link, conversation: ConversationId) -> None:
+        """A peer's hello speaks of a conversation that is not known here: ask. (SCP-06 §6)"""
+        sender = Sender(link.peer.account, link.peer.device)
+        now = self._parts.runtime.now()
+        for outcome in self._mailroom.mentioned(self._parts.state, sender, conversation, now):
+            await self._act(outcome, link)
+
+    # --- inside
+
+    async def _act(self, outcome: Outcome, link: Link) -> None:
+        match outcome:
+            case Tell(request, dropped):
+                if dropped is not None:
+                    self._parts.tell(RequestRemoved(dropped.id, dropped.offer.conversation))
+                offer = request.offer
+                self._parts.tell(RequestAdded(request.id, offer.conversation, offer.sender, offer.kind))
+            case Confirmed(account, _):
+                self._parts.tell(ContactChanged(account))
+            case Answer(conversation, asker):
+                if (mail := self._invitation_to(asker.account, conversation)) is not None:
+                    await self.send(link, mail)
+            case AskFor(conversation, _):
+                await self.send(link, Ask(conversation))
+            case Known(conversation, sender, contact):
+                await self._known(conversation, sender, link, contact=contact)
+
+    async def _known(self, conversation: ConversationId, sender: Sender, link: Link, *, contact: bool) -> None:
+        """It was accepted before: whoever offers it can be cloned from, and is told again."""
+        known = self._parts.state.conversations.get(conversation)
+        if known is None or known.state is ConversationState.REMOVED:
+            return
+        if contact and known.invited_by == sender.account:
+            await self.send(link, TrustAnswer(conversation))
+        if known.state is ConversationState.SYNCING:
+            self._parts.access.add_source(conversation, sender.account)
+            self._reevaluate()
+
+    async def _note(self, invitation: Invitation, *, delivered: bool) -> None:
+        who, where, now_ms = invitation.account, invitation.conversation, self._parts.now_ms
+        await self._parts.change(lambda state: (state.tried(who, where, delivered=delivered, now_ms=now_ms), None))
+
+    def _written(self, invitation: Invitation) -> Mail | None:
+        if invitation.kind is RequestKind.CONTACT:
+            return TrustRequest(
+                invitation.conversation, invitation.commit, self._parts.account.name, invitation.created_ms
+            )
+        return self._swarm_invite(invitation.conversation, invitation.commit, invitation.created_ms)
+
+    def _invitation_to(self, asker: AccountId, conversation: ConversationId) -> Mail | None:
+        """For who asks: it names the newest `add` of the asker, for a founder the root."""
+        replicator = self._rooms.get(conversation)
+        if replicator is None or replicator.log.is_empty:
+            return None
+        history = replicator.log.history
+        adds = (e.id for e in reversed(history.controls) if e.fact.control and e.fact.control.action == Add(asker))
+        return self._swarm_invite(conversation, next(adds, history.root.id), self._parts.now_ms)
+
+    def _swarm_invite(self, conversation: ConversationId, commit: CommitId, at_ms: int) -> SwarmInvite | None:
+        replicator = self._rooms.get(conversation)
+        if replicator is None or replicator.log.is_empty:
+            return None
+        roster = replicator.log.roster
+        page = shown(roster)
+        return SwarmInvite(conversation, commit, roster.mode, page.title, page.description, len(roster.joined), at_ms)

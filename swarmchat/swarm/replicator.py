@@ -1,0 +1,386 @@
+"""One conversation on this node: carries out what its session wishes, writes for everybody here, serves packs. (SCP-04 §2–§5)"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from swarmchat.commitlog.log import CommitLog
+from swarmchat.commitlog.writing import Admission, Pending, Writer
+from swarmchat.conversation.actions import Action
+from swarmchat.conversation.rejection import Rejection
+from swarmchat.errors import LinkError, NotFoundError, PeerError, StorageError
+from swarmchat.ids import CommitId, ConversationId, DeviceId
+from swarmchat.index.receipts import Receipts
+from swarmchat.limits import BAD_MESSAGES_MAX, PUSH_PACK_BYTES_MAX, ROLLUP_IDLE_S, SYNCING_EVERY_S
+from swarmchat.links.channel import Channel
+from swarmchat.links.link import Link
+from swarmchat.runtime import Runtime
+from swarmchat.swarm import facts, transfer
+from swarmchat.swarm.events import ConversationSyncing, Event
+from swarmchat.swarm.messages import Bad, Got, News, PackRequest, SyncMessage, announced
+from swarmchat.swarm.session import Acknowledge, Announce, Heads, Pull, Reputation, Session, TakePush, Wish
+
+_log = logging.getLogger(__name__)
+
+Outcome = Admission | Rejection
+
+
+@dataclass(frozen=True, slots=True)
+class Wires:
+    """How a replicator reaches the rest of the node."""
+
+    post: Callable[[DeviceId, SyncMessage], None]  # to a linked device; nothing happens if it is not
+    link: Callable[[DeviceId], Link | None]
+    tell: Callable[[Event], None]
+    writer: Callable[[], Writer]
+    admitted: Callable[[ConversationId, Admission], None]  # called in the loop, after the log has grown
+    refused: Callable[[ConversationId, Heads, tuple[Rejection, ...]], None]  # a clone brought nothing valid
+    held: Callable[[ConversationId, DeviceId], None]  # a device holds more than before
+    level: Callable[[ConversationId], None]  # all that was announced is here
+    barren: Callable[[ConversationId], Iterable[CommitId]]  # heads whose history was invalid before (SCP-06 §5)
+
+
+class LogDag:
+    """What the session may ask of a commit log."""
+
+    def __init__(self, log: CommitLog, barren: Callable[[ConversationId], Iterable[CommitId]]) -> None:
+        self._log = log
+        self._barren = barren
+
+    @property
+    def heads(self) -> Heads:
+        """The ordinary heads, sorted."""
+        return self._log.heads
+
+    def knows(self, commit: CommitId) -> bool:
+        """Whether it is accepted here."""
+        return self._log.knows(commit)
+
+    def refuses(self, commit: CommitId) -> bool:
+        """Whether it was judged invalid."""
+        return self._log.refusal(commit) is not None or commit in self._barren(self._log.conversation)
+
+    def covers(self, have: Iterable[CommitId], heads: Iterable[CommitId]) -> bool:
+        """Whether each of `heads` is one of `have` or an ancestor of one."""
+        history = self._log.history
+        entries = [entry for commit in have if (entry := history.get(commit)) is not None]
+        wanted = [history.get(head) for head in heads]
+        return all(
+            entry is not None and any(each is entry or history.reaches(each, entry) for each in entries)
+            for entry in wanted
+        )
+
+
+@dataclass(slots=True)
+class _Writing:
+    items: tuple[Pending, ...]
+    done: asyncio.Future[list[Outcome]]
+
+
+class Replicator:
+    """Keeps one commit log in step; `run` owns its tasks. Appending works without it, then nothing travels."""
+
+    def __init__(
+        self,
+        log: CommitLog,
+        runtime: Runtime,
+        wires: Wires,
+        receipts: Receipts,
+        reputation: Reputation,
+        pulls: asyncio.Semaphore,
+    ) -> None:
+        self.log = log
+        self.dag = LogDag(log, wires.barren)
+        self.session = Session(self.dag, reputation, runtime.random)
+        self._runtime = runtime
+        self._wires = wires
+        self._receipts = receipts
+        self._pulls = pulls
+        self._lock = asyncio.Lock()
+        self._queue: deque[_Writing] = deque()
+        self._woken = asyncio.Event()
+        self._held: dict[DeviceId, Heads] = {}  # told by devices, not stored yet
+        self._syncing_told = -SYNCING_EVERY_S
+        self._rollup_at: float | None = None
+
+    @property
+    def conversation(self) -> ConversationId:
+        """Which one."""
+        return self.log.conversation
+
+    async def run(self) -> None:
+        """Carry out the session's wishes until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                self._woken.clear()
+                for wish in self.session.poll(self._runtime.monotonic()):
+                    self._carry_out(wish, tasks)
+                if not self.log.is_empty and self.session.is_level:
+                    self._wires.level(self.conversation)
+                if self._is_idle():
+                    tasks.create_task(self._roll_up())
+                if self._held:
+                    held, self._held = self._held, {}
+                    tasks.create_task(self._store(held))
+                await self._sleep()
+
+    # --- writing (SCP-04 §5.1)
+
+    async def append(
+        self,
+        action: Action,
+        *,
+        profile: bytes | None = None,
+        extra: Mapping[str, Any] | None = None,
+        at: CommitId | None = None,
+    ) -> Outcome:
+        """Write one commit; durable when it returns. NotFoundError for an unknown `at`, StorageError."""
+        if at is not None and not self.log.knows(at):
+            raise NotFoundError(f"no commit {at} in this conversation")
+        pending = Pending(action, self._wires.writer(), int(self._runtime.now()), profile, extra, at)
+        (outcome,) = await self._write((pending,))
+        return outcome
+
+    async def append_all(self, actions: Sequence[Action]) -> list[Outcome]:
+        """Write several, one on the other; ends with the first rejection. Raises StorageError."""
+        outcomes: list[Outcome] = []
+        for action in actions:
+            outcomes.append(await self.append(action))
+            if isinstance(outcomes[-1], Rejection):
+                break
+        return outcomes
+
+    async def _write(self, items: tuple[Pending, ...]) -> list[Outcome]:
+        """Queue, and if nobody else does, write all that is queued with one fsync."""
+        writing = _Writing(items, asyncio.get_running_loop().create_future())
+        self._queue.append(writing)
+        try:
+            async with self._lock:
+                if not writing.done.done():
+                    # Others wait for the same fsync: a caller that goes away must not take their answer along.
+                    await asyncio.shield(self._write_queue())
+        except asyncio.CancelledError:
+            if writing in self._queue:
+                self._queue.remove(writing)
+            raise
+        return await writing.done
+
+    async def _write_queue(self) -> None:
+        batch = list(self._queue)
+        self._queue.clear()
+        items = [item for writing in batch for item in writing.items]
+        try:
+            outcomes, told = await self._runtime.offload(self._append_and_describe, items)
+        except BaseException as error:
+            fault = error if isinstance(error, StorageError) else StorageError("the write was broken off")
+            for writing in batch:  # nobody must wait for ever for an answer
+                _settle(writing.done, fault)
+            if fault is error:
+                return
+            raise
+        start = 0
+        for writing in batch:
+            stop = start + len(writing.items)
+            _settle(writing.done, outcomes[start:stop])
+            start = stop
+        for outcome, events in zip(outcomes, told, strict=True):
+            if isinstance(outcome, Admission):
+                self._grown(outcome, events)
+        self.session.wrote(self._runtime.monotonic())
+        self.wake()
+
+    def _append_and_describe(self, items: list[Pending]) -> tuple[list[Outcome], list[list[Event]]]:
+        outcomes = self.log.append_all(items)
+        told = [self._describe(each, None) if isinstance(each, Admission) else [] for each in outcomes]
+        return outcomes, told
+
+    # --- what devices say
+
+    def hello(self, device: DeviceId, heads: Heads, *, told: Heads | None) -> None:
+        """It shares the conversation; `told`: our heads in our last hello to it."""
+        self._note(device, heads)
+        self.session.hello(device, heads, self._runtime.monotonic(), told=told)
+        self.wake()
+
+    def news(self, device: DeviceId, news: News) -> None:
+        """It announced something."""
+        self._note(device, news.heads)
+        self.session.news(device, news.heads, self._runtime.monotonic(), since=news.since, pack=news.pack)
+        self.wake()
+
+    def got(self, device: DeviceId, heads: Heads) -> None:
+        """It admitted something."""
+        self._note(device, heads)
+        self.session.got(device, heads, self._runtime.monotonic())
+        self.wake()
+
+    def unlinked(self, device: DeviceId) -> None:
+        """Its link is gone, or the conversation no longer common."""
+        self.session.unlinked(device)
+        self.wake()
+
+    def wake(self) -> None:
+        """Something changed: look at the session again."""
+        self._woken.set()
+
+    async def serve(self, channel: Channel, request: PackRequest) -> None:
+        """Answer a `pack` channel."""
+        await transfer.serve(channel, self.log, request, self._runtime)
+
+    # --- carrying out
+
+    def _carry_out(self, wish: Wish, tasks: asyncio.TaskGroup) -> None:
+        match wish:
+            case Acknowledge(devices):
+                for device in devices:
+                    self._wires.post(device, Got(self.conversation, announced(self.log.heads)))
+            case Announce(devices, since):
+                tasks.create_task(self._announce(devices, since))
+            case Pull(device, want):
+                tasks.create_task(self._pull(device, want))
+            case TakePush(device, heads, pack):
+                tasks.create_task(self._take(device, heads, pack))
+
+    async def _announce(self, devices: tuple[DeviceId, ...], since: Heads | None) -> None:
+        heads, pack = self.log.heads, None
+        if since is not None:
+            try:
+                heads, pack = await self._runtime.offload(self._small_pack, since)
+            except StorageError as error:
+                _log.warning("no pack of %s to push: %s", self.conversation, error)
+        carried = since if pack is not None else None
+        for device in devices:
+            self._wires.post(device, News(self.conversation, announced(heads), carried, pack))
+        self.session.announced(devices, heads, carried=pack is not None, now=self._runtime.monotonic())
+        self.wake()
+
+    def _small_pack(self, since: Heads) -> tuple[Heads, bytes | None]:
+        """Heads and the pack up to them; another thread may write between the two."""
+        heads = self.log.heads
+        pack = self.log.small_pack(since, PUSH_PACK_BYTES_MAX)
+        return (heads, pack) if self.log.heads == heads else (self.log.heads, None)
+
+    async def _take(self, device: DeviceId, heads: Heads, pack: bytes) -> None:
+        failed, refused = False, False
+        try:
+            admission, told = await self._runtime.offload(self._admit_and_describe, pack, heads, device)
+        except (PeerError, StorageError) as error:
+            _log.info("the push of %s from %s: %s", self.conversation, device, error)
+            failed = True
+        else:
+            refused = bool(admission.rejected)
+            self._received(device, admission, told)
+        self.session.took(self._runtime.monotonic(), refused=refused, failed=failed)
+        self.wake()
+
+    def _admit_and_describe(self, pack: bytes, heads: Heads, device: DeviceId) -> tuple[Admission, list[Event]]:
+        admission = self.log.admit(pack, heads)
+        return admission, self._describe(admission, device)
+
+    async def _pull(self, device: DeviceId, want: Heads | None) -> None:
+        failed, refused, grew = False, False, False
+        cloning = self.log.is_empty
+        async with self._pulls:
+            try:
+                admission = await self._fetch(device, want)
+            except (PeerError, LinkError, StorageError) as error:
+                _log.info("the pull of %s from %s: %s", self.conversation, device, error)
+                failed, admission = True, None
+        if admission is not None:
+            refused, grew = bool(admission.rejected), bool(admission.new)
+            told: list[Event] = list(facts.refusals(self.conversation, admission.rejected, device))
+            if not cloning:  # a clone is told as one thing: conversation.ready
+                told = await self._runtime.offload(self._describe, admission, device)
+            self._received(device, admission, told)
+            if cloning and refused and self.log.is_empty:
+                self._wires.refused(self.conversation, self.session.heads_of(device), admission.rejected)
+        self.session.pulled(device, self._runtime.monotonic(), refused=refused, failed=failed, grew=grew)
+        self.wake()
+
+    async def _fetch(self, device: DeviceId, want: Heads | None) -> Admission | None:
+        link = self._wires.link(device)
+        if link is None:
+            raise LinkError("the link is gone")
+        have = await self._runtime.offload(self.log.locator)
+        return await transfer.fetch(
+            link, self.log, PackRequest(self.conversation, have, want), self._runtime, self._progress
+        )
+
+    # --- telling
+
+    def _describe(self, admission: Admission, source: DeviceId | None) -> list[Event]:
+        return facts.of_admission(self.conversation, admission, self.log.history, self.log.commit, source=source)
+
+    def _received(self, device: DeviceId, admission: Admission, told: list[Event]) -> None:
+        for each in admission.rejected[:BAD_MESSAGES_MAX]:
+            if each.commit is not None:
+                self._wires.post(device, Bad(self.conversation, each.commit, each.reason.code, each.rule))
+        self._grown(admission, told)
+
+    def _grown(self, admission: Admission, told: list[Event]) -> None:
+        for event in told:
+            self._wires.tell(event)
+        if admission.new:
+            self._rollup_at = self._runtime.monotonic() + ROLLUP_IDLE_S
+            self._wires.admitted(self.conversation, admission)
+
+    def _progress(self, received: int, total: int) -> None:
+        now = self._runtime.monotonic()
+        if self.log.is_empty and now - self._syncing_told >= SYNCING_EVERY_S:
+            self._syncing_told = now
+            self._wires.tell(ConversationSyncing(self.conversation, received, total))
+
+    def _note(self, device: DeviceId, heads: Heads) -> None:
+        if self.session.heads_of(device) != heads:
+            self._held[device] = heads
+
+    async def _store(self, held: Mapping[DeviceId, Heads]) -> None:
+        time_ms = int(self._runtime.now() * 1000)
+        for device, heads in sorted(held.items()):
+            try:
+                moved = await self._runtime.offload(self._set_heads, device, heads, time_ms)
+            except StorageError as error:
+                _log.warning("the receipt of %s is not stored: %s", device, error)
+                return
+            if moved:
+                self._wires.held(self.conversation, device)
+
+    def _set_heads(self, device: DeviceId, heads: Heads, time_ms: int) -> bool:
+        return self._receipts.set_heads(self.conversation, device, heads, time_ms=time_ms)
+
+    def _is_idle(self) -> bool:
+        """Whether it grew, and then nothing came for a second: time to put the object store in order. (SCP-04 §4.7)"""
+        if self._rollup_at is None or self._runtime.monotonic() < self._rollup_at:
+            return False
+        self._rollup_at = None
+        return True
+
+    async def _roll_up(self) -> None:
+        try:
+            await self._runtime.offload(self.log.rollup)
+        except StorageError as error:
+            _log.warning("%s is not rolled up: %s", self.conversation, error)
+
+    async def _sleep(self) -> None:
+        now = self._runtime.monotonic()
+        times = [at for at in (self.session.deadline(now), self._rollup_at) if at is not None]
+        deadline = min(times, default=None)
+        try:
+            async with asyncio.timeout(None if deadline is None else max(0.0, deadline - now)):
+                await self._woken.wait()
+        except TimeoutError:
+            pass
+
+
+def _settle(future: asyncio.Future[list[Outcome]], result: list[Outcome] | StorageError) -> None:
+    if future.done():
+        return
+    if isinstance(result, StorageError):
+        future.set_exception(result)
+    else:
+        future.set_result(result)

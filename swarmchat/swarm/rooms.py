@@ -1,0 +1,390 @@
+"""The conversations of this account on this device: opened, cloned and joined, left and erased. (SCP-06 §5, §7)"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from swarmchat.account.records import ConversationState, KnownConversation, RequestKind
+from swarmchat.account.state import State
+from swarmchat.commitlog.log import CommitLog
+from swarmchat.commitlog.writing import Admission
+from swarmchat.conversation import profile
+from swarmchat.conversation.actions import Action, Initial, Join, Kick, Leave, Promote
+from swarmchat.conversation.profile import Profile
+from swarmchat.conversation.rejection import Rejection
+from swarmchat.conversation.roster import Roster
+from swarmchat.conversation.tree import Mode
+from swarmchat.errors import NotFoundError
+from swarmchat.ids import AccountId, CommitId, ConversationId, DeviceId
+from swarmchat.limits import CLONE_MEMBERS_MAX, HANDED_OVER_AFTER_S, PULLS_MAX
+from swarmchat.links.link import Link
+from swarmchat.swarm import invitations
+from swarmchat.swarm.access import MODE_PUBLIC, candidates
+from swarmchat.swarm.events import (
+    ContactChanged,
+    ConversationAdded,
+    ConversationReady,
+    ConversationRefused,
+    ConversationRemoved,
+    ConversationSyncing,
+    Delivered,
+)
+from swarmchat.swarm.messages import SyncMessage
+from swarmchat.swarm.parts import Parts
+from swarmchat.swarm.replicator import Outcome, Replicator, Wires
+from swarmchat.swarm.session import Heads, Reputation
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """How the rooms reach the links."""
+
+    post: Callable[[DeviceId, SyncMessage], None]
+    link: Callable[[DeviceId], Link | None]
+    account_of: Callable[[DeviceId], AccountId | None]
+    reevaluate: Callable[[], None]  # who may do what has changed
+    moved: Callable[[ConversationId], None]  # a device has more, or a conversation another state
+
+
+class Rooms:
+    """All replicators of one account."""
+
+    def __init__(self, parts: Parts, lines: Lines) -> None:
+        self.reputation = Reputation()
+        self._parts = parts
+        self._lines = lines
+        self._replicators: dict[ConversationId, Replicator] = {}
+        self._running: dict[ConversationId, asyncio.Task[None]] = {}
+        self._tasks: asyncio.TaskGroup | None = None
+        self._pulls = asyncio.Semaphore(PULLS_MAX)
+        self._refused: dict[ConversationId, str] = {}  # clones that do not become ours, and why
+        self._agreed: set[ConversationId] = set()  # to another mode than the invitation said
+        self._wires = Wires(
+            post=lines.post,
+            link=lines.link,
+            tell=parts.tell,
+            writer=parts.writer,
+            admitted=self._admitted,
+            refused=self._clone_refused,
+            held=self._held,
+            level=self._level,
+            barren=self._barren,
+        )
+
+    # --- what is here
+
+    def all(self) -> list[Replicator]:
+        """Every replicator, by conversation."""
+        return [self._replicators[each] for each in sorted(self._replicators)]
+
+    def get(self, conversation: ConversationId) -> Replicator | None:
+        """The replicator of a conversation that is here, also of one being cloned or handed over."""
+        return self._replicators.get(conversation)
+
+    def room(self, conversation: ConversationId) -> Replicator:
+        """The same; NotFoundError for one that is not here, or left."""
+        found = self._replicators.get(conversation)
+        known = self._parts.state.conversations.get(conversation)
+        if found is None or (known is not None and known.state is ConversationState.REMOVED):
+            raise NotFoundError(f"no conversation {conversation} here")
+        return found
+
+    def state_of(self, conversation: ConversationId) -> str:
+        """`ready`, `syncing`, `refused` or `closed`, as the local door says it."""
+        known = self._parts.state.conversations.get(conversation)
+        found = self._replicators.get(conversation)
+        if known is None or known.state is ConversationState.REMOVED or found is None:
+            return "closed"
+        if known.state is ConversationState.SYNCING:
+            return "refused" if conversation in self._refused else "syncing"
+        return "ready" if not found.log.is_empty and found.log.roster.is_joined(self._parts.account.id) else "closed"
+
+    # --- lifetime
+
+    async def load(self) -> None:
+        """Open all that lies on disk, and prepare what is to be cloned; what a crash left half done is finished."""
+        here = set(await self._parts.runtime.offload(self._parts.catalog.list))
+        for conversation in sorted(here):
+            self._enter(await self._parts.runtime.offload(self._parts.catalog.open, conversation))
+        known = self._parts.state.conversations
+        for conversation in sorted(here - known.keys()):
+            await self._adopt(self._replicators[conversation].log)
+        for conversation, entry in sorted(known.items()):
+            match entry.state:
+                case ConversationState.SYNCING:
+                    await self.expect(conversation)
+                case ConversationState.REMOVED if conversation in here:
+                    await self._leave_behind(conversation)
+                case _:
+                    pass
+
+    async def run(self) -> None:
+        """Run all replicators, also those that come, until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                self._tasks = tasks
+                for replicator in self._replicators.values():
+                    self._start(replicator)
+                await asyncio.get_running_loop().create_future()
+        finally:
+            self._tasks = None
+            self._running.clear()
+
+    # --- making, cloning
+
+    async def create(self, mode: Mode, invited: AccountId | None) -> Replicator:
+        """Write a new conversation. RefusedError, StorageError."""
+        parts = self._parts
+        root = Initial(mode, parts.runtime.entropy(16).hex(), invited)
+        writer, now = parts.writer(), int(parts.runtime.now())
+        log = await parts.runtime.offload(lambda: parts.catalog.create(writer, root, now=now))
+        replicator = self._enter(log)
+        await self._adopt(log)
+        parts.tell(ConversationAdded(log.conversation))
+        return replicator
+
+    async def expect(self, conversation: ConversationId) -> Replicator:
+        """A conversation that the state says is SYNCING: an empty log, to be filled by whoever has it."""
+        parts = self._parts
+        replicator = self._replicators.get(conversation)
+        if replicator is None:
+            replicator = self._enter(await parts.runtime.offload(parts.catalog.prepare, conversation))
+        replicator.session.closed = False
+        self._refused.pop(conversation, None)
+        parts.access.set_sources(conversation, candidates(parts.state.conversations[conversation]))
+        self._lines.reevaluate()
+        parts.tell(ConversationSyncing(conversation, 0, 0))
+        if not replicator.log.is_empty:
+            parts.chores.add(f"join {conversation}", lambda: self._join(conversation))
+        return replicator
+
+    async def agree(self, conversation: ConversationId) -> None:
+        """The user takes the conversation in whatever mode it is."""
+        self._agreed.add(conversation)
+        self._refused.pop(conversation, None)
+        await self._join(conversation)
+
+    # --- leaving (SCP-06 §7)
+
+    async def leave(self, conversation: ConversationId, *, promote: AccountId | None, dissolve: bool) -> Outcome | None:
+        """Write the commits of leaving; the first rejection ends it, None when there was nothing to write."""
+        replicator = self.room(conversation)
+        me = self._parts.account.id
+        outcome: Outcome | None = None
+        if not replicator.log.is_empty and replicator.log.roster.is_joined(me):
+            actions = _farewell(replicator.log.roster, me, promote, dissolve=dissolve)
+            outcomes = await replicator.append_all(actions)
+            outcome = outcomes[-1]
+            if isinstance(outcome, Rejection):
+                return outcome
+        await self._parts.change(lambda state: state.remove_conversation(conversation, now_ms=self._parts.now_ms))
+        await self._leave_behind(conversation)
+        self._parts.tell(ConversationRemoved(conversation))
+        self._lines.moved(conversation)
+        return outcome
+
+    async def erase(self, conversation: ConversationId) -> None:
+        """Drop all that lies here of a conversation. Nothing happens if there is nothing."""
+        replicator = self._replicators.pop(conversation, None)
+        task = self._running.pop(conversation, None)
+        if task is not None:
+            task.cancel()
+        parts = self._parts
+        parts.access.drop(conversation)
+        self._refused.pop(conversation, None)
+        self._agreed.discard(conversation)
+        self._lines.reevaluate()
+        if replicator is not None:
+            await parts.runtime.offload(parts.catalog.remove, conversation)
+            await parts.runtime.offload(parts.receipts.forget, conversation)
+
+    def expire(self) -> None:
+        """What was left 30 days ago and nobody took is erased."""
+        for conversation, known in sorted(self._parts.state.conversations.items()):
+            age_s = (self._parts.now_ms - known.removed_ms) / 1000
+            if (
+                known.state is ConversationState.REMOVED
+                and conversation in self._replicators
+                and age_s >= HANDED_OVER_AFTER_S
+            ):
+                self._parts.chores.add(f"erase {conversation}", partial(self.erase, conversation))
+
+    async def _leave_behind(self, conversation: ConversationId) -> None:
+        """Serve what others may still lack of ours, or erase at once if there is nobody or nothing."""
+        replicator = self._replicators[conversation]
+        replicator.session.closed = True
+        log = replicator.log
+        others = frozenset() if log.is_empty else log.roster.joined - {self._parts.account.id}
+        if not others or log.roster.is_banned(self._parts.account.id):
+            await self.erase(conversation)
+            return
+        self._lines.reevaluate()
+
+    # --- what replicators tell
+
+    def _admitted(self, conversation: ConversationId, admission: Admission) -> None:
+        parts = self._parts
+        replicator = self._replicators.get(conversation)
+        if replicator is None:
+            return
+        if parts.access.set_roster(conversation, replicator.log.roster):
+            self._lines.reevaluate()
+            parts.chores.add(f"settle {conversation}", lambda: self._settle(conversation))
+        elif admission.before.profile is not admission.after.profile:
+            parts.chores.add(f"settle {conversation}", lambda: self._settle(conversation))
+        if parts.access.is_expected(conversation):
+            parts.chores.add(f"join {conversation}", lambda: self._join(conversation))
+        self._lines.moved(conversation)
+
+    def _level(self, conversation: ConversationId) -> None:
+        """Nothing that a linked device announced is missing here."""
+        if self._parts.access.is_expected(conversation):
+            self._parts.chores.add(f"join {conversation}", lambda: self._join(conversation))
+
+    def _clone_refused(self, conversation: ConversationId, heads: Heads, rejected: tuple[Rejection, ...]) -> None:
+        first = rejected[0]
+        self._refused[conversation] = str(first)
+        self._parts.tell(ConversationRefused(conversation, first.commit, first.rule, str(first)))
+
+        async def remember() -> None:
+            await self._parts.change(lambda state: state.refuse_heads(conversation, heads))
+
+        self._parts.chores.add(f"refuse {conversation}", remember)
+        self._lines.moved(conversation)
+
+    def _held(self, conversation: ConversationId, device: DeviceId) -> None:
+        replicator = self._replicators.get(conversation)
+        account = self._lines.account_of(device)
+        if replicator is None or account is None:
+            return
+        self._parts.tell(Delivered(conversation, account, device))
+        self._lines.moved(conversation)
+        if (
+            replicator.session.closed
+            and account != self._parts.account.id
+            and replicator.dag.covers(replicator.session.heads_of(device), replicator.log.heads)
+        ):
+            self._parts.chores.add(f"erase {conversation}", lambda: self.erase(conversation))
+
+    def _barren(self, conversation: ConversationId) -> Sequence[CommitId]:
+        known = self._parts.state.conversations.get(conversation)
+        return known.refused if known else ()
+
+    # --- chores
+
+    async def _settle(self, conversation: ConversationId) -> None:
+        """The roster or the profile changed: who joined has answered our invitation; keep what archives and lists show."""
+        replicator = self._replicators.get(conversation)
+        if replicator is None or replicator.log.is_empty:
+            return
+        parts, roster = self._parts, replicator.log.roster
+        over = await parts.change(lambda state: invitations.joined(state, parts.access))
+        for invitation in over:
+            if invitation.kind is RequestKind.CONTACT and roster.is_joined(invitation.account):
+                who = invitation.account
+                confirmed = await parts.change(partial(State.confirm_contact, account=who, now_ms=parts.now_ms))
+                if confirmed is not None:
+                    parts.tell(ContactChanged(who))
+        members = (*sorted(roster.admins), *sorted(roster.members))[:CLONE_MEMBERS_MAX]
+        known, title = parts.state.conversations.get(conversation), shown(roster).title
+        if known is not None and known.state is ConversationState.ACTIVE:
+            await parts.change(
+                lambda state: state.change_conversation(conversation, title=title, mode=roster.mode, members=members)
+            )
+        if over:
+            self._lines.reevaluate()
+
+    async def _join(self, conversation: ConversationId) -> None:
+        """The clone has come: join if we may, and if it is what the invitation said. (SCP-06 §5, §9)"""
+        parts, replicator = self._parts, self._replicators.get(conversation)
+        known = parts.state.conversations.get(conversation)
+        if replicator is None or known is None or known.state is not ConversationState.SYNCING:
+            return
+        if replicator.log.is_empty or not replicator.session.is_level:
+            return
+        roster, me = replicator.log.roster, parts.account.id
+        if not roster.is_joined(me):
+            if refusal := self._objection(known, roster):
+                if self._refused.get(conversation) != refusal:
+                    self._refused[conversation] = refusal
+                    parts.tell(ConversationRefused(conversation, None, "SCP-06 §5", refusal))
+                    self._lines.moved(conversation)
+                return
+            outcome = await replicator.append(Join(me))
+            if isinstance(outcome, Rejection):
+                self._refused[conversation] = str(outcome)
+                parts.tell(ConversationRefused(conversation, outcome.commit, outcome.rule, str(outcome)))
+                self._lines.moved(conversation)
+                return
+        await parts.change(
+            lambda state: state.change_conversation(
+                conversation, title=shown(roster).title or None, mode=roster.mode, state=ConversationState.ACTIVE
+            )
+        )
+        self._refused.pop(conversation, None)
+        self._agreed.discard(conversation)
+        parts.access.clear_sources(conversation)
+        self._lines.reevaluate()
+        parts.tell(ConversationReady(conversation))
+        self._lines.moved(conversation)
+
+    def _objection(self, known: KnownConversation, roster: Roster) -> str | None:
+        me = self._parts.account.id
+        if roster.is_banned(me) or roster.is_banned(self._parts.account.device):
+            return "you are banned there"
+        if not roster.is_invited(me) and roster.mode != MODE_PUBLIC:
+            return "you are not invited there, as far as its members know"
+        if known.invitation is not None and known.mode != roster.mode and known.id not in self._agreed:
+            return f"its mode is {roster.mode}, the invitation said {known.mode}"
+        return None
+
+    # --- inside
+
+    def _enter(self, log: CommitLog) -> Replicator:
+        parts = self._parts
+        replicator = Replicator(log, parts.runtime, self._wires, parts.receipts, self.reputation, self._pulls)
+        self._replicators[log.conversation] = replicator
+        if not log.is_empty:
+            parts.access.set_roster(log.conversation, log.roster)
+        self._start(replicator)
+        return replicator
+
+    def _start(self, replicator: Replicator) -> None:
+        if self._tasks is not None:
+            self._running[replicator.conversation] = self._tasks.create_task(replicator.run())
+
+    async def _adopt(self, log: CommitLog) -> None:
+        """Note a conversation that is on disk and that the state does not know: made just now, or before a crash."""
+        if log.is_empty or not log.roster.is_joined(self._parts.account.id):
+            await self.erase(log.conversation)
+            return
+        title, mode, now_ms = shown(log.roster).title, log.roster.mode, self._parts.now_ms
+        await self._parts.change(
+            lambda state: state.add_conversation(log.conversation, title=title, mode=mode, now_ms=now_ms)
+        )
+
+
+def _farewell(roster: Roster, me: AccountId, promote: AccountId | None, *, dissolve: bool) -> list[Action]:
+    """The commits of leaving: an heir or the removal of everybody else first, if asked for."""
+    actions: list[Action] = []
+    if promote is not None:
+        actions.append(Promote(promote))
+    if dissolve:
+        actions.extend(Kick(other) for other in sorted((roster.joined | roster.invited) - {me}))
+    return [*actions, Leave(me)]
+
+
+def shown(roster: Roster) -> Profile:
+    """What the conversation shows of itself; nothing where a foreign repository holds what we would not write."""
+    if roster.profile is None:
+        return Profile()
+    try:
+        return profile.parse(roster.profile)
+    except profile.ProfileError:
+        return Profile()

@@ -1,0 +1,411 @@
+"""One account's swarm on this device: all its conversations, links and mail, composed. (SCP-04, SCP-06)"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from swarmchat.account.account import Account
+from swarmchat.account.records import Contact, RequestId
+from swarmchat.addresses import Address
+from swarmchat.commitlog.catalog import Catalog
+from swarmchat.commitlog.log import CommitLog
+from swarmchat.conversation import profile
+from swarmchat.conversation.actions import Action, UpdateDevice, UpdateProfile
+from swarmchat.conversation.rejection import Rejection
+from swarmchat.conversation.tree import Mode
+from swarmchat.discovery.finder import Finder
+from swarmchat.errors import RefusedError
+from swarmchat.ids import AccountId, CommitId, ConversationId, DeviceId
+from swarmchat.index.receipts import Receipts
+from swarmchat.limits import INVITATIONS_CHECKED_S
+from swarmchat.links.connection_manager import ConnectionManager
+from swarmchat.runtime import Runtime
+from swarmchat.swarm.access import Access
+from swarmchat.swarm.connector import Connector
+from swarmchat.swarm.events import (
+    ConversationRemoved,
+    Event,
+    MemberChanged,
+    MessageAdded,
+)
+from swarmchat.swarm.mesh import Mesh, Target
+from swarmchat.swarm.parts import Parts, Settings, StateKeeper
+from swarmchat.swarm.people import People
+from swarmchat.swarm.postman import Postman
+from swarmchat.swarm.presences import Presences
+from swarmchat.swarm.replicator import Outcome, Replicator
+from swarmchat.swarm.rooms import Lines, Rooms
+from swarmchat.swarm.status import PeerRow, SyncRow, peer_rows, sync_rows
+from swarmchat.swarm.switchboard import Switchboard
+
+__all__ = ["PeerRow", "Settings", "StateKeeper", "Swarm", "SyncRow"]
+
+
+class Swarm:
+    """`load` first (`run` does); then everything works, with `run` also over links."""
+
+    def __init__(
+        self,
+        account: Account,
+        keeper: StateKeeper,
+        catalog: Catalog,
+        runtime: Runtime,
+        *,
+        links: Callable[..., ConnectionManager],
+        finder: Finder,
+        receipts: Receipts,
+        observer: Callable[[Event], None],
+        settings: Settings = Settings(),  # noqa: B008 - frozen
+    ) -> None:
+        self.ready = asyncio.Event()  # `links` runs: listen now
+        self.recheck_lan: Callable[[], None] = lambda: None  # the devices that the LAN may show have changed
+        self._observer = observer
+        access = Access(account.id, account.device, keeper.state)
+        access.revoked_by_us = account.revoked
+        self._parts = Parts(account, keeper, catalog, runtime, finder, receipts, self._tell, settings, access)
+        self._board = Switchboard(self._parts)
+        lines = Lines(self._board.post, self._board.link, self._board.account_of, self._board.reevaluate, self._moved)
+        self._rooms = Rooms(self._parts, lines)
+        self._postman = Postman(self._parts, self._rooms, self._board.links_of, self._board.reevaluate)
+        self._presences = Presences(self._parts, self._board.listeners, self._board.post)
+        self.links = links(
+            policy=access,
+            on_channel=self._board.serve,
+            on_link_up=self._board.link_up,
+            on_link_down=self._board.link_down,
+        )
+        mesh = Mesh(account.device, runtime.random)
+        self._connector = Connector(mesh, finder, self.links, runtime, self._board.account_of)
+        self._people = People(self._parts, self._rooms, self._postman, self._board.reevaluate, self._connector.sighted)
+        self._board.connect(
+            self._rooms,
+            self._postman,
+            self._presences,
+            self.links,
+            self._connector,
+            self._recheck_lan,
+        )
+        self._loaded = False
+        self._loading = asyncio.Lock()
+        self._closing = asyncio.Event()
+        self._change = asyncio.Event()  # replaced with each change: who waits takes the present one
+
+    # --- life
+
+    @property
+    def account(self) -> Account:
+        """Who this is, revocations included."""
+        return self._parts.account
+
+    async def load(self) -> None:
+        """Open every conversation of this home; once. StorageError."""
+        async with self._loading:
+            if not self._loaded:
+                await self._rooms.load()
+                self._board.reevaluate()
+                self._loaded = True
+
+    async def run(self) -> None:
+        """Keep everything in step until `close` or cancelled; once."""
+        await self.load()
+        async with asyncio.TaskGroup() as tasks:
+            linking = tasks.create_task(
+                self.links.run()
+            )  # first, so that it runs before anybody hears that we are ready
+            running = [
+                tasks.create_task(part())
+                for part in (
+                    self._rooms.run,
+                    self._board.run,
+                    self._connector.run,
+                    self._presences.run,
+                    self._parts.chores.run,
+                    self._keep_time,
+                )
+            ]
+            self.ready.set()
+            await self._closing.wait()
+            self._board.farewell("closing")
+            await self.links.close()
+            await linking
+            for task in running:
+                task.cancel()
+
+    async def close(self) -> None:
+        """End `run`."""
+        self._closing.set()
+
+    # --- conversations
+
+    async def create(self, mode: Mode, *, title: str = "", invited: AccountId | None = None) -> ConversationId:
+        """A new conversation with us as admin. RefusedError, StorageError."""
+        await self.load()
+        replicator = await self._rooms.create(mode, invited)
+        if title:
+            content = profile.write(profile.Profile(title=title))
+            outcome = await replicator.append(UpdateProfile(), profile=content)
+            if isinstance(outcome, Rejection):
+                raise RefusedError(str(outcome), data={"rule": outcome.rule})
+        await self._parts.chores.drain()
+        return replicator.conversation
+
+    async def log(self, conversation: ConversationId) -> CommitLog:
+        """The log of a conversation, perhaps still empty; NotFoundError."""
+        await self.load()
+        return self._rooms.room(conversation).log
+
+    async def append(
+        self,
+        conversation: ConversationId,
+        action: Action,
+        *,
+        profile: bytes | None = None,
+        extra: Mapping[str, Any] | None = None,
+        at: CommitId | None = None,
+    ) -> Outcome:
+        """Write one commit: durable when this returns, then announced. NotFoundError, StorageError."""
+        replicator = await self._written_to(conversation)
+        outcome = await replicator.append(action, profile=profile, extra=extra, at=at)
+        await self._parts.chores.drain()
+        return outcome
+
+    async def append_all(self, conversation: ConversationId, actions: Sequence[Action]) -> list[Outcome]:
+        """Write several, one on the other; ends with the first rejection."""
+        replicator = await self._written_to(conversation)
+        outcomes = await replicator.append_all(actions)
+        await self._parts.chores.drain()
+        return outcomes
+
+    async def invite(self, conversation: ConversationId, accounts: Sequence[AccountId]) -> list[Outcome]:
+        """Add accounts and send them invitations until they have joined; ends with the first rejection. (SCP-06 §3)"""
+        replicator = await self._written_to(conversation)
+        outcomes = await self._people.invite(replicator, accounts)
+        await self._parts.chores.drain()
+        return outcomes
+
+    async def join(
+        self,
+        conversation: ConversationId,
+        *,
+        mode: int | None = None,
+        inviter: AccountId | None = None,
+        addresses: Sequence[Address] = (),
+    ) -> None:
+        """Clone and join what a link names; nothing happens for one that is here. StorageError."""
+        await self.load()
+        await self._people.join(conversation, mode, inviter, addresses)
+
+    async def accept(self, request: RequestId) -> ConversationId:
+        """Take up a request: the conversation is cloned from now on. NotFoundError, StorageError."""
+        await self.load()
+        return await self._people.accept(request)
+
+    async def decline(self, request: RequestId) -> None:
+        """Refuse a request; its sender is not told. NotFoundError, StorageError."""
+        await self.load()
+        await self._people.decline(request)
+
+    async def confirm_mode(self, conversation: ConversationId) -> None:
+        """The user takes a clone in the mode it has, whatever the invitation said."""
+        await self.load()
+        await self._rooms.agree(conversation)
+        await self._parts.chores.drain()
+
+    async def leave(
+        self, conversation: ConversationId, *, promote: AccountId | None = None, dissolve: bool = False
+    ) -> Outcome | None:
+        """Leave: it is shown no more, and served until somebody else has our last commit. (SCP-06 §7)"""
+        await self.load()
+        outcome = await self._rooms.leave(conversation, promote=promote, dissolve=dissolve)
+        await self._parts.chores.drain()
+        return outcome
+
+    async def purge(self, conversation: ConversationId) -> None:
+        """Erase what lies here of a conversation; nobody else is told. StorageError."""
+        await self.load()
+        now_ms = self._parts.now_ms
+        removed = await self._parts.change(lambda state: state.remove_conversation(conversation, now_ms=now_ms))
+        await self._rooms.erase(conversation)
+        if removed is not None:
+            self._tell(ConversationRemoved(conversation))
+        self._moved(conversation)
+
+    # --- people
+
+    async def add_contact(self, account: AccountId, *, name: str = "", addresses: Sequence[Address] = ()) -> Contact:
+        """Make an account a contact: the one-to-one conversation now, the request when it is linked. UserError, StorageError."""
+        await self.load()
+        contact = await self._people.add_contact(account, name, addresses)
+        await self._parts.chores.drain()
+        return contact
+
+    async def remove_contact(self, account: AccountId) -> Contact:
+        """Remove a contact, and leave the one-to-one conversation. NotFoundError, StorageError."""
+        await self.load()
+        contact = await self._people.remove_contact(account)
+        await self._parts.chores.drain()
+        return contact
+
+    async def block(self, account: AccountId) -> None:
+        """Hear nothing of an account any more; it cannot tell. (SCP-06 §4, §8)"""
+        await self.load()
+        await self._people.block(account)
+
+    async def unblock(self, account: AccountId) -> None:
+        """Hear of it again."""
+        await self.load()
+        await self._people.unblock(account)
+
+    async def read(self, conversation: ConversationId, commit: CommitId) -> None:
+        """Our user has read up to a commit. NotFoundError, StorageError."""
+        await self.load()
+        await self._presences.read(self._rooms.room(conversation), commit)
+
+    async def typing(self, conversation: ConversationId, on: bool) -> None:
+        """Our user types, or stopped."""
+        await self.load()
+        self._presences.typing(self._rooms.room(conversation).conversation, on)
+
+    # --- devices and addresses
+
+    async def revoke(self, account: Account, device: DeviceId) -> int:
+        """`account` has `device` on its newer revocation list: say so in every conversation; in how many. (SCP-01 §3.3)"""
+        await self.load()
+        self._parts.account = account
+        self._parts.access.revoked_by_us = account.revoked
+        now_ms = self._parts.now_ms
+        await self._parts.change(lambda state: state.revoke_device(device, now_ms=now_ms))
+        told = 0
+        for replicator in self._rooms.all():
+            if self.state_of(replicator.conversation) == "ready":
+                told += not isinstance(await replicator.append(UpdateDevice()), Rejection)
+        self._board.reevaluate()
+        await self._parts.chores.drain()
+        return told
+
+    async def own_devices(self) -> frozenset[DeviceId]:
+        """The devices of our account that the rosters and links know, this one included."""
+        await self.load()
+        me = self.account
+        rosters = self._parts.access.rosters.values()
+        linked = {link.peer.device for link in self._board.links_of(me.id)}
+        return frozenset({me.device, *linked, *(device for roster in rosters for device in roster.devices_of(me.id))})
+
+    def known_devices(self) -> Iterable[DeviceId]:
+        """The devices that a LAN sighting may be of. (SCP-05 §2.2)"""
+        return self._board.known_devices
+
+    async def peer_added(self, account: AccountId) -> None:
+        """An address was put into the book: try it now."""
+        await self.load()
+        self._board.reevaluate()
+        self._sighted(account)
+
+    def sighted(self, device: DeviceId | None, name: str, addresses: Sequence[Address]) -> None:
+        """The LAN shows an instance (the finder knows it already): of a known device, or one that says no name."""
+        if device is not None:
+            self._sighted(device)
+        elif addresses:
+            self._board.reevaluate()
+
+    def network_changed(self) -> None:
+        """The host's addresses or links changed."""
+        self._connector.network_changed()
+
+    # --- waiting and looking
+
+    def state_of(self, conversation: ConversationId) -> str:
+        """`ready`, `syncing`, `refused` or `closed`."""
+        return self._rooms.state_of(conversation)
+
+    async def settled(self, conversation: ConversationId, timeout_s: float) -> str:
+        """Wait until a clone is ready or refused, or the time is over; the state then."""
+        await self._until(lambda: self.state_of(conversation) != "syncing", timeout_s)
+        return self.state_of(conversation)
+
+    async def delivered(
+        self,
+        conversation: ConversationId,
+        commit: CommitId,
+        enough: Callable[[frozenset[AccountId]], bool],
+        timeout_s: float,
+    ) -> frozenset[AccountId]:
+        """Wait until enough other accounts have a commit, or the time is over; who has it then."""
+        await self.load()
+        replicator = self._rooms.room(conversation)
+        found = self._holders(replicator, commit)
+        await self._until(lambda: enough(self._holders(replicator, commit)), timeout_s)
+        return found | self._holders(replicator, commit)
+
+    def sync_status(self, conversation: ConversationId | None = None) -> list[SyncRow]:
+        """How far each other device is, by conversation and device. To be asked after `load`."""
+        chosen = self._rooms.all() if conversation is None else [self._rooms.room(conversation)]
+        now = self._parts.runtime.monotonic()
+        rows = []
+        for replicator in chosen:
+            if self.state_of(replicator.conversation) != "closed":
+                held = self._parts.receipts.all_heads(replicator.conversation)
+                rows.extend(sync_rows(replicator, self.account.device, held, self._rooms.reputation, now))
+        return rows
+
+    def peers(self) -> list[PeerRow]:
+        """Who is linked, and who is wanted, by account and device."""
+        owners = {device: owner for device in self._board.known_devices if (owner := self._owner(device)) is not None}
+        now = self._parts.runtime.monotonic()
+        return peer_rows(self.links.links, self._connector, owners, self._rooms.reputation, now)
+
+    # --- inside
+
+    def _tell(self, event: Event) -> None:
+        if isinstance(event, MessageAdded | MemberChanged):
+            self._presences.noticed(event)
+        self._observer(event)
+
+    def _recheck_lan(self) -> None:
+        self.recheck_lan()
+
+    def _moved(self, _conversation: ConversationId) -> None:
+        change, self._change = self._change, asyncio.Event()
+        change.set()
+
+    def _sighted(self, target: Target) -> None:
+        self._connector.sighted(target)
+
+    def _owner(self, device: DeviceId) -> AccountId | None:
+        return self._board.account_of(device)
+
+    async def _until(self, holds: Callable[[], bool], timeout_s: float) -> None:
+        try:
+            async with asyncio.timeout(timeout_s):
+                while True:
+                    change = self._change
+                    if holds():
+                        return
+                    await change.wait()
+        except TimeoutError:
+            pass
+
+    def _holders(self, replicator: Replicator, commit: CommitId) -> frozenset[AccountId]:
+        roster = replicator.log.roster
+        devices = {device: who for device, who in roster.devices.items() if who != self.account.id}
+        session, dag = replicator.session, replicator.dag
+        return frozenset(who for device, who in devices.items() if dag.covers(session.heads_of(device), (commit,)))
+
+    async def _written_to(self, conversation: ConversationId) -> Replicator:
+        await self.load()
+        replicator = self._rooms.room(conversation)
+        if replicator.log.is_empty:
+            raise RefusedError("the conversation is not here yet", hint="wait until it is ready")
+        return replicator
+
+    async def _keep_time(self) -> None:
+        """What is due without anybody asking: invitations again, those that expire, what was left long ago."""
+        while True:
+            await self._parts.runtime.sleep(INVITATIONS_CHECKED_S)
+            for account in sorted({link.peer.account for link in self.links.links}):
+                self._parts.chores.add(f"mail to {account}", partial(self._postman.deliver, account))
+            self._parts.chores.add("expire invitations", self._postman.expire)
+            self._rooms.expire()

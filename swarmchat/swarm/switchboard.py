@@ -1,0 +1,339 @@
+"""Links as they come and go, and what is said on them: each message to the part it concerns. (SCP-03 §4, SCP-04 §2)"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from swarmchat.discovery import cards
+from swarmchat.discovery.cards import Card
+from swarmchat.errors import LinkError
+from swarmchat.ids import AccountId, ConversationId, DeviceId
+from swarmchat.limits import CARD_EVERY_S, SERVED_PACKS_PER_PEER_MAX
+from swarmchat.links.channel import Channel
+from swarmchat.links.connection_manager import ConnectionManager
+from swarmchat.links.link import Link
+from swarmchat.swarm.aims import aims
+from swarmchat.swarm.connector import Connector
+from swarmchat.swarm.dialogue import Dialogue
+from swarmchat.swarm.events import LinkDown, LinkUp, PeerOffline, PeerOnline
+from swarmchat.swarm.messages import (
+    Bad,
+    Bye,
+    Got,
+    Hello,
+    MessageError,
+    News,
+    Read,
+    Shared,
+    SyncMessage,
+    Typing,
+    read_pack_request,
+)
+from swarmchat.swarm.parts import Parts
+from swarmchat.swarm.postman import Postman
+from swarmchat.swarm.presences import Presences
+from swarmchat.swarm.replicator import Replicator
+from swarmchat.swarm.rooms import Rooms
+
+_log = logging.getLogger(__name__)
+
+
+class Switchboard:
+    """The Host of all dialogues, and what the connection manager tells."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._dialogues: dict[Link, Dialogue] = {}
+        self._by_device: dict[DeviceId, Dialogue] = {}
+        self._serving: Counter[DeviceId] = Counter()
+        self._tasks: asyncio.TaskGroup | None = None
+        self._card: tuple[float, bytes] | None = None
+        self._known: frozenset[DeviceId] = frozenset()
+
+    def connect(
+        self,
+        rooms: Rooms,
+        postman: Postman,
+        presences: Presences,
+        links: ConnectionManager,
+        connector: Connector,
+        recheck_lan: Callable[[], None],
+    ) -> None:
+        """Give it the parts that themselves need it; once, before anything happens."""
+        self._rooms = rooms
+        self._postman = postman
+        self._presences = presences
+        self._links = links
+        self._connector = connector
+        self._recheck_lan = recheck_lan
+
+    async def run(self) -> None:
+        """Own the dialogues until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                self._tasks = tasks
+                await asyncio.get_running_loop().create_future()
+        finally:
+            self._tasks = None
+
+    # --- what others ask
+
+    @property
+    def known_devices(self) -> frozenset[DeviceId]:
+        """The devices that a LAN sighting may be of."""
+        return self._known
+
+    def post(self, device: DeviceId, message: SyncMessage) -> None:
+        """Say something to a device, if it is linked and listens."""
+        dialogue = self._by_device.get(device)
+        if dialogue is not None:
+            dialogue.post(message)
+
+    def link(self, device: DeviceId) -> Link | None:
+        """The link with a device."""
+        dialogue = self._by_device.get(device)
+        return dialogue.link if dialogue else None
+
+    def links_of(self, account: AccountId) -> tuple[Link, ...]:
+        """The links with an account's devices."""
+        return tuple(
+            self._by_device[device].link
+            for device in sorted(self._by_device)
+            if self._by_device[device].account == account
+        )
+
+    def account_of(self, device: DeviceId) -> AccountId | None:
+        """Whose device it is, by its link or by a roster."""
+        dialogue = self._by_device.get(device)
+        if dialogue is not None:
+            return dialogue.account
+        owners = (roster.owner(device) for roster in self._parts.access.rosters.values())
+        return next((owner for owner in owners if owner is not None), None)
+
+    def listeners(self, conversation: ConversationId) -> list[tuple[AccountId, DeviceId]]:
+        """The devices that a conversation is spoken of with now, and whose they are."""
+        replicator = self._rooms.get(conversation)
+        linked = replicator.session.linked if replicator else ()
+        return [(self._by_device[device].account, device) for device in linked if device in self._by_device]
+
+    def farewell(self, code: str) -> None:
+        """Tell everybody that we go."""
+        for dialogue in self._by_device.values():
+            dialogue.post(Bye(code))
+
+    def reevaluate(self) -> None:
+        """Rosters, contacts, requests or devices changed: who may do what, whom we want, what is common."""
+        self._aim()
+        self._links.reclassify()
+        for dialogue in list(self._dialogues.values()):
+            access = self._parts.access
+            common = set(access.common(dialogue.account, dialogue.device))
+            if common - dialogue.told.keys():
+                dialogue.greet()
+            elif common:
+                dialogue.try_again()
+            if dialogue.talked:
+                self._match(dialogue, anew=False)
+
+    # --- what the connection manager tells
+
+    def link_up(self, link: Link) -> None:
+        """A link stands."""
+        peer = link.peer
+        first = not self.links_of(peer.account)
+        dialogue = Dialogue(link, self._parts.runtime, self)
+        self._dialogues[link] = self._by_device[peer.device] = dialogue
+        self._connector.link_up(link)
+        self._parts.tell(LinkUp(peer.account, peer.device, link.path, link.address))
+        if first:
+            self._parts.tell(PeerOnline(peer.account))
+        if self._tasks is not None:
+            self._tasks.create_task(self._converse(dialogue))
+            self._spawn(self._postman.deliver(peer.account))
+
+    def link_down(self, link: Link, reason: str) -> None:
+        """It is gone, or another takes its place at once."""
+        peer = link.peer
+        dialogue = self._dialogues.pop(link, None)
+        if dialogue is None:
+            return
+        dialogue.end()
+        if self._by_device.get(peer.device) is dialogue:
+            del self._by_device[peer.device]
+        self.silent(dialogue)
+        self._connector.link_down(link, reason, useful=dialogue.was_useful)
+        self._parts.tell(LinkDown(peer.account, peer.device, reason))
+        if not self.links_of(peer.account):
+            self._parts.tell(PeerOffline(peer.account))
+
+    async def serve(self, channel: Channel) -> None:
+        """A channel that a peer opened and may have."""
+        match channel.name:
+            case "sync":
+                dialogue = self._dialogues.get(channel.link)
+                if dialogue is None:
+                    await channel.refuse("not-here", "this link is not the one")
+                else:
+                    await dialogue.serve(channel)
+            case "pack":
+                await self._serve_pack(channel)
+            case "invite":
+                await self._postman.receive(channel)
+                if (dialogue := self._dialogues.get(channel.link)) is not None:
+                    dialogue.try_again()  # who writes may have taken us up just now
+            case _:
+                await channel.refuse("unknown-channel", channel.name)
+
+    # --- Host
+
+    def greeting(self, dialogue: Dialogue) -> tuple[list[Shared], bytes | None]:
+        """What is common with the peer now, and our card."""
+        shared = []
+        for conversation in self._parts.access.common(dialogue.account, dialogue.device):
+            replicator = self._rooms.get(conversation)
+            if replicator is not None:
+                shared.append(Shared(conversation, replicator.log.heads))
+        return shared, self._own_card()
+
+    def greeted(self, dialogue: Dialogue, card: bytes | None) -> None:
+        """The peer said hello."""
+        if card is not None:
+            self._take_card(dialogue, card)
+        self._match(dialogue, anew=True)
+        for conversation in sorted(dialogue.mentioned.keys() - self._parts.state.conversations.keys()):
+            self._spawn(self._postman.mentioned(dialogue.link, conversation))
+
+    def may_talk(self, dialogue: Dialogue) -> bool:
+        """Whether we have anything to say to the peer on `sync`."""
+        return self._parts.access.is_in_step(dialogue.account, dialogue.device)
+
+    def heard(self, dialogue: Dialogue, message: SyncMessage) -> bool:
+        """Hand a message to the part it concerns; False when its conversation is not common."""
+        if isinstance(message, Bye | Hello):
+            return True
+        conversation = message.conversation
+        replicator = self._rooms.get(conversation)
+        if replicator is None or not self._parts.access.is_common(dialogue.account, dialogue.device, conversation):
+            return False
+        match message:
+            case News(heads=heads):
+                self._ensure(dialogue, replicator, heads)
+                replicator.news(dialogue.device, message)
+            case Got(heads=heads):
+                self._ensure(dialogue, replicator, heads)
+                replicator.got(dialogue.device, heads)
+            case Bad(commit=commit, code=code, rule=rule):
+                _log.info("%s refused %s of %s: %s %s", dialogue.device, commit, conversation, code, rule)
+            case Read() | Typing():
+                self._presences.heard(dialogue.account, dialogue.device, message, replicator)
+        return True
+
+    def silent(self, dialogue: Dialogue) -> None:
+        """A dialogue is over: nothing is common with that device until it says hello again."""
+        if self._by_device.get(dialogue.device, dialogue) is not dialogue:
+            return  # a better link has taken over
+        for replicator in self._rooms.all():
+            replicator.unlinked(dialogue.device)
+        self._presences.gone(dialogue.device)
+
+    # --- inside
+
+    async def _converse(self, dialogue: Dialogue) -> None:
+        try:
+            await dialogue.run()
+        except LinkError as error:
+            _log.debug("dialogue with %s: %s", dialogue.device, error)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        if self._tasks is None:
+            work.close()
+        else:
+            self._tasks.create_task(work)
+
+    def _match(self, dialogue: Dialogue, *, anew: bool) -> None:
+        """Bring the sessions in line with what both sides hold for common now; `anew`: the peer said so just now."""
+        common = set(self._parts.access.common(dialogue.account, dialogue.device))
+        for replicator in self._rooms.all():
+            conversation = replicator.conversation
+            is_linked = dialogue.device in replicator.session.linked
+            if conversation in common and conversation in dialogue.mentioned:
+                if anew or not is_linked:
+                    heads = dialogue.mentioned[conversation]
+                    replicator.hello(dialogue.device, heads, told=dialogue.told.get(conversation))
+            elif is_linked and (anew or conversation not in common):
+                replicator.unlinked(dialogue.device)
+
+    def _ensure(self, dialogue: Dialogue, replicator: Replicator, heads: tuple[Any, ...]) -> None:
+        """Who speaks of a conversation holds it for common, hello or not."""
+        if dialogue.device not in replicator.session.linked:
+            replicator.hello(dialogue.device, heads, told=dialogue.told.get(replicator.conversation))
+
+    async def _serve_pack(self, channel: Channel) -> None:
+        device = channel.link.peer.device
+        try:
+            request = read_pack_request(channel.opening)
+        except MessageError as error:
+            await channel.refuse(error.peer_code, str(error))
+            return
+        replicator = self._rooms.get(request.conversation)
+        if replicator is None or replicator.log.is_empty:
+            await channel.refuse("unknown-conversation")
+            return
+        if self._serving[device] >= SERVED_PACKS_PER_PEER_MAX:
+            await channel.refuse("busy", "two packs at a time")
+            return
+        self._serving[device] += 1
+        try:
+            await replicator.serve(channel, request)
+        finally:
+            self._serving[device] -= 1
+            if not self._serving[device]:
+                del self._serving[device]
+
+    def _aim(self) -> None:
+        mine, access, state = self._parts.account, self._parts.access, self._parts.state
+        found = aims(
+            (mine.id, mine.device),
+            access,
+            state,
+            carded=self._carded,
+            linked={device: dialogue.account for device, dialogue in self._by_device.items()},
+            listed=self._parts.finder.listed(),
+        )
+        self._connector.wants({*found.targets, *self._connector.strays(found.sought)})
+        known = frozenset(DeviceId(target) for target in found.targets if len(target) == 64)
+        if known != self._known:
+            self._known = known
+            self._recheck_lan()
+
+    def _carded(self, account: AccountId) -> list[DeviceId]:
+        return [card.device_id for card in self._parts.finder.devices(account)]
+
+    def _own_card(self) -> bytes:
+        now = self._parts.runtime.now()
+        if self._card is None or not self._card[0] <= now < self._card[0] + CARD_EVERY_S:
+            mine = self._parts.account
+            built = cards.build(
+                account=mine.certificate,
+                device=mine.device_certificate,
+                key=mine.device_key,
+                seal=mine.sealing.public,
+                seal_previous=mine.sealing.previous_public,
+                now=int(now),
+                addresses=None,  # given on request only (SCP-05 §1.12)
+            )
+            self._card = (now, built.data)
+        return self._card[1]
+
+    def _take_card(self, dialogue: Dialogue, data: bytes) -> None:
+        card = cards.parse(data)
+        if not isinstance(card, Card) or card.device_id != dialogue.device:
+            return
+        known = self._carded(dialogue.account)
+        fault = self._parts.finder.saw_card(card, revoked=self._parts.access.revoked(card.account_id))
+        if fault is None and card.device_id not in known:
+            self._aim()

@@ -1,0 +1,428 @@
+"""Dialogues with the sync machine of one conversation. (SCP-04 §2, §3.2, §4.3)"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from swarmchat.ids import CommitId, DeviceId
+from swarmchat.limits import (
+    HEAD_MISSING_AFTER_S,
+    INVALID_COMMITS_PER_HOUR_MAX,
+    NEWS_RETRY_S,
+    PEER_BARRED_S,
+    PEERS_PER_SESSION_MAX,
+    PULLS_PER_CONVERSATION_MAX,
+    PUSHES_QUEUED_MAX,
+    RELAY_JITTER_S,
+    REPUTATIONS_MAX,
+    WANTED_HEADS_MAX,
+)
+from swarmchat.swarm.session import (
+    Acknowledge,
+    Announce,
+    Missing,
+    Pull,
+    Reputation,
+    Session,
+    TakePush,
+)
+
+
+def commit(number: int) -> CommitId:
+    return CommitId(f"{number:040x}")
+
+
+def device(number: int) -> DeviceId:
+    return DeviceId(f"{number:064x}")
+
+
+ALICE, BOB, CAROL = device(1), device(2), device(3)
+A, B, C, D = commit(0xA), commit(0xB), commit(0xC), commit(0xD)
+JITTER = 0.5
+LATER = JITTER * RELAY_JITTER_S
+
+
+class Chain:
+    """A history in which every commit known is an ancestor of those known later."""
+
+    def __init__(self, *known: CommitId) -> None:
+        self.known = list(known)
+        self.bad: set[CommitId] = set()
+
+    @property
+    def heads(self) -> tuple[CommitId, ...]:
+        return tuple(self.known[-1:])
+
+    def knows(self, commit: CommitId) -> bool:
+        return commit in self.known
+
+    def refuses(self, commit: CommitId) -> bool:
+        return commit in self.bad
+
+    def covers(self, have: Iterable[CommitId], heads: Iterable[CommitId]) -> bool:
+        newest = max((self.known.index(each) for each in have if each in self.known), default=-1)
+        return all(each in self.known and self.known.index(each) <= newest for each in heads)
+
+
+def session(*known: CommitId, reputation: Reputation | None = None) -> tuple[Chain, Session]:
+    chain = Chain(*known)
+    return chain, Session(chain, reputation or Reputation(), lambda: JITTER)
+
+
+def in_step(*devices: DeviceId) -> tuple[Chain, Session]:
+    chain, machine = session(A)
+    for each in devices:
+        machine.hello(each, (A,), 0.0, told=(A,))
+    assert machine.poll(0.0) == []
+    return chain, machine
+
+
+def test_an_own_commit_is_announced_at_once_with_the_commits() -> None:
+    chain, machine = in_step(BOB, CAROL)
+    chain.known.append(B)
+    machine.wrote(1.0)
+    assert machine.poll(1.0) == [Announce((BOB, CAROL), since=(A,))]
+    assert machine.poll(1.0) == []  # each wish is given once
+
+
+def test_a_second_commit_while_the_first_travels_carries_only_itself() -> None:
+    chain, machine = in_step(BOB)
+    chain.known.append(B)
+    machine.wrote(1.0)
+    machine.poll(1.0)
+    chain.known.append(C)
+    machine.wrote(1.1)
+    assert machine.poll(1.1) == []  # the shell still has the first wish
+    machine.announced([BOB], (B,), carried=True, now=1.2)
+    assert machine.poll(1.2) == [Announce((BOB,), since=(B,))]
+
+
+def test_commits_are_not_pushed_to_who_named_heads_we_do_not_know() -> None:
+    chain, machine = session(A)
+    machine.hello(BOB, (D,), 0.0, told=(A,))
+    assert machine.poll(0.0) == [Pull(BOB, (D,))]
+    chain.known.append(B)
+    machine.wrote(1.0)
+    assert machine.poll(1.0) == [Announce((BOB,), since=None)]
+
+
+def test_nobody_is_told_what_he_has() -> None:
+    chain, machine = session(A, B)
+    machine.hello(BOB, (B,), 0.0, told=None)
+    assert machine.poll(LATER) == []
+    assert machine.deadline(0.0) is None
+
+
+def test_who_is_behind_learns_it_from_our_hello_alone() -> None:
+    _, machine = session(A, B)
+    machine.hello(BOB, (A,), 0.0, told=(B,))
+    assert machine.poll(LATER) == []
+
+
+def test_who_said_hello_after_our_heads_moved_is_told() -> None:
+    _, machine = session(A, B)
+    machine.hello(BOB, (A,), 0.0, told=(A,))
+    assert machine.poll(0.0) == []
+    assert machine.deadline(0.0) == LATER
+    assert machine.poll(LATER) == [Announce((BOB,), since=None)]
+
+
+def test_news_is_pulled_from_who_announced_it_and_then_acknowledged() -> None:
+    chain, machine = in_step(BOB)
+    machine.news(BOB, (B,), 1.0)
+    assert machine.poll(1.0) == [Pull(BOB, (B,))]
+    chain.known.append(B)
+    machine.pulled(BOB, 2.0)
+    assert machine.poll(2.0) == [Acknowledge((BOB,))]
+    assert machine.poll(2.0) == []
+
+
+def test_news_that_is_none_is_acknowledged_at_once() -> None:
+    _, machine = in_step(BOB)
+    machine.news(BOB, (A,), 1.0)
+    assert machine.poll(1.0) == [Acknowledge((BOB,))]
+
+
+def test_a_pushed_pack_is_admitted_and_nothing_is_pulled_meanwhile() -> None:
+    chain, machine = in_step(BOB)
+    machine.news(BOB, (B,), 1.0, since=(A,), pack=b"pack")
+    assert machine.poll(1.0) == [TakePush(BOB, (B,), b"pack")]
+    chain.known.append(B)
+    machine.took(1.1, refused=False)
+    assert machine.poll(1.1) == [Acknowledge((BOB,))]
+
+
+def test_a_pack_on_top_of_unknown_commits_is_ignored_and_the_news_pulled() -> None:
+    _, machine = in_step(BOB)
+    machine.news(BOB, (C,), 1.0, since=(B,), pack=b"pack")
+    assert machine.poll(1.0) == [Pull(BOB, (C,))]
+
+
+def test_pushes_on_top_of_each_other_are_taken_one_after_the_other() -> None:
+    chain, machine = in_step(BOB)
+    machine.news(BOB, (B,), 1.0, since=(A,), pack=b"first")
+    machine.news(BOB, (C,), 1.0, since=(B,), pack=b"second")
+    assert machine.poll(1.0) == [TakePush(BOB, (B,), b"first")]
+    chain.known.append(B)
+    machine.took(1.1, refused=False)
+    assert machine.poll(1.1) == [TakePush(BOB, (C,), b"second")]
+
+
+def test_a_push_that_was_not_whole_is_pulled_instead() -> None:
+    _, machine = in_step(BOB)
+    machine.news(BOB, (B,), 1.0, since=(A,), pack=b"broken")
+    machine.poll(1.0)
+    machine.took(1.1, refused=False, failed=True)
+    assert machine.poll(1.1) == [Pull(BOB, (B,))]
+
+
+def test_a_push_that_others_brought_meanwhile_is_not_taken() -> None:
+    chain, machine = in_step(BOB, CAROL)
+    machine.news(BOB, (B,), 1.0, since=(A,), pack=b"from bob")
+    machine.news(CAROL, (B,), 1.0, since=(A,), pack=b"from carol")
+    assert machine.poll(1.0) == [TakePush(BOB, (B,), b"from bob")]
+    chain.known.append(B)
+    machine.took(1.1, refused=False)
+    assert machine.poll(1.1) == [Acknowledge((BOB, CAROL))]
+
+
+def test_pushes_beyond_the_queue_are_pulled_later() -> None:
+    _, machine = in_step(BOB)
+    heads = [commit(100 + number) for number in range(PUSHES_QUEUED_MAX + 2)]
+    for head in heads:
+        machine.news(BOB, (head,), 1.0, since=(A,), pack=b"x")
+    taken = 0
+    now = 1.0
+    while wishes := [wish for wish in machine.poll(now) if isinstance(wish, TakePush)]:
+        taken += len(wishes)
+        machine.took(now, refused=False, failed=True)
+    assert taken == PUSHES_QUEUED_MAX
+
+
+def test_what_was_received_is_relayed_after_a_moment_and_never_back() -> None:
+    chain, machine = in_step(BOB, CAROL)
+    machine.news(BOB, (B,), 1.0)
+    machine.poll(1.0)
+    chain.known.append(B)
+    machine.pulled(BOB, 2.0)
+    assert machine.poll(2.0) == [Acknowledge((BOB,))]
+    assert machine.deadline(2.0) == 2.0 + LATER
+    assert machine.poll(2.0 + LATER) == [Announce((CAROL,), since=None)]
+
+
+def test_who_tells_it_first_is_not_told() -> None:
+    chain, machine = in_step(BOB, CAROL)
+    machine.news(BOB, (B,), 1.0)
+    machine.poll(1.0)
+    chain.known.append(B)
+    machine.pulled(BOB, 2.0)
+    machine.news(CAROL, (B,), 2.0)
+    assert machine.poll(2.0 + LATER) == [Acknowledge((BOB, CAROL))]
+
+
+def test_news_without_answer_is_repeated_once() -> None:
+    chain, machine = in_step(BOB)
+    chain.known.append(B)
+    machine.wrote(1.0)
+    machine.poll(1.0)
+    machine.announced([BOB], (B,), carried=True, now=1.0)
+    assert machine.deadline(1.0) == 1.0 + NEWS_RETRY_S
+    assert machine.poll(1.0 + NEWS_RETRY_S) == [Announce((BOB,), since=(A,))]
+    machine.announced([BOB], (B,), carried=True, now=11.0)
+    assert machine.poll(11.0 + NEWS_RETRY_S) == []
+    assert machine.deadline(21.0) is None  # now anti-entropy
+
+
+def test_a_covering_answer_ends_the_waiting() -> None:
+    chain, machine = in_step(BOB)
+    chain.known.append(B)
+    machine.wrote(1.0)
+    machine.poll(1.0)
+    machine.announced([BOB], (B,), carried=True, now=1.0)
+    machine.got(BOB, (B,), 1.5)
+    assert machine.deadline(1.5) is None
+    assert machine.heads_of(BOB) == (B,)
+
+
+def test_heads_in_an_answer_that_are_new_here_are_pulled() -> None:
+    _, machine = in_step(BOB)
+    machine.got(BOB, (B,), 1.0)
+    assert machine.poll(1.0) == [Pull(BOB, (B,))]
+
+
+def test_the_same_head_is_not_pulled_from_two() -> None:
+    _, machine = in_step(BOB, CAROL)
+    machine.news(BOB, (B,), 1.0)
+    machine.news(CAROL, (B,), 1.0)
+    assert machine.poll(1.0) == [Pull(BOB, (B,))]
+    machine.pulled(BOB, 31.0, failed=True)
+    assert machine.poll(31.0) == [Pull(CAROL, (B,))]
+
+
+def test_one_pull_for_a_peer_at_a_time_and_the_newest_wish_waits() -> None:
+    chain, machine = in_step(BOB)
+    machine.news(BOB, (B,), 1.0)
+    assert machine.poll(1.0) == [Pull(BOB, (B,))]
+    machine.news(BOB, (C,), 1.1)
+    machine.news(BOB, (D,), 1.2)
+    assert machine.poll(1.2) == []
+    chain.known.append(B)
+    machine.pulled(BOB, 2.0)
+    assert machine.poll(2.0) == [Pull(BOB, (D,))]
+
+
+def test_at_most_four_pulls_run() -> None:
+    peers = [device(10 + number) for number in range(PULLS_PER_CONVERSATION_MAX + 1)]
+    _, machine = in_step(*peers)
+    for number, each in enumerate(peers):
+        machine.news(each, (commit(100 + number),), 1.0)
+    assert len(machine.poll(1.0)) == PULLS_PER_CONVERSATION_MAX
+    machine.pulled(peers[0], 2.0, failed=True)
+    assert machine.poll(2.0) == [Pull(peers[-1], (commit(100 + PULLS_PER_CONVERSATION_MAX),))]
+
+
+def test_failed_pulls_back_off() -> None:
+    _, machine = in_step(BOB)
+    machine.news(BOB, (B,), 1.0)
+    machine.poll(1.0)
+    machine.pulled(BOB, 1.0, failed=True)
+    assert machine.poll(1.0) == []
+    assert machine.deadline(1.0) == 1.5
+    assert machine.poll(1.5) == [Pull(BOB, (B,))]
+    machine.pulled(BOB, 2.0, failed=True)
+    assert machine.deadline(2.0) == 3.0
+
+
+def test_a_pull_that_did_not_bring_what_was_announced_counts_as_failed() -> None:
+    _, machine = in_step(BOB)
+    machine.news(BOB, (B,), 1.0)
+    machine.poll(1.0)
+    machine.pulled(BOB, 1.0)
+    assert machine.poll(1.0) == []
+    assert machine.deadline(1.0) == 1.5
+
+
+def test_a_pull_that_brought_a_part_goes_on_at_once() -> None:
+    chain, machine = in_step(BOB)
+    machine.news(BOB, (C,), 1.0)
+    machine.poll(1.0)
+    chain.known.append(B)
+    machine.pulled(BOB, 2.0, grew=True)
+    assert machine.poll(2.0) == [Pull(BOB, (C,))]
+
+
+def test_a_refused_head_is_never_asked_for_again() -> None:
+    chain, machine = in_step(BOB)
+    machine.news(BOB, (B,), 1.0)
+    machine.poll(1.0)
+    chain.bad.add(B)
+    machine.pulled(BOB, 2.0, refused=True)
+    machine.news(BOB, (B,), 3.0)
+    assert machine.poll(3.0) == [Acknowledge((BOB,))]
+    assert machine.missing(1_000.0) == ()
+
+
+def test_three_invalid_batches_within_an_hour_bar_a_peer_for_a_day() -> None:
+    reputation = Reputation()
+    chain, machine = session(A, reputation=reputation)
+    machine.hello(BOB, (A,), 0.0, told=(A,))
+    for number in range(INVALID_COMMITS_PER_HOUR_MAX):
+        head = commit(100 + number)
+        machine.news(BOB, (head,), float(number))
+        assert Pull(BOB, (head,)) in machine.poll(float(number))
+        chain.bad.add(head)
+        machine.pulled(BOB, float(number), refused=True)
+    assert reputation.barred(BOB, 3.0)
+    machine.news(BOB, (B,), 3.0, since=(A,), pack=b"pack")
+    assert machine.poll(3.0) == []
+    until = INVALID_COMMITS_PER_HOUR_MAX - 1 + PEER_BARRED_S
+    assert machine.poll(until) == [Pull(BOB, (B,))]
+
+
+def test_three_invalid_batches_in_more_than_an_hour_bar_nobody() -> None:
+    reputation = Reputation()
+    for time in (0.0, 1.0, 3_600.0):
+        reputation.invalid(BOB, time)
+    assert not reputation.barred(BOB, 3_600.0)
+    reputation.invalid(BOB, 3_600.5)
+    assert reputation.barred(BOB, 3_600.5)
+
+
+def test_reputations_are_bounded() -> None:
+    reputation = Reputation()
+    for number in range(REPUTATIONS_MAX + 10):
+        reputation.invalid(device(number), 0.0)
+    assert len(reputation._times) == REPUTATIONS_MAX
+
+
+def test_a_head_that_nobody_gives_is_shown_after_a_minute() -> None:
+    _, machine = in_step(BOB, CAROL)
+    machine.news(BOB, (B,), 1.0)
+    machine.news(CAROL, (B,), 5.0)
+    assert machine.missing(1.0 + HEAD_MISSING_AFTER_S - 0.1) == ()
+    assert machine.missing(1.0 + HEAD_MISSING_AFTER_S) == (Missing(B, (BOB, CAROL), HEAD_MISSING_AFTER_S),)
+    machine.unlinked(BOB)
+    assert machine.missing(100.0) == (Missing(B, (BOB, CAROL), 99.0),)
+    machine.forget(BOB)
+    machine.forget(CAROL)
+    assert machine.missing(100.0) == ()
+
+
+def test_who_names_1024_heads_is_asked_for_all() -> None:
+    _, machine = in_step(BOB)
+    machine.news(BOB, tuple(commit(1_000 + number) for number in range(WANTED_HEADS_MAX)), 1.0)
+    assert machine.poll(1.0) == [Pull(BOB, None)]
+
+
+def test_a_closed_conversation_announces_and_takes_nothing_in() -> None:
+    chain, machine = in_step(BOB)
+    machine.closed = True
+    chain.known.append(B)
+    machine.wrote(1.0)
+    assert machine.poll(1.0) == [Announce((BOB,), since=(A,))]
+    machine.announced([BOB], (B,), carried=True, now=1.0)
+    machine.news(BOB, (D,), 2.0, since=(B,), pack=b"pack")
+    assert machine.poll(2.0) == [Acknowledge((BOB,))]
+
+
+def test_who_is_not_linked_is_told_nothing_and_asked_for_nothing() -> None:
+    chain, machine = in_step(BOB)
+    machine.news(BOB, (D,), 1.0)
+    machine.unlinked(BOB)
+    chain.known.append(B)
+    machine.wrote(2.0)
+    assert machine.poll(2.0) == []
+    machine.news(BOB, (D,), 3.0)  # it did not say hello on the new link
+    assert machine.poll(3.0) == []
+    assert machine.linked == ()
+
+
+def test_an_announcement_that_went_out_on_a_dead_link_is_made_again_on_the_next() -> None:
+    chain, machine = in_step(BOB)
+    chain.known.append(B)
+    machine.wrote(1.0)
+    machine.poll(1.0)
+    machine.unlinked(BOB)
+    machine.announced([BOB], (B,), carried=True, now=1.1)
+    machine.hello(BOB, (A,), 2.0, told=(A,))
+    assert machine.poll(2.0 + LATER) == [Announce((BOB,), since=None)]
+
+
+def test_a_late_end_of_a_pull_of_somebody_forgotten_does_no_harm() -> None:
+    chain, machine = in_step(BOB)
+    machine.news(BOB, (B,), 1.0)
+    machine.poll(1.0)
+    machine.forget(BOB)
+    chain.known.append(B)
+    machine.pulled(BOB, 2.0)
+    assert machine.poll(2.0) == []
+
+
+def test_devices_beyond_the_bound_are_left_out_until_one_goes() -> None:
+    _, machine = session(A)
+    for number in range(PEERS_PER_SESSION_MAX + 1):
+        machine.hello(device(number), (A,), 0.0, told=(A,))
+    assert len(machine.linked) == PEERS_PER_SESSION_MAX
+    machine.unlinked(device(0))
+    machine.hello(device(PEERS_PER_SESSION_MAX), (A,), 1.0, told=(A,))
+    assert device(PEERS_PER_SESSION_MAX) in machine.linked
