@@ -52,10 +52,9 @@ def authorship(commit: Commit, changes: Changes, before: Roster, past: Past) -> 
         certificate = Certificate.from_pem(account_pem)
     except CertificateError as fault:
         return Rejection(Reason.BAD_CHAIN, str(fault), account_path)
-    latest = past.latest_time(commit.device)
-    if latest is not None and commit.time < latest - limits.DEVICE_CLOCK_BACK_S:
-        return Rejection(Reason.CLOCK_RAN_BACK, f"{latest - commit.time} s before what this device claimed already")
     moment = acting_time(commit.time, commit.device, past)
+    if commit.time < moment - limits.DEVICE_CLOCK_BACK_S:
+        return Rejection(Reason.CLOCK_RAN_BACK, f"{moment - commit.time} s before what this device claimed already")
     broken = check_chain(device, certificate, at=moment, revoked=past.revoked(account))
     if broken is not None:
         return Rejection(Reason.BAD_CHAIN, f"from the device to its account: {broken.value}", device_path)

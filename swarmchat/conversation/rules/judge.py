@@ -108,13 +108,10 @@ def _judge(
     own = _unexplained(changes, outcome.changes, root=commit.parent is None)
     if isinstance(own, Rejection):
         return own
-    revoked = housekeeping(
-        own,
-        author,
-        before,
-        at=acting_time(commit.time, commit.device, past),
-        revoked=past.revoked(author.account),
-    )
+    revoked: frozenset[bytes] | Rejection = frozenset()
+    if own:
+        moment = acting_time(commit.time, commit.device, past)
+        revoked = housekeeping(own, author, before, at=moment, revoked=past.revoked(author.account))
     if isinstance(revoked, Rejection):
         return revoked
     if isinstance(action, UpdateDevice) and not changes:

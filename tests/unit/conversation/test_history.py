@@ -127,6 +127,8 @@ def test_heads_and_what_is_missing_are_those_of_a_plain_search(seed: int) -> Non
         missing = [entry.id for entry in history.missing(wants, [*haves, named(999)])]
         assert missing == [one.id for one in facts if one.id in wanted - held]
         heads = history.ordinary_heads(wants)
+        apart = all(one == other or one not in slow.closure(other) for one in wants for other in wants)
+        assert history.is_antichain(wants) == apart
         inner = {commit for one in wanted & ordinary for commit in slow.closure(one) - {one}}
         assert heads == tuple(sorted((wanted & ordinary) - inner))
 
@@ -147,6 +149,8 @@ def test_entries_are_found_by_name_and_by_author() -> None:
     assert [entry.id for entry in history.by_account(ANN)] == [named(0), named(2)]
     assert history.by_account(AccountId("c" * 40)) == []
     assert [entry.id for entry in history.entries] == [named(n) for n in range(4)]
+    assert history.accounts == {ANN, BEN}
+    assert list(history.ordinary_parents(history[named(3)])) == [named(1), named(2)]
     assert history[named(3)].is_merge
     assert not history[named(2)].is_merge
     assert history.heads == (named(1), named(2))  # a merge is nobody's head
