@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,9 +12,12 @@ from swarmchat.commitlog.judging import Judging
 from swarmchat.commitlog.ledger import Ledger, Provisional
 from swarmchat.commitlog.repository import DamagedObjectError, MissingObjectError, Repository
 from swarmchat.commitlog.shelf import Shelf
+from swarmchat.conversation.history import History
 from swarmchat.conversation.rejection import Reason, Rejection
 from swarmchat.conversation.roster import Roster
-from swarmchat.ids import CommitId, ConversationId
+from swarmchat.crypto.certificates import Certificate
+from swarmchat.crypto.keys import PublicKey
+from swarmchat.ids import CommitId, ConversationId, DeviceId
 
 Progress = Callable[[int], None]  # commits judged so far
 _PROGRESS_EVERY = 256
@@ -31,6 +34,7 @@ class Report:
     heads: tuple[CommitId, ...]
     roster: Roster | None  # settled, of all heads; None when nothing is valid
     rejections: tuple[Rejection, ...]
+    signers: Mapping[DeviceId, PublicKey]  # every device that ever stood in the history
 
 
 def verify(path: Path, conversation: ConversationId | None = None, progress: Progress | None = None) -> Report:
@@ -67,7 +71,7 @@ def audit(
     except (MissingObjectError, DamagedObjectError) as error:
         damage.append(Rejection(Reason.MISSING_OBJECT, error.message))
     if judging is None:
-        return Report(not damage, conversation, 0, 0, (), None, tuple(damage))
+        return Report(not damage, conversation, 0, 0, (), None, tuple(damage), {})
     outcome = judging.outcome(keep_merges=True)
     rejections = (*outcome.rejected, *damage)
     final = Provisional(Ledger(), repository, here.shelf)
@@ -83,7 +87,18 @@ def audit(
         heads,
         final.settler.settle(heads).roster if heads else None,
         rejections,
+        _signers(final.history),
     )
+
+
+def _signers(history: History) -> dict[DeviceId, PublicKey]:
+    found: dict[DeviceId, PublicKey] = {}
+    for entry in history.controls:
+        for path, content in entry.fact.control.changes.items() if entry.fact.control else ():
+            if path.startswith("devices/") and content is not None:
+                certificate = Certificate.from_pem(content)
+                found[certificate.device_id] = certificate.key
+    return found
 
 
 def _consider(judging: Judging, commit: CommitId, raw: bytes) -> None:

@@ -24,8 +24,9 @@ class Catalog:
     Thread-safe. Opening waits for the disk, so callers off-load.
     """
 
-    def __init__(self, folder: Path, files: Files | None = None) -> None:
+    def __init__(self, folder: Path, files: Files | None = None, *, accept_old_forks: bool = False) -> None:
         self._folder = folder
+        self._accept_old_forks = accept_old_forks
         self._files = files or Files()
         self._lock = threading.RLock()
         self._logs: OrderedDict[ConversationId, CommitLog] = OrderedDict()
@@ -45,7 +46,7 @@ class Catalog:
         """Where the repository of a conversation is, or would be."""
         return self._folder / f"{conversation}{_SUFFIX}"
 
-    def open(self, conversation: ConversationId, *, accept_old_forks: bool = False) -> CommitLog:
+    def open(self, conversation: ConversationId) -> CommitLog:
         """The log of a conversation; NotFoundError, StorageError."""
         with self._lock:
             log = self._logs.get(conversation)
@@ -53,7 +54,7 @@ class Catalog:
                 path = self.path(conversation)
                 if not path.is_dir():
                     raise NotFoundError(f"no conversation {conversation} here")
-                log = CommitLog.open(path, conversation, files=self._files, accept_old_forks=accept_old_forks)
+                log = CommitLog.open(path, conversation, files=self._files, accept_old_forks=self._accept_old_forks)
             return self._used(log)
 
     def create(self, writer: Writer, root: Initial, *, now: int) -> CommitLog:

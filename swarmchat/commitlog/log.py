@@ -6,7 +6,8 @@ whatever fails on the way leaves the log as it was. Thread-safe by one lock; syn
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from swarmchat import limits
@@ -157,6 +158,12 @@ class CommitLog:
     def roster(self) -> Roster:
         """The settled roster of `main`; NotFoundError while the log is empty."""
         return self._tip().roster
+
+    @contextmanager
+    def still(self) -> Iterator[None]:
+        """Nothing changes while inside: for who reads several things that must fit together."""
+        with self._store.lock:
+            yield
 
     def knows(self, commit: CommitId) -> bool:
         """Whether the commit was accepted."""

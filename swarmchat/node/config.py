@@ -33,17 +33,21 @@ class Config:
 
 def load(path: Path) -> Config:
     """Read `config.toml`; a missing file is the defaults. UserError names the key, the fault and the nearest key."""
+    return parse(read(path), str(path))
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The TOML table of a settings file, unchecked; empty when there is none. UserError, StorageError."""
     try:
         text = path.read_bytes()
     except FileNotFoundError:
-        return Config()
+        return {}
     except OSError as fault:
         raise StorageError(f"cannot read {path}: {fault.strerror}") from fault
     try:
-        table = tomllib.loads(text.decode())
+        return tomllib.loads(text.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
         raise UserError(f"{path} is no valid TOML: {fault}") from fault
-    return parse(table, str(path))
 
 
 def parse(table: Mapping[str, Any], source: str) -> Config:

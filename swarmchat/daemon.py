@@ -1,0 +1,133 @@
+"""The process: lock, signals, logging, the node and its local door. (SCP-08 §1.1)"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import resource
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from swarmchat import __version__, limits
+from swarmchat.account.home import Home
+from swarmchat.account.store import AccountStore
+from swarmchat.api.server import serve
+from swarmchat.links.tcp import TcpCarrier
+from swarmchat.node import config as configs
+from swarmchat.node.accounts import AccountVerbs
+from swarmchat.node.commands import NodeCommands
+from swarmchat.node.config import Config
+from swarmchat.node.node import Node, Parts
+from swarmchat.runtime import SystemRuntime
+
+_log = logging.getLogger("swarmchat")
+
+
+def run(home: Home, settings: Mapping[str, object], *, password: Callable[[], str | None]) -> int:
+    """Run the daemon of a home until SIGTERM, SIGINT or `daemon.stop`; the exit status.
+
+    `settings` are dotted keys of the configuration that were given as flags; they win over the file. `password` is asked
+    only if the account is sealed. Raises UserError (a second daemon, no account, nothing to listen on), StorageError.
+    """
+    home.prepare()
+    with home.lock("daemon"):
+        config = _settings(home, settings)
+        _configure_logging(config)
+        runtime = SystemRuntime()
+        accounts = AccountVerbs(home, runtime)
+        account = accounts.store.load(password() if _is_sealed(accounts.store) else None)
+        _allow_many_files()
+        node = Node(home, config, accounts.store, account, Parts(runtime, TcpCarrier()))
+        try:
+            asyncio.run(_run(node, accounts))
+        finally:
+            node.close()
+    return 0
+
+
+async def _run(node: Node, accounts: AccountVerbs) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    commands = NodeCommands(node, accounts, os.getpid(), stop.set)
+    up = asyncio.Event()
+    running = loop.create_task(node.run(up.set))
+    try:
+        await _first(running, up.wait())
+        if not running.done():
+            async with serve(commands, node.home.socket):
+                listens = ", ".join(str(address) for address in node.listens)
+                _log.info("up: account %s, device %s, listening on %s", node.account.id, node.account.device, listens)
+                await _first(running, stop.wait())
+                _log.info("stopping")
+    finally:
+        running.cancel()
+        await asyncio.wait([running], timeout=limits.SHUTDOWN_S)
+    if running.done() and not running.cancelled():
+        await running  # its fault is ours
+
+
+async def _first(running: asyncio.Task[None], event: Any) -> None:
+    """Wait for an event, or for the node to end before it comes."""
+    waiting = asyncio.get_running_loop().create_task(event)
+    try:
+        await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        waiting.cancel()
+
+
+def _settings(home: Home, given: Mapping[str, object]) -> Config:
+    table = configs.read(home.config_file)
+    for key, value in given.items():
+        *folders, name = key.split(".")
+        place: dict[str, Any] = table
+        for folder in folders:
+            place = place.setdefault(folder, {})
+        place[name] = value
+    return configs.parse(table, str(home.config_file))
+
+
+def _is_sealed(store: AccountStore) -> bool:
+    return store.identity().sealed
+
+
+def _allow_many_files() -> None:
+    """A full mesh of 128 devices and 32 open repositories want more than the usual 1,024 descriptors."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = limits.OPEN_FILES if hard == resource.RLIM_INFINITY else min(limits.OPEN_FILES, hard)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _configure_logging(config: Config) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_JsonLines() if config.log_format == "json" else logging.Formatter(_TEXT))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(config.log_level.upper())
+    _log.info("swarmchat %s, pid %d", __version__, os.getpid())
+
+
+_TEXT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+
+
+class _JsonLines(logging.Formatter):
+    """One JSON object a line, for machines."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        line = {
+            "time": moment.replace("+00:00", "Z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)

@@ -1,0 +1,102 @@
+"""The verbs of the account itself, which work before there is one. (SCP-01 §4, SCP-08 §2.1)"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from swarmchat import disk, limits
+from swarmchat.account import account as accounts
+from swarmchat.account import archive
+from swarmchat.account.archive import ArchivedConversation
+from swarmchat.account.home import Home
+from swarmchat.account.records import KnownConversation
+from swarmchat.account.state import State
+from swarmchat.account.store import AccountStore
+from swarmchat.commitlog.catalog import Catalog
+from swarmchat.errors import NotFoundError, RefusedError, StorageError, UserError
+from swarmchat.ids import AccountId
+from swarmchat.runtime import Runtime
+
+JsonObject = dict[str, object]
+
+
+class AccountVerbs:
+    """Making, showing, exporting, importing and sealing the account of one home. Blocking: offload."""
+
+    def __init__(self, home: Home, runtime: Runtime) -> None:
+        self._home = home
+        self._runtime = runtime
+        self.store = AccountStore(home, runtime.entropy)
+
+    def create(self, name: str | None, password: str | None) -> JsonObject:
+        """Make the account of this home and its first device."""
+        self._none_yet()
+        account = accounts.create(name=name or "", now=int(self._runtime.now()), entropy=self._runtime.entropy)
+        self.store.create(account, State(), password)
+        return {"id": account.id, "device": account.device, "name": account.name}
+
+    def show(self) -> JsonObject:
+        """Who this node is; needs no password."""
+        identity = self.store.identity()
+        return {"id": identity.id, "device": identity.device, "name": identity.name}
+
+    def export(self, path: str, password: str, loaded: accounts.Account, state: State, catalog: Catalog) -> JsonObject:
+        """Write the sealed archive into a file that must not exist yet."""
+        target = Path(path)
+        if target.exists():
+            raise UserError(f"{target} exists already", hint="choose another name; nothing is overwritten")
+        known = [self._archived(one, catalog) for one in state.conversations.values()]
+        data = archive.export_archive(loaded, state, known, password, entropy=self._runtime.entropy)
+        try:
+            handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, disk.FILE_MODE)
+        except OSError as error:
+            raise disk.refusal(error, target, "write") from error
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            target.unlink(missing_ok=True)
+            raise disk.refusal(error, target, "write") from error
+        return {"id": loaded.id, "path": str(target), "bytes": len(data), "conversations": len(known)}
+
+    def import_(self, path: str, password: str, *, check: bool) -> JsonObject:
+        """Take over an exported account with a new device; with `check` nothing is installed."""
+        data = disk.read_bounded(Path(path), limits.ARCHIVE_BYTES_MAX)
+        if data is None:
+            raise NotFoundError(f"there is no file {path}")
+        if check:
+            found = archive.check(data, password)
+            seen: JsonObject = {"id": found.id, "device": None, "name": found.name}
+            return seen | {"conversations": found.conversations, "contacts": found.contacts}
+        self._none_yet()
+        now = int(self._runtime.now())
+        account, state = archive.import_archive(data, password, now=now, entropy=self._runtime.entropy)
+        self.store.create(account, state)
+        counted: JsonObject = {"conversations": len(state.conversations), "contacts": len(state.contacts)}
+        return {"id": account.id, "device": account.device, "name": account.name} | counted
+
+    def set_password(self, account: accounts.Account, password: str | None) -> JsonObject:
+        """Seal the keys of this home with a password; without one they lie open."""
+        self.store.set_password(account, password or None)
+        return {"id": account.id, "sealed": bool(password)}
+
+    def _none_yet(self) -> None:
+        if self.store.exists():
+            raise RefusedError(
+                "there is an account in this home already",
+                hint="`swarmchat account show` prints it; use --home DIR for another one",
+            )
+
+    def _archived(self, known: KnownConversation, catalog: Catalog) -> ArchivedConversation:
+        kept = ArchivedConversation.of(known)
+        try:
+            roster = catalog.open(known.id).roster
+        except (NotFoundError, StorageError):
+            return kept  # not cloned yet, left, or damaged: what the state knows must do
+        members: tuple[AccountId, ...] = (*sorted(roster.admins), *sorted(roster.members))
+        return ArchivedConversation(
+            kept.id, kept.title, roster.mode, kept.removed_ms, members[: limits.CLONE_MEMBERS_MAX], kept.hosts
+        )

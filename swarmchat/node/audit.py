@@ -1,0 +1,139 @@
+"""The verbs that look closely: verify, explain, graph, sync, events. (SCP-02 §6.5, SCP-08 §2.1)"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from swarmchat.commitlog import audit
+from swarmchat.commitlog.audit import Report
+from swarmchat.conversation import explain
+from swarmchat.crypto.sshsig import allowed_signers_line
+from swarmchat.errors import AmbiguousError, NotFoundError
+from swarmchat.ids import AccountId, CommitId, ConversationId, DeviceId
+from swarmchat.node import views
+from swarmchat.node.naming import resolve
+from swarmchat.node.verbs import JsonObject, Verbs, View
+
+_GRAPH_DEFAULT = 1_000
+_EVENTS_DEFAULT = 1_000
+
+
+class AuditVerbs(Verbs):
+    """Everything that proves or shows how it stands."""
+
+    async def verify(self, *, conversation: str, allowed_signers: bool = False) -> JsonObject:
+        """Judge a whole history again, from nothing: one of this node, or a repository at a path."""
+        if "/" in conversation or conversation.startswith("."):
+            report = await self._node.runtime.offload(audit.verify, Path(conversation))
+        else:
+            log = await self._node.swarm.log(await self._conversation(conversation))
+            report = await self._node.runtime.offload(log.verify)
+        return _verdict(report, allowed_signers=allowed_signers)
+
+    async def explain(self, *, commit: str, conversation: str | None = None) -> JsonObject:
+        """Why a commit is valid or not, and whether it still has an effect."""
+        where, name = await self._commit(commit, conversation)
+        found = await self._look(where, lambda view: _explained(view, name))
+        return {
+            "commit": found.commit,
+            "valid": found.valid,
+            "rule": found.rule,
+            "effect": found.effect,
+            "because": list(found.because),
+        }
+
+    async def graph(self, *, conversation: str, limit: int | None = None) -> JsonObject:
+        """The commits with their parents, newest first."""
+        where = await self._conversation(conversation)
+        return await self._look(where, lambda view: views.graph(view.history, limit or _GRAPH_DEFAULT))
+
+    async def sync_status(self, *, conversation: str | None = None) -> list[JsonObject]:
+        """How far each device is, by conversation."""
+        where = None if conversation is None else await self._conversation(conversation)
+        return [
+            {
+                "conversation": row.conversation,
+                "device": row.device,
+                "behind": row.behind,
+                "ahead": row.ahead,
+                "as_of": views.maybe_time(row.as_of),
+                "missing": [
+                    {"head": one.head, "devices": list(one.devices), "for_s": round(one.for_s)} for one in row.missing
+                ],
+            }
+            for row in self._node.swarm.sync_status(where)
+        ]
+
+    async def events_list(self, *, since: int | None = None, limit: int | None = None) -> JsonObject:
+        """Events after `since`, oldest first."""
+        return self._node.journal.read(since or 0, limit or _EVENTS_DEFAULT)
+
+    async def events_wait(self, *, after: int) -> None:
+        """Return when an event with a greater id exists."""
+        await self._node.journal.wait(after)
+
+    # --- inside
+
+    async def _commit(self, text: str, conversation: str | None) -> tuple[ConversationId, CommitId]:
+        places = [await self._conversation(conversation)] if conversation else [one.id for one in self._known()]
+        found: dict[CommitId, ConversationId] = {}
+        for where in places:
+            names = await self._look(
+                where,
+                lambda view: [
+                    *(e.id for e in view.history.entries),
+                    *(one.commit for one in view.log.refusals() if one.commit),
+                ],
+            )
+            try:
+                found[resolve(text, {name: [] for name in names}, "commit")] = where
+            except NotFoundError:
+                continue
+        if not found:
+            raise NotFoundError(f"no commit {text!r} here, and none of that name was refused")
+        if len(found) > 1:
+            raise AmbiguousError(
+                f"{text!r} fits {len(found)} commits", hint="write more of the id", data={"candidates": sorted(found)}
+            )
+        return next((where, name) for name, where in found.items())
+
+
+def _explained(view: View, commit: CommitId) -> explain.Explanation:
+    refusal = view.log.refusal(commit)
+    if refusal is not None:
+        return explain.refused(commit, refusal)
+    names = view.names()
+
+    def called(who: AccountId | DeviceId) -> str:
+        if len(who) == 64:
+            owner = view.roster.owner(DeviceId(who))
+            return f"device {who[:12]}" + (f" of {called(owner)}" if owner else "")
+        known = names.get(AccountId(who), [""])[0]
+        return known or who[:12]
+
+    return explain.accepted(
+        view.history,
+        commit,
+        view.log.fate(commit),
+        hidden=commit in view.hidden(),
+        called=called,
+    )
+
+
+def _verdict(report: Report, *, allowed_signers: bool) -> JsonObject:
+    shown: JsonObject = {
+        "id": report.conversation,
+        "valid": report.valid,
+        "commits": report.commits,
+        "merges": report.merges,
+        "heads": list(report.heads),
+        "roster": views.standing(report.roster) if report.roster else {},
+        "rejections": [
+            {"commit": one.commit, "rule": one.rule, "reason": str(one.detail or one.reason.code), "path": one.path}
+            for one in report.rejections
+        ],
+    }
+    if allowed_signers:
+        signers = sorted(report.signers.items())
+        shown["allowed_signers"] = [allowed_signers_line(device, key) for device, key in signers]
+    return shown

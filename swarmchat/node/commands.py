@@ -1,0 +1,95 @@
+"""All verbs of a node in one object: what the local door calls. (SCP-08 §3.1)"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from swarmchat import __version__
+from swarmchat.errors import NotFoundError, UnreachableError
+from swarmchat.node import views
+from swarmchat.node.accounts import AccountVerbs
+from swarmchat.node.audit import AuditVerbs
+from swarmchat.node.members import MemberVerbs
+from swarmchat.node.messages import MessageVerbs
+from swarmchat.node.node import Node
+from swarmchat.node.people import PeopleVerbs
+from swarmchat.node.verbs import JsonObject
+
+
+class NodeCommands(MessageVerbs, MemberVerbs, PeopleVerbs, AuditVerbs):
+    """The verbs of a node that has its account. `stop` ends the process; None where there is none to end."""
+
+    def __init__(self, node: Node, accounts: AccountVerbs, pid: int, stop: Callable[[], None] | None) -> None:
+        super().__init__(node)
+        self._accounts = accounts
+        self._pid = pid
+        self._stop = stop
+
+    async def account_create(self, *, name: str | None = None, password: str | None = None) -> JsonObject:
+        """There is one: RefusedError."""
+        return await self._node.runtime.offload(self._accounts.create, name, password)
+
+    async def account_show(self) -> JsonObject:
+        """Who this node is."""
+        return self._accounts.show()
+
+    async def account_export(self, *, path: str, password: str) -> JsonObject:
+        """Write the sealed archive into a new file."""
+        node = self._node
+        state = node.keeper.state
+        return await node.runtime.offload(self._accounts.export, path, password, node.account, state, node.catalog)
+
+    async def account_import(self, *, path: str, password: str, check: bool = False) -> JsonObject:
+        """There is an account: only `check` is possible."""
+        return await self._node.runtime.offload(lambda: self._accounts.import_(path, password, check=check))
+
+    async def account_set_password(self, *, password: str | None = None) -> JsonObject:
+        """Seal the keys of this home with a password; without one they lie open."""
+        return await self._node.runtime.offload(self._accounts.set_password, self._node.account, password)
+
+    async def daemon_status(self) -> JsonObject:
+        """The running daemon."""
+        node = self._node
+        if self._stop is None:
+            raise UnreachableError("no daemon is running", hint="swarmchat daemon start")
+        return {
+            "pid": self._pid,
+            "version": __version__,
+            "home": str(node.home.data),
+            "account": node.account.id,
+            "device": node.account.device,
+            "name": node.account.name,
+            "started": views.time(node.started),
+            "listen": [str(address) for address in node.listens],
+            "links": len(node.swarm.links.links),
+            "conversations": len(self._known()),
+        }
+
+    async def daemon_stop(self) -> JsonObject:
+        """End the running daemon; answers first."""
+        if self._stop is None:
+            raise UnreachableError("no daemon is running", hint="swarmchat daemon start")
+        self._stop()
+        return {"pid": self._pid, "stopping": True}
+
+
+class HomeCommands:
+    """The verbs of a home that has no account yet: those of the account, and a hint for all others."""
+
+    def __init__(self, accounts: AccountVerbs) -> None:
+        self._accounts = accounts
+
+    def call(self, method: str, arguments: JsonObject) -> JsonObject:
+        """Do one of the few verbs that need no account; NotFoundError with a hint for the rest."""
+        match method:
+            case "account.create":
+                return self._accounts.create(arguments.get("name"), arguments.get("password"))
+            case "account.import":
+                check = bool(arguments.get("check", False))
+                return self._accounts.import_(arguments["path"], arguments["password"], check=check)
+            case "account.show":
+                return self._accounts.show()
+            case _:
+                raise NotFoundError(
+                    "there is no account here yet", hint="make one with `swarmchat account create --name NAME`"
+                )

@@ -1,0 +1,79 @@
+"""The node's events, numbered and durable, for whoever observes it. (SCP-08 §3.3)"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from swarmchat.index.events import EventLog, Gap
+from swarmchat.node import views
+from swarmchat.runtime import Runtime
+from swarmchat.swarm import events
+from swarmchat.swarm.events import Delivered, Event
+
+JsonObject = dict[str, Any]
+
+
+class Journal:
+    """Takes every event of the swarm, writes batches of them down and wakes who waits. One event loop.
+
+    An event is written a moment after it happened, not before: nobody who sends or receives waits for this disk. Readers
+    see what is durable only.
+    """
+
+    def __init__(self, log: EventLog, runtime: Runtime) -> None:
+        self._log = log
+        self._runtime = runtime
+        self._waiting: list[tuple[str, Mapping[str, object]]] = []
+        self._work = asyncio.Event()
+        self._news = asyncio.Event()
+
+    def record(self, event: Event) -> None:
+        """Take an event; it is on the disk with the next batch."""
+        if isinstance(event, Delivered):
+            return  # for those who wait inside; `sync status` says it to people
+        self._waiting.append((event.type, events.data(event)))
+        self._work.set()
+
+    async def run(self) -> None:
+        """Write batches until cancelled."""
+        while True:
+            await self._work.wait()
+            self._work.clear()
+            await self._runtime.offload(self.flush)
+            news, self._news = self._news, asyncio.Event()
+            news.set()
+
+    def flush(self) -> None:
+        """Write what waits, in one go; raises StorageError."""
+        batch, self._waiting = self._waiting, []
+        if batch:
+            self._log.append_all(batch, time_ms=self._now_ms())
+
+    def read(self, since: int, limit: int) -> JsonObject:
+        """The events after `since`, oldest first, and what retention has dropped of them."""
+        found = self._log.read(since, limit)
+        gap = None
+        if isinstance(found, Gap):
+            gap = {"from": since + 1, "to": found.resume}
+            found = self._log.read(found.resume, limit)
+        rows = [] if isinstance(found, Gap) else found
+        shown = [
+            {"id": one.id, "time": views.time(one.time_ms / 1000), "type": one.type, "data": one.data} for one in rows
+        ]
+        return {"events": shown, "gap": gap, "last": self._log.last}
+
+    async def wait(self, after: int) -> None:
+        """Return when an event with a greater id than `after` exists."""
+        while self._log.last <= after:
+            await self._news.wait()
+
+    def close(self) -> None:
+        """Write what waits and close the file."""
+        self.flush()
+        self._log.prune(now_ms=self._now_ms())
+        self._log.close()
+
+    def _now_ms(self) -> int:
+        return int(self._runtime.now() * 1000)

@@ -1,0 +1,245 @@
+"""The node: builds every part, runs them in one group, holds no logic. (SCP-08 §1)"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+from swarmchat import disk, limits
+from swarmchat.account.account import Account
+from swarmchat.account.home import Home
+from swarmchat.account.records import OwnDevice
+from swarmchat.account.store import AccountStore
+from swarmchat.addresses import Address
+from swarmchat.commitlog.catalog import Catalog
+from swarmchat.commitlog.log import CommitLog
+from swarmchat.conversation.timeline import Timeline
+from swarmchat.discovery.addressbook import AddressBook, Source
+from swarmchat.discovery.cards import CardBox
+from swarmchat.discovery.finder import Finder
+from swarmchat.discovery.lan import Lan, Sighting
+from swarmchat.errors import UserError
+from swarmchat.ids import AccountId, ConversationId, DeviceId
+from swarmchat.index.events import EventLog
+from swarmchat.index.receipts import Receipts
+from swarmchat.links.connection_manager import ConnectionManager
+from swarmchat.links.peers import Identity
+from swarmchat.links.streams import Carrier
+from swarmchat.node.config import Config
+from swarmchat.node.delivery import Delivery
+from swarmchat.node.journal import Journal
+from swarmchat.node.keeper import Keeper
+from swarmchat.runtime import Runtime
+from swarmchat.swarm.swarm import Settings, Swarm
+
+_log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+_TIMELINES_MAX = 32  # of the conversations looked at last
+_SAVE_INTERVAL_S = 60.0  # addresses and cards are hints: losing a minute of them costs a dial
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What differs between a real node and a simulated one."""
+
+    runtime: Runtime
+    carrier: Carrier
+
+
+class Node:
+    """All conversations of one account on one device. The caller holds the home's lock."""
+
+    def __init__(self, home: Home, config: Config, store: AccountStore, account: Account, parts: Parts) -> None:
+        self.home = home
+        self.config = config
+        self.runtime = parts.runtime
+        self.started = parts.runtime.now()
+        self.listens: tuple[Address, ...] = ()
+        self.keeper = Keeper(store, parts.runtime)
+        self.catalog = Catalog(home.conversations, accept_old_forks=config.accept_old_forks)
+        self.journal = Journal(EventLog(home.data / "events.sqlite"), parts.runtime)
+        self.receipts = Receipts(home.data / "receipts.sqlite")
+        self._book_file, self._cards_file = home.data / "addresses.json", home.data / "cards"
+        self._book = _kept(self._book_file, AddressBook.from_json) or AddressBook()
+        now = parts.runtime.now()
+        self._cards = _kept(self._cards_file, lambda data: CardBox.load(data, now=now)) or CardBox()
+        self._saved = (self._book.to_json(), self._cards.dump())
+        self.finder = Finder(parts.runtime, self._book, self._cards)
+        self._timelines: dict[ConversationId, tuple[CommitLog, Timeline]] = {}
+        self._account = account if config.name is None else account.renamed(config.name)
+        identity = Identity(
+            account.device_key, account.device_certificate, account.certificate, parts.runtime.entropy(8)
+        )
+
+        def links(**wiring: object) -> ConnectionManager:
+            return ConnectionManager(identity, parts.runtime, carrier=parts.carrier, **wiring)  # type: ignore[arg-type]
+
+        self.swarm = Swarm(
+            self._account,
+            self.keeper,
+            self.catalog,
+            parts.runtime,
+            links=links,
+            finder=self.finder,
+            receipts=self.receipts,
+            observer=self.journal.record,
+            settings=Settings(send_read_receipts=config.send_read_receipts),
+        )
+
+    @property
+    def account(self) -> Account:
+        """Who this node is, revocations included."""
+        return self.swarm.account
+
+    # --- running
+
+    async def run(self, up: Callable[[], None]) -> None:
+        """Listen, find, link and keep in step until cancelled; `up` is called once links are accepted.
+
+        Raises UserError when no address of the settings can be listened on.
+        """
+        async with asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(self.swarm.run())
+            try:
+                await self.swarm.ready.wait()
+                self.listens = tuple(await self._listen())
+                if self.config.lan_enabled:
+                    tasks.create_task(self._lan().run())
+                tasks.create_task(self._keep_hints())
+                tasks.create_task(self.journal.run())
+                up()
+                await running
+            finally:
+                await self.swarm.close()
+
+    def close(self) -> None:
+        """Write down what is only remembered, and close every file."""
+        self._save_hints()
+        self.catalog.close()
+        self.journal.close()
+        self.receipts.close()
+
+    async def _listen(self) -> Sequence[Address]:
+        bound: list[Address] = []
+        faults: list[str] = []
+        for address in self.config.listen:
+            try:
+                bound.extend(await self.swarm.links.listen([address]))
+            except OSError as error:
+                faults.append(f"{address}: {error.strerror or error}")
+        if not bound:
+            raise UserError(
+                f"cannot listen for links on {'; '.join(faults)}",
+                hint="choose another address with --listen, or port 0 for any free one",
+            )
+        for fault in faults:
+            _log.warning("not listening on %s", fault)
+        return bound
+
+    def _lan(self) -> Lan:
+        def seen(sighting: Sighting) -> None:
+            self.finder.saw_lan(sighting)
+            if not sighting.gone:
+                self.swarm.sighted(sighting.device, sighting.instance, sighting.addresses)
+
+        return Lan(
+            self.runtime,
+            device=self.account.device,
+            listens=self.listens,
+            known=self.swarm.known_devices,
+            on_sighting=seen,
+        )
+
+    async def _keep_hints(self) -> None:
+        while True:
+            await self.runtime.sleep(_SAVE_INTERVAL_S)
+            self._book.prune(now=self.runtime.now())
+            await self.runtime.offload(self._save_hints)
+
+    def _save_hints(self) -> None:
+        book, cards = self._book.to_json(), self._cards.dump()
+        if (book, cards) == self._saved:
+            return
+        disk.write_whole(self._book_file, book)
+        disk.write_whole(self._cards_file, cards)
+        self._saved = (book, cards)
+
+    # --- looking
+
+    def timeline(self, log: CommitLog) -> Timeline:
+        """The display order of a log, kept while it is looked at."""
+        known = self._timelines.pop(log.conversation, None)
+        if known is None or known[0] is not log:
+            known = (log, Timeline(log.history))
+        self._timelines[log.conversation] = known
+        if len(self._timelines) > _TIMELINES_MAX:
+            del self._timelines[next(iter(self._timelines))]
+        return known[1]
+
+    def forget_timeline(self, conversation: ConversationId) -> None:
+        """The log is about to go."""
+        self._timelines.pop(conversation, None)
+
+    def delivery(self, log: CommitLog) -> Delivery:
+        """Who has what of a conversation, as far as they told; to be asked under the log's lock."""
+        heads = {device: held.heads for device, held in self.receipts.all_heads(log.conversation).items()}
+        read = {device: mark.commit for device, mark in self.receipts.read_marks(log.conversation).items()}
+        return Delivery(log.history, log.roster, self.account.id, heads, read)
+
+    # --- addresses, devices
+
+    def addresses_of(self, account: AccountId) -> list[Address]:
+        """Where an account or its devices may be reached, the likeliest first."""
+        owners: list[AccountId | DeviceId] = [account, *self.devices_of(account)]
+        return [candidate.address for candidate in self._book.candidates(*owners, now=self.runtime.now())]
+
+    def devices_of(self, account: AccountId) -> frozenset[DeviceId]:
+        """The devices of an account that are known from cards."""
+        return frozenset(card.device_id for card in self.finder.devices(account))
+
+    async def add_address(self, account: AccountId, address: Address) -> None:
+        """Remember where an account listens, for good, and try it."""
+        self.finder.learnt(account, [address], Source.STATIC)
+        await self.runtime.offload(self._save_hints)
+        await self.swarm.peer_added(account)
+
+    async def remove_addresses(self, account: AccountId, address: Address | None) -> bool:
+        """Forget what was given by hand; False when there was nothing."""
+        removed = self.finder.forget(account, address)
+        await self.runtime.offload(self._save_hints)
+        return removed
+
+    async def own_devices(self) -> list[OwnDevice]:
+        """The devices of this account, this one first."""
+        mine = self.account
+        known = dict(self.keeper.state.devices)
+        for card in self.finder.devices(mine.id):
+            known.setdefault(card.device_id, OwnDevice(card.device_id, "", 0))
+        for device in await self.swarm.own_devices():
+            known.setdefault(device, OwnDevice(device, "", 0))
+        this = known.pop(mine.device, OwnDevice(mine.device, mine.name, 0))
+        shown = replace(this, name=this.name or mine.name, may_link=mine.may_link)
+        return [shown, *(known[name] for name in sorted(known))]
+
+    async def revoke(self, device: DeviceId) -> int:
+        """Put a device of this account on the revocation list and say so in every conversation; in how many."""
+        account = self.account
+        revoked = account.with_revocations(account.revoke(device, now=int(self.runtime.now())))
+        await self.keeper.save_account(revoked)
+        return await self.swarm.revoke(revoked, device)
+
+
+def _kept(path: Path, read: Callable[[bytes], T]) -> T | None:
+    data = disk.read_bounded(path, limits.HINTS_FILE_BYTES_MAX)
+    if data is None:
+        return None
+    try:
+        return read(data)
+    except ValueError as fault:
+        _log.warning("%s is damaged and begun anew: %s", path, fault)
+        return None

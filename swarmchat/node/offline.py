@@ -1,0 +1,66 @@
+"""Commands without a daemon: the same verbs in this process, under the home's lock. (SCP-08 §1.3)"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from swarmchat.account.home import Home
+from swarmchat.links.tcp import TcpCarrier
+from swarmchat.node import config as configs
+from swarmchat.node.accounts import AccountVerbs
+from swarmchat.node.commands import HomeCommands, NodeCommands
+from swarmchat.node.node import Node, Parts
+from swarmchat.runtime import SystemRuntime
+
+_LOCK_WAIT_S = 2.0  # another command is over in a moment; a daemon is not
+
+
+class Offline:
+    """A node that no link leads to: `call` does one verb."""
+
+    def __init__(self, home: Home, password: str | None, runner: asyncio.Runner) -> None:
+        self._home = home
+        self._password = password
+        self._runner = runner
+        self._runtime = SystemRuntime()
+        self._accounts = AccountVerbs(home, self._runtime)
+        self._node: Node | None = None
+
+    def call(self, method: str, arguments: dict[str, Any]) -> Any:
+        """The result of one method whose parameters are checked; raises what the verb raises."""
+        if method in {"account.create", "account.show"} or not self._accounts.store.exists():
+            return HomeCommands(self._accounts).call(method, arguments)
+        return self._runner.run(self._do(method, arguments))
+
+    async def _do(self, method: str, arguments: dict[str, Any]) -> Any:
+        if self._node is None:
+            account = await self._runtime.offload(self._accounts.store.load, self._password)
+            parts = Parts(self._runtime, TcpCarrier())
+            self._node = Node(self._home, configs.load(self._home.config_file), self._accounts.store, account, parts)
+            await self._node.swarm.load()
+        commands = NodeCommands(self._node, self._accounts, os.getpid(), None)
+        try:
+            return await getattr(commands, method.replace(".", "_"))(**arguments)
+        finally:
+            self._node.journal.flush()
+
+    def close(self) -> None:
+        """Close every file."""
+        if self._node is not None:
+            self._node.close()
+
+
+@contextmanager
+def open_commands(home: Home, *, password: str | None = None) -> Iterator[Offline]:
+    """The verbs of a home while no daemon runs. Raises UserError when somebody else holds the home."""
+    home.prepare()
+    with home.lock("a command", wait_s=_LOCK_WAIT_S), asyncio.Runner() as runner:
+        offline = Offline(home, password, runner)
+        try:
+            yield offline
+        finally:
+            offline.close()

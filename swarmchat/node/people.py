@@ -1,0 +1,204 @@
+"""The verbs of other people and machines: requests, contacts, peers, own devices. (SCP-06, SCP-08 §2.1)"""
+
+from __future__ import annotations
+
+from swarmchat.account.records import Contact, Request
+from swarmchat.addresses import Address
+from swarmchat.errors import NotFoundError, UsageError
+from swarmchat.ids import AccountId
+from swarmchat.node import views
+from swarmchat.node.conversations import ConversationVerbs
+from swarmchat.node.naming import resolve
+from swarmchat.node.verbs import JsonObject, account
+
+
+class PeopleVerbs(ConversationVerbs):
+    """Everything about requests, contacts, peers and own devices."""
+
+    # --- requests
+
+    async def request_list(self) -> list[JsonObject]:
+        """Invitations and contact requests that wait for me."""
+        return [_request(one) for one in self._node.keeper.state.pending()]
+
+    async def request_accept(self, *, request: str, timeout: float | None = None) -> JsonObject:
+        """Accept: clone, check, join."""
+        where = await self._node.swarm.accept(self._request(request).id)
+        return await self.joined(where, timeout)
+
+    async def request_decline(self, *, request: str) -> JsonObject:
+        """Decline this one."""
+        found = self._request(request)
+        await self._node.swarm.decline(found.id)
+        return {"id": found.id, "state": "declined"}
+
+    async def request_block(self, *, request: str) -> JsonObject:
+        """Decline and block the sender."""
+        found = self._request(request)
+        await self._node.swarm.block(found.offer.sender)
+        return {"id": found.id, "state": "blocked"}
+
+    # --- contacts
+
+    async def contact_add(
+        self, *, account: str, name: str | None = None, addresses: list[str] | None = None
+    ) -> JsonObject:
+        """Make the one-to-one conversation and ask the other for trust."""
+        who = _whole(account)
+        if who == self._node.account.id:
+            raise UsageError("that is you", hint="ask the other for what `swarmchat account show` prints")
+        known = [_address(text) for text in addresses or ()]
+        return _contact(await self._node.swarm.add_contact(who, name=name or "", addresses=known))
+
+    async def contact_list(self) -> list[JsonObject]:
+        """My contacts, blocked ones too."""
+        contacts = self._node.keeper.state.contacts.values()
+        return [_contact(one) for one in sorted(contacts, key=lambda one: one.account) if one.active or one.blocked]
+
+    async def contact_show(self, *, contact: str) -> JsonObject:
+        """One contact."""
+        who = self._contact(contact)
+        found = self._node.keeper.state.contacts[who]
+        return _contact(found) | {
+            "added": views.from_ms(found.added_ms),
+            "note": found.note,
+            "addresses": [str(address) for address in self._node.addresses_of(who)],
+            "devices": sorted(self._node.devices_of(who)),
+        }
+
+    async def contact_remove(self, *, contact: str) -> JsonObject:
+        """Remove a contact and the conversation with it."""
+        return _contact(await self._node.swarm.remove_contact(self._contact(contact)))
+
+    async def contact_block(self, *, contact: str) -> JsonObject:
+        """Block somebody, known or not; they cannot tell."""
+        who = self._contact(contact, anybody=True)
+        await self._node.swarm.block(who)
+        return _contact(self._node.keeper.state.contacts[who])
+
+    async def contact_unblock(self, *, contact: str) -> JsonObject:
+        """Unblock."""
+        who = self._contact(contact)
+        await self._node.swarm.unblock(who)
+        return _contact(self._node.keeper.state.contacts.get(who) or Contact(who))
+
+    # --- peers
+
+    async def peer_list(self) -> list[JsonObject]:
+        """The devices this node wants links to, and how it goes."""
+        return [
+            {
+                "account": row.account,
+                "device": row.device,
+                "state": row.state,
+                "address": None if row.address is None else str(row.address),
+                "path": row.path,
+                "since": views.maybe_time(row.since),
+                "last_error": row.last_error,
+            }
+            for row in self._node.swarm.peers()
+        ]
+
+    async def peer_add(self, *, account: str, address: str) -> JsonObject:
+        """Remember where an account listens."""
+        who = await self._known_account(account)
+        await self._node.add_address(who, _address(address))
+        return self._addresses(who)
+
+    async def peer_remove(self, *, account: str, address: str | None = None) -> JsonObject:
+        """Forget an address of an account, or all that were given by hand."""
+        who = await self._known_account(account)
+        if not await self._node.remove_addresses(who, None if address is None else _address(address)):
+            raise NotFoundError(f"no such address of {who[:12]} was given by hand", hint="swarmchat peers")
+        return self._addresses(who)
+
+    # --- own devices
+
+    async def device_list(self) -> list[JsonObject]:
+        """The devices of my account."""
+        mine = self._node.account
+        return [
+            {
+                "id": device.id,
+                "name": device.name,
+                "this": device.id == mine.device,
+                "revoked": device.revoked_ms > 0 or bytes.fromhex(device.id)[:16] in mine.revoked,
+                "since": views.from_ms(device.added_ms),
+            }
+            for device in await self._node.own_devices()
+        ]
+
+    async def device_revoke(self, *, device: str) -> JsonObject:
+        """Declare a device of mine no longer mine, in every conversation."""
+        names = {one.id: [one.name] for one in await self._node.own_devices()}
+        which = resolve(device, names, "device")
+        count = await self._node.revoke(which)
+        return {"id": which, "state": "revoked", "conversations": count}
+
+    # --- inside
+
+    def _request(self, text: str) -> Request:
+        pending = {request.id: request for request in self._node.keeper.state.pending()}
+        names = {one.id: [one.offer.title, one.offer.conversation] for one in pending.values()}
+        try:
+            return pending[resolve(text, names, "request")]
+        except NotFoundError:
+            by_conversation = {one.offer.conversation: one for one in pending.values()}
+            return by_conversation[resolve(text, {one: [] for one in by_conversation}, "request")]
+
+    def _contact(self, text: str, *, anybody: bool = False) -> AccountId:
+        contacts = {one.account: [one.name] for one in self._node.keeper.state.contacts.values()}
+        try:
+            return resolve(text, contacts, "contact")
+        except NotFoundError:
+            if anybody and len(text.strip()) == 40:
+                return account(text)
+            raise
+
+    async def _known_account(self, text: str) -> AccountId:
+        if len(text.strip()) == 40:
+            return account(text)
+        names: dict[AccountId, list[str]] = {}
+        for contact in self._node.keeper.state.contacts.values():
+            names.setdefault(contact.account, []).append(contact.name)
+        for known in self._known():
+            for who, called in (await self._names_in(known.id)).items():
+                names.setdefault(who, []).extend(called)
+        names.pop(self._node.account.id, None)
+        return resolve(text, names, "account")
+
+    def _addresses(self, who: AccountId) -> JsonObject:
+        return {"account": who, "addresses": [str(address) for address in self._node.addresses_of(who)]}
+
+
+def _whole(text: str) -> AccountId:
+    return account(text)
+
+
+def _address(text: str) -> Address:
+    try:
+        address = Address.parse(text)
+    except ValueError as fault:
+        raise UsageError(str(fault), hint="for example 192.0.2.7:4000 or [2001:db8::7]:4000") from None
+    if not address.port:
+        raise UsageError("port 0 is nowhere to be reached")
+    return address
+
+
+def _request(request: Request) -> JsonObject:
+    offer = request.offer
+    return {
+        "id": request.id,
+        "kind": "contact" if offer.kind == "contact" else "conversation",
+        "conversation": offer.conversation,
+        "from": offer.sender,
+        "title": offer.title or offer.name,
+        "at": views.time(request.received_ms / 1000),
+    }
+
+
+def _contact(contact: Contact) -> JsonObject:
+    state = "blocked" if contact.blocked else "removed" if not contact.active else "waiting"
+    if contact.active and not contact.blocked and contact.confirmed_ms:
+        state = "confirmed"
+    return {"id": contact.account, "name": contact.name, "state": state, "conversation": contact.conversation}

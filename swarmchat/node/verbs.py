@@ -1,0 +1,151 @@
+"""What all verbs share: the node, and the way from what people type to ids. (SCP-08 §2.1)"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+from swarmchat.account.records import ConversationState, KnownConversation
+from swarmchat.commitlog.log import CommitLog
+from swarmchat.commitlog.writing import Admission
+from swarmchat.conversation.history import History
+from swarmchat.conversation.rejection import Rejection
+from swarmchat.conversation.roster import Roster
+from swarmchat.conversation.timeline import Timeline
+from swarmchat.errors import NotFoundError, RefusedError, UsageError
+from swarmchat.ids import AccountId, CommitId, ConversationId, DeviceId, account_id
+from swarmchat.node import views
+from swarmchat.node.naming import resolve
+from swarmchat.node.node import Node
+
+T = TypeVar("T")
+JsonObject = dict[str, Any]
+
+_HINTS = {
+    "last-admin": "make somebody else an admin first: swarmchat promote CONV WHO, or leave --dissolve",
+    "no-quorum": "more than half of the admins must vote: swarmchat votes CONV",
+    "not-a-member": "you are not, or no longer, in this conversation",
+    "banned": "you are banned from this conversation; its admins can unban you by vote",
+}
+
+
+class View:
+    """One conversation as it stands, read in a worker under the log's lock: nothing changes while it is looked at."""
+
+    def __init__(self, log: CommitLog, timeline: Timeline) -> None:
+        self.log = log
+        self.timeline = timeline
+
+    @property
+    def roster(self) -> Roster:
+        """Who stands where now."""
+        return self.log.roster
+
+    @property
+    def history(self) -> History:
+        """All accepted commits."""
+        return self.log.history
+
+    def hidden(self) -> frozenset[CommitId]:
+        """What is not shown. (SCP-02 §8.2)"""
+        log = self.log
+        return self.timeline.hidden(log.roster, lambda ban: log.fate(ban) is None, log.roster_at)
+
+    def names(self) -> dict[AccountId, list[str]]:
+        """What the people of this conversation call themselves."""
+        people = {*self.roster.joined, *self.roster.invited, *self.history.accounts}
+        people.update(AccountId(target) for target, place in self.roster.banned.items() if place != "devices")
+        return {who: [views.name(who, self.history, self.timeline, self.log.commit)] for who in people}
+
+
+class Verbs:
+    """The base of all groups of verbs."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    async def _conversation(self, text: str) -> ConversationId:
+        known = self._known()
+        try:
+            return resolve(text, {one.id: [one.title] for one in known if one.title} | _unnamed(known), "conversation")
+        except NotFoundError:
+            titles = {one.id: [title] if (title := await self._title(one)) else [] for one in known}
+            return resolve(text, titles, "conversation")
+
+    def _known(self) -> list[KnownConversation]:
+        state = self._node.keeper.state
+        shown = [one for one in state.conversations.values() if one.state is not ConversationState.REMOVED]
+        return sorted(shown, key=lambda one: (one.added_ms, one.id))
+
+    async def _title(self, known: KnownConversation) -> str:
+        if known.state is ConversationState.SYNCING:
+            return known.title
+        title = await self._look(known.id, lambda view: views.profile(view.roster).title)
+        return title or known.title
+
+    async def _look(self, conversation: ConversationId, read: Callable[[View], T]) -> T:
+        """Read in a worker, with the log held still."""
+        log = await self._node.swarm.log(conversation)
+        timeline = self._node.timeline(log)
+
+        def locked() -> T:
+            with log.still():
+                return read(View(log, timeline))
+
+        return await self._node.runtime.offload(locked)
+
+    async def _names_in(self, conversation: ConversationId) -> dict[AccountId, list[str]]:
+        """What the people of a conversation are called; nobody, while it is still being cloned."""
+        if self._node.keeper.state.conversations[conversation].state is ConversationState.SYNCING:
+            return {}
+        return await self._look(conversation, View.names)
+
+    async def _account_in(self, conversation: ConversationId, text: str) -> AccountId:
+        names = await self._names_in(conversation)
+        for contact in self._node.keeper.state.contacts.values():
+            names.setdefault(contact.account, [])
+            if contact.name:
+                names[contact.account].append(contact.name)
+        return resolve(text, names, "account")
+
+    async def _device_in(self, conversation: ConversationId, text: str) -> DeviceId:
+        def devices(view: View) -> dict[DeviceId, list[str]]:
+            banned = (DeviceId(target) for target, place in view.roster.banned.items() if place == "devices")
+            return {device: [] for device in (*view.roster.devices, *banned)}
+
+        return resolve(text, await self._look(conversation, devices), "device")
+
+    async def _message_in(self, conversation: ConversationId, text: str) -> CommitId:
+        def commits(view: View) -> dict[CommitId, list[str]]:
+            return {entry.id: [] for entry in view.history.entries if not entry.is_merge}
+
+        return resolve(text, await self._look(conversation, commits), "message")
+
+    def _admitted(self, outcome: Admission | Rejection) -> CommitId:
+        """The commit that was just written, or the law's refusal as an error that people can read."""
+        return self._permitted(outcome).new[-1]
+
+    def _permitted(self, outcome: T | Rejection) -> T:
+        """What the law permitted, or its refusal as an error that people can read."""
+        if isinstance(outcome, Rejection):
+            raise RefusedError(
+                outcome.detail or outcome.reason.code.replace("-", " "),
+                hint=_HINTS.get(outcome.reason.code),
+                data={"rule": outcome.rule, "reason": outcome.reason.code, "path": outcome.path},
+            )
+        return outcome
+
+    def _all_admitted(self, outcomes: Iterable[Admission | Rejection]) -> list[CommitId]:
+        return [self._admitted(outcome) for outcome in outcomes]
+
+
+def _unnamed(known: Iterable[KnownConversation]) -> dict[ConversationId, list[str]]:
+    return {one.id: [] for one in known if not one.title}
+
+
+def account(text: str) -> AccountId:
+    """A whole account id as typed; UsageError with a sentence."""
+    try:
+        return account_id(text.strip().lower())
+    except ValueError as fault:
+        raise UsageError(f"{text!r}: {fault}", hint="`swarmchat account show` prints it at the other's") from None
