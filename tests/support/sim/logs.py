@@ -32,6 +32,7 @@ from swarmchat.ids import CommitId, ConversationId, TreeId
 from tests.support.builders import NONCE, NOW, Person, person
 from tests.support.sim import oracles
 from tests.support.sim.choices import MOVES, choose, picked
+from tests.support.sim.disks import CutFiles, PowerCutError
 from tests.support.sim.loop import Trace
 
 NAMES = ("alice", "bob", "carol", "dave", "erin")
@@ -58,6 +59,7 @@ WEIGHTS = {
     "pull": 34,
     "push": 12,
     "restart": 3,
+    "power cut": 4,
 }
 assert set(MOVES) < set(WEIGHTS)
 
@@ -213,6 +215,8 @@ class Logs:
                 player.log.close()
                 player.log = CommitLog.open(self.folder / str(player.number), self.conversation)
                 self.counts["restart"] += 1
+            case "power cut":
+                self._cut_power(player, one, two)
             case "revoke":
                 self._revoke(player)
             case "fork":
@@ -227,6 +231,28 @@ class Logs:
                     self._move(guest, "join", (one, two))
             case move:
                 self._move(player, move, (one, two))
+
+    def _cut_power(self, player: Player, one: int, two: int) -> None:
+        """The power goes in the middle of what the log writes, after `two` changes to the disk."""
+        path = self.folder / str(player.number)
+        known = {entry.id for entry in player.log.history.entries}
+        player.log.close()
+        files = CutFiles(1 + two % 14, random.Random(one))
+        try:
+            player.log = CommitLog.open(path, self.conversation, files=files)
+            if one % 2:
+                self._pull(player, self._other(player, one))
+            else:
+                self._move(player, "post", (one, two))
+        except PowerCutError:
+            self.counts["power cut"] += 1
+        player.log.close()
+        player.log = CommitLog.open(path, self.conversation)
+        there = {entry.id: entry for entry in player.log.history.entries}
+        assert known <= there.keys(), "a power cut took what was there before"
+        for commit, entry in there.items():
+            if not entry.is_merge:
+                self.written.setdefault(commit, player.who)  # it was not acknowledged, and is there all the same
 
     def _other(self, player: Player, number: int) -> Player:
         others = [other for other in self.players if other is not player]

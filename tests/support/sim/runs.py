@@ -6,6 +6,7 @@ import importlib
 import json
 import multiprocessing
 import os
+import re
 import shutil
 import tempfile
 import traceback
@@ -37,8 +38,9 @@ class Result:
     @property
     def sort(self) -> str:
         """What kind of failure: the last line without what differs from run to run."""
-        last = (self.failure or "").strip().splitlines()[-1:] or [""]
-        return last[0].partition(":")[0] + ":" + last[0].partition(":")[2][:40]
+        lines = [line for line in (self.failure or "").splitlines() if line and not line.startswith(" ")]
+        heads = [line for line in lines if not line.startswith("Traceback")]
+        return re.sub(r"[0-9a-f]{8,}|\d+", "N", heads[0])[:80] if heads else ""
 
 
 @contextmanager
@@ -60,8 +62,8 @@ def run(script: Script, *, keep: bool = False) -> Result:
     with disk() as folder:
         try:
             _world(script["world"]).play(script, folder, trace=trace, counts=counts)
-        except Exception:  # noqa: BLE001 - whatever it is, it is what was looked for
-            failure = traceback.format_exc()
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is what was looked for
+            failure = "".join("".join(traceback.format_exception(leaf)) for leaf in _leaves(error))
     return Result(script, counts, trace.digest, tuple(trace.lines), failure)
 
 
@@ -122,6 +124,14 @@ def keep(script: Script, name: str) -> Path:
     head = ",\n ".join(f"{json.dumps(key)}: {json.dumps(script[key])}" for key in script if key != "steps")
     path.write_text(f'{{{head},\n "steps": [\n  {steps}\n]}}\n', encoding="utf-8")
     return path
+
+
+def _leaves(error: BaseException) -> list[BaseException]:
+    """The errors in a group of groups; a fault of the code before what the oracles saw of it."""
+    if not isinstance(error, BaseExceptionGroup):
+        return [error]
+    leaves = [leaf for inner in error.exceptions for leaf in _leaves(inner)]
+    return sorted(leaves, key=lambda leaf: isinstance(leaf, AssertionError))
 
 
 def _world(name: str) -> Any:

@@ -13,6 +13,7 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 EPOCH = 1_790_000_000.0  # 2026-09-21: what a right clock shows when a simulation starts
+TICK_S = 1e-6  # a real clock has moved on after any sleep, however short
 OFFLOAD_S = 0.004  # work in a thread ends within this time, in any order: other tasks run in between
 
 
@@ -35,7 +36,7 @@ class SimRuntime:
         return asyncio.get_running_loop().time()
 
     async def sleep(self, delay_s: float) -> None:
-        await asyncio.sleep(delay_s)
+        await asyncio.sleep(max(delay_s, TICK_S))
 
     def entropy(self, count: int) -> bytes:
         return self._dice.randbytes(count)
