@@ -70,9 +70,9 @@ class Dispute:
                     self._promotions.setdefault(uri, []).append(entry)
                 case _:
                     pass
-            for author in (entry.fact.account, entry.fact.device):
-                if author is not None:
-                    self._authored.setdefault(author, []).append(entry)
+            assert entry.fact.device is not None
+            for author in (_author(entry), entry.fact.device):
+                self._authored.setdefault(author, []).append(entry)
         ban_bits = sum(_bit(ban) for ban in bans)
         self._cases = [self._case(ban, ban_bits) for ban in bans]
         for case in self._cases:

@@ -142,11 +142,10 @@ class Settler:
             return known
         past = ban.control_mask & ~_bit(ban)
         start = self._untroubled(past, void, window)
-        if start is not None and start.control_mask == past:
+        if start.control_mask == past:
             admins = _control(ban).admins
         else:
-            left = past if start is None else past & ~start.control_mask
-            replayed = yield from self._replay(start, left, void)
+            replayed = yield from self._replay(start, past & ~start.control_mask, void)
             admins = replayed.roster.admins
         _keep(self._admins, key, admins, _REPLAYS_KEPT)
         return admins
@@ -236,7 +235,7 @@ class Settler:
         """The newest control commit that is comparable with every other of the set. (SCP-02 §6.4 f)"""
         return next(self._spine(mask), None)
 
-    def _untroubled(self, past: int, void: int, window: int) -> Entry | None:
+    def _untroubled(self, past: int, void: int, window: int) -> Entry:
         """The newest place to start a replay of `past` without `void` and give what a replay from the window's start gives.
 
         Its judged roster must be one that no ban of the window made otherwise: neither by `void`, nor by what bans before
@@ -251,7 +250,7 @@ class Settler:
                 continue
             if not any(reach & _bit(ban) and self._has_company(ban, reach & window) for ban in bans):
                 return entry
-        return None
+        raise AssertionError("the root has no company and is never void")
 
     def _has_company(self, ban: Entry, mask: int) -> bool:
         """Whether something in the mask is concurrent with the ban."""
@@ -263,8 +262,6 @@ class Settler:
         while mask:
             entry = self._newest(mask)
             mask ^= _bit(entry)
-            if not in_all_newer & mask and not in_all_newer & _bit(entry):
-                return
             if in_all_newer & _bit(entry) and not mask & ~entry.control_mask:
                 yield entry
             in_all_newer &= entry.control_mask

@@ -11,6 +11,7 @@ import pytest
 
 from swarmchat.conversation.history import Entry
 from swarmchat.conversation.rules import settled as codes
+from swarmchat.conversation.rules import settling
 from swarmchat.conversation.rules.settled import Fate, Settled, Steps
 from swarmchat.conversation.rules.settling import Settler
 from tests.support.settle_group import Group, list_digest
@@ -405,6 +406,27 @@ def test_what_new_commits_change_is_told(group: Found) -> None:
     merged = scene.write(scene.world.merge(text, ban), "A0", "add", "Y")
     assert settler.changed_fates([text], [merged]) == {add: Fate(codes.BANNED_BESIDE, ban)}
     assert settler.changed_fates([text, ban], [merged]) == {}
+
+
+@pytest.mark.parametrize("settler", [Settler, FromTheRoot])
+def test_little_memory_changes_no_answer(group: Found, monkeypatch: pytest.MonkeyPatch, settler: type[Settler]) -> None:
+    for limit in ("_SETTLED_KEPT", "_PRECEDENCES_KEPT", "_REPLAYS_KEPT"):
+        monkeypatch.setattr(settling, limit, 1)
+    scene = group(5, 1)
+    bans = [
+        scene.ballot(scene.tip, "ban", "A4", ["A0", "A1", "A2"]),
+        scene.ballot(scene.tip, "ban", "A0", ["A4", "A2", "A3"]),
+        scene.ballot(scene.tip, "ban", "A1", ["A0", "A3", "A2"]),
+    ]
+    tip = scene.write(scene.world.merge(*bans), "A2", "add", "X")
+    pair = scene.ballot(tip, "ban", "M0", ["A2", "A3", "A0"]), scene.write(tip, "M0", "renew", 1)
+    tie = scene.ballot(tip, "ban", "A2", ["A0", "A3"]), scene.ballot(tip, "ban", "A3", ["A0", "A2"])
+    after = everywhere(scene, *pair)
+    small = settler(scene.world.history, scene.world.rosters.__getitem__)
+    for heads in (bans, pair, tie, bans[:2], pair, tie):
+        assert small.settle(heads).roster == scene.world.settler.settle(heads).roster
+    assert [small.fate(commit, pair) for commit in bans] == [fate(scene, commit, *pair) for commit in bans]
+    assert after.out == {"A1", "A4", "M0"}
 
 
 def test_conflicts_nested_in_conflicts_cost_no_recursion(group: Found) -> None:
