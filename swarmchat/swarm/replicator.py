@@ -382,5 +382,6 @@ def _settle(future: asyncio.Future[list[Outcome]], result: list[Outcome] | Stora
         return
     if isinstance(result, StorageError):
         future.set_exception(result)
+        future.exception()  # seen: who asked may have gone away meanwhile, and that is no fault to be told of
     else:
         future.set_result(result)

@@ -212,8 +212,6 @@ class Session:
         elif told is not None and peer.awaited is None:
             peer.told = told
         self._named(device, peer, heads, now)
-        if peer.awaited is None:
-            peer.since = heads
         self._mark(peer, now + self._jitter() * RELAY_JITTER_S)
 
     def unlinked(self, device: DeviceId) -> None:
@@ -343,6 +341,8 @@ class Session:
         for head in peer.lacking:
             self._first_seen.setdefault(head, now)
         self._settle(peer)
+        if peer.awaited is None:
+            peer.since = peer.heads
         self._prune()
 
     def _settle(self, peer: _Peer) -> None:

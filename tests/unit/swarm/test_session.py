@@ -244,6 +244,16 @@ def test_a_covering_answer_ends_the_waiting() -> None:
     assert machine.heads_of(BOB) == (B,)
 
 
+def test_who_told_what_it_has_is_pushed_what_comes_on_top() -> None:
+    """Found by whole nodes: who said hello while it cloned was never pushed anything afterwards."""
+    chain, machine = session(A)
+    machine.hello(BOB, (), 0.0, told=(A,))
+    machine.got(BOB, (A,), 1.0)
+    chain.known.append(B)
+    machine.wrote(2.0)
+    assert machine.poll(2.0) == [Announce((BOB,), since=(A,))]
+
+
 def test_heads_in_an_answer_that_are_new_here_are_pulled() -> None:
     _, machine = in_step(BOB)
     machine.got(BOB, (B,), 1.0)

@@ -1,0 +1,255 @@
+"""A few whole nodes in virtual time: invitations, messages, bans, leaving. (SCP-04, SCP-06)"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from swarmchat.conversation.actions import Ban, CastVote
+from tests.support.swarms import World, play
+
+
+def test_an_invited_account_clones_joins_and_talks(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        alice, bob = await world.house("alice"), await world.house("bob")
+        where = await alice.swarm.create(1, title="Garden")
+        first = await alice.post(where, "before bob")
+        await alice.knows(bob)
+        await alice.swarm.invite(where, [bob.account.id])
+        await world.until(lambda: bool(bob.keeper.state.pending()))
+        (request,) = bob.keeper.state.pending()
+        assert (request.offer.title, request.offer.mode, request.offer.sender) == ("Garden", 1, alice.account.id)
+        await bob.swarm.accept(request.id)
+        assert await bob.swarm.settled(where, 30.0) == "ready"
+        assert bob.catalog.open(where).knows(first)
+        await world.until(lambda: world.level(where, alice, bob))
+        assert alice.keeper.state.invitations == {}
+        said = await bob.post(where, "hello")
+        took = await world.until(lambda: alice.catalog.open(where).knows(said))
+        assert took < 0.5
+        assert [event.id for event in alice.seen("message.added")][-1] == said  # type: ignore[union-attr]
+
+    play(tmp_path, story)
+
+
+def test_a_message_reaches_a_linked_device_with_its_announcement_and_is_acknowledged(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        alice, bob = await world.house("alice"), await world.house("bob")
+        where = await world.room(alice, bob)
+        served = 0
+        serve = alice.swarm._board._serve_pack
+
+        async def counted(channel: object) -> None:
+            nonlocal served
+            served += 1
+            await serve(channel)  # type: ignore[arg-type]
+
+        alice.swarm._board._serve_pack = counted  # type: ignore[method-assign]
+        said = await alice.post(where, "one way")
+        got = await alice.swarm.delivered(where, said, lambda who: bob.account.id in who, 5.0)
+        assert got == {bob.account.id}
+        assert served == 0  # it came inside the announcement
+        (row,) = alice.swarm.sync_status(where)
+        assert (row.account, row.behind, row.ahead, row.linked) == (bob.account.id, 0, 0, True)
+
+    play(tmp_path, story)
+
+
+def test_who_has_no_link_with_the_author_gets_it_through_others(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        alice, bob, carol = [await world.house(name) for name in ("alice", "bob", "carol")]
+        where = await world.room(alice, bob, carol)
+        assert not bob.linked(carol)  # neither knows an address of the other
+        said = await bob.post(where, "to all")
+        await world.until(lambda: carol.catalog.open(where).knows(said), 2.0)
+        await world.until(lambda: world.level(where, alice, bob, carol))
+
+    play(tmp_path, story)
+
+
+def test_what_was_written_apart_comes_together_after_a_partition(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        alice, bob = await world.house("alice"), await world.house("bob")
+        where = await world.room(alice, bob)
+        world.network.partition([[alice.host], [bob.host]])
+        await asyncio.sleep(120)
+        mine = [await alice.post(where, f"alice {number}") for number in range(30)]
+        yours = [await bob.post(where, f"bob {number}") for number in range(30)]
+        assert not world.level(where, alice, bob)
+        world.network.heal()
+        await world.until(lambda: world.level(where, alice, bob), 400.0)
+        for house in (alice, bob):
+            assert all(house.catalog.open(where).knows(commit) for commit in mine + yours)
+
+    play(tmp_path, story)
+
+
+def test_what_was_written_while_the_node_was_down_is_announced_when_it_runs_again(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        alice, bob = await world.house("alice"), await world.house("bob")
+        where = await world.room(alice, bob)
+        await bob.down()
+        said = await alice.post(where, "are you there")
+        await bob.up()
+        await bob.knows(alice)
+        await world.until(lambda: bob.catalog.open(where).knows(said), 30.0)
+
+    play(tmp_path, story)
+
+
+def test_a_banned_account_loses_its_link_and_hears_no_more(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        alice, bob, carol = [await world.house(name) for name in ("alice", "bob", "carol")]
+        where = await world.room(alice, bob, carol)
+        await alice.swarm.append_all(where, [CastVote("ban", carol.account.id), Ban(carol.account.id)])
+        await world.until(lambda: not alice.linked(carol), 5.0)
+        said = await alice.post(where, "without carol")
+        await world.until(lambda: bob.catalog.open(where).knows(said))
+        await asyncio.sleep(600)
+        assert not carol.catalog.open(where).knows(said)
+        assert carol.account.device not in {link.peer.device for link in alice.swarm.links.links}
+
+    play(tmp_path, story)
+
+
+def test_a_contact_is_asked_accepts_and_is_confirmed(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        alice, bob = await world.house("alice"), await world.house("bob")
+        contact = await alice.swarm.add_contact(bob.account.id, name="Bob", addresses=[bob.address])
+        assert contact.conversation is not None
+        await world.until(lambda: bool(bob.keeper.state.pending()))
+        await bob.accept_all()
+        assert await bob.swarm.settled(contact.conversation, 30.0) == "ready"
+        await world.until(lambda: alice.keeper.state.contact(bob.account.id).confirmed_ms > 0)
+        assert bob.keeper.state.is_contact(alice.account.id)
+        said = await bob.post(contact.conversation, "hi")
+        await world.until(lambda: alice.catalog.open(contact.conversation).knows(said))  # type: ignore[arg-type]
+
+    play(tmp_path, story)
+
+
+def test_a_blocked_account_sees_what_a_stranger_sees(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        alice, bob = await world.house("alice"), await world.house("bob")
+        await bob.swarm.block(alice.account.id)
+        await alice.swarm.add_contact(bob.account.id, addresses=[bob.address])
+        await world.until(lambda: any(i.delivered_ms for i in alice.keeper.state.invitations.values()))
+        await asyncio.sleep(5)
+        assert bob.keeper.state.pending() == ()
+        assert bob.seen("request.added") == []
+
+    play(tmp_path, story)
+
+
+def test_who_left_hands_over_its_last_commit_and_forgets(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        alice, bob = await world.house("alice"), await world.house("bob")
+        where = await world.room(alice, bob)
+        await world.until(lambda: alice.linked(bob))
+        world.network.partition([[alice.host], [bob.host]])
+        await asyncio.sleep(60)
+        await bob.swarm.leave(where)
+        assert bob.swarm.state_of(where) == "closed"
+        assert where in bob.catalog.list()  # nobody else has the leave yet
+        world.network.heal()
+        await world.until(lambda: not alice.catalog.open(where).roster.is_joined(bob.account.id), 400.0)
+        await world.until(lambda: where not in bob.catalog.list(), 10.0)
+        await bob.down()
+        await bob.up()
+        assert bob.swarm.state_of(where) == "closed"
+
+    play(tmp_path, story)
+
+
+def test_the_last_one_who_leaves_erases_at_once(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        alice = await world.house("alice")
+        where = await alice.swarm.create(2)
+        await alice.swarm.leave(where)
+        assert alice.catalog.list() == ()
+
+    play(tmp_path, story)
+
+
+def test_another_device_of_the_account_gets_its_conversations_by_asking(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        alice, bob = await world.house("alice"), await world.house("bob")
+        where = await world.room(alice, bob)
+        again = await world.house("bob", 2)
+        await again.knows(alice)
+        await world.until(lambda: bool(again.keeper.state.pending()), 90.0)
+        await again.accept_all()
+        assert await again.swarm.settled(where, 60.0) == "ready"
+        said = await again.post(where, "from my new machine")
+        await world.until(lambda: bob.catalog.open(where).knows(said))
+        assert again.account.device in bob.catalog.open(where).roster.devices
+
+    play(tmp_path, story)
+
+
+def test_read_marks_and_typing_travel_over_links_only(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        alice, bob = await world.house("alice"), await world.house("bob")
+        where = await world.room(alice, bob)
+        said = await alice.post(where, "read this")
+        await world.until(lambda: world.level(where, alice, bob))
+        await bob.swarm.read(where, said)
+        await bob.swarm.typing(where, on=True)
+        await world.until(lambda: bool(alice.seen("read")) and bool(alice.seen("typing")))
+        (mark,) = alice.seen("read")
+        assert (mark.account, mark.commit) == (bob.account.id, said)  # type: ignore[union-attr]
+        await world.until(lambda: len(alice.seen("typing")) == 2, 13.0)  # nobody said that it ended
+        assert [event.on for event in alice.seen("typing")] == [True, False]  # type: ignore[union-attr]
+        assert alice.receipts.read_marks(where)[bob.account.device].commit == said
+
+    play(tmp_path, story)
+
+
+def test_a_public_conversation_is_joined_by_its_link_without_invitation(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        alice, bob = await world.house("alice"), await world.house("bob")
+        where = await alice.swarm.create(3)
+        await bob.swarm.join(where, inviter=alice.account.id, addresses=[alice.address])
+        assert await bob.swarm.settled(where, 60.0) == "ready"
+        await world.until(lambda: world.level(where, alice, bob))
+
+    play(tmp_path, story)
+
+
+def test_a_long_history_is_cloned_and_its_progress_told(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        alice, bob = await world.house("alice"), await world.house("bob")
+        where = await alice.swarm.create(1)
+        said = await asyncio.gather(*(alice.post(where, f"message {number}") for number in range(300)))
+        await alice.knows(bob)
+        await alice.swarm.invite(where, [bob.account.id])
+        await world.until(lambda: bool(bob.keeper.state.pending()))
+        await bob.accept_all()
+        assert await bob.swarm.settled(where, 60.0) == "ready"
+        log = bob.catalog.open(where)
+        assert all(log.knows(commit) for commit in said)
+        assert bob.seen("message.added") == []  # a clone is told as one thing
+        assert [event.type for event in bob.events if event.type.startswith("conversation")][-1] == "conversation.ready"
+
+    play(tmp_path, story)
+
+
+def test_messages_sent_at_once_share_one_write(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        alice = await world.house("alice")
+        where = await alice.swarm.create(1)
+        writes = 0
+        log = alice.catalog.open(where)
+        append_all = log.append_all
+
+        def counted(items: object) -> object:
+            nonlocal writes
+            writes += 1
+            return append_all(items)  # type: ignore[arg-type]
+
+        log.append_all = counted  # type: ignore[method-assign,assignment]
+        await asyncio.gather(*(alice.post(where, f"{number}") for number in range(50)))
+        assert writes == 2  # the first went alone, the others waited for it and went together
+        assert len(log.history) == 51
+
+    play(tmp_path, story)
