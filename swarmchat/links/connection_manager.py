@@ -258,9 +258,11 @@ class ConnectionManager:
         )
         if fault is not None:
             return f"its certificate does not hold: {fault.value}"
-        link.link_class = self._policy.classify(peer)
+        was, link.link_class = link.link_class, self._policy.classify(peer)
         if link.link_class is None:
             return "no link is wanted with it"
+        if link.link_class is LinkClass.STRANGER and was not in {None, LinkClass.STRANGER}:
+            return "nothing is shared with it any more"  # SCP-03 §2b: a ban, a leave, a contact removed
         if link.link_class is not LinkClass.STRANGER or link.dialled:
             self._forget_stranger(link)
             return None

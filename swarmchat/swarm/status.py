@@ -9,6 +9,7 @@ from swarmchat.addresses import Address
 from swarmchat.ids import AccountId, CommitId, ConversationId, DeviceId
 from swarmchat.index.receipts import Held
 from swarmchat.links.link import Link
+from swarmchat.links.peers import LinkClass
 from swarmchat.swarm.connector import Connector
 from swarmchat.swarm.replicator import Replicator
 from swarmchat.swarm.session import Missing, Reputation
@@ -35,7 +36,7 @@ class PeerRow:
 
     account: AccountId | None
     device: DeviceId | None
-    state: str  # linked, dialing, waiting, unreachable
+    state: str  # linked, stranger (linked, and nothing shared), dialing, waiting, unreachable
     address: Address | None
     path: str | None
     since: float | None
@@ -88,7 +89,7 @@ def peer_rows(
         PeerRow(
             link.peer.account,
             link.peer.device,
-            "linked",
+            "stranger" if link.link_class is LinkClass.STRANGER else "linked",
             link.address,
             link.path,
             link.since,

@@ -494,6 +494,18 @@ def test_a_ban_closes_the_link_at_once() -> None:
     play(scenario)
 
 
+def test_who_shares_nothing_any_more_is_hung_up_on_not_kept_as_a_stranger() -> None:
+    async def scenario(world: World, tasks: asyncio.TaskGroup) -> None:
+        alice, bob = await world.join(tasks, ALICE), await world.join(tasks, BOB)
+        await world.dial(alice, bob)
+        bob.policy.classes[ALICE.account.account_id] = LinkClass.STRANGER
+        bob.manager.reclassify()
+        assert bob.manager.links == ()
+        assert bob.diary[-1].endswith("nothing is shared with it any more")
+
+    play(scenario)
+
+
 def test_a_revocation_closes_the_link_at_once() -> None:
     async def scenario(world: World, tasks: asyncio.TaskGroup) -> None:
         alice, bob = await world.join(tasks, ALICE), await world.join(tasks, BOB)
