@@ -113,7 +113,6 @@ def forged(
     time: int = NOW,
     signer: Person | None = None,
     damaged: bool = False,
-    base: TreeId | None = None,
     extra: Mapping[str, object] | None = None,
 ) -> tuple[CommitId, list[Object]]:
     """A commit as a modified program would write it, with the objects it brings; what the law says is not asked."""
@@ -127,7 +126,7 @@ def forged(
 
     store = log._store
     if tree is None:
-        tree = base or store.ledger.tree_of(parent)
+        tree = store.ledger.tree_of(parent if log.knows(parent) else log.heads[0])
         if changes:
             tree = TreeId(
                 rebuild(
