@@ -67,13 +67,15 @@ class Catalog:
             path = self.path(log.conversation)
             self._files.rename(draft, path)
             self._files.sync_folder(self._folder)
-            return self._used(CommitLog.open(path, log.conversation, files=self._files))
+            return self.open(log.conversation)
 
     def prepare(self, conversation: ConversationId) -> CommitLog:
         """An empty log to be cloned into, or the one that is there. StorageError."""
         with self._lock:
-            log = self._logs.get(conversation)
-            return self._used(log or CommitLog.prepare(self.path(conversation), conversation, files=self._files))
+            log = self._logs.get(conversation) or CommitLog.prepare(
+                self.path(conversation), conversation, files=self._files, accept_old_forks=self._accept_old_forks
+            )
+            return self._used(log)
 
     def remove(self, conversation: ConversationId) -> None:
         """Remove a conversation from this disk; one that is not here is no fault. StorageError."""

@@ -29,14 +29,14 @@ def roll_up(store: Store) -> bool:
 def small_ones(packs: list[PackFile], loose: int) -> list[PackFile]:
     """The packs to be copied together with so many loose objects: those that are not twice as big as all smaller ones.
 
-    So each object is copied a number of times that grows with the logarithm of the history, not with the history.
+    So each object is copied a number of times that grows with the logarithm of the history, not with the history. At least
+    so many that no more than `limits.PACKS_MAX` are left.
     """
     chosen: list[PackFile] = []
     together = loose
+    least = len(packs) + 1 - limits.PACKS_MAX
     for pack in sorted(packs, key=lambda pack: (pack.count, pack.path.name)):
-        if pack.count > 2 * together and chosen:
-            break
-        if pack.count > 2 * together and not chosen and len(packs) <= limits.PACKS_MAX:
+        if len(chosen) >= least and pack.count > 2 * together:
             break
         chosen.append(pack)
         together += pack.count

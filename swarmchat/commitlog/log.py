@@ -77,12 +77,14 @@ class CommitLog:
         return cls.open(path, conversation, files=files)
 
     @classmethod
-    def prepare(cls, path: Path, conversation: ConversationId, *, files: Files | None = None) -> CommitLog:
+    def prepare(
+        cls, path: Path, conversation: ConversationId, *, files: Files | None = None, accept_old_forks: bool = False
+    ) -> CommitLog:
         """An empty log at `path`, to be cloned into; one that is there already is opened. StorageError."""
         files = files or Files()
         if not path.exists():
             Repository.create(path, files)
-        return cls.open(path, conversation, files=files)
+        return cls.open(path, conversation, files=files, accept_old_forks=accept_old_forks)
 
     @classmethod
     def open(
@@ -186,9 +188,9 @@ class CommitLog:
             return self._settling().fate(commit, self.merged)
 
     def bans(self) -> frozenset[CommitId]:
-        """The bans that settle accepted in `main`, since the newest commit that all others stand before or after."""
+        """All bans behind `main` that count, however old: a late text of who was banned long ago is judged by them too."""
         with self._store.lock:
-            return self._settling().settle(self._tip().merged).accepted
+            return self._settling().bans(self._tip().merged)
 
     def commit(self, commit: CommitId) -> Commit | Merge:
         """An accepted commit, or that of `main`, read from git. NotFoundError, StorageError."""

@@ -300,7 +300,10 @@ class Repository:
     @property
     def _store(self) -> pygit2.Odb:
         if self._odb is None:
-            self._odb = pygit2.Odb(str(self._objects))
+            try:
+                self._odb = pygit2.Odb(str(self._objects))
+            except (OSError, pygit2.GitError) as error:
+                raise StorageError(f"cannot read {self._objects}: {error}") from error
         return self._odb
 
     def _write_loose(self, objects: Sequence[tuple[int, bytes, bytes]]) -> None:
