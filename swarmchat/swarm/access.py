@@ -38,6 +38,7 @@ class Access:
         self._accounts: dict[ConversationId, frozenset[AccountId]] = {}  # joined or invited, or a source of a clone
         self._related: dict[AccountId, set[ConversationId]] = {}  # the same, by account
         self._sources: dict[ConversationId, frozenset[AccountId]] = {}
+        self._parting: set[AccountId] = set()
         self._revoked: dict[AccountId, frozenset[bytes]] = {}
         self._lists: dict[tuple[ConversationId, AccountId], bytes] = {}
 
@@ -87,6 +88,13 @@ class Access:
         self._sources.pop(conversation, None)
         self._relate(conversation)
 
+    def part(self, account: AccountId, *, over: bool) -> None:
+        """It left a conversation: its links live until it has heard that we know, then it is `over`."""
+        if over:
+            self._parting.discard(account)
+        else:
+            self._parting.add(account)
+
     def drop(self, conversation: ConversationId) -> None:
         """The conversation is neither here nor expected any more."""
         self._rosters.pop(conversation, None)
@@ -96,8 +104,9 @@ class Access:
     # --- the policy of the links
 
     def classify(self, peer: Peer) -> LinkClass | None:
-        """The highest class that fits; a stranger stays for an invitation."""
-        return self.standing(peer.account, peer.device)
+        """The highest class that fits; a stranger stays for an invitation, unless a conversation of ours has banned it."""
+        found = self.standing(peer.account, peer.device)
+        return None if found is LinkClass.STRANGER and self.is_outlawed(peer.account, peer.device) else found
 
     def standing(self, account: AccountId, device: DeviceId) -> LinkClass:
         """What an account's device is to us."""
@@ -109,7 +118,17 @@ class Access:
         for candidate in (LinkClass.MEMBER, LinkClass.INVITEE):
             if candidate in found:
                 return candidate
+        if account in self._parting:
+            return LinkClass.INVITEE
         return LinkClass.CONTACT if self.state.is_contact(account) else LinkClass.STRANGER
+
+    def is_outlawed(self, account: AccountId, device: DeviceId | None = None) -> bool:
+        """Whether a conversation of ours has banned the account, or that device of it."""
+        return any(
+            roster.is_banned(account) or (device is not None and roster.is_banned(device))
+            for conversation, roster in self._rosters.items()
+            if self._in_it(conversation, roster)
+        )
 
     def revoked(self, account: AccountId) -> Container[bytes]:
         """The 16-byte id prefixes of that account's revoked devices, from every roster that is here."""
@@ -177,6 +196,12 @@ class Access:
     def shares(self, account: AccountId) -> bool:
         """Whether the account is joined in a conversation with us."""
         return any(self.is_member(account, conversation) for conversation in self._related.get(account, ()))
+
+    def may_tell(self, account: AccountId, device: DeviceId, conversation: ConversationId) -> bool:
+        """Whether news of the conversation is taken from that device: common, or from anybody where all may join."""
+        if conversation not in self._rosters:
+            return False
+        return self.is_ours(conversation) and self.may_pull(account, device, conversation)
 
     def may_ask(self, account: AccountId, conversation: ConversationId) -> bool:
         """Whether an asking account gets an invitation: it is joined or invited. (SCP-06 §9)"""

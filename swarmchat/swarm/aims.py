@@ -60,5 +60,5 @@ def aims(
         if not known and who != account:
             targets.add(who)
             sought.add(who)
-    targets |= {who for who in listed if who != account and not state.is_blocked(who)}
+    targets |= {who for who in listed if who != account and not state.is_blocked(who) and not access.is_outlawed(who)}
     return Aims(frozenset(targets), frozenset(sought))

@@ -12,12 +12,12 @@ from swarmchat.addresses import Address
 from swarmchat.discovery.finder import Finder
 from swarmchat.errors import LinkError
 from swarmchat.ids import AccountId, DeviceId
-from swarmchat.limits import LAN_INSTANCES_MAX
+from swarmchat.limits import LAN_INSTANCES_MAX, PROBE_TIMEOUT_S
 from swarmchat.links.connection_manager import ConnectionManager
 from swarmchat.links.link import Link
 from swarmchat.links.peers import LinkClass
 from swarmchat.runtime import Runtime
-from swarmchat.swarm.mesh import Dial, HangUp, Mesh, Stray, Target, WakeAt, Wish, stray
+from swarmchat.swarm.mesh import Dial, HangUp, Mesh, Probe, Stray, Target, WakeAt, Wish, stray
 
 _log = logging.getLogger(__name__)
 
@@ -45,6 +45,7 @@ class Connector:
         self._wake = asyncio.Event()
         self._wake_at: float | None = None
         self._dials: dict[Target, asyncio.Task[None]] = {}
+        self._probed: set[DeviceId] = set()
         self._errors: dict[Target, str] = {}
         self._revealed: dict[Stray, AccountId] = {}  # strays that said who they are
 
@@ -120,8 +121,26 @@ class Connector:
                     dial.cancel()
                 if len(target) == _DEVICE_CHARS and (link := self._links.link(DeviceId(target))) is not None:
                     link.close("it is not wanted any more")
+            case Probe(device):
+                if device not in self._probed and (link := self._links.link(device)) is not None:
+                    self._probed.add(device)
+                    tasks.create_task(self._probe(link))
             case WakeAt(time_s):
                 self._wake_at = time_s if self._wake_at is None else min(self._wake_at, time_s)
+
+    async def _probe(self, link: Link) -> None:
+        """TCP would find out by itself, but a minute late: it waits longer after each loss."""
+        device = link.peer.device
+        try:
+            async with asyncio.timeout(PROBE_TIMEOUT_S):
+                await link.ping()
+        except TimeoutError:
+            link.close("it carries nothing since the network changed")
+            self._do(self.mesh.sighted(device, self._runtime.monotonic()))
+        except LinkError:
+            pass  # it broke meanwhile: `link_down` has said so
+        finally:
+            self._probed.discard(device)
 
     async def _dial(self, target: Target) -> None:
         try:

@@ -28,6 +28,8 @@ from swarmchat.swarm.messages import Bye, Got, Hello, News, Shared, SyncMessage,
 _log = logging.getLogger(__name__)
 
 _MINUTE_S = 60.0
+_FLUSH_S = 1.0
+_FLUSH_LOOK_S = 0.01
 _MESSAGE_COST = 256  # what a message weighs in the outbox beside its heads and its pack
 _HEAD_COST = 64
 
@@ -55,6 +57,10 @@ class Host(Protocol):
 
     def silent(self, dialogue: Dialogue) -> None:
         """The channel is over."""
+        ...
+
+    def refused(self, dialogue: Dialogue) -> None:
+        """The peer does not take the channel: to it we are nobody, yet."""
         ...
 
 
@@ -116,11 +122,26 @@ class Dialogue:
             return
         self._wake.set()
 
+    async def flushed(self) -> None:
+        """Wait until what was posted has reached the other end, at most 1 s."""
+        try:
+            async with asyncio.timeout(_FLUSH_S):
+                while (channel := self._channel) is not None and (self._outbox or channel.unsent):
+                    await self._runtime.sleep(_FLUSH_LOOK_S)
+                await self.link.ping()  # it answers in turn: what went before has come
+        except (TimeoutError, LinkError):
+            pass
+
     def greet(self) -> None:
         """The common set grew: say hello again."""
         self._greet_at = self._runtime.monotonic()
         self._wake.set()
         self._try.set()
+
+    def hush(self) -> None:
+        """There is nothing more to be said to the peer: close the channel, whoever opened it."""
+        if self._channel is not None:
+            self._channel.close()
 
     def end(self) -> None:
         """The link is gone, or another takes its place: open nothing more on it."""
@@ -141,22 +162,30 @@ class Dialogue:
         while not self._ended:
             self._try.clear()
             if self.link.is_open and self._channel is None and self._host.may_talk(self):
-                try:
-                    channel, _ = await self.link.open_channel(SYNC)
-                    wait_s = SYNC_RETRY_MIN_S
-                    try:
-                        await self.talk(channel)
-                    finally:
-                        channel.close()
-                except PeerError as error:
-                    _log.info("sync with %s: %s", self.device, error)
-                except LinkError as error:
-                    _log.debug("sync with %s: %s", self.device, error)
+                await self._open_and_talk()
             try:
                 async with asyncio.timeout(wait_s):
                     await self._try.wait()
+                wait_s = SYNC_RETRY_MIN_S
             except TimeoutError:
                 wait_s = min(wait_s * 2, SYNC_RETRY_MAX_S)
+
+    async def _open_and_talk(self) -> None:
+        try:
+            channel, _ = await self.link.open_channel(SYNC)
+        except PeerError as error:
+            _log.info("sync with %s: %s", self.device, error)
+            self._host.refused(self)
+            return
+        except LinkError as error:
+            _log.debug("sync with %s: %s", self.device, error)
+            return
+        try:
+            await self.talk(channel)
+        except (LinkError, PeerError) as error:
+            _log.info("sync with %s: %s", self.device, error)
+        finally:
+            channel.close()
 
     async def serve(self, channel: Channel) -> None:
         """The peer opened the channel."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from swarmchat.account.records import Invitation, Offer, Request, RequestKind
 from swarmchat.account.state import State, Verdict
-from swarmchat.ids import AccountId, ConversationId, DeviceId
+from swarmchat.ids import AccountId, CommitId, ConversationId, DeviceId
 from swarmchat.limits import (
     ASKS_PER_PEER_MAX,
     MAIL_AGE_MAX_S,
@@ -83,7 +83,16 @@ class Known:
     contact: bool
 
 
-Outcome = Tell | Confirmed | Answer | AskFor | Known
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """The sender has news of a conversation of ours that it may speak of: pull from it."""
+
+    conversation: ConversationId
+    heads: tuple[CommitId, ...]
+    sender: Sender
+
+
+Outcome = Fetch | Tell | Confirmed | Answer | AskFor | Known
 
 
 class Mailroom:
@@ -91,12 +100,12 @@ class Mailroom:
 
     def __init__(self, access: Access) -> None:
         self._access = access
-        self._seen: OrderedDict[tuple[AccountId, bytes], float] = OrderedDict()
+        self._seen: OrderedDict[tuple[DeviceId, bytes], float] = OrderedDict()
         self._asked: OrderedDict[DeviceId, deque[tuple[float, ConversationId]]] = OrderedDict()
 
     def receive(self, state: State, sender: Sender, letter: Letter, now: float) -> tuple[State, list[Outcome]]:
         """One letter: the next state, and what is to be done. Old, early, repeated and blocked ones change nothing."""
-        if not self._is_fresh(sender.account, letter, now):
+        if not self._is_fresh(sender.device, letter, now):
             return state, []
         if state.is_blocked(sender.account):
             return state, []
@@ -109,9 +118,11 @@ class Mailroom:
             case Ask(conversation):
                 allowed = self._access.may_ask(sender.account, conversation)
                 return state, [Answer(conversation, sender)] if allowed else []
-            case Notice(conversation):
-                if mail.device != sender.device:
+            case Notice(conversation, commit, heads, device):
+                if device != sender.device:
                     return state, []  # SCP-05 §1.5: the signing device speaks of itself
+                if self._access.may_tell(sender.account, sender.device, conversation):
+                    return state, [Fetch(conversation, heads or (commit,), sender)]
                 return state, self.mentioned(state, sender, conversation, now)
 
     def mentioned(self, state: State, sender: Sender, conversation: ConversationId, now: float) -> list[Outcome]:
@@ -137,10 +148,10 @@ class Mailroom:
 
     # --- inside
 
-    def _is_fresh(self, account: AccountId, letter: Letter, now: float) -> bool:
+    def _is_fresh(self, device: DeviceId, letter: Letter, now: float) -> bool:
         if not now - MAIL_AGE_MAX_S <= letter.written_s <= now + MAIL_AHEAD_MAX_S:
             return False
-        key = (account, fingerprint(letter))
+        key = (device, fingerprint(letter))
         while self._seen and next(iter(self._seen.values())) <= now - MAIL_SEEN_S:
             self._seen.popitem(last=False)
         if key in self._seen:

@@ -49,7 +49,14 @@ class WakeAt:
     time_s: float
 
 
-Wish = Dial | HangUp | WakeAt
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Ask on the link with the device whether it still carries anything; if not, close it and say `sighted`."""
+
+    device: DeviceId
+
+
+Wish = Dial | HangUp | WakeAt | Probe
 
 
 def stray(name: str) -> Stray:
@@ -165,16 +172,20 @@ class Mesh:
         return self.tick(now)
 
     def sighted(self, target: Target, now: float) -> list[Wish]:
-        """It was seen on the LAN or in the DHT, or a new address became known: try at once. (SCP-03 §7)"""
+        """It was seen on the LAN or in the DHT, or a new address became known: try at once. (SCP-03 §7)
+
+        A link that stands already may be one that a pulled cable left behind: it is asked.
+        """
         self._failures.pop(target, None)
         self._due.pop(target, None)
-        return self.tick(now)
+        old = [Probe(DeviceId(target))] if target in self._linked else []
+        return [*old, *self.tick(now)]
 
     def network_changed(self, now: float) -> list[Wish]:
-        """The host's addresses or links changed: all back-off is void."""
+        """The host's addresses or links changed: all back-off is void, every link must show that it still carries. (SCP-03 §7)"""
         self._failures.clear()
         self._due.clear()
-        return self.tick(now)
+        return [*(Probe(device) for device in sorted(self._linked)), *self.tick(now)]
 
     def tick(self, now: float) -> list[Wish]:
         """Dial what is due; say when to come back."""

@@ -17,6 +17,7 @@ from swarmchat.swarm.invitations import (
     Answer,
     AskFor,
     Confirmed,
+    Fetch,
     Known,
     Mailroom,
     Outcome,
@@ -128,6 +129,10 @@ class Postman:
                     await self.send(link, mail)
             case AskFor(conversation, _):
                 await self.send(link, Ask(conversation))
+            case Fetch(conversation, heads, sender):
+                replicator = self._rooms.get(conversation)
+                if replicator is not None:
+                    replicator.hello(sender.device, heads, told=None)
             case Known(conversation, sender, contact):
                 await self._known(conversation, sender, link, contact=contact)
 

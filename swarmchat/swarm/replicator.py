@@ -207,6 +207,12 @@ class Replicator:
         self.session.hello(device, heads, self._runtime.monotonic(), told=told)
         self.wake()
 
+    def probe(self, device: DeviceId) -> None:
+        """It may have what is cloned here, and does not speak of it."""
+        if self.log.is_empty:
+            self.session.probe(device)
+            self.wake()
+
     def news(self, device: DeviceId, news: News) -> None:
         """It announced something."""
         self._note(device, news.heads)

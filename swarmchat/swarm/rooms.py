@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -33,7 +33,7 @@ from swarmchat.swarm.events import (
     ConversationSyncing,
     Delivered,
 )
-from swarmchat.swarm.messages import SyncMessage
+from swarmchat.swarm.messages import Got, SyncMessage, announced
 from swarmchat.swarm.parts import Parts
 from swarmchat.swarm.replicator import Outcome, Replicator, Wires
 from swarmchat.swarm.session import Heads, Reputation
@@ -49,6 +49,9 @@ class Lines:
     link: Callable[[DeviceId], Link | None]
     account_of: Callable[[DeviceId], AccountId | None]
     reevaluate: Callable[[], None]  # who may do what has changed
+    flushed: Callable[[AccountId], Awaitable[None]]  # what was posted to its devices has left
+    notify: Callable[[ConversationId], Awaitable[None]]  # members who do not know that we are one
+    links_of: Callable[[AccountId], tuple[Link, ...]]
     moved: Callable[[ConversationId], None]  # a device has more, or a conversation another state
 
 
@@ -233,6 +236,7 @@ class Rooms:
         replicator = self._replicators.get(conversation)
         if replicator is None:
             return
+        self._part(replicator, admission)
         if parts.access.set_roster(conversation, replicator.log.roster):
             self._lines.reevaluate()
             parts.chores.add(f"settle {conversation}", lambda: self._settle(conversation))
@@ -241,6 +245,24 @@ class Rooms:
         if parts.access.is_expected(conversation):
             parts.chores.add(f"join {conversation}", lambda: self._join(conversation))
         self._lines.moved(conversation)
+
+    def _part(self, replicator: Replicator, admission: Admission) -> None:
+        """Who left is told that we know, before its links go: then it may forget. (SCP-06 §7)"""
+        facts = [replicator.log.history[commit].fact for commit in admission.new]
+        for fact in facts:
+            if fact.account is None or fact.account == self._parts.account.id or fact.control is None:
+                continue
+            if not isinstance(fact.control.action, Leave) or not (links := self._lines.links_of(fact.account)):
+                continue
+            self._parts.access.part(fact.account, over=False)
+            for link in links:
+                self._lines.post(link.peer.device, Got(replicator.conversation, announced(admission.heads)))
+            self._parts.chores.add(f"part with {fact.account}", partial(self._parted, fact.account))
+
+    async def _parted(self, account: AccountId) -> None:
+        await self._lines.flushed(account)
+        self._parts.access.part(account, over=True)
+        self._lines.reevaluate()
 
     def _level(self, conversation: ConversationId) -> None:
         """Nothing that a linked device announced is missing here."""
@@ -333,6 +355,7 @@ class Rooms:
         self._lines.reevaluate()
         parts.tell(ConversationReady(conversation))
         self._lines.moved(conversation)
+        await self._lines.notify(conversation)
 
     def _objection(self, known: KnownConversation, roster: Roster) -> str | None:
         me = self._parts.account.id

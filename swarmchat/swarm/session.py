@@ -146,6 +146,7 @@ class _Peer:
     asked: frozenset[CommitId] | None = None  # a pull from it runs, for these
     failures: int = 0
     pull_at: float = 0.0
+    probed: bool = False  # to be asked for all, whatever it named
 
 
 @dataclass(slots=True)
@@ -213,6 +214,13 @@ class Session:
             peer.told = told
         self._named(device, peer, heads, now)
         self._mark(peer, now + self._jitter() * RELAY_JITTER_S)
+
+    def probe(self, device: DeviceId) -> None:
+        """The device may have it and does not say so: an empty log asks it for all. (mode 3, SCP-03 §2b)"""
+        if device not in self._peers and not self._make_room():
+            return
+        peer = self._peers.setdefault(device, _Peer())
+        peer.linked = peer.probed = True
 
     def unlinked(self, device: DeviceId) -> None:
         """The link is gone, or the conversation is no longer common: it is told nothing and asked for nothing."""
@@ -402,7 +410,7 @@ class Session:
             wanted = peer.lacking - coming
             if free <= 0:
                 break
-            if not wanted or not peer.linked or peer.asked is not None or now < peer.pull_at:
+            if not (wanted or peer.probed) or not peer.linked or peer.asked is not None or now < peer.pull_at:
                 continue
             if not self._may_take(device, now):
                 continue
@@ -410,7 +418,9 @@ class Session:
             coming |= wanted
             free -= 1
             # Who names as many heads as a message holds may have more.
-            wishes.append(Pull(device, None if len(peer.heads) >= WANTED_HEADS_MAX else tuple(sorted(wanted))))
+            everything = peer.probed or len(peer.heads) >= WANTED_HEADS_MAX
+            peer.probed = False
+            wishes.append(Pull(device, None if everything else tuple(sorted(wanted))))
         return wishes
 
     def _acknowledgements(self) -> list[Wish]:

@@ -67,7 +67,17 @@ class Swarm:
         access.revoked_by_us = account.revoked
         self._parts = Parts(account, keeper, catalog, runtime, finder, receipts, self._tell, settings, access)
         self._board = Switchboard(self._parts)
-        lines = Lines(self._board.post, self._board.link, self._board.account_of, self._board.reevaluate, self._moved)
+        board = self._board
+        lines = Lines(
+            post=board.post,
+            link=board.link,
+            account_of=board.account_of,
+            reevaluate=board.reevaluate,
+            flushed=board.flushed,
+            notify=board.notify,
+            links_of=board.links_of,
+            moved=self._moved,
+        )
         self._rooms = Rooms(self._parts, lines)
         self._postman = Postman(self._parts, self._rooms, self._board.links_of, self._board.reevaluate)
         self._presences = Presences(self._parts, self._board.listeners, self._board.post)

@@ -12,7 +12,7 @@ from swarmchat.discovery import cards
 from swarmchat.discovery.cards import Card
 from swarmchat.errors import LinkError
 from swarmchat.ids import AccountId, ConversationId, DeviceId
-from swarmchat.limits import CARD_EVERY_S, SERVED_PACKS_PER_PEER_MAX
+from swarmchat.limits import CARD_EVERY_S, NOTICE_HEADS_MAX, SERVED_PACKS_PER_PEER_MAX
 from swarmchat.links.channel import Channel
 from swarmchat.links.connection_manager import ConnectionManager
 from swarmchat.links.link import Link
@@ -20,6 +20,7 @@ from swarmchat.swarm.aims import aims
 from swarmchat.swarm.connector import Connector
 from swarmchat.swarm.dialogue import Dialogue
 from swarmchat.swarm.events import LinkDown, LinkUp, PeerOffline, PeerOnline
+from swarmchat.swarm.mail import Notice
 from swarmchat.swarm.messages import (
     Bad,
     Bye,
@@ -120,6 +121,22 @@ class Switchboard:
         linked = replicator.session.linked if replicator else ()
         return [(self._by_device[device].account, device) for device in linked if device in self._by_device]
 
+    async def flushed(self, account: AccountId) -> None:
+        """Wait until what was said to an account's devices has left, at most 1 s each."""
+        for dialogue in [each for each in self._dialogues.values() if each.account == account]:
+            await dialogue.flushed()
+
+    async def notify(self, conversation: ConversationId) -> None:
+        """Tell linked members who do not speak of a conversation with us that there is news: fetch it. (SCP-05 §1.5)"""
+        replicator = self._rooms.get(conversation)
+        if replicator is None or replicator.log.is_empty:
+            return
+        heads = replicator.log.heads
+        notice = Notice(conversation, heads[0], heads[:NOTICE_HEADS_MAX], self._parts.account.device)
+        for device, dialogue in sorted(self._by_device.items()):
+            if not dialogue.talked and replicator.log.roster.is_joined(dialogue.account):
+                await self._postman.send(dialogue.link, notice)
+
     def farewell(self, code: str) -> None:
         """Tell everybody that we go."""
         for dialogue in self._by_device.values():
@@ -138,6 +155,8 @@ class Switchboard:
                 dialogue.try_again()
             if dialogue.talked:
                 self._match(dialogue, anew=False)
+            if not self.may_talk(dialogue):
+                dialogue.hush()
 
     # --- what the connection manager tells
 
@@ -240,6 +259,13 @@ class Switchboard:
             replicator.unlinked(dialogue.device)
         self._presences.gone(dialogue.device)
 
+    def refused(self, dialogue: Dialogue) -> None:
+        """To the peer we are a stranger; a public conversation it gives even so."""
+        for conversation in self._parts.access.common(dialogue.account, dialogue.device):
+            replicator = self._rooms.get(conversation)
+            if replicator is not None and self._parts.access.is_expected(conversation):
+                replicator.probe(dialogue.device)
+
     # --- inside
 
     async def _converse(self, dialogue: Dialogue) -> None:
@@ -293,6 +319,8 @@ class Switchboard:
             self._serving[device] -= 1
             if not self._serving[device]:
                 del self._serving[device]
+        if (dialogue := self._dialogues.get(channel.link)) is not None:
+            dialogue.try_again()  # it may have fetched what makes us one of its members
 
     def _aim(self) -> None:
         mine, access, state = self._parts.account, self._parts.access, self._parts.state
