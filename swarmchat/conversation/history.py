@@ -153,6 +153,10 @@ class History:
         """All commits of one account; not to be changed."""
         return self._by_account.get(account, [])
 
+    def by_device(self, device: DeviceId) -> list[Entry]:
+        """All commits of one device; not to be changed."""
+        return self._by_device.get(device, [])
+
     def controls_of(self, mask: int) -> Iterator[Entry]:
         """The control commits of a mask, by number."""
         while mask:

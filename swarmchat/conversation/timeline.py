@@ -216,10 +216,13 @@ def _unvouched(
     bans: Collection[CommitId],
     roster_at: Callable[[CommitId], Roster],
 ) -> set[CommitId]:
-    beside = [entry for entry in history.missing(history.heads, (ban.id,)) if not history.reaches(entry, ban)]
-    by_target = {entry.id for entry in beside if target in (entry.fact.account, entry.fact.device)}
+    own = history.by_device(DeviceId(target)) if is_device(target) else history.by_account(AccountId(target))
+    by_target = {
+        entry.id for entry in own if not history.reaches(ban, entry) and not history.reaches(entry, ban)
+    }  # asked first: most bans have nothing beside them, and what came since may be long
     if not by_target:
         return set()
+    beside = [entry for entry in history.missing(history.heads, (ban.id,)) if not history.reaches(entry, ban)]
     before = roster_at(ban.fact.parents[0])
     removed = _owners(history, by_target) if is_device(target) else {target}
     vouched: set[CommitId] = set()

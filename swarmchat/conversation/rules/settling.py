@@ -34,6 +34,7 @@ class _Chronicle:
 
     seniority: tuple[AccountId, ...]  # who was ever admin, by first adminship in the replay
     arrived: frozenset[AccountId]  # who was ever brought in
+    bans: frozenset[CommitId]  # that were ever accepted
 
 
 class Settler:
@@ -53,6 +54,17 @@ class Settler:
     def settle(self, heads: Iterable[CommitId]) -> Settled:
         """What the commits behind `heads` come to, these included; all are accepted, at least one is given."""
         return self._run(self._mask(heads))
+
+    def bans(self, heads: Iterable[CommitId]) -> frozenset[CommitId]:
+        """All bans behind `heads` that count, however old and whether undone by an unban since or not."""
+        question = self._chronicle(self._mask(heads))
+        try:
+            wanted = next(question)
+            while True:
+                wanted = question.send(self._run(wanted))
+        except StopIteration as done:
+            chronicle: _Chronicle = done.value
+            return chronicle.bans
 
     def fate(self, commit: CommitId, heads: Iterable[CommitId]) -> Fate | None:
         """Why a commit behind `heads` does not count there; None when it does, or when it changes no file."""
@@ -204,9 +216,9 @@ class Settler:
                 yield AccountId(action.uri)
 
     def _chronicle(self, mask: int) -> Steps[_Chronicle]:
-        """Who was ever admin or brought in, behind a set: from the sets that it was settled by, back to the root."""
-        parts: list[tuple[tuple[AccountId, ...], frozenset[AccountId]]] = []
-        rest, base = mask, _Chronicle((), frozenset())
+        """What happened behind a set: from the sets that it was settled by, back to the root."""
+        parts: list[_Chronicle] = []
+        rest, base = mask, _Chronicle((), frozenset(), frozenset())
         while rest:
             known = self._chronicles.get(rest)
             if known is not None:
@@ -214,16 +226,20 @@ class Settler:
                 break
             newest = self._newest(rest)
             if newest.control_mask == rest:
-                parts.append((tuple(promoted_by(_control(newest).changes)), _brought_in_by(newest)))
+                parts.append(_told_by(newest))
                 rest ^= _bit(newest)
             else:
                 settled = yield rest
-                parts.append((settled.promoted, settled.arrived))
+                parts.append(_Chronicle(settled.promoted, settled.arrived, settled.accepted))
                 rest = 0 if settled.start is None else self.history[settled.start].control_mask
         seniority = dict.fromkeys(base.seniority)
-        for promoted, _ in reversed(parts):
-            seniority.update(dict.fromkeys(promoted))
-        chronicle = _Chronicle(tuple(seniority), base.arrived.union(*(arrived for _, arrived in parts)))
+        for part in reversed(parts):
+            seniority.update(dict.fromkeys(part.seniority))
+        chronicle = _Chronicle(
+            tuple(seniority),
+            base.arrived.union(*(part.arrived for part in parts)),
+            base.bans.union(*(part.bans for part in parts)),
+        )
         self._chronicles[mask] = chronicle
         if len(self._chronicles) > _SETTLED_KEPT:
             self._chronicles.popitem(last=False)
@@ -281,14 +297,19 @@ def _most_senior(voters: frozenset[AccountId], chronicle: _Chronicle) -> int:
     return next((place for place, account in enumerate(order) if account in voters), len(order))
 
 
-def _brought_in_by(entry: Entry) -> frozenset[AccountId]:
-    match _control(entry).action:
+def _told_by(entry: Entry) -> _Chronicle:
+    """What the greatest commit of a set adds: it counts, as it was judged."""
+    control = _control(entry)
+    arrived: set[AccountId | None] = set()
+    match control.action:
         case Initial(invited=invited):
-            return frozenset(account for account in (entry.fact.account, invited) if account is not None)
+            arrived = {entry.fact.account, invited}
         case Add(uri) | Join(uri):
-            return frozenset({uri})
+            arrived = {uri}
         case _:
-            return frozenset()
+            pass
+    bans = frozenset({entry.id}) if isinstance(control.action, Ban) else frozenset()
+    return _Chronicle(tuple(promoted_by(control.changes)), frozenset(filter(None, arrived)), bans)
 
 
 _Key = TypeVar("_Key")

@@ -150,20 +150,37 @@ def test_residue_who_was_sole_admin_can_show_an_old_fork_of_friends_and_a_ban_at
     assert after.out == {"A0"}
 
 
-def test_residue_an_old_quorum_that_backed_no_later_admin_can_ban_them_from_back_then_and_loses_to_the_answer(
-    found: Found,
-) -> None:
-    scene = found(3)  # A0, A1, A2; the promotions of A3 and A4 are backed by A1 and A2 with one more: never by A0
-    fork = scene.enter(scene.tip, "A3")
-    fork = scene.enter(fork, "A4")
+def test_an_old_majority_that_a_promotion_needed_cannot_ban_who_was_promoted(found: Found) -> None:
+    scene = found(3)
+    fork = scene.enter(scene.enter(scene.tip, "A3"), "A4")
     tip = scene.ballot(fork, "promote", "A3", ["A1", "A2"])
     tip = scene.ballot(tip, "promote", "A4", ["A1", "A2", "A3"])
-    stale = scene.ballot(fork, "ban", "A4", ["A0", "A1"])
-    assert "A4" in scene.settle(tip, stale).admins  # A1 backed him, so his vote against him does not count
-    answer = scene.ballot(tip, "ban", "A0", ["A1", "A2", "A3"])
+    for salt in SALTS:
+        stale = scene.ballot(fork, "ban", "A4", ["A0", "A1"], salt=salt)  # A1 backed A4 elsewhere
+        assert scene.settle(tip, stale).admins == {"A0", "A1", "A2", "A3", "A4"}
+
+
+def test_residue_an_old_majority_bans_another_early_admin_and_if_it_was_active_since_the_answer_undoes_it(
+    found: Found,
+) -> None:
+    scene = found(3)
+    fork = scene.enter(scene.enter(scene.tip, "A3"), "A4")
+    tip = scene.ballot(fork, "promote", "A3", ["A0", "A2"])
+    tip = scene.ballot(tip, "promote", "A4", ["A1", "A2", "A3"])
+    stale = scene.ballot(fork, "ban", "A2", ["A0", "A1"], salt="stale")
+    assert scene.settle(tip, stale).out == {"A2"}  # two of three, back then
+    answer = scene.ballot(tip, "ban", "A0", ["A2", "A3", "A4"])
     after = scene.settle(answer, stale)
     assert after.out == {"A0"}
     assert after.admins == {"A1", "A2", "A3", "A4"}
+
+
+def test_residue_an_old_majority_that_was_silent_since_looks_like_late_honest_work(found: Found) -> None:
+    scene = found(4)  # A0 and A1 with A2: three of four, who say nothing any more
+    fork = scene.enter(scene.tip, "A4")
+    tip = scene.write(fork, "A3", "vote", "promote", "A4")
+    stale = scene.ballot(fork, "ban", "A3", ["A0", "A1", "A2"], salt="stale")
+    assert scene.settle(tip, stale).out == {"A3"}
 
 
 def test_a_backdated_kick_by_an_early_admin_does_not_undo_a_later_admin(found: Found) -> None:

@@ -14,6 +14,7 @@ from swarmchat.conversation.rules import settled as codes
 from swarmchat.conversation.rules import settling
 from swarmchat.conversation.rules.settled import Fate, Settled, Steps
 from swarmchat.conversation.rules.settling import Settler
+from swarmchat.conversation.timeline import hidden
 from tests.support.settle_group import Group, list_digest
 from tests.support.settle_model import Standing, name
 from tests.support.settle_scenes import Scene
@@ -393,6 +394,36 @@ def test_why_a_commit_counts_or_not_is_told_of_all_that_is_behind(group: Found) 
     for commit in (ban, text, tip, beside, scene.at["root"], scene.at["join M0"]):
         assert fate(scene, commit, tip, beside) is None
     assert scene.world.settler.fate(void, [void]) is None
+
+
+def test_all_bans_that_count_are_told_however_old(group: Found) -> None:
+    scene = group(4, 1)
+    settler = scene.world.settler
+    assert settler.bans([scene.tip]) == frozenset()
+    ban = scene.ballot(scene.tip, "ban", "A3", ["A0", "A1", "A2"])
+    late = scene.write(scene.tip, "A3", "text", "before I knew")  # no control commit: the ban is the greatest of these
+    assert settler.bans([ban, late]) == {ban}
+    rival = scene.ballot(scene.tip, "ban", "A0", ["A3", "A1", "A2"], salt="rival")
+    assert settler.bans([ban, rival]) == {ban}
+    tip = scene.write(scene.world.merge(ban, rival), "A0", "add", "X")
+    second = scene.ballot(tip, "ban", "M0", ["A0", "A1"])
+    beside = scene.write(tip, "A2", "add", "Y")
+    for heads in ([tip], [second, beside], [scene.write(second, "A0", "profile", "later"), beside]):
+        expected = {ban} if heads == [tip] else {ban, second}
+        assert settler.bans(heads) == expected
+        assert FromTheRoot(scene.world.history, scene.world.rosters.__getitem__).bans(heads) == expected
+
+
+def test_a_late_text_of_the_banned_is_hidden_however_long_ago_the_ban_was(group: Found) -> None:
+    """No control commit is concurrent with the ban, so nothing of it is left to settle: still it is asked for."""
+    scene = group(4)
+    ban = scene.ballot(scene.tip, "ban", "A3", ["A0", "A1", "A2"])
+    tip = scene.chain(ban, *(("A0", ("profile", str(count))) for count in range(5)))
+    late = scene.write(scene.tip, "A3", "text", "I was always against it")
+    history, rosters, settler = scene.world.history, scene.world.rosters, scene.world.settler
+    heads = history.heads
+    assert set(heads) == {tip, late}
+    assert hidden(history, settler.settle(heads).roster, settler.bans(heads), rosters.__getitem__) == {late}
 
 
 def test_what_new_commits_change_is_told(group: Found) -> None:
