@@ -120,6 +120,7 @@ SYNC: Final[ObjectShape] = {
     "behind": "int",
     "ahead": "int",
     "as_of": "time?",
+    "missing": [{"head": "commit", "devices": ["device"], "for_s": "int"}],  # announced over a minute ago, not here yet
 }
 EVENT: Final[ObjectShape] = {"id": "int", "time": "time", "type": "text", "data": "object"}
 EVENTS: Final[ObjectShape] = {"events": [EVENT], "gap": "object?", "last": "int"}  # gap: {"from", "to"}, both lost

@@ -191,7 +191,7 @@ def _spawn(session: Session, settings: dict[str, object]) -> dict[str, Any]:
             stderr=log,
             pass_fds=pipe,
             start_new_session=True,
-            cwd="/",
+            cwd=_neutral_folder(),
             env=dict(session.environ),
         )
     found: dict[str, Any] = {}
@@ -212,6 +212,12 @@ def _spawn(session: Session, settings: dict[str, object]) -> dict[str, Any]:
         child.send_signal(signal.SIGTERM)
         raise UserError(f"the daemon did not answer within {_START_TIMEOUT_S:g} s", hint="swarmchat daemon logs")
     raise _last_words(log_file(home), begin, child.returncode)
+
+
+def _neutral_folder() -> str:
+    """Where the daemon stands: in / so that it keeps no disk busy, unless the program is only found from its own folder."""
+    program = str(Path(__file__).parents[2])
+    return "/" if program in sys.path[1:] else program
 
 
 def _password(session: Session) -> str | None:
@@ -242,14 +248,19 @@ def _last_words(path: Path, begin: int, status: int) -> SwarmchatError:
     """What a daemon that did not start said last, as the error it was."""
     from swarmchat.api.jsonrpc import error_of  # noqa: PLC0415
 
-    with contextlib.suppress(OSError), path.open("rb") as file:
-        file.seek(begin)
-        for line in reversed(file.read(_LOG_BYTES_MAX).decode("utf-8", "replace").splitlines()):
-            with contextlib.suppress(ValueError, KeyError, TypeError):
-                said = json.loads(line)["error"]
-                data = {**said["data"], "code": said["code"], "hint": said["hint"]}
-                return error_of({"error": {"message": said["message"], "data": data}})
-    return UserError(f"the daemon ended at once with status {status}", hint="swarmchat daemon logs")
+    try:
+        with path.open("rb") as file:
+            file.seek(begin)
+            written = file.read(_LOG_BYTES_MAX).decode("utf-8", "replace").split("\n")
+    except OSError:
+        written = []
+    for line in reversed(written):
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            said = json.loads(line)["error"]
+            data = {**said["data"], "code": said["code"], "hint": said["hint"]}
+            return error_of({"error": {"message": said["message"], "data": data}})
+    last = next((line.strip()[:200] for line in reversed(written) if line.strip()), "and said nothing")
+    return UserError(f"the daemon ended at once with status {status}: {last}", hint="swarmchat daemon logs")
 
 
 def _wait(is_so: Any, timeout_s: float) -> bool:

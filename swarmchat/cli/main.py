@@ -171,16 +171,26 @@ def run(
             raise  # a completion is done
         abandon(out)  # what click makes of a pipe whose reader has gone
         return 0
-    except Exception as error:  # noqa: BLE001 - the outermost frame: a bug ends in a sentence, and in a traceback with -v
-        if session.verbose:
-            import traceback  # noqa: PLC0415
+    except Exception as trouble:  # noqa: BLE001 - the outermost frame: a bug ends in a sentence, and in a traceback with -v
+        named = _named(trouble) or _bug(trouble, session)
+        session.output.error(named)
+        return named.exit_status
 
-            traceback.print_exception(error, file=err)
-        sentence = f"a bug in swarmchat: {type(error).__name__}: {error}"
-        session.output.error(
-            SwarmchatError(sentence, hint=None if session.verbose else "run it again with -v for the details")
-        )
-        return SwarmchatError.exit_status
+
+def _named(trouble: BaseException) -> SwarmchatError | None:
+    """The error with a name that ended a group of tasks, if there is one."""
+    if isinstance(trouble, BaseExceptionGroup):
+        return next((error for inner in trouble.exceptions if (error := _named(inner))), None)
+    return trouble if isinstance(trouble, SwarmchatError) else None
+
+
+def _bug(trouble: Exception, session: Session) -> SwarmchatError:
+    if session.verbose:
+        import traceback  # noqa: PLC0415
+
+        traceback.print_exception(trouble, file=session.err)
+    sentence = f"a bug in swarmchat: {type(trouble).__name__}: {trouble}"
+    return SwarmchatError(sentence, hint=None if session.verbose else "run it again with -v for the details")
 
 
 def _usage(error: click.ClickException) -> UsageError:

@@ -31,10 +31,11 @@ def status(session: Session, conv: str | None) -> None:
                     f"{row['behind']}",
                     f"{row['ahead']}",
                     clock(row["as_of"]),
+                    " ".join(f"{short(one['head'])} for {one['for_s']} s" for one in row["missing"]),
                 )
                 for row in rows
             ],
-            header=("CONVERSATION", "DEVICE", "BEHIND", "AHEAD", "AS OF"),
+            header=("CONVERSATION", "DEVICE", "BEHIND", "AHEAD", "AS OF", "ANNOUNCED AND MISSING"),
         )
 
     session.output.emit(rows, text)

@@ -178,7 +178,7 @@ ANSWERS: Mapping[str, Any] = {
             {"id": ROOT, "parents": [], "type": "initial", "author": ALICE},
         ]
     },
-    "sync.status": [{"conversation": ROOM, "device": LAPTOP, "behind": 0, "ahead": 2, "as_of": NOON}],
+    "sync.status": [{"conversation": ROOM, "device": LAPTOP, "behind": 0, "ahead": 2, "as_of": NOON, "missing": []}],
 }
 
 

@@ -87,6 +87,14 @@ def test_a_bug_is_a_sentence_and_a_traceback_only_when_asked() -> None:
     assert "Traceback" in swarmchat("-v", "account", "show", node=node).err
 
 
+def test_an_error_that_ended_a_group_of_tasks_is_still_that_error() -> None:
+    node = FakeCommands()
+    inner = ExceptionGroup("inner", [NotFoundError("no such address")])
+    node.answers["account.show"] = ExceptionGroup("outer", [ValueError("beside it"), inner])
+    outcome = swarmchat("account", "show", node=node)
+    assert (outcome.status, outcome.err) == (3, "error: no such address\n")
+
+
 def test_a_reader_that_has_gone_is_no_error() -> None:
     class Pipe(io.StringIO):
         def write(self, _text: str) -> int:
