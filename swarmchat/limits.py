@@ -92,6 +92,7 @@ STRANGER_IDLE_S: Final = 30.0
 PING_AFTER_S: Final = 15.0
 PING_TIMEOUT_S: Final = 5.0  # two missed in 10 s: dead
 PINGS_MISSED_MAX: Final = 2
+PROBE_TIMEOUT_S: Final = 1.0  # after a change of the network; a healthy link answers in a round trip
 TCP_USER_TIMEOUT_MS: Final = 30_000
 BACKOFF_MIN_S: Final = 1.0  # a restarted peer is back within seconds
 BACKOFF_MAX_S: Final = 300.0  # a laptop in a tunnel must not cost a battery

@@ -69,6 +69,7 @@ class Lan:
         listens: Sequence[Address],
         known: Callable[[], Iterable[DeviceId]],
         on_sighting: Callable[[Sighting], None],
+        on_change: Callable[[], None] = lambda: None,  # the interfaces of this machine changed
         dht_port: int | None = None,
         interfaces: Callable[[], Iterable[Interface]] | None = None,
     ) -> None:
@@ -77,6 +78,7 @@ class Lan:
         self._listens = tuple(listens)
         self._known = known
         self._tell = on_sighting
+        self._changed = on_change
         self._dht_port = dht_port
         self._interfaces = interfaces or usable_interfaces
         self._recogniser = lantags.Recogniser()
@@ -189,6 +191,7 @@ class Lan:
         while begin - lantags.DAY_S < self._runtime.now() < until:  # the clock may be set back as well
             await self._runtime.sleep(limits.LAN_POLL_S)
             if self._chosen() != interfaces:
+                self._changed()
                 return
 
     def _chosen(self) -> frozenset[Interface]:

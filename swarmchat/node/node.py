@@ -153,6 +153,7 @@ class Node:
             listens=self.listens,
             known=self.swarm.known_devices,
             on_sighting=seen,
+            on_change=self.swarm.network_changed,
         )
 
     async def _keep_hints(self) -> None:

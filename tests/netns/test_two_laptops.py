@@ -38,6 +38,16 @@ def test_they_find_each_other_talk_are_unplugged_and_agree_again(tmp_path: Path)
             print(f"in step {took:.2f} s after the cable was back")
             assert took < IN_STEP_S
             assert sorted(ann.texts(room)) == ["Ann alone", "Ben alone", "from ann", "from ben"]
+            right.unplug()
+            for node in (ann, ben):
+                node.until(lambda node=node: not node.call("daemon.status")["links"])  # long enough for both to notice
+                node.did("send", room, f"{node.name} alone again")
+            right.plug()
+            plugged = time.monotonic()
+            same(room, ann, ben)
+            took = time.monotonic() - plugged
+            print(f"in step {took:.2f} s after the cable was back from a long cut")
+            assert took < IN_STEP_S
             assert ann.cli("--json", "log", room).out == ben.cli("--json", "log", room).out
             assert ann.cli("--json", "member", "list", room).out == ben.cli("--json", "member", "list", room).out
             assert all(node.cli("verify", room).status == 0 for node in (ann, ben))
