@@ -374,7 +374,9 @@ class Session:
             self._reputation.invalid(device, now)
         for other, peer in self._peers.items():
             if peer.lacking:
-                peer.lacking = self._lacked(peer.lacking)
+                before, peer.lacking = peer.lacking, self._lacked(peer.lacking)
+                # It named what came from another now: it too must hear that we have it, or it counts us behind for minutes.
+                peer.owed = peer.owed or peer.lacking != before
             if other == device:
                 peer.owed = peer.owed or not failed
             else:
