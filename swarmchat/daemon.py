@@ -70,7 +70,15 @@ async def _run(node: Node, accounts: AccountVerbs) -> None:
         running.cancel()
         await asyncio.wait([running], timeout=limits.SHUTDOWN_S)
     if running.done() and not running.cancelled():
-        await running  # its fault is ours
+        _raise_as_one(running.exception())
+
+
+def _raise_as_one(fault: BaseException | None) -> None:
+    """What ended the node, without the groups of the tasks that it went through."""
+    while isinstance(fault, BaseExceptionGroup) and len(fault.exceptions) == 1:
+        fault = fault.exceptions[0]
+    if fault is not None:
+        raise fault
 
 
 async def _first(running: asyncio.Task[None], event: Any) -> None:

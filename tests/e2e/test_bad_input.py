@@ -6,7 +6,7 @@ import os
 import socket
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -138,13 +138,9 @@ def test_no_space_left_writes_nothing_half(tmp_path: Path, home: NodeProcess) ->
         subprocess.run(["cp", "-a", str(home.home), str(node.home)], check=True)
         acknowledged = []
         filler = disk / "filler"
-        with filler.open("wb") as file:
-            try:
-                while True:
-                    file.write(b"\0" * 4096)
-                    file.flush()
-            except OSError:
-                pass
+        with filler.open("wb", buffering=0) as file, suppress(OSError):
+            while True:
+                file.write(b"\0" * 4096)
         for number in range(3):
             outcome = node.cli("--json", "send", room, f"message {number}")
             if outcome.status == 0:
