@@ -1,8 +1,7 @@
-"""Who is where, told to the nodes as a LAN tells it: a hint with a name, that comes late, goes, and comes again."""
+"""Who is where, told to the nodes as a LAN tells it: a hint with a name, once when a node comes, and when it says that it goes."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
 
 from swarmchat.addresses import Address
@@ -17,32 +16,66 @@ PORT = 4000
 class Listens(Protocol):
     """A node as the LAN knows it."""
 
-    @property
-    def host(self) -> str: ...
-    @property
-    def device(self) -> DeviceId: ...
-    @property
-    def finder(self) -> Finder: ...
-    def known(self, device: DeviceId) -> bool: ...
-    def sighted(self, device: DeviceId | None, name: str, address: Address) -> None: ...
+    host: str
+    device: DeviceId
+    finder: Finder
+
+    def known(self, device: DeviceId) -> bool:
+        """Whether the node would recognise the device by its tag."""
+        ...
+
+    def sighted(self, device: DeviceId | None, name: str, address: Address) -> None:
+        """The finder knows it already; now the swarm."""
+        ...
 
 
-@dataclass
 class Directory:
-    """The LAN of a simulated world: shows each node to those that it can reach."""
+    """The LAN of a simulated world."""
 
-    network: Network
+    def __init__(self, network: Network) -> None:
+        self._network = network
+        self._here: dict[str, Listens] = {}  # by host
+        self._seen: dict[str, dict[str, Listens]] = {}  # who was seen by whom
 
-    def show(self, shown: Listens, to: Listens) -> None:
-        """One node sees another; it knows the name only of who it knows, as with the tags of SCP-05 §2.2."""
-        if shown.host == to.host or not self.network.reachable(shown.host, to.host):
-            return
+    def came(self, node: Listens) -> None:
+        """A node listens: it and all that it can reach see each other."""
+        self._here[node.host] = node
+        self._seen[node.host] = {}
+        for other in list(self._here.values()):
+            self._show(node, other)
+            self._show(other, node)
+
+    def left(self, node: Listens, *, saying_so: bool) -> None:
+        """A node is gone; only one that is stopped says so."""
+        del self._here[node.host]
+        for other in list(self._here.values()):
+            if saying_so and self._network.reachable(node.host, other.host):
+                self._seen[other.host].pop(node.host, None)
+                other.finder.saw_lan(Sighting(_name(node), node.host, None, (), gone=True))
+
+    def look_again(self) -> None:
+        """The wires have changed: everybody asks anew."""
+        for one in list(self._here.values()):
+            for other in list(self._here.values()):
+                self._show(one, other)
+
+    def recognise(self, node: Listens) -> None:
+        """A node knows other devices than before: what it sees may be one of them."""
+        for shown in list(self._seen.get(node.host, {}).values()):
+            self._tell(shown, node)
+
+    def _show(self, shown: Listens, to: Listens) -> None:
+        if shown.host != to.host and self._network.reachable(shown.host, to.host):
+            self._seen[to.host][shown.host] = shown
+            self._tell(shown, to)
+
+    def _tell(self, shown: Listens, to: Listens) -> None:
+        """It knows the name only of whom it knows, as with the tags of SCP-05 §2.2."""
         device = shown.device if to.known(shown.device) else None
         address = Address(shown.host, PORT)
-        name = f"node-{shown.host}"
-        to.finder.saw_lan(Sighting(name, shown.host, device, (address,)))
-        to.sighted(device, name, address)
+        to.finder.saw_lan(Sighting(_name(shown), shown.host, device, (address,)))
+        to.sighted(device, _name(shown), address)
 
-    def gone(self, shown: Listens, to: Listens) -> None:
-        """One node sees another no more."""
-        to.finder.saw_lan(Sighting(f"node-{shown.host}", shown.host, None, (), gone=True))
+
+def _name(node: Listens) -> str:
+    return f"node-{node.host}"

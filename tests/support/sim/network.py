@@ -234,7 +234,7 @@ class SimStream:
             size = self.network.dice.randint(1, PIECE) if len(view) > 1 and self.network.dice.random() < 0.1 else PIECE
             self._under_way.append(view[:size])
             view = view[size:]
-        self.congested = self._unarrived() > HIGH
+        self.congested = self.unarrived > HIGH
         self._move()
 
     def close(self) -> None:
@@ -274,7 +274,9 @@ class SimStream:
         self._under_way.clear()
         self._receiver = None
 
-    def _unarrived(self) -> int:
+    @property
+    def unarrived(self) -> int:
+        """Bytes written and not arrived."""
         return sum(len(piece) for piece in self._under_way if piece is not None)
 
     def _move(self) -> None:
@@ -309,7 +311,7 @@ class SimStream:
                 break
             arrived += len(piece)
             self.other._take(piece)
-        if self.congested and self._unarrived() <= LOW:
+        if self.congested and self.unarrived <= LOW:
             self.congested = False
             if self._receiver is not None and not self.over and not self._closing:
                 self._receiver.writable()

@@ -20,6 +20,7 @@ from swarmchat.crypto.revocation import RevocationList, device_prefix
 from swarmchat.ids import AccountId, CommitId, DeviceId
 from swarmchat.links.peers import LinkClass
 from swarmchat.swarm.events import MessageAdded
+from tests.support.sim.network import HIGH
 
 if TYPE_CHECKING:
     from tests.support.sim.world import Life, World
@@ -28,10 +29,15 @@ UNSENT_MAX = (
     limits.CHANNEL_UNSENT_HIGH + 1024 * 1024 + 4096
 )  # a sender waits above the first; the last message may be 1 MiB
 
+ON_THE_WAY_MAX = HIGH + limits.YAMUX_FRAME_BYTES_MAX + 4096  # a link writes while its stream is not congested
+
 
 def invariants(world: World) -> None:
     """At every moment: queues are within their limits, and nothing went wrong unseen."""
     assert not world.faults, "\n".join(world.faults)
+    for pair in world.network.standing():
+        for stream in pair:
+            assert stream.unarrived <= ON_THE_WAY_MAX, f"{stream.unarrived} bytes wait in a stream of {stream.host}"
     for life in world.lives:
         links = life.swarm.links.links
         devices = [link.peer.device for link in links]
@@ -51,11 +57,40 @@ async def difference(world: World) -> str | None:
         if log is None and life.swarm.state_of(world.conversation) == "syncing" and _wanted(life, logs):
             return f"{life.machine} has not got the conversation"
     for (one, log), (other, its_log) in combinations([(life, log) for life, log in logs if log is not None], 2):
-        if _agree_to_talk(one, log, other, its_log) and log.heads != its_log.heads:
+        if not _agree_to_talk(one, log, other, its_log):
+            continue
+        if log.heads != its_log.heads:
             return (
                 f"{one.machine} has heads {_short(log.heads)} and {other.machine} has {_short(its_log.heads)};"
                 f" {one.machine} is linked with {_links(one)}, {other.machine} with {_links(other)}"
             )
+        unsure = _unsure(world, one, other) or _unsure(world, other, one)
+        if unsure:
+            return unsure
+    return _unanswered(world)
+
+
+def _unsure(world: World, one: Life, other: Life) -> str | None:
+    """What one node thinks of another that is in step with it, and is wrong."""
+    rows = [row for row in one.swarm.sync_status(world.conversation) if row.device == other.device]
+    if not rows:
+        return None  # the device never wrote, so the rosters do not name it
+    (row,) = rows
+    right = row.linked and not row.barred and not row.missing and (row.behind, row.ahead) == (0, 0)
+    return None if right else f"{one.machine} says of {other.machine}: {row}"
+
+
+def _unanswered(world: World) -> str | None:
+    """An invitation that did not reach any device of who is invited."""
+    for life in world.lives:
+        for invitation in life.machine.saved.invitations.values():
+            guests = [each for each in world.lives if each.machine.account.id == invitation.account]
+            reached = any(
+                guest.machine.saved.pending() or invitation.conversation in guest.machine.saved.conversations
+                for guest in guests
+            )
+            if guests and not reached:
+                return f"{life.machine} has not reached {guests[0].machine} with an invitation"
     return None
 
 

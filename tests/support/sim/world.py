@@ -16,14 +16,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from swarmchat.commitlog.catalog import Catalog
-from swarmchat.swarm.swarm import Swarm
-
 from swarmchat.account import account as accounts
 from swarmchat.account.account import Account
 from swarmchat.account.records import ConversationState, Host
 from swarmchat.account.state import State
 from swarmchat.addresses import Address
+from swarmchat.commitlog.catalog import Catalog
 from swarmchat.commitlog.log import Admission, CommitLog
 from swarmchat.conversation.rejection import Rejection
 from swarmchat.conversation.tree import Mode
@@ -36,6 +34,7 @@ from swarmchat.index.receipts import Receipts
 from swarmchat.links.connection_manager import ConnectionManager
 from swarmchat.links.peers import Identity
 from swarmchat.swarm.events import Event
+from swarmchat.swarm.swarm import Swarm
 from tests.support.sim import loop as sim
 from tests.support.sim import oracles
 from tests.support.sim.choices import choose
@@ -47,14 +46,13 @@ T = TypeVar("T")
 
 NAMES = ("alice", "bob", "carol", "dave")
 SETTLE_S = 1800.0  # of virtual time, until all must be in step again: anti-entropy and back-off are 5 minutes each
-SIGHT_S = 20.0  # how often the LAN shows everybody again
 
 WEIGHTS = {
     # what people do
     "post": 20,
     "edit": 4,
     "react": 4,
-    "invite": 3,
+    "invite": 6,
     "accept": 6,
     "leave": 1,
     "kick": 1,
@@ -102,7 +100,8 @@ def script(seed: int) -> Script:
         for _ in range(dice.randint(25, 45))
     ]
     mode = dice.choices((1, 2, 3), (5, 2, 1))[0]
-    return {"world": "swarm", "seed": seed, "mode": mode, "cast": cast, "steps": steps}
+    late = int(dice.random() < 0.4)  # one account is not invited at first
+    return {"world": "swarm", "seed": seed, "mode": mode, "late": late, "cast": cast, "steps": steps}
 
 
 @cache
@@ -192,6 +191,7 @@ class Life:
             receipts=self.receipts,
             observer=self._observe,
         )
+        self.swarm.recheck_lan = lambda: asyncio.get_running_loop().call_soon(world.directory.recognise, self)  # type: ignore[assignment]
         self.task: asyncio.Task[None] = world.tasks.create_task(self._run(), name=f"life of {machine}")
 
     @property
@@ -279,7 +279,6 @@ class World:
         logger.addHandler(complaints)
         try:
             async with asyncio.TaskGroup() as self.tasks:
-                lan = self.tasks.create_task(self._show_everybody(), name="LAN")
                 await self._set_up()
                 for number, step in enumerate(self.script["steps"]):
                     self.note(f"step {number} {step}")
@@ -288,11 +287,8 @@ class World:
                     oracles.invariants(self)
                 await self._calm_down()
                 await self._settle()
-                lan.cancel()
                 for machine in self.machines:
-                    if machine.life is not None:
-                        await machine.life.stop()
-                        machine.life = None
+                    await self._stop(machine)
             oracles.disks(self)
             assert not self.faults, "\n".join(self.faults)
         finally:
@@ -326,7 +322,9 @@ class World:
         self.conversation = await creator.life.swarm.create(mode, title="simulated")
         self._acknowledge(creator, (await creator.life.swarm.log(self.conversation)).heads)
         guests = [machine for machine in others if machine.account.id != creator.account.id]
-        accounts_invited = sorted({machine.account.id for machine in guests})
+        names = [name for name in NAMES if any(m.account.name == name for m in guests)]
+        first = names[: len(names) - self.script["late"]]
+        accounts_invited = sorted({machine.account.id for machine in guests if machine.account.name in first})
         for outcome in await creator.life.swarm.invite(self.conversation, accounts_invited):
             assert isinstance(outcome, Admission), outcome
             self._acknowledge(creator, outcome.new)
@@ -336,15 +334,15 @@ class World:
             for machine in devices:
                 await self._accept(machine)
         for machine in self.machines:
-            if self.conversation not in machine.saved.conversations:
+            in_it = machine is creator or machine.account.id in {creator.account.id, *accounts_invited}
+            if in_it and self.conversation not in machine.saved.conversations:
                 await self._bring_device(machine)
 
     async def _bring_device(self, machine: Machine) -> None:
         """A second device of somebody who is in: it knows the conversation from the archive and fetches it."""
         self.counts["second device"] += 1
         sibling = next(m for m in self.machines if m is not machine and m.account.id == machine.account.id)
-        assert machine.life is not None
-        await machine.life.stop()
+        await self._stop(machine)
         machine.saved, _ = machine.saved.add_conversation(
             self.conversation,
             title="",
@@ -374,14 +372,13 @@ class World:
                 self._partition(one)
             case "heal":
                 if self.network.partitioned:
-                    self.network.heal()
+                    self._heal()
                     self.counts["heal"] += 1
             case "crash":
                 await self._crash(machine, silently=bool(two % 2))
             case "restart":
                 if machine.life is not None:
-                    await machine.life.stop()
-                    machine.life = None
+                    await self._stop(machine)
                     await self._boot(machine)
                     self.counts["restart"] += 1
             case "boot":
@@ -395,6 +392,12 @@ class World:
                 if machine.life is not None:
                     machine.life.runtime.skew_s = machine.skew_s
                 self.counts["skew"] += 1
+            case "accept":
+                asked = [m for m in self.machines if m.life is not None and m.saved.pending()]
+                if asked:
+                    life = asked[one % len(asked)].life
+                    assert life is not None
+                    self._begin(life, "accept", (one, two))
             case act:
                 if machine.life is not None:
                     self._begin(machine.life, act, (one, two))
@@ -504,6 +507,10 @@ class World:
             self.network.partition(groups)
             self.counts["partition"] += 1
 
+    def _heal(self) -> None:
+        self.network.heal()
+        self.directory.look_again()
+
     def _trouble(self, kind: str, one: int, two: int) -> None:
         standing = self.network.standing()
         if not standing:
@@ -522,10 +529,14 @@ class World:
         machine.life = Life(self, machine)
         self.note(f"{machine} starts")
         await machine.life.up()
-        for life in self.lives:
-            if life is not machine.life:
-                self.directory.show(machine.life, life)
-                self.directory.show(life, machine.life)
+        self.directory.came(machine.life)
+
+    async def _stop(self, machine: Machine) -> None:
+        """As a user stops it."""
+        life, machine.life = machine.life, None
+        if life is not None:
+            self.directory.left(life, saying_so=True)
+            await life.stop()
 
     async def _crash(self, machine: Machine, *, silently: bool) -> None:
         """The process is gone in the middle of whatever it did; what its disk holds at this moment is all that is left."""
@@ -536,6 +547,7 @@ class World:
         shutil.copytree(machine.folder, folder, ignore=shutil.ignore_patterns("*-shm"))
         machine.folder = folder
         machine.life = None
+        self.directory.left(life, saying_so=False)
         life.runtime.kill()
         self.network.unplug(machine.host, silently=silently)
         self.note(f"{machine} crashes")
@@ -549,7 +561,7 @@ class World:
     async def _calm_down(self) -> None:
         """Nothing goes wrong any more."""
         if self.network.partitioned:
-            self.network.heal()
+            self._heal()
         for machine in self.machines:
             if machine.life is None:
                 await self._boot(machine)
@@ -559,19 +571,14 @@ class World:
         while (difference := await oracles.difference(self)) is not None:
             assert not self.faults, "\n".join(self.faults)
             assert waited < SETTLE_S, f"after {waited:g} s of calm: {difference}"
+            self.note(f"not settled: {difference}")
             await asyncio.sleep(5.0)
             waited += 5.0
         self.note(f"settled after {waited:g}")
+        self.counts["seconds to settle"] += int(waited)
         await asyncio.sleep(60.0)  # what hangs up, hangs up
         await oracles.settled(self)
         oracles.invariants(self)
-
-    async def _show_everybody(self) -> None:
-        while True:
-            await asyncio.sleep(SIGHT_S)
-            for one in self.lives:
-                for other in self.lives:
-                    self.directory.show(one, other)
 
 
 def play(script: Mapping[str, Any], folder: Path, *, trace: sim.Trace, counts: Counter[str]) -> None:
