@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from swarmchat.account.state import State
+from swarmchat.crypto.revocation import device_prefix
 from swarmchat.ids import AccountId, DeviceId
 from swarmchat.swarm.access import Access
 from swarmchat.swarm.mesh import Target, wanted
@@ -35,7 +36,11 @@ def aims(
         by_account.setdefault(owner, set()).add(name)
 
     def devices_of(who: AccountId) -> set[DeviceId]:
-        return {*carded(who), *by_account.get(who, ()), *in_rosters.get(who, ())} - {device}
+        found = {*carded(who), *by_account.get(who, ()), *in_rosters.get(who, ())} - {device}
+        return {name for name in found if not revoked(name, who)}
+
+    def revoked(name: DeviceId, owner: AccountId) -> bool:
+        return device_prefix(name) in access.revoked(owner)  # no handshake with it would come to an end
 
     in_rosters: dict[AccountId, set[DeviceId]] = {}
     targets: set[Target] = set()
@@ -46,7 +51,8 @@ def aims(
             in_rosters.setdefault(owner, set()).add(name)
         elsewhere = {name: who for who in roster.joined for name in (*carded(who), *by_account.get(who, ()))}
         for name in wanted(device, roster, elsewhere, seed=bytes.fromhex(device)):
-            if not state.is_blocked(roster.owner(name) or elsewhere[name]):
+            owner = roster.owner(name) or elsewhere[name]
+            if not state.is_blocked(owner) and not revoked(name, owner):
                 targets.add(name)
 
     people = {contact.account for contact in state.contacts.values() if contact.active}
@@ -57,7 +63,7 @@ def aims(
             continue
         known = devices_of(who)
         targets |= known
-        if not known and who != account:
+        if not known and (who != account or who in access.sources):  # of our own only while something is to be cloned
             targets.add(who)
             sought.add(who)
     targets |= {who for who in listed if who != account and not state.is_blocked(who) and not access.is_outlawed(who)}
