@@ -147,7 +147,7 @@ class Node:
             if not sighting.gone:
                 self.swarm.sighted(sighting.device, sighting.instance, sighting.addresses)
 
-        return Lan(
+        lan = Lan(
             self.runtime,
             device=self.account.device,
             listens=self.listens,
@@ -155,6 +155,17 @@ class Node:
             on_sighting=seen,
             on_change=self.swarm.network_changed,
         )
+        loop = asyncio.get_running_loop()
+
+        def look_again() -> None:
+            for sighting in lan.sightings():
+                seen(sighting)
+
+        def recheck() -> None:
+            loop.call_soon(look_again)  # asked from inside the swarm's own reckoning: told when that is done
+
+        self.swarm.recheck_lan = recheck
+        return lan
 
     async def _keep_hints(self) -> None:
         while True:
