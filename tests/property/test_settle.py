@@ -66,6 +66,13 @@ def test_settle_agrees_with_the_model(batch: int) -> None:
         agree(story, story.model.heads(dice.sample(ordinary, min(4, len(ordinary)))))
 
 
+@pytest.mark.parametrize("seed", [18, 202, 233, 295])
+def test_concurrent_bans_are_decided_oldest_first(seed: int) -> None:
+    """Histories whose outcome depends on it: of two bans that are free the one with fewer bans behind it goes first."""
+    story = tell(seed, steps=60)
+    agree(story, story.heads)
+
+
 @pytest.mark.parametrize("batch", range(BATCHES))
 def test_the_order_of_arrival_and_the_shortcut_change_nothing(batch: int) -> None:
     for seed in range(1_000 + batch * 7, 1_000 + batch * 7 + 7):

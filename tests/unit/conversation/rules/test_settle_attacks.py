@@ -160,6 +160,16 @@ def test_an_old_majority_that_a_promotion_needed_cannot_ban_who_was_promoted(fou
         assert scene.settle(tip, stale).admins == {"A0", "A1", "A2", "A3", "A4"}
 
 
+def test_two_early_admins_who_backed_no_later_one_cannot_ban_a_member_whom_the_later_ones_promote(found: Found) -> None:
+    for salt in SALTS:
+        scene = found(5, 1)
+        promoted = scene.ballot(scene.tip, "promote", "M0", ["A2", "A3", "A4"])
+        stale = scene.ballot(scene.at["promote A1"], "ban", "M0", ["A0", "A1"], salt=salt)  # two of two, back then
+        after = scene.settle(promoted, stale)  # two of five
+        assert "M0" in after.admins
+        assert not after.out
+
+
 def test_residue_an_old_majority_bans_another_early_admin_and_if_it_was_active_since_the_answer_undoes_it(
     found: Found,
 ) -> None:
@@ -299,6 +309,18 @@ def test_a_stale_ban_does_not_undo_an_unban(found: Found) -> None:
         after = scene.settle(unban, late)
         assert not after.out
         assert "A3" in after.admins
+
+
+def test_one_fresh_vote_does_not_make_a_spent_ballot_a_majority_again(found: Found) -> None:
+    for salt in SALTS:
+        scene = found(5)
+        two = scene.votes(scene.tip, "ban", "A4", ["A0", "A1"])
+        ban = scene.ballot(two, "ban", "A4", ["A2"])
+        unban = scene.ballot(ban, "unban", "A4", ["A0", "A1", "A2"])
+        late = scene.ballot(two, "ban", "A4", ["A3"], salt=salt)
+        after = scene.settle(unban, late)
+        assert not after.out
+        assert "A4" in after.admins
 
 
 def test_a_stale_promotion_does_not_undo_a_demotion(found: Found) -> None:
