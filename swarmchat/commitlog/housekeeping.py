@@ -10,8 +10,8 @@ from swarmchat.commitlog.trees import COMMIT
 
 def roll_up(store: Store) -> bool:
     """Copy loose objects and the small packs into one, when there are too many of either; whether that was due."""
-    if store.ingests:
-        return False  # it may count on objects that no ref reaches yet
+    if store.users:
+        return False  # they may count on objects that no ref reaches yet
     repository = store.repository
     loose, packs = repository.loose_objects(), repository.pack_files()
     if len(loose) <= limits.LOOSE_OBJECTS_MAX and len(packs) <= limits.PACKS_MAX:

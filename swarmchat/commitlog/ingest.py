@@ -33,12 +33,13 @@ class Ingest:
         self._unused: set[bytes] = set()  # trees and blobs that no commit has used yet
         self._small: list[Scanned] | None = []  # all of them, while there are few: then there is no file
         self._small_bytes = 0
+        self._commits = 0
         self._head = b""
         self._file: NewFile | None = None
         with store.lock:
             self._staging = PackStaging(store.repository)
             self._judging = store.judging(self._staging)
-            store.ingests += 1
+            store.users += 1
         self._open = True
 
     def __enter__(self) -> Self:
@@ -84,9 +85,7 @@ class Ingest:
                 outcome = self._judging.outcome()
                 if self._unused and not outcome.rejected:
                     raise PackFaultError("objects that no commit uses")
-                admission = self._store.land(
-                    outcome.accepted, outcome.rejected, self._staging, lambda: self._keep(outcome)
-                )
+                admission = self._store.land(self._judging, outcome, self._staging, lambda: self._keep(outcome))
         self.close()
         return admission
 
@@ -97,7 +96,7 @@ class Ingest:
         self._open = False
         self._judging.cancel()
         with self._store.lock:
-            self._store.ingests -= 1
+            self._store.users -= 1
             if self._file is not None:
                 self._file.close()
                 self._store.repository.discard(self._file.path)
@@ -149,6 +148,9 @@ class Ingest:
             self._staging.add(packed, raw)
             self._unused.add(packed.oid)
             return
+        self._commits += 1
+        if self._commits > limits.BATCH_COMMITS_MAX:
+            raise PackFaultError(f"over {limits.BATCH_COMMITS_MAX} commits in one pack")
         commit = CommitId(packed.oid.hex())
         parsed = self._judging.consider(commit, raw)
         self._ends.difference_update(parents_of(raw))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from swarmchat import limits
@@ -69,7 +70,7 @@ class CommitLog:
         if outcome.rejected:
             raise _refused(outcome.rejected[0])
         try:
-            store.land(outcome.accepted, (), staging, lambda: repository.write(staging.written()))
+            store.land(judging, outcome, staging, lambda: repository.write(staging.written()))
         finally:
             store.rest()
         files.rename(draft, path)
@@ -186,11 +187,6 @@ class CommitLog:
         with self._store.lock:
             self._require(commit)
             return self._settling().fate(commit, self.merged)
-
-    def bans(self) -> frozenset[CommitId]:
-        """All bans behind `main` that count, however old: a late text of who was banned long ago is judged by them too."""
-        with self._store.lock:
-            return self._settling().bans(self._tip().merged)
 
     def commit(self, commit: CommitId) -> Commit | Merge:
         """An accepted commit, or that of `main`, read from git. NotFoundError, StorageError."""
@@ -311,9 +307,11 @@ class CommitLog:
                     wanted.append(commit)
                 before, tip = tip, store.tip_of(here, staging, (*tip.merged, *wanted))
                 results.append(store.admission((commit,), (), before, tip, here))
-            accepted = judging.outcome().accepted
-            if accepted:
-                store.land(accepted, (), staging, lambda: store.repository.write(staging.written()), wanted)
+            outcome = replace(
+                judging.outcome(), rejected=()
+            )  # of our own we keep no memory: nothing was sent to anybody
+            if outcome.accepted:
+                store.land(judging, outcome, staging, lambda: store.repository.write(staging.written()), wanted)
             return results
 
     # --- keeping house
@@ -327,7 +325,15 @@ class CommitLog:
         """Judge all again from the root, from the objects alone; `progress` is told how many commits were judged so far."""
         store = self._store
         with store.lock:
-            return audit(store.repository, store.repository.refs().values(), self.conversation, progress)
+            store.users += 1
+            tips = list(store.repository.refs().values())
+        repository = Repository(self.path, store.files)  # of our own, so that others need not wait
+        try:
+            return audit(repository, tips, self.conversation, progress)
+        finally:
+            repository.rest()
+            with store.lock:
+                store.users -= 1
 
     # --- inside
 

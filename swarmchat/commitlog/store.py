@@ -15,7 +15,7 @@ from typing import Final
 
 from swarmchat.commitlog.files import Files
 from swarmchat.commitlog.graph import oldest_first, parents_of
-from swarmchat.commitlog.judging import Judging
+from swarmchat.commitlog.judging import Judging, Outcome
 from swarmchat.commitlog.ledger import Judged, Ledger, Provisional
 from swarmchat.commitlog.repository import HEADS, MAIN, DamagedObjectError, MissingObjectError, Repository
 from swarmchat.commitlog.shelf import Objects, Shelf
@@ -49,7 +49,7 @@ class Store:
         self.shelf = Shelf()
         self.ledger = Ledger()
         self.tip: Tip | None = None
-        self.ingests = 0  # under way: the object store must not lose what they count on
+        self.users = 0  # ingests and audits under way: the object store must not lose what they count on
         self._verdicts = Verdicts(path / FILE_NAME, conversation)
         self._refused: set[CommitId] = set()
         self._refs: Mapping[str, CommitId] = {}
@@ -150,8 +150,8 @@ class Store:
 
     def land(
         self,
-        accepted: Sequence[Judged],
-        rejected: Sequence[Rejection],
+        judging: Judging,
+        outcome: Outcome,
         staging: Staging,
         keep: Callable[[], None],
         wanted: Iterable[CommitId] = (),
@@ -160,7 +160,9 @@ class Store:
 
         `wanted` are commits that our own user wrote on an old fork, which is agreement enough to merge it.
         """
-        here = self._continued(staging, accepted)
+        here, rejected = judging.provisional, outcome.rejected
+        if len(outcome.accepted) != len(here.added) or here.size != len(self.ledger.history):
+            here = self._continued(staging, outcome.accepted)
         before = self.tip
         if not here.added:
             self.record(here, before, rejected, lambda: None)

@@ -119,8 +119,10 @@ class Verdicts:
             self._count = len(ids)
 
     def refused(self) -> set[CommitId]:
-        """The ids of all refused commits."""
+        """The ids of all refused commits; DamagedError when one was refused for a reason that is unknown here."""
         with self._refusals():
+            if not {code for (code,) in self._db.execute("select distinct reason from rejections")} <= _REASONS.keys():
+                raise DamagedError("refusals by another program")
             return {CommitId(oid.hex()) for (oid,) in self._db.execute("select id from rejections")}
 
     def refusal(self, commit: CommitId) -> Rejection | None:

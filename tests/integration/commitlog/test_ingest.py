@@ -366,6 +366,12 @@ def test_a_merge_with_another_tree_than_settled_is_refused(log: CommitLog, tmp_p
     assert isinstance(log.commit(log.main), Merge)  # type: ignore[arg-type]
 
 
+def test_more_commits_than_a_batch_may_have_are_a_fault(log: CommitLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "BATCH_COMMITS_MAX", 20)
+    refused_whole(log, packed(line(log, 21)[0]), "over 20 commits")
+    assert len(log.admit(packed(line(log, 20)[0])).new) == 20
+
+
 # --- heads
 
 

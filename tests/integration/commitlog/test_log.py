@@ -15,6 +15,7 @@ from swarmchat.commitlog.trees import COMMIT
 from swarmchat.conversation.actions import Add, Ban, CastVote, Edit, Initial, Join, Kick, Post, UpdateProfile
 from swarmchat.conversation.commit import Commit, Merge
 from swarmchat.conversation.rejection import Reason, Rejection
+from swarmchat.conversation.timeline import Timeline
 from swarmchat.errors import NotFoundError, RefusedError, StorageError
 from swarmchat.ids import CommitId, ConversationId
 from tests.support.builders import ALICE, BOB, CAROL, NOW, person
@@ -226,9 +227,23 @@ def test_the_effect_of_older_commits_can_change(tmp_path: Path) -> None:
     assert fate is not None
     assert (fate.code, fate.by) == (admission.effect_changed[invitation], ban.new[0])
     assert bob.fate(ban.new[0]) is None
-    assert bob.bans() == {ban.new[0]}
     assert not bob.roster.is_invited(dave.id)
     assert bob.roster.is_banned(BOB.id)
+
+
+def test_old_bans_are_still_told_when_later_commits_stand_on_everything(tmp_path: Path) -> None:
+    """Bob wrote beside his ban; a control commit merges both: the ban is as old as can be, and still hides what he wrote."""
+    alice = group(tmp_path, BOB, mode=2)
+    bob = clone(alice, tmp_path / "b.git")
+    must(alice.append(CastVote("ban", BOB.id), writer(ALICE), now=NOW))
+    ban = must(alice.append(Ban(BOB.id), writer(ALICE), now=NOW)).new[0]
+    hidden = post(bob, BOB, "beside my ban")
+    pull(alice, bob)
+    must(alice.append(Add(CAROL.id), writer(ALICE), now=NOW))
+    must(alice.append(Join(CAROL.id), writer(CAROL), now=NOW))
+    assert alice.fate(ban) is None
+    timeline = Timeline(alice.history)
+    assert timeline.hidden(alice.roster, lambda ban: alice.fate(ban) is None, alice.roster_at) == {hidden}
 
 
 # --- old forks (SCP-02 §6.4 g)
