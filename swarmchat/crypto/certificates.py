@@ -79,16 +79,7 @@ class Certificate:
         """Read exactly one certificate in the one spelling of SCP-01 §1.7; raises CertificateError."""
         if len(data) > limits.CERTIFICATE_BYTES_MAX:
             raise CertificateError("a certificate file is larger than allowed")
-        match = _PEM.fullmatch(data)
-        if match is None:
-            raise CertificateError("not one PEM certificate with lines of 64 characters and a final line feed")
-        try:
-            content = base64.b64decode(match[1].replace(b"\n", b""), validate=True)
-        except ValueError:
-            raise CertificateError("the base64 of a certificate is broken") from None
-        if _pem(content) != data:
-            raise CertificateError("the base64 of a certificate is not in its one spelling")
-        return cls.from_der(content)
+        return _unwrapped(data) if len(data) <= _CACHED_BYTES_MAX else _unwrap(data)
 
     @classmethod
     def from_der(cls, data: bytes) -> Certificate:
@@ -377,6 +368,22 @@ def _read_purpose(extensions: dict[bytes, der.Extension]) -> tuple[bool, int]:
 
 
 _parsed = lru_cache(maxsize=4096)(_parse)
+
+
+def _unwrap(data: bytes) -> Certificate:
+    match = _PEM.fullmatch(data)
+    if match is None:
+        raise CertificateError("not one PEM certificate with lines of 64 characters and a final line feed")
+    try:
+        content = base64.b64decode(match[1].replace(b"\n", b""), validate=True)
+    except ValueError:
+        raise CertificateError("the base64 of a certificate is broken") from None
+    if _pem(content) != data:
+        raise CertificateError("the base64 of a certificate is not in its one spelling")
+    return Certificate.from_der(content)
+
+
+_unwrapped = lru_cache(maxsize=4096)(_unwrap)  # three times a commit, of the same few files
 
 
 def _signed(device: Certificate, account: Certificate) -> bool:
