@@ -241,7 +241,7 @@ def pack_answer_fields(answer: PackAnswer) -> dict[str, Any]:
 def read_pack_answer(fields: Fields) -> PackAnswer:
     """Read an answer; raises MessageError."""
     encoding = fields.get("enc", PLAIN)
-    if encoding not in {PLAIN, DEFLATE}:
+    if not isinstance(encoding, str) or encoding not in {PLAIN, DEFLATE}:
         raise MessageError("enc: none or deflate")
     return PackAnswer(_heads(fields.get("heads"), "heads"), _number(fields, "objects", _OBJECTS_MAX), encoding)
 

@@ -133,7 +133,7 @@ class Switchboard:
             return
         heads = replicator.log.heads
         notice = Notice(conversation, heads[0], heads[:NOTICE_HEADS_MAX], self._parts.account.device)
-        for device, dialogue in sorted(self._by_device.items()):
+        for _, dialogue in sorted(self._by_device.items()):
             if not dialogue.talked and replicator.log.roster.is_joined(dialogue.account):
                 await self._postman.send(dialogue.link, notice)
 

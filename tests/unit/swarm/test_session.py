@@ -107,7 +107,7 @@ def test_commits_are_not_pushed_to_who_named_heads_we_do_not_know() -> None:
 
 
 def test_nobody_is_told_what_he_has() -> None:
-    chain, machine = session(A, B)
+    _, machine = session(A, B)
     machine.hello(BOB, (B,), 0.0, told=None)
     assert machine.poll(LATER) == []
     assert machine.deadline(0.0) is None
