@@ -6,7 +6,8 @@ import asyncio
 import ipaddress
 import struct
 import zlib
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+from contextlib import aclosing
 from typing import Final
 
 from swarmchat.commitlog.log import CommitLog
@@ -56,9 +57,10 @@ async def fetch(
             return None
         ingest = await runtime.offload(log.ingest)
         try:
-            async for data in _pieces(channel, answer.encoding, runtime):
-                await runtime.offload(ingest.feed, data)
-                progress(ingest.progress[0], answer.objects)
+            async with aclosing(_pieces(channel, answer.encoding, runtime)) as pieces:
+                async for data in pieces:
+                    await runtime.offload(ingest.feed, data)
+                    progress(ingest.progress[0], answer.objects)
             return await runtime.offload(ingest.finish, answer.heads)
         finally:
             await runtime.offload(ingest.close)
@@ -98,7 +100,7 @@ async def _send(channel: Channel, piece: bytes) -> None:
         raise LinkError(f"it took nothing for {SERVE_WRITE_TIMEOUT_S:g} s") from None
 
 
-async def _pieces(channel: Channel, encoding: str, runtime: Runtime) -> AsyncIterator[bytes]:
+async def _pieces(channel: Channel, encoding: str, runtime: Runtime) -> AsyncGenerator[bytes, None]:
     pace = Pace(runtime.monotonic())
     inflater = zlib.decompressobj() if encoding == DEFLATE else None
     while True:

@@ -120,6 +120,7 @@ class SimLoop(base_events.BaseEventLoop):
     # --- what a simulation must not do
 
     def call_soon_threadsafe(self, *args: Any, **kwargs: Any) -> NoReturn:
+        self.faults.append(f"a thread, or an asynchronous generator that nobody closed: {args}")
         raise AssertionError("a simulation has one thread")
 
     def run_in_executor(self, *args: Any, **kwargs: Any) -> NoReturn:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from itertools import combinations
+from collections.abc import Iterator, Mapping
+from itertools import combinations, product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,8 @@ from swarmchat.conversation.roster import Roster
 from swarmchat.conversation.timeline import Timeline
 from swarmchat.crypto.certificates import Certificate
 from swarmchat.crypto.revocation import RevocationList, device_prefix
-from swarmchat.ids import AccountId, CommitId, DeviceId
+from swarmchat.errors import NotFoundError
+from swarmchat.ids import AccountId, CommitId, ConversationId, DeviceId
 from swarmchat.links.peers import LinkClass
 from swarmchat.swarm.events import MessageAdded
 from tests.support.sim.network import HIGH
@@ -50,29 +51,51 @@ def invariants(world: World) -> None:
 # --- when all is calm
 
 
+async def log_of(life: Life, conversation: ConversationId) -> CommitLog | None:
+    """The log of a conversation on a node, if it has anything of it."""
+    try:
+        log = await life.swarm.log(conversation)
+    except NotFoundError:
+        return None
+    return None if log.is_empty else log
+
+
 async def difference(world: World) -> str | None:
     """What two devices of joined members, who both think so, do not agree upon yet; None when all is in step."""
-    logs = [(life, await world.log(life)) for life in world.lives]
+    for conversation in world.conversations:
+        found = await _difference(world, conversation)
+        if found is not None:
+            return f"{conversation[:8]}: {found}"
+    return _unanswered(world)
+
+
+async def _difference(world: World, conversation: ConversationId) -> str | None:
+    logs = [(life, await log_of(life, conversation)) for life in world.lives]
     for life, log in logs:
-        if log is None and life.swarm.state_of(world.conversation) == "syncing" and _wanted(life, logs):
+        if log is None and life.swarm.state_of(conversation) == "syncing" and _wanted(life, logs):
             return f"{life.machine} has not got the conversation"
-    for (one, log), (other, its_log) in combinations([(life, log) for life, log in logs if log is not None], 2):
-        if not _agree_to_talk(one, log, other, its_log):
-            continue
+    for (one, log), (other, its_log) in _pairs({life: log for life, log in logs if log is not None}):
         if log.heads != its_log.heads:
             return (
                 f"{one.machine} has heads {_short(log.heads)} and {other.machine} has {_short(its_log.heads)};"
                 f" {one.machine} is linked with {_links(one)}, {other.machine} with {_links(other)}"
             )
-        unsure = _unsure(world, one, other) or _unsure(world, other, one)
+        unsure = _unsure(conversation, one, other) or _unsure(conversation, other, one)
         if unsure:
             return unsure
-    return _unanswered(world)
+    return None
 
 
-def _unsure(world: World, one: Life, other: Life) -> str | None:
+def _pairs(logs: Mapping[Life, CommitLog]) -> Iterator[tuple[tuple[Life, CommitLog], tuple[Life, CommitLog]]]:
+    """The pairs of nodes that are in the conversation, each by both rosters."""
+    for (one, log), (other, its_log) in combinations(logs.items(), 2):
+        if _agree_to_talk(one, log, other, its_log):
+            yield (one, log), (other, its_log)
+
+
+def _unsure(conversation: ConversationId, one: Life, other: Life) -> str | None:
     """What one node thinks of another that is in step with it, and is wrong."""
-    rows = [row for row in one.swarm.sync_status(world.conversation) if row.device == other.device]
+    rows = [row for row in one.swarm.sync_status(conversation) if row.device == other.device]
     if not rows:
         return None  # the device never wrote, so the rosters do not name it
     (row,) = rows
@@ -84,9 +107,17 @@ def _unanswered(world: World) -> str | None:
     """An invitation that did not reach any device of who is invited."""
     for life in world.lives:
         for invitation in life.machine.saved.invitations.values():
-            guests = [each for each in world.lives if each.machine.account.id == invitation.account]
+            guests = [
+                each
+                for each in world.lives
+                if each.machine.account.id == invitation.account
+                and not each.swarm._parts.access.is_outlawed(life.machine.account.id, life.device)
+            ]
             reached = any(
-                guest.machine.saved.pending() or invitation.conversation in guest.machine.saved.conversations
+                invitation.conversation in guest.machine.saved.conversations
+                or any(
+                    request.offer.conversation == invitation.conversation for request in guest.machine.saved.pending()
+                )
                 for guest in guests
             )
             if guests and not reached:
@@ -96,33 +127,33 @@ def _unanswered(world: World) -> str | None:
 
 async def settled(world: World) -> None:
     """Everything that must hold once `difference` finds nothing."""
-    logs = {life: log for life in world.lives if (log := await world.log(life)) is not None}
+    for conversation in world.conversations:
+        logs = {life: log for life in world.lives if (log := await log_of(life, conversation)) is not None}
+        _same(world, conversation, logs)
+        for life, log in logs.items():
+            _no_banned_peer(life, conversation, log.roster)
+    for life in world.lives:
+        _told_once(life)
+
+
+def _same(world: World, conversation: ConversationId, logs: Mapping[Life, CommitLog]) -> None:
     orders = {life: list(Timeline(log.history).order()) for life, log in logs.items()}
     for life, order in orders.items():
         assert len(order) == len(set(order)), f"{life.machine} shows a commit twice"
-    for (one, log), (other, its_log) in combinations(logs.items(), 2):
-        if not _agree_to_talk(one, log, other, its_log):
-            continue
+    for (one, log), (other, its_log) in _pairs(logs):
         world.counts["pair in step"] += 1
         who = f"{one.machine} and {other.machine}"
         assert log.heads == its_log.heads, f"{who} have other heads"
         assert log.roster == its_log.roster, f"{who} have other rosters"
         assert log.main == its_log.main, f"{who} have another main"
         assert orders[one] == orders[other], f"{who} see another order"
-        _complete(world, one, other, set(orders[one]))
-    for life in world.lives:
-        _told_once(life)
-        if life in logs:
-            _no_banned_peer(life, logs[life].roster)
-
-
-def _complete(world: World, one: Life, other: Life, shown: set[CommitId]) -> None:
-    """What either of two that talk was told to be written is in what both show."""
-    for commit, (author, _) in sorted(world.acknowledged.items()):
-        if author in (one.machine, other.machine):
-            assert commit in shown, (
-                f"{author} was told that {commit} is written; {one.machine} and {other.machine} lack it"
-            )
+        shown = set(orders[one])
+        for commit, (author, where) in sorted(world.acknowledged.items()):
+            if where == conversation and author in (one.machine, other.machine):
+                assert commit in shown, f"{author} was told that {commit} is written, and {who} lack it"
+    longest = max(logs.values(), key=lambda log: len(log.history), default=None)
+    if longest is not None:
+        world.counts["merge"] += sum(entry.is_merge for entry in longest.history.entries)
 
 
 def _told_once(life: Life) -> None:
@@ -131,14 +162,17 @@ def _told_once(life: Life) -> None:
     assert not twice, f"{life.machine} told of {twice} more than once"
 
 
-def _no_banned_peer(life: Life, roster: Roster) -> None:
+def _no_banned_peer(life: Life, conversation: ConversationId, roster: Roster) -> None:
+    access, state = life.swarm._parts.access, life.machine.saved
     for link in life.swarm.links.links:
         peer = link.peer
         if peer.account == life.machine.account.id:
             continue
         name = f"{life.machine} is linked with {peer.account[:6]}/{peer.device[:6]} as {link.link_class}"
         if roster.is_banned(peer.account) or roster.is_banned(peer.device):
-            assert link.link_class is LinkClass.STRANGER, f"{name}, who is banned"
+            assert conversation not in access.common(peer.account, peer.device), f"{name}, who is banned"
+            if not access.common(peer.account, peer.device) and not state.is_contact(peer.account):
+                assert link.link_class is LinkClass.STRANGER, f"{name}, who is banned"
         assert device_prefix(peer.device) not in revoked(roster, peer.account), f"{name}, which is revoked"
 
 
@@ -195,17 +229,17 @@ def _links(life: Life) -> list[str]:
 def disks(world: World) -> None:
     """What is left when everybody has gone home: whole, judged right, and nothing that was refused."""
     clones: set[tuple[CommitId, ...]] = set()
-    for machine in world.machines:
-        path = machine.folder / "conversations" / f"{world.conversation}.git"
+    for machine, conversation in product(world.machines, world.conversations):
+        path = machine.folder / "conversations" / f"{conversation}.git"
         if not path.exists():
             continue
-        log = CommitLog.open(path, world.conversation)
+        log = CommitLog.open(path, conversation)
         try:
             if not log.is_empty:
                 stored(log, path)
                 if log.heads not in clones:
                     clones.add(log.heads)
-                    clone(log, machine.folder / "clone")
+                    clone(log, machine.folder / f"clone-{conversation}")
         finally:
             log.close()
 

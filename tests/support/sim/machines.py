@@ -1,0 +1,190 @@
+"""A device with its disk, and the node that runs on it from a start to a stop or a crash."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from swarmchat.account import account as accounts
+from swarmchat.account.account import Account
+from swarmchat.account.state import State
+from swarmchat.addresses import Address
+from swarmchat.commitlog.catalog import Catalog
+from swarmchat.discovery.addressbook import AddressBook
+from swarmchat.discovery.cards import CardBox
+from swarmchat.discovery.finder import Finder
+from swarmchat.ids import DeviceId
+from swarmchat.index.receipts import Receipts
+from swarmchat.links.connection_manager import ConnectionManager
+from swarmchat.links.peers import Identity
+from swarmchat.swarm.events import Event, data
+from swarmchat.swarm.swarm import Swarm
+from tests.support.sim.directory import PORT
+from tests.support.sim.disks import WatchedFiles
+from tests.support.sim.network import NamingSecurity
+from tests.support.sim.runtime import EPOCH, SimRuntime
+
+if TYPE_CHECKING:
+    from tests.support.sim.world import World
+
+T = TypeVar("T")
+
+
+@cache
+def account_of(name: str, number: int) -> Account:
+    """Device `number` of an account; the same account for the same name."""
+    now = int(EPOCH) - 86_400
+    first = accounts.create(name=name, now=now, entropy=random.Random(f"account {name}").randbytes)
+    if number == 1:
+        return first
+    assert first.account_key is not None
+    return accounts.new_device(
+        name=name,
+        certificate=first.certificate,
+        account_key=first.account_key,
+        revocations=None,
+        now=now,
+        entropy=random.Random(f"device {name} {number}").randbytes,
+    )
+
+
+@dataclass(eq=False)
+class Machine:
+    """A device, switched on (`life`) or off."""
+
+    number: int
+    account: Account
+    folder: Path  # the disk
+    saved: State = field(default_factory=State)  # also on the disk
+    life: Life | None = None
+    lives: int = 0
+    skew_s: float = 0.0
+
+    @property
+    def host(self) -> str:
+        return f"10.0.0.{self.number + 1}"
+
+    def save_disk(self) -> None:
+        """What the disk holds at this moment is all that a next life will find; what is written to it later is lost."""
+        folder = self.folder.with_name(f"{self.number}-{self.lives}")
+        shutil.copytree(self.folder, folder, ignore=shutil.ignore_patterns("*-shm"))
+        self.folder = folder
+
+    def __str__(self) -> str:
+        return f"{self.account.name}/{self.number}"
+
+
+class MemoryKeeper:
+    """A StateKeeper whose disk is the machine's `saved`."""
+
+    def __init__(self, machine: Machine, runtime: SimRuntime) -> None:
+        self._machine = machine
+        self._runtime = runtime
+        self._turn = asyncio.Lock()
+        self.state: State = machine.saved
+
+    async def change(self, step: Callable[[State], tuple[State, T]]) -> T:
+        async with self._turn:
+            state, outcome = step(self.state)
+            if state is not self.state:
+                await self._runtime.offload(self._save, state)
+                self.state = state
+            return outcome
+
+    def _save(self, state: State) -> None:
+        self._machine.saved = state
+
+
+class Life:
+    """One run of a node on a machine."""
+
+    def __init__(self, world: World, machine: Machine) -> None:
+        self.machine = machine
+        self.host = machine.host
+        self.device: DeviceId = machine.account.device
+        self.runtime = SimRuntime(f"{world.seed} {machine.number} {machine.lives}", skew_s=machine.skew_s)
+        self.events: list[Event] = []
+        self.work: set[asyncio.Task[None]] = set()  # what people do on it just now
+        self.files = WatchedFiles()
+        self._world = world
+        self.catalog = Catalog(machine.folder / "conversations", files=self.files)
+        self.receipts = Receipts(machine.folder / "receipts.sqlite")
+        self.finder = Finder(self.runtime, AddressBook(), CardBox())
+        account = machine.account
+        self._identity = Identity(
+            account.device_key, account.device_certificate, account.certificate, self.runtime.entropy(8)
+        )
+        self.swarm = Swarm(
+            account,
+            MemoryKeeper(machine, self.runtime),
+            self.catalog,
+            self.runtime,
+            links=self._links,
+            finder=self.finder,
+            receipts=self.receipts,
+            observer=self._observe,
+        )
+        self.swarm.recheck_lan = self._recheck_lan
+        self.task: asyncio.Task[None] = world.tasks.create_task(self._run(), name=f"life of {machine}")
+
+    @property
+    def dead(self) -> bool:
+        """Killed: what it still does counts for nothing."""
+        return self.runtime.dead
+
+    def known(self, device: DeviceId) -> bool:
+        """See `directory.Listens`."""
+        return device in self.swarm.known_devices()
+
+    def sighted(self, device: DeviceId | None, name: str, address: Address) -> None:
+        """See `directory.Listens`."""
+        if self.swarm.ready.is_set():
+            self.swarm.sighted(device, name, (address,))
+
+    async def up(self) -> None:
+        """Wait until it listens."""
+        await self.swarm.ready.wait()
+        await self.swarm.links.listen([Address(self.host, PORT)])
+
+    async def stop(self) -> None:
+        """As a user stops it."""
+        for task in sorted(self.work, key=hash):
+            task.cancel()
+        await self.swarm.close()
+        await self.task
+        self.catalog.close()
+        self.receipts.close()
+
+    def kill(self) -> None:
+        """The process is gone in the middle of whatever it did."""
+        self.runtime.kill()
+        for task in (*sorted(self.work, key=hash), self.task):
+            task.cancel()
+
+    async def _run(self) -> None:
+        try:
+            await self.swarm.run()
+        except BaseException as error:
+            if not self.dead:
+                self._world.faults.append(f"the node of {self.machine} fell over: {error!r}")
+                raise
+
+    def _links(self, **wiring: Any) -> ConnectionManager:
+        security = NamingSecurity(self._identity, self.runtime.now, wiring["policy"].revoked)
+        carrier = self._world.network.carrier(self.host)
+        return ConnectionManager(self._identity, self.runtime, carrier=carrier, security=security, **wiring)
+
+    def _recheck_lan(self) -> None:
+        asyncio.get_running_loop().call_soon(self._world.directory.recognise, self)
+
+    def _observe(self, event: Event) -> None:
+        if not self.dead:
+            self.events.append(event)
+            told = " ".join(f"{key}={str(value)[:12]}" for key, value in data(event).items())
+            self._world.note(f"{self.machine} {event.type} {told}")
