@@ -43,11 +43,6 @@ class PackFile:
             raise _damaged(index_path)
         self._starts.append(len(self._pack) - TRAILER_BYTES)
 
-    @property
-    def size(self) -> int:
-        """Bytes of the pack."""
-        return len(self._pack)
-
     def span(self, oid: bytes) -> tuple[int, int] | None:
         """Where the entry of an object begins and ends."""
         first = oid[0]
