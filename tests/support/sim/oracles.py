@@ -178,11 +178,18 @@ def _no_banned_peer(life: Life, conversation: ConversationId, roster: Roster) ->
 
 def _agree_to_talk(one: Life, log: CommitLog, other: Life, its_log: CommitLog) -> bool:
     """Whether each is, for both, a device of a joined member."""
+    if _shuts_out(one, other) or _shuts_out(other, one):
+        return False
     return all(
         _counts(roster, life.machine.account.id, life.device)
         for roster in (log.roster, its_log.roster)
         for life in (one, other)
     )
+
+
+def _shuts_out(one: Life, other: Life) -> bool:
+    """Whether one takes the other's device for revoked: by any conversation, or by its own hand."""
+    return device_prefix(other.device) in one.swarm._parts.access.revoked(other.machine.account.id)
 
 
 def _counts(roster: Roster, account: AccountId, device: DeviceId) -> bool:
@@ -203,6 +210,8 @@ def _wanted(life: Life, logs: list[tuple[Life, CommitLog | None]]) -> bool:
         and not log.roster.is_banned(life.device)
         and device_prefix(life.device) not in revoked(log.roster, me)
         and log.roster.is_joined(other.machine.account.id)
+        and not _shuts_out(life, other)
+        and not _shuts_out(other, life)
         for other, log in logs
     )
 

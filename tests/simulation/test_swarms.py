@@ -1,0 +1,54 @@
+"""Swarms of whole nodes in virtual time: whatever they do and whatever goes wrong, all are in step when it is over. (SCP-04, SCP-06)"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.support.sim import runs
+from tests.support.sim.world import WEIGHTS
+
+SEEDS = 200
+MUST_HAPPEN = {*WEIGHTS, "merge", "second device", "pair in step"} - {"boot"}
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.simulation
+@pytest.mark.timeout(600)
+def test_swarms_are_in_step_when_all_is_over() -> None:
+    counts: Counter[str] = Counter()
+    for result in runs.run_many("swarm", range(SEEDS)):
+        counts += result.counts
+        assert result.failure is None, f"seed {result.script['seed']}: {runs.how(result)}\n{result.failure}"
+    print(f"\n{SEEDS} seeds of swarms: " + ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items())))
+    missing = MUST_HAPPEN - set(counts)
+    assert not missing, f"the seeds did not try {sorted(missing)}"
+
+
+@pytest.mark.simulation
+@pytest.mark.parametrize("path", sorted(runs.REPLAYS.glob("*.json")), ids=lambda path: path.stem)
+def test_what_failed_once_does_not_fail_again(path: Path) -> None:
+    result = runs.run(runs.kept(path))
+    assert result.failure is None, f"scripts/sim --replay {path.relative_to(ROOT)} --trace\n{result.failure}"
+
+
+@pytest.mark.simulation
+def test_the_same_seed_is_the_same_run_in_every_process() -> None:
+    code = "from tests.support.sim import runs; print(runs.run_seed('swarm', 14).digest)"
+    digests = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONHASHSEED": hash_seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for hash_seed in ("0", "1")
+    }
+    assert len(digests) == 1
