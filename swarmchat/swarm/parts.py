@@ -14,7 +14,7 @@ from swarmchat.account.state import State
 from swarmchat.commitlog.catalog import Catalog
 from swarmchat.commitlog.writing import Writer
 from swarmchat.discovery.finder import Finder
-from swarmchat.errors import LinkError, PeerError, StorageError
+from swarmchat.errors import SwarmchatError
 from swarmchat.index.receipts import Receipts
 from swarmchat.runtime import Runtime
 from swarmchat.swarm.access import Access
@@ -69,7 +69,7 @@ class Chores:
                 name, chore = self._waiting.popitem(last=False)
                 try:
                     await chore()
-                except (StorageError, LinkError, PeerError) as error:
+                except SwarmchatError as error:
                     _log.warning("%s: %s", name, error)
 
     async def run(self) -> None:

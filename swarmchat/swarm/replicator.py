@@ -13,7 +13,7 @@ from swarmchat.commitlog.log import CommitLog
 from swarmchat.commitlog.writing import Admission, Pending, Writer
 from swarmchat.conversation.actions import Action
 from swarmchat.conversation.rejection import Rejection
-from swarmchat.errors import LinkError, NotFoundError, PeerError, StorageError
+from swarmchat.errors import LinkError, NotFoundError, StorageError, SwarmchatError
 from swarmchat.ids import CommitId, ConversationId, DeviceId
 from swarmchat.index.receipts import Receipts
 from swarmchat.limits import BAD_MESSAGES_MAX, PUSH_PACK_BYTES_MAX, ROLLUP_IDLE_S, SYNCING_EVERY_S
@@ -155,6 +155,18 @@ class Replicator:
                 break
         return outcomes
 
+    async def merge_old_forks(self) -> Admission:
+        """The user agrees to the heads that `main` leaves out as old forks. (SCP-02 §6.4 g) StorageError."""
+        async with self._lock:
+            admission, told = await self._runtime.offload(self._merge_and_describe)
+        self._grown(admission, told)
+        self._wires.admitted(self.conversation, admission)
+        return admission
+
+    def _merge_and_describe(self) -> tuple[Admission, list[Event]]:
+        admission = self.log.merge_old_forks()
+        return admission, self._describe(admission, None)
+
     async def _write(self, items: tuple[Pending, ...]) -> list[Outcome]:
         """Queue, and if nobody else does, write all that is queued with one fsync."""
         writing = _Writing(items, asyncio.get_running_loop().create_future())
@@ -230,6 +242,11 @@ class Replicator:
         self.session.unlinked(device)
         self.wake()
 
+    def forget(self, device: DeviceId) -> None:
+        """It is no longer of this conversation: what it announced counts for nothing."""
+        self.session.forget(device)
+        self.wake()
+
     def wake(self) -> None:
         """Something changed: look at the session again."""
         self._woken.set()
@@ -275,7 +292,7 @@ class Replicator:
         failed, refused = False, False
         try:
             admission, told = await self._runtime.offload(self._admit_and_describe, pack, heads, device)
-        except (PeerError, StorageError) as error:
+        except SwarmchatError as error:
             _log.info("the push of %s from %s: %s", self.conversation, device, error)
             failed = True
         else:
@@ -294,7 +311,7 @@ class Replicator:
         async with self._pulls:
             try:
                 admission = await self._fetch(device, want)
-            except (PeerError, LinkError, StorageError) as error:
+            except SwarmchatError as error:
                 _log.info("the pull of %s from %s: %s", self.conversation, device, error)
                 failed, admission = True, None
         if admission is not None:

@@ -18,7 +18,7 @@ from swarmchat.conversation.profile import Profile
 from swarmchat.conversation.rejection import Rejection
 from swarmchat.conversation.roster import Roster
 from swarmchat.conversation.tree import Mode
-from swarmchat.errors import NotFoundError
+from swarmchat.errors import NotFoundError, StorageError, SwarmchatError
 from swarmchat.ids import AccountId, CommitId, ConversationId, DeviceId
 from swarmchat.limits import CLONE_MEMBERS_MAX, HANDED_OVER_AFTER_S, PULLS_MAX
 from swarmchat.links.link import Link
@@ -66,6 +66,7 @@ class Rooms:
         self._running: dict[ConversationId, asyncio.Task[None]] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self._pulls = asyncio.Semaphore(PULLS_MAX)
+        self._damaged: dict[ConversationId, StorageError] = {}
         self._refused: dict[ConversationId, str] = {}  # clones that do not become ours, and why
         self._agreed: set[ConversationId] = set()  # to another mode than the invitation said
         self._wires = Wires(
@@ -91,7 +92,9 @@ class Rooms:
         return self._replicators.get(conversation)
 
     def room(self, conversation: ConversationId) -> Replicator:
-        """The same; NotFoundError for one that is not here, or left."""
+        """The same; NotFoundError for one that is not here, or left, StorageError for one that is damaged."""
+        if conversation in self._damaged:
+            raise self._damaged[conversation]
         found = self._replicators.get(conversation)
         known = self._parts.state.conversations.get(conversation)
         if found is None or (known is not None and known.state is ConversationState.REMOVED):
@@ -114,16 +117,24 @@ class Rooms:
         """Open all that lies on disk, and prepare what is to be cloned; what a crash left half done is finished."""
         here = set(await self._parts.runtime.offload(self._parts.catalog.list))
         for conversation in sorted(here):
-            self._enter(await self._parts.runtime.offload(self._parts.catalog.open, conversation))
+            try:
+                self._enter(await self._parts.runtime.offload(self._parts.catalog.open, conversation))
+            except SwarmchatError as error:  # one that is damaged must not keep the others from opening
+                _log.warning("conversation %s cannot be opened: %s", conversation, error)
+                hint = error.hint or "look into it with `swarmchat verify`, or purge the conversation and join it again"
+                self._damaged[conversation] = StorageError(error.message, hint=hint)
+        here -= self._damaged.keys()
         known = self._parts.state.conversations
         for conversation in sorted(here - known.keys()):
             await self._adopt(self._replicators[conversation].log)
         for conversation, entry in sorted(known.items()):
             match entry.state:
-                case ConversationState.SYNCING:
+                case ConversationState.SYNCING if conversation not in self._damaged:
                     await self.expect(conversation)
                 case ConversationState.REMOVED if conversation in here:
                     await self._leave_behind(conversation)
+                case ConversationState.ACTIVE if conversation not in self._damaged and self._is_lost(conversation):
+                    await self._clone_again(conversation)
                 case _:
                     pass
 
@@ -203,7 +214,7 @@ class Rooms:
         self._refused.pop(conversation, None)
         self._agreed.discard(conversation)
         self._lines.reevaluate()
-        if replicator is not None:
+        if replicator is not None or self._damaged.pop(conversation, None) is not None:
             await parts.runtime.offload(parts.catalog.remove, conversation)
             await parts.runtime.offload(parts.receipts.forget, conversation)
 
@@ -381,6 +392,16 @@ class Rooms:
     def _start(self, replicator: Replicator) -> None:
         if self._tasks is not None:
             self._running[replicator.conversation] = self._tasks.create_task(replicator.run())
+
+    def _is_lost(self, conversation: ConversationId) -> bool:
+        replicator = self._replicators.get(conversation)
+        return replicator is None or replicator.log.is_empty
+
+    async def _clone_again(self, conversation: ConversationId) -> None:
+        """We are of it, and its history is gone from this disk: the others have it."""
+        _log.warning("the history of %s is not on this disk any more: it is cloned again", conversation)
+        await self._parts.change(lambda state: state.change_conversation(conversation, state=ConversationState.SYNCING))
+        await self.expect(conversation)
 
     async def _adopt(self, log: CommitLog) -> None:
         """Note a conversation that is on disk and that the state does not know: made just now, or before a crash."""

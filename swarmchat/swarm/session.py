@@ -234,8 +234,9 @@ class Session:
 
     def forget(self, device: DeviceId) -> None:
         """The device is no longer of this conversation."""
-        self._peers.pop(device, None)
-        self._prune()
+        if self._peers.pop(device, None) is not None:
+            self._pushes = deque(push for push in self._pushes if push.device != device)
+            self._prune()
 
     def news(
         self, device: DeviceId, heads: Heads, now: float, *, since: Heads | None = None, pack: bytes | None = None

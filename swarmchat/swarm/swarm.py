@@ -233,6 +233,12 @@ class Swarm:
         await self._parts.chores.drain()
         return outcome
 
+    async def merge_old_forks(self, conversation: ConversationId) -> None:
+        """The user lets old forks that were held back into `main`. (SCP-02 §6.4 g) NotFoundError, StorageError."""
+        replicator = await self._written_to(conversation)
+        await replicator.merge_old_forks()
+        await self._parts.chores.drain()
+
     async def purge(self, conversation: ConversationId) -> None:
         """Erase what lies here of a conversation; nobody else is told. StorageError."""
         await self.load()

@@ -10,7 +10,7 @@ from typing import Any
 
 from swarmchat.discovery import cards
 from swarmchat.discovery.cards import Card
-from swarmchat.errors import LinkError
+from swarmchat.errors import SwarmchatError
 from swarmchat.ids import AccountId, ConversationId, DeviceId
 from swarmchat.limits import CARD_EVERY_S, NOTICE_HEADS_MAX, SERVED_PACKS_PER_PEER_MAX
 from swarmchat.links.channel import Channel
@@ -171,7 +171,7 @@ class Switchboard:
         if first:
             self._parts.tell(PeerOnline(peer.account))
         if self._tasks is not None:
-            self._tasks.create_task(self._converse(dialogue))
+            self._spawn(dialogue.run())
             self._spawn(self._postman.deliver(peer.account))
 
     def link_down(self, link: Link, reason: str) -> None:
@@ -268,17 +268,18 @@ class Switchboard:
 
     # --- inside
 
-    async def _converse(self, dialogue: Dialogue) -> None:
-        try:
-            await dialogue.run()
-        except LinkError as error:
-            _log.debug("dialogue with %s: %s", dialogue.device, error)
-
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         if self._tasks is None:
             work.close()
         else:
-            self._tasks.create_task(work)
+            self._tasks.create_task(self._guarded(work))
+
+    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
+        """A disk or peer that refuses costs this piece of work, not the node."""
+        try:
+            await work
+        except SwarmchatError as error:
+            _log.warning("%s", error)
 
     def _match(self, dialogue: Dialogue, *, anew: bool) -> None:
         """Bring the sessions in line with what both sides hold for common now; `anew`: the peer said so just now."""
@@ -290,7 +291,9 @@ class Switchboard:
                 if anew or not is_linked:
                     heads = dialogue.mentioned[conversation]
                     replicator.hello(dialogue.device, heads, told=dialogue.told.get(conversation))
-            elif is_linked and (anew or conversation not in common):
+            elif conversation not in common:
+                replicator.forget(dialogue.device)
+            elif is_linked and anew:
                 replicator.unlinked(dialogue.device)
 
     def _ensure(self, dialogue: Dialogue, replicator: Replicator, heads: tuple[Any, ...]) -> None:

@@ -179,6 +179,18 @@ def test_all_hold_the_same_heads_when_the_trouble_is_over(seed: int) -> None:
     assert world.messages == before  # nothing circles
 
 
+def test_a_message_goes_from_hand_to_hand_along_a_line() -> None:
+    world = World(11, size=7)
+    for one, other in zip(world.names, world.names[1:], strict=False):
+        world.link(one, other)
+    world.run(1.0)
+    world.write(world.names[0])
+    world.write(world.names[-1])
+    world.run(20.0)
+    assert len({log.heads for log in world.logs.values()}) == 1
+    assert len(world.logs[world.names[3]].held) == 3
+
+
 def test_one_message_in_a_full_mesh_costs_each_pair_at_most_one_exchange_in_each_direction() -> None:
     world = World(7, size=8)
     pairs = [(one, other) for one in world.names for other in world.names if one < other]

@@ -70,9 +70,9 @@ class MemoryKeeper:
 class House:
     """One device of one account, with its disk; `up` and `down` as often as wanted."""
 
-    def __init__(self, world: World, name: str, number: int) -> None:
+    def __init__(self, world: World, name: str, number: int, net: str) -> None:
         self.account = account_of(name, number)
-        self.host = f"10.0.{number}.{sum(name.encode()) % 250 + 1}"
+        self.host = f"{net}.{number}.{sum(name.encode()) % 250 + 1}"
         self.address = Address(self.host, PORT)
         self.events: list[Event] = []
         self.keeper = MemoryKeeper(State())
@@ -158,8 +158,8 @@ class World:
         self.network = Network(seed, Trace())
         self.houses: list[House] = []
 
-    async def house(self, name: str, number: int = 1) -> House:
-        house = House(self, name, number)
+    async def house(self, name: str, number: int = 1, *, net: str = "10.0") -> House:
+        house = House(self, name, number, net)
         self.houses.append(house)
         await house.up()
         return house

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from pathlib import Path
+
+import pytest
 
 from swarmchat.account.records import ConversationState
 from swarmchat.conversation.actions import Ban, CastVote
+from swarmchat.errors import StorageError
 from tests.support.swarms import World, play
 
 
@@ -252,6 +256,83 @@ def test_a_long_history_is_cloned_and_its_progress_told(tmp_path: Path) -> None:
         assert all(log.knows(commit) for commit in said)
         assert [event.author for event in bob.seen("message.added")] == [bob.account.id]  # type: ignore[union-attr]  # its join: a clone is told as one thing
         assert [event.type for event in bob.events if event.type.startswith("conversation")][-1] == "conversation.ready"
+
+    play(tmp_path, story)
+
+
+def test_a_damaged_conversation_does_not_keep_the_others_from_opening(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        alice = await world.house("alice")
+        good, bad = await alice.swarm.create(1), await alice.swarm.create(1)
+        await alice.down()
+        shutil.rmtree(tmp_path / "alice1" / "conversations" / f"{bad}.git" / "objects")
+        await alice.up()
+        assert (alice.swarm.state_of(good), alice.swarm.state_of(bad)) == ("ready", "closed")
+        await alice.post(good, "still here")
+        with pytest.raises(StorageError):
+            await alice.swarm.log(bad)
+        await alice.swarm.purge(bad)
+        assert alice.catalog.list() == (good,)
+
+    play(tmp_path, story)
+
+
+def test_a_conversation_whose_folder_is_gone_is_cloned_again(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        alice, bob = await world.house("alice"), await world.house("bob")
+        where = await world.room(alice, bob)
+        said = await alice.post(where, "keep this")
+        await world.until(lambda: world.level(where, alice, bob))
+        await bob.down()
+        shutil.rmtree(tmp_path / "bob1" / "conversations" / f"{where}.git")
+        await bob.up()
+        assert bob.swarm.state_of(where) == "syncing"
+        await bob.knows(alice)
+        assert await bob.swarm.settled(where, 60.0) == "ready"
+        assert bob.catalog.open(where).knows(said)
+
+    play(tmp_path, story)
+
+
+def test_a_disk_that_refuses_costs_the_work_and_not_the_node(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        alice, bob = await world.house("alice"), await world.house("bob")
+        where = await world.room(alice, bob)
+        change = alice.keeper.change
+
+        async def full(_step: object) -> None:
+            raise StorageError("no space left")
+
+        alice.keeper.change = full  # type: ignore[method-assign,assignment]
+        with pytest.raises(StorageError):
+            await alice.swarm.add_contact(bob.account.id)
+        await bob.down()  # whose link brings mail to be noted down when it is back
+        await bob.up()
+        await world.until(lambda: alice.linked(bob))
+        await asyncio.sleep(120)
+        alice.keeper.change = change  # type: ignore[method-assign]
+        said = await alice.post(where, "there is room again")
+        await world.until(lambda: bob.catalog.open(where).knows(said))
+
+    play(tmp_path, story)
+
+
+def test_a_clone_from_far_away_is_deflated_as_a_whole(tmp_path: Path) -> None:
+    took: dict[str, int] = {}
+
+    async def story(world: World) -> None:
+        for net in ("10.0", "1.2"):
+            alice, bob = await world.house("alice" + net, net=net), await world.house("bob" + net, net=net)
+            where = await alice.swarm.create(1)
+            await asyncio.gather(*(alice.post(where, f"message {number}") for number in range(200)))
+            await alice.knows(bob)
+            await alice.swarm.invite(where, [bob.account.id])
+            await world.until(lambda: bool(bob.keeper.state.pending()))  # noqa: B023
+            await bob.accept_all()
+            assert await bob.swarm.settled(where, 60.0) == "ready"
+            (link,) = bob.swarm.links.links
+            took[net] = link.bytes_in
+        assert took["1.2"] < 0.7 * took["10.0"]
 
     play(tmp_path, story)
 
