@@ -35,6 +35,7 @@ CONVERSATION_PAGE: Final[ObjectShape] = {
     "role": "text?",  # mine
     "created": "time",
     "heads": ["commit"],
+    "held": ["commit"],  # heads of old forks that wait for consent (SCP-02 §6.4 g)
 }
 STATE: Final[ObjectShape] = {"id": "text", "state": "text"}
 MEMBER: Final[ObjectShape] = {"id": "account", "name": "text", "role": "text", "devices": ["device"]}
@@ -239,6 +240,12 @@ _TABLE: Final = (
             Param("dissolve", "boolean", "remove everybody by the rules, then leave"),
         ),
         STATE,
+    ),
+    Method(
+        "conversation.merge_forks",
+        "let old forks that were held back into the conversation",
+        (_CONVERSATION,),
+        {"id": "conversation", "merged": ["commit"]},
     ),
     Method("conversation.purge", "erase history and files of a conversation here", (_CONVERSATION,), STATE),
     # --- member

@@ -119,6 +119,21 @@ def leave(session: Session, conv: str, promote: str | None, dissolve: bool, yes:
     session.output.emit(done, lambda: state_line(done))
 
 
+@conversation.command("merge-forks")
+@click.argument("conv", type=CONV)
+@click.option("--yes", "-y", is_flag=True, help="do not ask")
+@pass_session
+def merge_forks(session: Session, conv: str, yes: bool) -> None:
+    """Let old forks into a conversation that this node has held back.
+
+    Somebody who was once the only admin can write a past in which they promote friends or ban others. So a fork from before
+    the last 100 changes of the roster waits until you agree; `swarmchat conversation show` lists it, `explain` tells what it says.
+    """
+    session.confirm(f"Merge the old forks of {conv}, whatever they change in its roster?", yes=yes)
+    done = session.door.call("conversation.merge_forks", conversation=conv)
+    session.output.emit(done, lambda: f"merged {len(done['merged'])} old forks")
+
+
 @conversation.command()
 @click.argument("conv", type=CONV)
 @click.option("--yes", "-y", is_flag=True, help="do not ask")
@@ -148,6 +163,7 @@ def _page(page: dict[str, Any]) -> list[str]:
         ("colour", page["color"] or "–"),
         ("picture", "yes" if page["image"] else "no"),
         ("heads", " ".join(map(short, page["heads"]))),
+        *([("held back", " ".join(map(short, page["held"])))] if page["held"] else []),
     ]
     description = [f"  {line}" for line in lines(page["description"])] if page["description"] else []
     return [

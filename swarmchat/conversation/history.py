@@ -87,8 +87,8 @@ class History:
             return known
         parents = [self._by_id[parent] for parent in fact.parents]
         seq = len(self._entries)
-        mask = 0
-        for parent in parents:
+        mask = parents[0].control_mask if parents else 0  # a text shares its parent's: no new number for each message
+        for parent in parents[1:]:
             mask |= parent.control_mask
         index = None
         if fact.control is not None:

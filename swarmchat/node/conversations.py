@@ -90,6 +90,14 @@ class ConversationVerbs(Verbs):
             self._admitted(outcome)
         return {"id": where, "state": self._node.swarm.state_of(where)}
 
+    async def conversation_merge_forks(self, *, conversation: str) -> JsonObject:
+        """Let old forks that were held back into the conversation. (SCP-02 §6.4 g)"""
+        where = await self._conversation(conversation)
+        held = await self._look(where, lambda view: view.log.held)
+        if held:
+            await self._node.swarm.merge_old_forks(where)
+        return {"id": where, "merged": list(held)}
+
     async def conversation_purge(self, *, conversation: str) -> JsonObject:
         """Erase history and files of a conversation here."""
         where = await self._conversation(conversation)
@@ -142,7 +150,14 @@ class ConversationVerbs(Verbs):
         known = self._node.keeper.state.conversations[where]
         row = await self._row(known)
         if known.state is ConversationState.SYNCING:
-            empty: JsonObject = {"description": "", "color": None, "image": False, "role": None, "heads": []}
+            empty: JsonObject = {
+                "description": "",
+                "color": None,
+                "image": False,
+                "role": None,
+                "heads": [],
+                "held": [],
+            }
             return row | empty | {"created": views.time(known.added_ms / 1000)}
 
         def look(view: View) -> JsonObject:
@@ -154,6 +169,7 @@ class ConversationVerbs(Verbs):
                 "role": views.role(view.roster, view.history, self._node.account.id),
                 "created": views.time(view.history.root.fact.time),
                 "heads": list(view.history.heads),
+                "held": list(view.log.held),
             }
 
         return row | await self._look(where, look)

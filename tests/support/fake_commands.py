@@ -43,6 +43,7 @@ _PAGE = {
     "role": "admin",
     "created": NOON,
     "heads": [THIRD],
+    "held": [],
 }
 
 
@@ -87,6 +88,7 @@ ANSWERS: Mapping[str, Any] = {
     "conversation.set": _PAGE,
     "conversation.join": _STATE,
     "conversation.leave": {"id": ROOM, "state": "closed"},
+    "conversation.merge_forks": {"id": ROOM, "merged": []},
     "conversation.purge": {"id": ROOM, "state": "purged"},
     "member.list": [
         {"id": ALICE, "name": "Alice", "role": "admin", "devices": [PHONE]},

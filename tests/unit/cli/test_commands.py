@@ -42,6 +42,7 @@ COMMANDS: list[tuple[str, str, dict[str, Any]]] = [
     ("join swarm:abcd --timeout 5", "conversation.join", {"conversation": "swarm:abcd", "timeout": 5.0}),
     ("leave boats --promote bob", "conversation.leave", {"conversation": "boats", "promote": "bob"}),
     ("conversation leave boats --dissolve --yes", "conversation.leave", {"conversation": "boats", "dissolve": True}),
+    ("conversation merge-forks boats --yes", "conversation.merge_forks", {"conversation": "boats"}),
     ("conversation purge boats --yes", "conversation.purge", {"conversation": "boats"}),
     ("member list boats", "member.list", {"conversation": "boats"}),
     ("invite boats x y", "member.invite", {"conversation": "boats", "accounts": ["x", "y"]}),
