@@ -316,6 +316,19 @@ _TABLE: Final = (
         read_only=True,
     ),
     Method(
+        "message.read",
+        "say that the user has read up to a message, default the newest",
+        (_CONVERSATION, Param("message", "string", "commit id of the message, or a unique prefix (≥ 4)")),
+        {"id": "commit", "conversation": "conversation"},
+    ),
+    Method(
+        "message.typing",
+        "say that the user types, or stopped; off by itself after 12 s",
+        (_CONVERSATION, Param("on", "boolean", "default true")),
+        {"conversation": "conversation", "on": "bool"},
+        needs_network=True,
+    ),
+    Method(
         "message.history",
         "all versions of a message, oldest first",
         (_CONVERSATION, _MESSAGE),

@@ -100,6 +100,26 @@ def show(session: Session, conv: str, id_: str, local: bool) -> None:
 
 @message.command()
 @click.argument("conv", type=CONV)
+@click.argument("id_", metavar="[ID]", required=False)
+@pass_session
+def read(session: Session, conv: str, id_: str | None) -> None:
+    """Say that you have read up to a message, or up to the newest."""
+    done = session.door.call("message.read", conversation=conv, message=id_)
+    session.output.emit(done, lambda: f"read up to {short(done['id'])}")
+
+
+@message.command()
+@click.argument("conv", type=CONV)
+@click.option("--off", is_flag=True, help="you stopped")
+@pass_session
+def typing(session: Session, conv: str, off: bool) -> None:
+    """Say that you type; for clients and scripts. Off by itself after 12 seconds."""
+    done = session.door.call("message.typing", conversation=conv, on=not off)
+    session.output.emit(done, lambda: "typing" if done["on"] else "not typing")
+
+
+@message.command()
+@click.argument("conv", type=CONV)
 @click.argument("id_", metavar="ID")
 @pass_session
 def history(session: Session, conv: str, id_: str) -> None:

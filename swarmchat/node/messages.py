@@ -66,6 +66,22 @@ class MessageVerbs(Verbs):
         target = await self._first(where, await self._message_in(where, message))
         return await self._look(where, lambda view: self._shown(view, target, local=local))
 
+    async def message_read(self, *, conversation: str, message: str | None = None) -> JsonObject:
+        """Say that the user has read up to a message, the newest if none is named; forward only. (SCP-04 §6.1)"""
+        where = await self._conversation(conversation)
+        if message is None:
+            target = (await self._look(where, lambda view: view.timeline.page(1, hidden=view.hidden())))[-1].commit
+        else:
+            target = await self._message_in(where, message)
+        await self._node.swarm.read(where, target)
+        return {"id": target, "conversation": where}
+
+    async def message_typing(self, *, conversation: str, on: bool = True) -> JsonObject:
+        """Say that the user types, or stopped. (SCP-04 §6.2)"""
+        where = await self._conversation(conversation)
+        await self._node.swarm.typing(where, on)
+        return {"conversation": where, "on": on}
+
     async def message_history(self, *, conversation: str, message: str) -> list[JsonObject]:
         """All versions of a message, oldest first."""
         where = await self._conversation(conversation)

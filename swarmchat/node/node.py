@@ -88,7 +88,7 @@ class Node:
             finder=self.finder,
             receipts=self.receipts,
             observer=self.journal.record,
-            settings=Settings(send_read_receipts=config.send_read_receipts),
+            settings=Settings(send_read_receipts=config.send_read_receipts, send_typing=config.send_typing),
         )
 
     @property

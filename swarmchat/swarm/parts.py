@@ -41,9 +41,10 @@ class StateKeeper(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the user chose. `send_read_receipts` off: neither read marks nor typing leave this node. (SCP-04 §6.1)"""
+    """What the user chose to tell others: how far he has read, that he types. (SCP-04 §6)"""
 
     send_read_receipts: bool = True
+    send_typing: bool = True
 
 
 class Chores:

@@ -60,7 +60,7 @@ class Presences:
     def typing(self, conversation: ConversationId, on: bool) -> None:
         """Our user types, or stopped."""
         typing = self._typing.setdefault(conversation, Typing())
-        if self._parts.settings.send_read_receipts and typing.say(on, self._parts.runtime.monotonic()):
+        if self._parts.settings.send_typing and typing.say(on, self._parts.runtime.monotonic()):
             for _, device in self._listeners(conversation):
                 self._post(device, messages.Typing(conversation, on))
 

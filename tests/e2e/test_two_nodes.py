@@ -97,6 +97,23 @@ def test_edits_reactions_replies_and_deletions_arrive(pair: tuple[NodeProcess, N
         ben.call("message.edit", conversation=room, message=first, text="mine now")
 
 
+def test_who_has_read_and_who_types_is_told(pair: tuple[NodeProcess, NodeProcess]) -> None:
+    ann, ben = pair
+    introduce(ann, ben)
+    room = found_room(ann, ben)
+    first = ann.did("send", room, "read me")["id"]
+    same(room, ann, ben)
+    assert ann.did("message", "show", room, first, "--local")["status"]["state"] == "sent"
+    ben.did("message", "read", room)
+    ann.until(
+        lambda: (
+            ann.call("message.show", conversation=room, message=first, local=True)["status"]["read"] == [ben.account]
+        )
+    )
+    ben.did("message", "typing", room)
+    ann.until(lambda: any(event["type"] == "typing" for event in ann.call("events.list", limit=10_000)["events"]))
+
+
 def test_a_ban_needs_two_of_three_admins_and_shuts_the_door(tmp_path: Path) -> None:
     with nodes(tmp_path, "Ann", "Ben", "Cem") as made:
         ann, ben, cem = made

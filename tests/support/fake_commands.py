@@ -107,6 +107,8 @@ ANSWERS: Mapping[str, Any] = {
     "message.delete": _SENT,
     "message.react": _SENT,
     "message.show": message(),
+    "message.read": {"id": FIRST, "conversation": ROOM},
+    "message.typing": {"conversation": ROOM, "on": True},
     "message.history": [{"id": FIRST, "time": NOON, "body": "helo"}, {"id": SECOND, "time": LATER, "body": "hello"}],
     "message.list": [
         message(ROOT, type="initial", body={"mode": 2}),

@@ -73,6 +73,10 @@ COMMANDS: list[tuple[str, str, dict[str, Any]]] = [
         {"conversation": "boats", "message": "f1f1", "reaction": "👍", "remove": True},
     ),
     ("message show boats f1f1 --local", "message.show", {"conversation": "boats", "message": "f1f1", "local": True}),
+    ("message read boats", "message.read", {"conversation": "boats"}),
+    ("message read boats f1f1", "message.read", {"conversation": "boats", "message": "f1f1"}),
+    ("message typing boats", "message.typing", {"conversation": "boats", "on": True}),
+    ("message typing boats --off", "message.typing", {"conversation": "boats", "on": False}),
     ("message history boats f1f1", "message.history", {"conversation": "boats", "message": "f1f1"}),
     (
         "log boats -n 5 --before f1f1 --since 2026-01-01 --hidden",
