@@ -11,6 +11,7 @@ from typing import Any
 
 from swarmchat.commitlog.log import CommitLog
 from swarmchat.commitlog.writing import Admission, Pending, Writer
+from swarmchat.conversation import timeline
 from swarmchat.conversation.actions import Action
 from swarmchat.conversation.rejection import Rejection
 from swarmchat.errors import LinkError, NotFoundError, StorageError, SwarmchatError
@@ -21,7 +22,7 @@ from swarmchat.links.channel import Channel
 from swarmchat.links.link import Link
 from swarmchat.runtime import Runtime
 from swarmchat.swarm import facts, transfer
-from swarmchat.swarm.events import ConversationSyncing, Event
+from swarmchat.swarm.events import ConversationSyncing, Event, MessageHidden
 from swarmchat.swarm.messages import Bad, Got, News, PackRequest, SyncMessage, announced
 from swarmchat.swarm.session import Acknowledge, Announce, Heads, Pull, Reputation, Session, TakePush, Wish
 
@@ -105,6 +106,7 @@ class Replicator:
         self._queue: deque[_Writing] = deque()
         self._woken = asyncio.Event()
         self._held: dict[DeviceId, Heads] = {}  # told by devices, not stored yet
+        self._hidden: frozenset[CommitId] | None = None  # as last told; None: nothing was told since the start
         self._syncing_told = -SYNCING_EVERY_S
         self._rollup_at: float | None = None
 
@@ -337,7 +339,21 @@ class Replicator:
     # --- telling
 
     def _describe(self, admission: Admission, source: DeviceId | None) -> list[Event]:
-        return facts.of_admission(self.conversation, admission, self.log.history, self.log.commit, source=source)
+        told = facts.of_admission(self.conversation, admission, self.log.history, self.log.commit, source=source)
+        return [*told, *(MessageHidden(self.conversation, commit) for commit in self._newly_hidden(admission))]
+
+    def _newly_hidden(self, admission: Admission) -> list[CommitId]:
+        """What a ban, or a late message of somebody banned, has put out of sight. (SCP-02 §8.2)"""
+        with self.log.still():
+            now = self._hidden_now()
+        before = now.difference(admission.new) if self._hidden is None else self._hidden
+        self._hidden = now
+        return sorted(now - before)
+
+    def _hidden_now(self) -> frozenset[CommitId]:
+        history, roster = self.log.history, self.log.roster
+        bans = [ban for ban in timeline.bans_in_force(history, roster) if self.log.fate(ban) is None]
+        return timeline.hidden(history, roster, bans, self.log.roster_at)
 
     def _received(self, device: DeviceId, admission: Admission, told: list[Event]) -> None:
         for each in admission.rejected[:BAD_MESSAGES_MAX]:

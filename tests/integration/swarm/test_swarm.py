@@ -117,6 +117,25 @@ def test_a_banned_account_loses_its_link_and_hears_no_more(tmp_path: Path) -> No
     play(tmp_path, story)
 
 
+def test_what_was_written_beside_a_ban_is_told_as_hidden_to_all(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        alice, bob, carol = [await world.house(name) for name in ("alice", "bob", "carol")]
+        where = await world.room(alice, bob, carol)
+        await bob.knows(carol)
+        await world.until(lambda: bob.linked(carol))
+        world.network.partition([[alice.host], [bob.host, carol.host]])
+        await alice.swarm.append_all(where, [CastVote("ban", carol.account.id), Ban(carol.account.id)])
+        said = await carol.post(where, "before anybody told me")
+        await world.until(lambda: bob.catalog.open(where).knows(said))
+        world.network.heal()
+        await world.until(lambda: world.level(where, alice, bob), 400.0)
+        for house in (alice, bob):
+            await world.until(lambda house=house: bool(house.seen("message.hidden")))  # type: ignore[misc]
+            assert [event.id for event in house.seen("message.hidden")] == [said]  # type: ignore[union-attr]
+
+    play(tmp_path, story)
+
+
 def test_a_contact_is_asked_accepts_and_is_confirmed(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         alice, bob = await world.house("alice"), await world.house("bob")
