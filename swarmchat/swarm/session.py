@@ -427,12 +427,22 @@ class Session:
         return wishes
 
     def _acknowledgements(self) -> list[Wish]:
-        due = [device for device, peer in sorted(self._peers.items()) if peer.owed and peer.linked and not peer.lacking]
+        due = [
+            device
+            for device, peer in sorted(self._peers.items())
+            if peer.linked and not peer.lacking and (peer.owed or self._is_misled(peer))
+        ]
         for device in due:
             self._peers[device].owed = False
             if not self._peers[device].announcing:
                 self._peers[device].told = self._dag.heads  # our `got` names them
         return [Acknowledge(tuple(due))] if due else []
+
+    def _is_misled(self, peer: _Peer) -> bool:
+        """It has all and holds us for behind: what we said of ourselves last, in a hello perhaps, has been overtaken."""
+        if peer.told is None or peer.told == self._dag.heads or peer.announcing:
+            return False
+        return self._dag.covers(peer.heads, self._dag.heads)
 
     def _announcements(self, now: float) -> list[Wish]:
         groups: dict[Heads | None, list[DeviceId]] = {}

@@ -158,6 +158,7 @@ class Life:
             task.cancel()
         await self.swarm.close()
         await self.task
+        await self.runtime.idle()
         self.catalog.close()
         self.receipts.close()
 

@@ -26,7 +26,9 @@ class SimRuntime:
     def __init__(self, seed: object, *, skew_s: float = 0.0) -> None:
         self.skew_s = skew_s
         self.dead = False
-        self.offloaded = 0
+        self._busy = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._dice = random.Random(f"runtime {seed}")
 
     def now(self) -> float:
@@ -48,9 +50,12 @@ class SimRuntime:
         """Run `work` in the loop, a moment later; like a thread it is not stopped when the one who waits is cancelled."""
         loop = asyncio.get_running_loop()
         done: asyncio.Future[T] = loop.create_future()
-        self.offloaded += 1
+        self._busy += 1
 
         def turn() -> None:
+            self._busy -= 1
+            if not self._busy:
+                self._idle.set()
             if self.dead:
                 done.cancel()
                 return
@@ -63,8 +68,13 @@ class SimRuntime:
             if not done.cancelled():
                 done.set_result(result)
 
+        self._idle.clear()
         loop.call_later(self._dice.random() * OFFLOAD_S, turn)
         return await done
+
+    async def idle(self) -> None:
+        """Wait until no thread works any more, as a process does before it ends."""
+        await self._idle.wait()
 
     def kill(self) -> None:
         """The process is gone."""

@@ -29,7 +29,7 @@ from tests.support.sim.network import Network
 from tests.support.sim.runtime import EPOCH
 
 NAMES = ("alice", "bob", "carol", "dave")
-SETTLE_S = 900.0  # of virtual time, until all must be in step again: anti-entropy and back-off are 5 minutes each
+SETTLE_S = 240.0  # of virtual time, until all must be in step again: less than the 5 minutes of anti-entropy, so that it hides nothing
 HANG_UP_S = 60.0  # until links that nobody wants any more are gone
 
 WEIGHTS = {

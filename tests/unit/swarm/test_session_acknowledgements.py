@@ -25,3 +25,17 @@ def test_who_named_nothing_new_is_owed_nothing() -> None:
     machine.pulled(BOB, 1.0, grew=True)
     assert machine.poll(1.0) == [Acknowledge((BOB,))]
     assert machine.poll(1.0 + LATER) == [Announce((ALICE,), since=None)]
+
+
+def test_who_has_all_and_holds_us_for_behind_hears_that_we_have_it_too() -> None:
+    chain, machine = session(A, B)
+    machine.hello(BOB, (A,), 0.0, told=(A,))  # our hello was under way when B came from another
+    machine.got(BOB, (B,), 0.01)  # and so it was with theirs
+    assert machine.poll(0.01) == [Acknowledge((BOB,))]
+    assert machine.poll(LATER) == []
+
+
+def test_who_has_all_and_was_told_the_same_hears_nothing() -> None:
+    _, machine = session(A, B)
+    machine.hello(BOB, (B,), 0.0, told=(B,))
+    assert machine.poll(LATER) == []
