@@ -204,10 +204,7 @@ def _cloned(ann: NodeProcess, ben: NodeProcess, relay: Relay, room: str, message
         state = door.call("request.accept", request=room, timeout=_LONG_S, timeout_s=_LONG_S)["state"]
         page = door.call("message.list", conversation=room, limit=50, timeout_s=PATIENCE_S)
     took_s = time.perf_counter() - started
-    assert state == "ready", state
-    assert any(line["body"] == text(messages - 1) for line in page)
-    ann.until(lambda: ann.roles(room).get(ben.account) == "member")
-    return Clone(
+    done = Clone(
         took_s,
         cpu_s(ann.process.pid) - before[0],
         cpu_s(ben.process.pid) - before[1],
@@ -216,6 +213,10 @@ def _cloned(ann: NodeProcess, ben: NodeProcess, relay: Relay, room: str, message
         relay.total - before[2],
         messages,
     )
+    assert state == "ready", state
+    assert any(line["body"] == text(messages - 1) for line in page)
+    ann.until(lambda: ann.roles(room).get(ben.account) == "member")
+    return done
 
 
 class Watcher:
