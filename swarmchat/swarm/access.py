@@ -21,6 +21,7 @@ from swarmchat.links.link import Link
 from swarmchat.links.peers import LinkClass, Peer
 from swarmchat.swarm.messages import MessageError, conversation_of
 
+MODE_PAIR: Final = 0
 MODE_PUBLIC: Final = 3
 
 _IN_STEP: Final = frozenset({LinkClass.OWN, LinkClass.MEMBER, LinkClass.INVITEE, LinkClass.CONTACT})

@@ -19,8 +19,9 @@ from swarmchat.limits import (
     MAIL_SEEN_MAX,
     MAIL_SEEN_S,
     REPUTATIONS_MAX,
+    REQUEST_NAME_CHARS_MAX,
 )
-from swarmchat.swarm.access import Access
+from swarmchat.swarm.access import MODE_PAIR, Access
 from swarmchat.swarm.mail import (
     Ask,
     Letter,
@@ -206,6 +207,10 @@ def _offer(sender: AccountId, mail: TrustRequest | SwarmInvite) -> Offer:
         case TrustRequest(conversation, commit, name, at_ms):
             return Offer(sender, RequestKind.CONTACT, conversation, commit, at_ms, name=name)
         case SwarmInvite(conversation, commit, mode, title, description, members, at_ms):
+            if mode == MODE_PAIR:  # who left a 1:1 is invited again: to accept is to be contacts
+                return Offer(
+                    sender, RequestKind.CONTACT, conversation, commit, at_ms, name=title[:REQUEST_NAME_CHARS_MAX]
+                )
             return Offer(
                 sender,
                 RequestKind.GROUP,

@@ -10,17 +10,16 @@ from swarmchat.account.records import Contact, ConversationState, RequestId, Req
 from swarmchat.addresses import Address
 from swarmchat.conversation.actions import Add
 from swarmchat.conversation.rejection import Rejection
-from swarmchat.conversation.tree import Mode
 from swarmchat.discovery.addressbook import Source
 from swarmchat.errors import NotFoundError, UserError
 from swarmchat.ids import AccountId, CommitId, ConversationId
+from swarmchat.swarm.access import MODE_PAIR
 from swarmchat.swarm.events import ContactChanged, ConversationAdded, RequestRemoved
 from swarmchat.swarm.parts import Parts
 from swarmchat.swarm.postman import Postman
 from swarmchat.swarm.replicator import Outcome, Replicator
 from swarmchat.swarm.rooms import Rooms
 
-MODE_PAIR: Final[Mode] = 0
 _MODE_UNKNOWN: Final = 3  # of what a link names; what the clone brings counts
 
 

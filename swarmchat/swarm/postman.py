@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from swarmchat.account.records import ConversationState, Invitation, RequestKind
+from swarmchat.account.records import ConversationState, Invitation, RequestKind, request_id
 from swarmchat.conversation.actions import Add
 from swarmchat.errors import LinkError, PeerError
 from swarmchat.ids import AccountId, CommitId, ConversationId
 from swarmchat.links.channel import Channel
 from swarmchat.links.link import Link
 from swarmchat.swarm import invitations
+from swarmchat.swarm.access import MODE_PAIR
 from swarmchat.swarm.events import ContactChanged, RequestAdded, RequestRemoved
 from swarmchat.swarm.invitations import (
     Answer,
@@ -159,13 +160,25 @@ class Postman:
         return self._swarm_invite(invitation.conversation, invitation.commit, invitation.created_ms)
 
     def _invitation_to(self, asker: AccountId, conversation: ConversationId) -> Mail | None:
-        """For who asks: it names the newest `add` of the asker, for a founder the root."""
+        """For who asks: it names the newest `add` of the asker, for a founder the root; of a 1:1 our request again."""
         replicator = self._rooms.get(conversation)
         if replicator is None or replicator.log.is_empty:
             return None
+        if replicator.log.roster.mode == MODE_PAIR:
+            return self._trust_request_to(asker, conversation)
         history = replicator.log.history
         adds = (e.id for e in reversed(history.controls) if e.fact.control and e.fact.control.action == Add(asker))
         return self._swarm_invite(conversation, next(adds, history.root.id), self._parts.now_ms)
+
+    def _trust_request_to(self, asker: AccountId, conversation: ConversationId) -> Mail | None:
+        """The very request that waits, so that two on their way are one; else as of when the user added the contact."""
+        waiting = self._parts.state.invitations.get(request_id(asker, conversation))
+        if waiting is not None:
+            return self._written(waiting)
+        contact = self._parts.state.contact(asker)
+        if not contact.active:
+            return None
+        return TrustRequest(conversation, CommitId(conversation), self._parts.account.name, contact.added_ms)
 
     def _swarm_invite(self, conversation: ConversationId, commit: CommitId, at_ms: int) -> SwarmInvite | None:
         replicator = self._rooms.get(conversation)

@@ -1,0 +1,57 @@
+"""Contacts between whole nodes in virtual time. (SCP-06 §2)"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from swarmchat.account.records import RequestKind
+from tests.support.swarms import House, World, play
+
+
+def confirmed(house: House, other: House) -> bool:
+    return house.keeper.state.contact(other.account.id).confirmed_ms > 0
+
+
+def test_a_contact_request_over_a_link_that_stands_stays_one_with_its_name(tmp_path: Path) -> None:
+    """The hello that speaks of the new 1:1 makes the other ask for it, beside the request itself."""
+
+    async def story(world: World) -> None:
+        alice, bob = await world.house("alice"), await world.house("bob")
+        await world.room(alice, bob)
+        contact = await alice.swarm.add_contact(bob.account.id, name="Bob")
+        await world.until(lambda: bool(bob.keeper.state.pending()))
+        await asyncio.sleep(30)
+        (request,) = bob.keeper.state.pending()
+        assert (request.offer.kind, request.offer.name) == (RequestKind.CONTACT, "alice")
+        assert len(bob.seen("request.added")) == 2  # that of the room, and this one
+        await bob.swarm.accept(request.id)
+        await world.until(lambda: confirmed(alice, bob) and confirmed(bob, alice))
+        assert bob.keeper.state.contact(alice.account.id).conversation == contact.conversation
+
+    play(tmp_path, story)
+
+
+def test_two_who_add_each_other_apart_go_on_with_the_lower_of_their_two_conversations(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        alice, bob = await world.house("alice"), await world.house("bob")
+        await world.room(alice, bob)
+        world.network.partition([[alice.host], [bob.host]])
+        mine = await alice.swarm.add_contact(bob.account.id)
+        yours = await bob.swarm.add_contact(alice.account.id)
+        world.network.heal()
+        await world.until(lambda: bool(alice.keeper.state.pending() and bob.keeper.state.pending()), 400.0)
+        await alice.accept_all()
+        await bob.accept_all()
+        await world.until(lambda: confirmed(alice, bob) and confirmed(bob, alice))
+        assert mine.conversation is not None
+        assert yours.conversation is not None
+        lower = min(mine.conversation, yours.conversation)
+        assert alice.keeper.state.contact(bob.account.id).conversation == lower
+        assert bob.keeper.state.contact(alice.account.id).conversation == lower
+        for house, conversation in ((alice, yours.conversation), (bob, mine.conversation)):
+            assert await house.swarm.settled(conversation, 60.0) == "ready"
+        for conversation in (mine.conversation, yours.conversation):  # nothing is lost: the other stays readable
+            await world.until(lambda where=conversation: world.level(where, alice, bob))  # type: ignore[misc]
+
+    play(tmp_path, story)
