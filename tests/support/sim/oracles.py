@@ -112,6 +112,8 @@ def _unanswered(world: World) -> str | None:
                 for each in world.lives
                 if each.machine.account.id == invitation.account
                 and not each.swarm._parts.access.is_outlawed(life.machine.account.id, life.device)
+                and not _shuts_out(each, life)
+                and not _shuts_out(life, each)
             ]
             reached = any(
                 invitation.conversation in guest.machine.saved.conversations

@@ -28,7 +28,7 @@ def test_who_named_nothing_new_is_owed_nothing() -> None:
 
 
 def test_who_has_all_and_holds_us_for_behind_hears_that_we_have_it_too() -> None:
-    chain, machine = session(A, B)
+    _, machine = session(A, B)
     machine.hello(BOB, (A,), 0.0, told=(A,))  # our hello was under way when B came from another
     machine.got(BOB, (B,), 0.01)  # and so it was with theirs
     assert machine.poll(0.01) == [Acknowledge((BOB,))]
