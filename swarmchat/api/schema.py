@@ -185,7 +185,7 @@ _TABLE: Final = (
     Method(
         "account.set_password",
         "seal the keys of this home with a password; without one they lie open",
-        (_PASSWORD,),
+        (_PASSWORD, Param("old", "string", "the present password, if there is one", largest=limits.PASSWORD_CHARS_MAX)),
         {"id": "account", "sealed": "bool"},
     ),
     # --- daemon

@@ -17,7 +17,7 @@ from swarmchat import limits
 from swarmchat.cli.passwords import from_file
 from swarmchat.cli.session import Noun, Session, pass_session
 from swarmchat.cli.terminal import plain
-from swarmchat.errors import UsageError
+from swarmchat.errors import PasswordNeededError, UsageError
 
 
 @click.group(cls=Noun)
@@ -107,7 +107,14 @@ def set_password(session: Session, new_password_file: Path | None, remove: bool)
         )
         if not password:
             raise UsageError("the new password is empty", hint="use --remove to leave the keys unsealed")
-    done = session.door.call("account.set_password", password=password)
+    old = session.passwords.given()
+    try:
+        done = session.door.call("account.set_password", password=password, old=old)
+    except PasswordNeededError:
+        if old is not None or not session.may_ask:
+            raise
+        old = session.passwords.ask("Present password")
+        done = session.door.call("account.set_password", password=password, old=old)
     session.output.emit(done, lambda: "the keys are sealed" if done["sealed"] else "the keys are not sealed")
 
 

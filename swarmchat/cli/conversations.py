@@ -14,6 +14,7 @@ from swarmchat.cli.session import CONV, Noun, Session, pass_session
 from swarmchat.cli.terminal import clock, lines, plain, short, table
 from swarmchat.errors import UsageError
 
+CLONE_PATIENCE_S = 30.0  # a small group is here in a second; a large one goes on by itself
 _IMAGE_TYPES = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg"}
 
 
@@ -31,7 +32,7 @@ def conversation() -> None:
 def create(session: Session, title: str | None, mode: str | None) -> None:
     """Start a conversation with oneself as admin."""
     made = session.door.call("conversation.create", title=title, mode=mode)
-    session.output.emit(made, lambda: f"{made['id']}  {plain(made['title'])}  ({plain(made['mode'])})")
+    session.output.emit(made, lambda: f"{made['id']}  {plain(made['title']) or '(no title)'}  ({plain(made['mode'])})")
     session.output.note(f"invite somebody: swarmchat invite {short(made['id'])} ACCOUNT")
 
 
@@ -94,13 +95,20 @@ def set_(
 
 @conversation.command()
 @click.argument("conv", metavar="LINK|CONV")
-@click.option("--timeout", type=float, metavar="S", help="wait so many seconds until it is ready")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0),
+    metavar="S",
+    default=CLONE_PATIENCE_S,
+    show_default=True,
+    help="wait so many seconds until it is ready; 0 returns at once",
+)
 @pass_session
 def join(session: Session, conv: str, timeout: float | None) -> None:
     """Clone and join a conversation by its link or id."""
     with session.output.busy("cloning"):
         done = session.door.call("conversation.join", conversation=conv, timeout=timeout)
-    session.output.emit(done, lambda: state_line(done))
+    joined(session, done)
 
 
 @conversation.command()
@@ -143,6 +151,13 @@ def purge(session: Session, conv: str, yes: bool) -> None:
     session.confirm(f"Erase the history of {conv} on this node?", yes=yes)
     done = session.door.call("conversation.purge", conversation=conv)
     session.output.emit(done, lambda: state_line(done))
+
+
+def joined(session: Session, done: dict[str, Any]) -> None:
+    """What came of joining, and what to do while it is not done."""
+    session.output.emit(done, lambda: state_line(done))
+    if done["state"] == "syncing":
+        session.output.note("not here yet; it goes on by itself as soon as somebody who has it is reached")
 
 
 def state_line(done: dict[str, Any]) -> str:

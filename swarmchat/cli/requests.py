@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from swarmchat.cli.conversations import state_line
+from swarmchat.cli.conversations import CLONE_PATIENCE_S, joined, state_line
 from swarmchat.cli.session import Noun, Session, pass_session
 from swarmchat.cli.terminal import clock, plain, short, table
 
@@ -43,13 +43,20 @@ def list_(session: Session) -> None:
 
 @request.command()
 @click.argument("id_", metavar="CONV|REQUEST")
-@click.option("--timeout", type=click.FloatRange(min=0), metavar="S", help="wait so many seconds until it is ready")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0),
+    metavar="S",
+    default=CLONE_PATIENCE_S,
+    show_default=True,
+    help="wait so many seconds until it is ready; 0 returns at once",
+)
 @pass_session
-def accept(session: Session, id_: str, timeout: float | None) -> None:
+def accept(session: Session, id_: str, timeout: float) -> None:
     """Accept: clone the conversation, check it, join."""
     with session.output.busy("cloning"):
         done = session.door.call("request.accept", request=id_, timeout=timeout)
-    session.output.emit(done, lambda: state_line(done))
+    joined(session, done)
 
 
 @request.command()

@@ -78,8 +78,9 @@ class AccountVerbs:
         counted: JsonObject = {"conversations": len(state.conversations), "contacts": len(state.contacts)}
         return {"id": account.id, "device": account.device, "name": account.name} | counted
 
-    def set_password(self, account: accounts.Account, password: str | None) -> JsonObject:
-        """Seal the keys of this home with a password; without one they lie open."""
+    def set_password(self, account: accounts.Account, password: str | None, old: str | None) -> JsonObject:
+        """Seal the keys of this home with a password; without one they lie open. PasswordNeededError unless `old` opens them."""
+        self.store.load(old)
         self.store.set_password(account, password or None)
         return {"id": account.id, "sealed": bool(password)}
 

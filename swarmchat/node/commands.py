@@ -43,9 +43,9 @@ class NodeCommands(MessageVerbs, MemberVerbs, PeopleVerbs, AuditVerbs):
         """There is an account: only `check` is possible."""
         return await self._node.runtime.offload(lambda: self._accounts.import_(path, password, check=check))
 
-    async def account_set_password(self, *, password: str | None = None) -> JsonObject:
-        """Seal the keys of this home with a password; without one they lie open."""
-        return await self._node.runtime.offload(self._accounts.set_password, self._node.account, password)
+    async def account_set_password(self, *, password: str | None = None, old: str | None = None) -> JsonObject:
+        """Seal the keys of this home with a password; without one they lie open. A sealed one wants the old one."""
+        return await self._node.runtime.offload(self._accounts.set_password, self._node.account, password, old)
 
     async def daemon_status(self) -> JsonObject:
         """The running daemon."""

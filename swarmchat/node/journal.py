@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+from swarmchat.errors import UsageError
 from swarmchat.index.events import EventLog, Gap
 from swarmchat.node import views
 from swarmchat.runtime import Runtime
@@ -53,6 +54,13 @@ class Journal:
 
     def read(self, since: int, limit: int) -> JsonObject:
         """The events after `since`, oldest first, and what retention has dropped of them."""
+        last = self._log.last
+        if since > last:
+            raise UsageError(
+                f"the newest event is {last}; {since} has not happened",
+                hint="a log that was begun anew counts from elsewhere: read the state again, then follow from the newest",
+                data={"last": last},
+            )
         found = self._log.read(since, limit)
         gap = None
         if isinstance(found, Gap):

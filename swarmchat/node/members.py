@@ -16,6 +16,7 @@ from swarmchat.node.naming import resolve
 from swarmchat.node.verbs import JsonObject, Verbs, View, account
 
 Target = AccountId | DeviceId
+_PREFIX_DIGITS = 20  # more hex than this is meant as a whole id
 Planned = tuple[Action, ...] | Rejection
 
 
@@ -32,7 +33,7 @@ class MemberVerbs(Verbs):
     async def member_invite(self, *, conversation: str, accounts: list[str]) -> list[JsonObject]:
         """Add accounts and send them invitations: all or none."""
         where = await self._conversation(conversation)
-        wanted = [await self._anybody(text) for text in accounts]
+        wanted = [await self._anybody(where, text) for text in accounts]
         if len(set(wanted)) != len(wanted):
             raise UsageError("an account stands twice")
         roster = await self._look(where, lambda view: view.roster)
@@ -92,13 +93,18 @@ class MemberVerbs(Verbs):
 
     # --- inside
 
-    async def _anybody(self, text: str) -> AccountId:
-        """Somebody who need not be known here: a whole id, or the name or prefix of a contact."""
+    async def _anybody(self, where: ConversationId, text: str) -> AccountId:
+        """Somebody who need not be known here: a whole id, or the name or prefix of a contact or of somebody in it."""
         try:
             return account(text)
         except UsageError:
-            contacts = {one.account: [one.name] for one in self._node.keeper.state.contacts.values() if one.active}
-            return resolve(text, contacts, "contact")
+            if len(text) > _PREFIX_DIGITS and set(text.lower()) <= set("0123456789abcdef"):
+                raise UsageError(f"an account id has 40 digits, {text!r} has {len(text)}") from None
+            known = await self._names_in(where)
+            for contact in self._node.keeper.state.contacts.values():
+                if contact.active:
+                    known.setdefault(contact.account, []).append(contact.name)
+            return resolve(text, known, "contact")
 
     async def _added(
         self, where: ConversationId, wanted: Sequence[AccountId], again: Sequence[AccountId]

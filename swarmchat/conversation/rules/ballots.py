@@ -12,6 +12,13 @@ from swarmchat.ids import AccountId, DeviceId, is_device
 Target = AccountId | DeviceId
 
 
+_NOWHERE = {
+    "ban": "the target is neither joined nor invited here, nor a device of somebody who is",
+    "unban": "the target is not banned here",
+    "promote": "the target is no member here who could become an admin",
+}
+
+
 def electorate(kind: BallotKind, target: Target, before: Roster) -> frozenset[AccountId]:
     """Who decides: the admins; on a promotion where there are none, in mode 1 the members, else nobody. (SCP-02 §5.5)
 
@@ -53,9 +60,11 @@ def vote(kind: BallotKind, target: Target, account: AccountId, before: Roster) -
         return Rejection(Reason.NOT_IN_THIS_MODE, "a one-to-one conversation knows no votes")
     where = place(kind, target, before)
     if where is None:
-        return Rejection(Reason.BAD_VOTE, f"the target is nowhere that `{kind}` could take it from")
+        return Rejection(Reason.BAD_VOTE, _NOWHERE[kind])
     if account not in electorate(kind, target, before):
-        return Rejection(Reason.BAD_VOTE, "the voter is not of the electorate")
+        return Rejection(
+            Reason.BAD_VOTE, "only admins vote here" if before.admins else "nobody votes here: the group has no admin"
+        )
     if account in (target, owner(target, before)):
         return Rejection(Reason.BAD_VOTE, "nobody votes on himself or his own device")
     path = tree.vote(Vote(kind, where, target, account))
