@@ -166,11 +166,14 @@ class State:
         """All requests that wait for the user, oldest first."""
         return tuple(sorted(self.requests.values(), key=lambda request: (request.received_ms, request.id)))
 
-    def receive(self, offer: Offer, *, shared: bool, now_ms: int) -> tuple[Self, Received]:
-        """Judge an offer that came in. The caller answers `{"ok":true}` whatever the verdict: a sender learns nothing."""
+    def receive(self, offer: Offer, *, shared: bool, now_ms: int, outside: bool = False) -> tuple[Self, Received]:
+        """Judge an offer that came in. The caller answers `{"ok":true}` whatever the verdict: a sender learns nothing.
+
+        `outside`: the conversation is here and we are not in it any more, or not yet.
+        """
         if self.is_blocked(offer.sender):
             return self, Received(Verdict.BLOCKED)
-        verdict = self._of_known(offer) or self._of_declined(offer, now_ms)
+        verdict = self._of_known(offer, outside=outside) or self._of_declined(offer, now_ms)
         if verdict:
             return self, Received(verdict)
         key = request_id(offer.sender, offer.conversation)
@@ -400,10 +403,12 @@ class State:
             contact or len(self.contacts) < limits.CONTACTS_MAX
         )
 
-    def _of_known(self, offer: Offer) -> Verdict | None:
+    def _of_known(self, offer: Offer, *, outside: bool) -> Verdict | None:
         known = self.conversations.get(offer.conversation)
         if known is None:
             return None
+        if known.state is ConversationState.ACTIVE and outside and offer.commit != known.invitation:
+            return None  # removed by the others, and invited again
         if known.state is not ConversationState.REMOVED:
             return Verdict.KNOWN
         news = offer.at_ms > known.removed_ms if offer.kind is RequestKind.CONTACT else offer.commit != known.invitation

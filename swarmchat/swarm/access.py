@@ -64,6 +64,11 @@ class Access:
         roster = self._rosters.get(conversation)
         return roster is not None and self._in_it(conversation, roster)
 
+    def is_outside(self, conversation: ConversationId) -> bool:
+        """Whether it is here and we are not joined in it: kicked, or not yet joined."""
+        roster = self._rosters.get(conversation)
+        return roster is not None and not roster.is_joined(self._me)
+
     def set_roster(self, conversation: ConversationId, roster: Roster) -> bool:
         """The roster of a conversation that is here; whether that changes who may do what."""
         before = self._rosters.get(conversation)

@@ -169,7 +169,12 @@ class Mailroom:
             offer = _offer(sender.account, mail)
         except ValueError:
             return state, []  # within the limits of the mail and not within those of a request: nobody writes that
-        state, received = state.receive(offer, shared=self._access.shares(sender.account), now_ms=int(now * 1000))
+        state, received = state.receive(
+            offer,
+            shared=self._access.shares(sender.account),
+            now_ms=int(now * 1000),
+            outside=self._access.is_outside(offer.conversation),
+        )
         match received.verdict:
             case Verdict.NEW | Verdict.UPDATED:
                 assert received.request is not None, "a new request waits"

@@ -56,9 +56,10 @@ class People:
     async def join(
         self, conversation: ConversationId, mode: int | None, inviter: AccountId | None, addresses: Sequence[Address]
     ) -> None:
-        """Take up what a link names; nothing happens for one that is here."""
+        """Take up what a link names; nothing happens for one that is here and that we are in."""
         known = self._parts.state.conversations.get(conversation)
-        if known is not None and known.state is not ConversationState.REMOVED:
+        gone = known is None or known.state is ConversationState.REMOVED
+        if not gone and not self._parts.access.is_outside(conversation):
             return
         if inviter is not None:
             self._parts.finder.learnt(inviter, addresses, Source.STATIC)

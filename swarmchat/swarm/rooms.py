@@ -51,6 +51,7 @@ class Lines:
     reevaluate: Callable[[], None]  # who may do what has changed
     flushed: Callable[[AccountId], Awaitable[None]]  # what was posted to its devices has left
     notify: Callable[[ConversationId], Awaitable[None]]  # members who do not know that we are one
+    ask: Callable[[ConversationId], Awaitable[None]]  # a member for an invitation to what is here
     links_of: Callable[[AccountId], tuple[Link, ...]]
     moved: Callable[[ConversationId], None]  # a device has more, or a conversation another state
 
@@ -327,6 +328,8 @@ class Rooms:
         members = (*sorted(roster.admins), *sorted(roster.members))[:CLONE_MEMBERS_MAX]
         known, title = parts.state.conversations.get(conversation), shown(roster).title
         if known is not None and known.state is ConversationState.ACTIVE:
+            if roster.is_invited(parts.account.id):
+                await self._lines.ask(conversation)  # removed and invited again: that mail may have come before this
             await parts.change(
                 lambda state: state.change_conversation(conversation, title=title, mode=roster.mode, members=members)
             )

@@ -75,6 +75,7 @@ class Swarm:
             reevaluate=board.reevaluate,
             flushed=board.flushed,
             notify=board.notify,
+            ask=board.ask,
             links_of=board.links_of,
             moved=self._moved,
         )

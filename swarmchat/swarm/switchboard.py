@@ -20,7 +20,7 @@ from swarmchat.swarm.aims import aims
 from swarmchat.swarm.connector import Connector
 from swarmchat.swarm.dialogue import Dialogue
 from swarmchat.swarm.events import LinkDown, LinkUp, PeerOffline, PeerOnline
-from swarmchat.swarm.mail import Notice
+from swarmchat.swarm.mail import Ask, Notice
 from swarmchat.swarm.messages import (
     Bad,
     Bye,
@@ -136,6 +136,13 @@ class Switchboard:
         for _, dialogue in sorted(self._by_device.items()):
             if not dialogue.talked and replicator.log.roster.is_joined(dialogue.account):
                 await self._postman.send(dialogue.link, notice)
+
+    async def ask(self, conversation: ConversationId) -> None:
+        """Have a linked member tell which invitation of ours stands. (SCP-06 §6)"""
+        members = self._parts.access.rosters[conversation].joined
+        for _, dialogue in sorted(self._by_device.items()):
+            if dialogue.account in members and await self._postman.send(dialogue.link, Ask(conversation)):
+                return
 
     def farewell(self, code: str) -> None:
         """Tell everybody that we go."""

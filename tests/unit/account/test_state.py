@@ -98,6 +98,25 @@ def test_describing_a_contact_changes_only_what_is_given() -> None:
     assert (len(contact.name), len(contact.note)) == (limits.DISPLAY_NAME_CHARS_MAX, limits.NOTE_CHARS_MAX)
 
 
+# --- removed by the others, and invited again
+
+
+@pytest.mark.parametrize(
+    ("outside", "add", "verdict"),
+    [(True, 2, Verdict.NEW), (True, 1, Verdict.KNOWN), (False, 2, Verdict.KNOWN)],
+)
+def test_another_add_to_a_conversation_that_is_here_asks_anew_only_who_is_outside(
+    outside: bool, add: int, verdict: Verdict
+) -> None:
+    first = invite(1)
+    state, _ = received(State(), first)
+    state, _ = state.accept(request_id(account(1), first.conversation), now_ms=NOW)
+    again = replace(first, commit=commit(add))
+    assert state.receive(again, shared=True, now_ms=NOW, outside=outside)[1].verdict is Verdict.KNOWN, "being cloned"
+    state, _ = state.change_conversation(first.conversation, state=ConversationState.ACTIVE)
+    assert state.receive(again, shared=True, now_ms=NOW, outside=outside)[1].verdict is verdict
+
+
 # --- blocking (SCP-06 §4, §8)
 
 
