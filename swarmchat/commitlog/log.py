@@ -30,7 +30,7 @@ from swarmchat.conversation.commit import Commit, Merge, parse
 from swarmchat.conversation.history import Entry, History
 from swarmchat.conversation.rejection import Rejection
 from swarmchat.conversation.roster import Roster
-from swarmchat.conversation.rules.settled import Fate
+from swarmchat.conversation.rules.settled import Fate, Precedence
 from swarmchat.conversation.rules.settling import Settler
 from swarmchat.conversation.tree import Mode
 from swarmchat.errors import NotFoundError, RefusedError, StorageError
@@ -187,6 +187,13 @@ class CommitLog:
         with self._store.lock:
             self._require(commit)
             return self._settling().fate(commit, self.merged)
+
+    def precedence(self, one: CommitId, other: CommitId) -> Precedence:
+        """Which of two concurrent bans goes before the other, and by what. (SCP-02 §6.4 c) NotFoundError."""
+        with self._store.lock:
+            self._require(one)
+            self._require(other)
+            return self._settling().precedence(one, other)
 
     def commit(self, commit: CommitId) -> Commit | Merge:
         """An accepted commit, or that of `main`, read from git. NotFoundError, StorageError."""

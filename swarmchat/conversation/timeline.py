@@ -201,56 +201,100 @@ def hidden(
     """What stays hidden of the banned: concurrent with the ban, and vouched for by nobody. (SCP-02 §8.2)"""
     unseen: set[CommitId] = set()
     for commit in sorted(bans):
-        control = history[commit].fact.control
-        assert control is not None
-        assert isinstance(control.action, Ban)
-        unseen |= _unvouched(history, history[commit], control.action.uri, roster, bans, roster_at)
+        unseen |= _unvouched(history, history[commit], roster, bans, roster_at)
     return frozenset(unseen)
+
+
+def witnesses(
+    history: History,
+    commit: CommitId,
+    roster: Roster,
+    bans: Collection[CommitId],
+    roster_at: Callable[[CommitId], Roster],
+) -> dict[CommitId, CommitId | None]:
+    """The bans of its author that are concurrent with a commit, each with the oldest commit that vouches for it, if any.
+
+    It is hidden as soon as nothing vouches for it beside one of them. (SCP-02 §8.2)
+    """
+    own = history[commit]
+    found: dict[CommitId, CommitId | None] = {}
+    for name in sorted(bans):
+        ban = history[name]
+        if _target(ban) not in (own.fact.account, own.fact.device) or not history.concurrent(name, commit):
+            continue
+        trusted = _Trusted(history, ban, {own.fact.account, _target(ban)}, roster, bans, roster_at)
+        seen = [
+            entry for entry in trusted.beside if entry is not own and history.reaches(entry, own) and entry in trusted
+        ]
+        found[name] = min(seen, key=_key).id if seen else None
+    return found
 
 
 def _unvouched(
     history: History,
     ban: Entry,
-    target: AccountId | DeviceId,
     roster: Roster,
     bans: Collection[CommitId],
     roster_at: Callable[[CommitId], Roster],
 ) -> set[CommitId]:
+    target = _target(ban)
     own = history.by_device(DeviceId(target)) if is_device(target) else history.by_account(AccountId(target))
     by_target = {
         entry.id for entry in own if not history.reaches(ban, entry) and not history.reaches(entry, ban)
     }  # asked first: most bans have nothing beside them, and what came since may be long
     if not by_target:
         return set()
-    beside = [entry for entry in history.missing(history.heads, (ban.id,)) if not history.reaches(entry, ban)]
-    before = roster_at(ban.fact.parents[0])
     removed = _owners(history, by_target) if is_device(target) else {target}
+    trusted = _Trusted(history, ban, removed, roster, bans, roster_at)
     vouched: set[CommitId] = set()
-    for entry in reversed(beside):  # children first: what one of them vouches for, all its ancestors share
-        account = entry.fact.account
-        trusted = (
-            account is not None
-            and account not in removed
-            and before.is_joined(account)
-            and roster.is_joined(account)
-            and not _banned_beside(history, entry, account, bans)
-        )
-        if trusted or entry.id in vouched:
+    for entry in reversed(trusted.beside):  # children first: what one of them vouches for, all its ancestors share
+        if entry.id in vouched or entry in trusted:
             vouched.update(entry.fact.parents)
     return by_target - vouched
 
 
-def _banned_beside(history: History, entry: Entry, account: AccountId, bans: Collection[CommitId]) -> bool:
-    for commit in bans:
-        control = history[commit].fact.control
-        aimed = (
-            control is not None
-            and isinstance(control.action, Ban)
-            and control.action.uri in (account, entry.fact.device)
+class _Trusted:
+    """The commits that vouch for what the banned wrote beside a ban: by others, joined then and now. (SCP-02 §8.2)"""
+
+    def __init__(
+        self,
+        history: History,
+        ban: Entry,
+        removed: Collection[AccountId | DeviceId | None],
+        roster: Roster,
+        bans: Collection[CommitId],
+        roster_at: Callable[[CommitId], Roster],
+    ) -> None:
+        self._history = history
+        self._removed = removed
+        self._roster = roster
+        self._bans = bans
+        self._before = roster_at(ban.fact.parents[0])
+        self.beside = [  # all that does not know of the ban, parents first
+            entry for entry in history.missing(history.heads, (ban.id,)) if not history.reaches(entry, ban)
+        ]
+
+    def __contains__(self, entry: Entry) -> bool:
+        account = entry.fact.account
+        return (
+            account is not None
+            and account not in self._removed
+            and self._before.is_joined(account)
+            and self._roster.is_joined(account)
+            and not _banned_beside(self._history, entry, account, self._bans)
         )
-        if aimed and history.concurrent(commit, entry.id):
-            return True
-    return False
+
+
+def _target(ban: Entry) -> AccountId | DeviceId:
+    control = ban.fact.control
+    assert control is not None
+    assert isinstance(control.action, Ban)
+    return control.action.uri
+
+
+def _banned_beside(history: History, entry: Entry, account: AccountId, bans: Collection[CommitId]) -> bool:
+    aimed = (account, entry.fact.device)
+    return any(_target(history[ban]) in aimed and history.concurrent(ban, entry.id) for ban in bans)
 
 
 def _owners(history: History, commits: Collection[CommitId]) -> set[AccountId | DeviceId]:

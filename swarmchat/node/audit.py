@@ -7,6 +7,7 @@ from pathlib import Path
 from swarmchat.commitlog import audit
 from swarmchat.commitlog.audit import Report
 from swarmchat.conversation import explain
+from swarmchat.conversation.rules import ballots
 from swarmchat.crypto.sshsig import allowed_signers_line
 from swarmchat.errors import AmbiguousError, NotFoundError
 from swarmchat.ids import AccountId, CommitId, ConversationId, DeviceId
@@ -33,7 +34,7 @@ class AuditVerbs(Verbs):
     async def explain(self, *, commit: str, conversation: str | None = None) -> JsonObject:
         """Why a commit is valid or not, and whether it still has an effect."""
         where, name = await self._commit(commit, conversation)
-        found = await self._look(where, lambda view: _explained(view, name))
+        found = await self._look(where, lambda view: explained(view, name))
         return {
             "commit": found.commit,
             "valid": found.valid,
@@ -98,7 +99,8 @@ class AuditVerbs(Verbs):
         return next((where, name) for name, where in found.items())
 
 
-def _explained(view: View, commit: CommitId) -> explain.Explanation:
+def explained(view: View, commit: CommitId) -> explain.Explanation:
+    """Why a commit is valid or not, and whether it still counts, with the names that people use."""
     refusal = view.log.refusal(commit)
     if refusal is not None:
         return explain.refused(commit, refusal)
@@ -106,18 +108,12 @@ def _explained(view: View, commit: CommitId) -> explain.Explanation:
 
     def called(who: AccountId | DeviceId) -> str:
         if len(who) == 64:
-            owner = view.roster.owner(DeviceId(who))
+            owner = ballots.owner(DeviceId(who), view.roster)
             return f"device {who[:12]}" + (f" of {called(owner)}" if owner else "")
         known = names.get(AccountId(who), [""])[0]
         return known or who[:12]
 
-    return explain.accepted(
-        view.history,
-        commit,
-        view.log.fate(commit),
-        hidden=commit in view.hidden(),
-        called=called,
-    )
+    return explain.accepted(view.history, commit, view.log, beside=view.witnesses(commit), called=called)
 
 
 def _verdict(report: Report, *, allowed_signers: bool) -> JsonObject:

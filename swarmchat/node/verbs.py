@@ -11,7 +11,7 @@ from swarmchat.commitlog.writing import Admission
 from swarmchat.conversation.history import History
 from swarmchat.conversation.rejection import Rejection
 from swarmchat.conversation.roster import Roster
-from swarmchat.conversation.timeline import Timeline
+from swarmchat.conversation.timeline import Timeline, bans_in_force, witnesses
 from swarmchat.errors import NotFoundError, RefusedError, UsageError
 from swarmchat.ids import AccountId, CommitId, ConversationId, DeviceId, account_id
 from swarmchat.node import views
@@ -50,6 +50,12 @@ class View:
         """What is not shown. (SCP-02 §8.2)"""
         log = self.log
         return self.timeline.hidden(log.roster, lambda ban: log.fate(ban) is None, log.roster_at)
+
+    def witnesses(self, commit: CommitId) -> dict[CommitId, CommitId | None]:
+        """The bans beside a commit that are about its author, each with what vouches for it. (SCP-02 §8.2)"""
+        log = self.log
+        bans = {ban for ban in bans_in_force(self.history, log.roster) if log.fate(ban) is None}
+        return witnesses(self.history, commit, log.roster, bans, log.roster_at)
 
     def names(self) -> dict[AccountId, list[str]]:
         """What the people of this conversation call themselves."""

@@ -56,6 +56,13 @@ def another_order(group: Group, dice: random.Random) -> list[tuple[Any, ...]]:
     return order
 
 
+def told(group: Group, heads: list[CommitId]) -> dict[CommitId, Any]:
+    """Why each commit counts or not: the code, who is to blame, and the words."""
+    behind = [entry.id for entry in group.history.missing(heads, ())]
+    fates = {commit: group.settler.fate(commit, heads) for commit in behind}
+    return {commit: fate and (fate, fate.detail, fate.tally) for commit, fate in fates.items()}
+
+
 @pytest.mark.parametrize("batch", range(BATCHES))
 def test_settle_agrees_with_the_model(batch: int) -> None:
     for seed in range(batch * 25, batch * 25 + 25):
@@ -83,6 +90,8 @@ def test_the_order_of_arrival_and_the_shortcut_change_nothing(batch: int) -> Non
             twin = story.group.replayed(order, settler=settler)
             assert twin.rosters == story.group.rosters, f"seed {seed}"
             assert twin.settle(*heads) == story.group.settle(*heads), f"seed {seed}"
+            if settler is Settler:
+                assert told(twin, heads) == told(story.group, heads), f"seed {seed}"
 
 
 @pytest.mark.parametrize("batch", range(BATCHES))

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from swarmchat.conversation.actions import Ban, Demote, Leave, Promote
 from swarmchat.conversation.history import Control, Entry, History
-from swarmchat.conversation.rules.settled import BANNED_BESIDE, NOT_AUTHORISED, Fate, Steps
+from swarmchat.conversation.rules.settled import BANNED_BESIDE, NOT_AUTHORISED, Fate, Steps, Tally
 from swarmchat.ids import AccountId, CommitId, DeviceId
 
 
@@ -81,7 +81,8 @@ class Dispute:
             }
         self._accepted: list[_Case] = []
         self._forced: set[CommitId] = set()
-        self._unauthorised = 0
+        self._unauthorised: dict[_Case, Tally] = {}
+        self._refused = 0  # these, as a mask
         self._voided = 0
 
     def decide(self) -> Steps[Ruling]:
@@ -91,13 +92,15 @@ class Dispute:
             while undecided:
                 chosen, is_free = yield from self._choose(undecided)
                 del undecided[chosen]
-                if (yield from self._is_authorised(chosen)):
+                tally = yield from self._tally(chosen)
+                if tally.suffices:
                     self._accepted.append(chosen)
                     self._voided |= chosen.voids
                     if not is_free:
                         self._forced.add(chosen.ban.id)
                 else:
-                    self._unauthorised |= chosen.bit
+                    self._unauthorised[chosen] = tally
+                    self._refused |= chosen.bit
         return self._ruling()
 
     # --- rounds
@@ -130,36 +133,40 @@ class Dispute:
         rivals = [rival for rival in case.rivals if rival in undecided]
         if not rivals:
             return True
-        alone = yield from self._is_authorised(case)
+        alone = (yield from self._tally(case)).suffices
         for rival in rivals:
             if alone and not self._touches(rival, case):
                 continue
             if (yield from self._answers.precedes(rival.ban, case.ban)) and not (
-                yield from self._is_authorised(case, rival)
-            ):
+                yield from self._tally(case, rival)
+            ).suffices:
                 return False
         return True
 
     # --- one ban
 
-    def _is_authorised(self, case: _Case, beside: _Case | None = None) -> Steps[bool]:
-        """Whether the voters that are left are more than half of the admins, beside the accepted bans and `beside`. (b)"""
+    def _tally(self, case: _Case, beside: _Case | None = None) -> Steps[Tally]:
+        """Which voters are left of which admins, beside the accepted bans and `beside`. (b)"""
         standing = self._accepted if beside is None else [*self._accepted, beside]
         voided = self._voided if beside is None else self._voided | beside.voids
-        void = (voided | self._unauthorised) & case.past
+        void = (voided | self._refused) & case.past
         admins = yield from self._answers.admins_before(case.ban, void, self._window)
         electorate, voters = set(admins), set(case.control.voters & admins)
+        lost: dict[AccountId, CommitId | None] = dict.fromkeys(case.control.voters - admins)
         for other in standing:
             if other.target in voters and other in case.rivals:
                 is_first = other.ban.id in self._forced or (yield from self._answers.precedes(other.ban, case.ban))
                 if is_first:
                     voters.discard(AccountId(other.target))
+                    lost[AccountId(other.target)] = other.ban.id
         for promotion in case.promotions:
             if not voided & _bit(promotion):
                 control = _control(promotion)
                 electorate |= control.admins
-                voters -= control.voters | {_author(promotion)}
-        return 2 * len(voters) > len(electorate)
+                backers = voters & (control.voters | {_author(promotion)})
+                voters -= backers
+                lost.update(dict.fromkeys(backers, promotion.id))
+        return Tally(frozenset(voters), frozenset(electorate), tuple(sorted(lost.items())))
 
     def _touches(self, one: _Case, other: _Case) -> bool:
         """Whether the acceptance of one can matter to whether the other is authorised."""
@@ -176,7 +183,7 @@ class Dispute:
         beside = [entry for entry in self._authored.get(target, ()) if _concurrent(entry, ban)]
         promotions = [
             entry
-            for entry in self._promotions.get(target, ())
+            for entry in sorted(self._promotions.get(target, ()), key=lambda entry: entry.id)
             if target not in control.admins and _concurrent(entry, ban)
         ]
         rank = (past & ban_bits).bit_count(), ban.id
@@ -186,14 +193,14 @@ class Dispute:
 
     def _ruling(self) -> Ruling:
         fates = {}
-        for case in self._cases:
-            if case.bit & self._unauthorised:
-                fates[case.ban.id] = Fate(NOT_AUTHORISED)
+        for case, tally in self._unauthorised.items():
+            takers = [by for _, by in tally.lost if by is not None]
+            fates[case.ban.id] = Fate(NOT_AUTHORISED, min(takers, default=None), tally=tally)
         for case in sorted(self._accepted, key=lambda case: case.ban.id, reverse=True):
             for entry in self._history.controls_of(case.voids):
                 fates[entry.id] = Fate(BANNED_BESIDE, case.ban.id)
         accepted = frozenset(case.ban.id for case in self._accepted)
-        return Ruling(accepted, self._unauthorised | self._voided, fates)
+        return Ruling(accepted, self._refused | self._voided, fates)
 
 
 def _control(entry: Entry) -> Control:

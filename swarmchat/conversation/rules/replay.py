@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import heapq
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import cast
 
@@ -18,6 +18,7 @@ from swarmchat.conversation.actions import (
     Action,
     Add,
     Ban,
+    CastVote,
     Demote,
     Initial,
     Join,
@@ -38,6 +39,7 @@ from swarmchat.conversation.rules.settled import (
     AUTHOR_BANNED,
     AUTHOR_NOT_JOINED,
     NEVER_ARRIVED,
+    PROFILE_OUTBID,
     VOTES_SPENT,
     Fate,
 )
@@ -122,6 +124,7 @@ class _Replay:
         self._arrived_before = arrived
         self._arrivals: dict[AccountId, int] = {}  # the control commits that brought in
         self._spent: dict[CommitId, int] = {}  # the resolutions that each vote was spent by
+        self._moved: dict[AccountId | DeviceId, Entry] = {}  # what last gave somebody another place
         self._promoted: list[AccountId] = []
         self._profiles: list[tuple[Entry, bytes]] = []
         self._revoking: dict[AccountId, list[Entry]] = {}
@@ -136,7 +139,10 @@ class _Replay:
             if fate is not None:
                 ineffective[entry.id] = fate
         assert self._roster is not None
-        profile = self._profile()
+        profile = None if self._start is None else self._start.profile
+        if last := sorted(self._last_profiles()):
+            winner, profile = last.pop()
+            ineffective |= {update: Fate(PROFILE_OUTBID, winner) for update, _ in last}
         if profile is not None:
             self._roster.with_changes({tree.PROFILE: profile})
         return Replayed(self._roster.fixed(), ineffective, tuple(self._promoted), frozenset(self._arrivals))
@@ -154,9 +160,9 @@ class _Replay:
         if isinstance(control.action, Ban):
             fate = self._land(entry, control.action.uri, roster)
         elif roster.is_banned(account) or roster.is_banned(device):
-            return Fate(AUTHOR_BANNED)
+            return Fate(AUTHOR_BANNED, self._mover(account if roster.is_banned(account) else device, entry))
         elif not isinstance(control.action, Join) and not roster.is_joined(account):
-            return Fate(AUTHOR_NOT_JOINED)
+            return Fate(AUTHOR_NOT_JOINED, self._mover(account, entry))
         else:
             fate = self._act(entry, account, device, roster)
         if roster.is_joined(account) and not roster.is_banned(device):
@@ -172,12 +178,14 @@ class _Replay:
 
     def _act(self, entry: Entry, account: AccountId, device: DeviceId, roster: Sketch) -> Fate | None:
         control = _control(entry)
-        if isinstance(control.action, Promote | Unban) and any(self._is_spent(vote, entry) for vote in control.votes):
-            return Fate(VOTES_SPENT)
+        if isinstance(control.action, Promote | Unban) and (spender := self._spender(control.votes, entry)):
+            return Fate(VOTES_SPENT, spender)
         profile = control.changes.get(tree.PROFILE)
         outcome = effects(control.action, _author(entry, account, device), roster, profile=profile, replayed=True)
         if isinstance(outcome, Rejection):
-            return Fate(outcome.reason.code)
+            deposed = account in control.admins and not roster.is_admin(account)
+            about = account if deposed else _target(control.action) or account
+            return Fate(outcome.reason.code, self._mover(about, entry), outcome.detail)
         if isinstance(control.action, UpdateProfile):
             assert profile is not None
             roster.with_changes({tree.PROFILE: None})
@@ -188,6 +196,8 @@ class _Replay:
 
     def _note(self, entry: Entry, action: Action, changes: Changes) -> None:
         assert entry.control_index is not None
+        if isinstance(action, Add | Join | Leave | Kick | Promote | Demote | Unban):
+            self._moved[action.uri] = entry
         match action:
             case Initial(invited=invited):
                 came = [account for account in (entry.fact.account, invited) if account is not None]
@@ -205,12 +215,13 @@ class _Replay:
         control = _control(entry)
         if not is_device(target) and not self._brought_in(AccountId(target), entry):
             return Fate(NEVER_ARRIVED)
-        unspent = {self._history[vote].fact.account for vote in control.votes if not self._is_spent(vote, entry)}
+        unspent = {self._history[vote].fact.account for vote in control.votes if not self._spenders(vote, entry)}
         if 2 * len(unspent & control.voters) <= len(control.admins):
-            return Fate(VOTES_SPENT)
+            return Fate(VOTES_SPENT, self._spender(control.votes, entry))
         self._spend(entry)  # even when another ban came first: else these votes could be used again beside an unban
         if roster.is_banned(target):
-            return Fate(ALREADY_BANNED)
+            return Fate(ALREADY_BANNED, self._mover(target, entry))
+        self._moved[target] = entry
         place, content = _landed(control)
         roster.with_changes(ballots.landing(roster, place, target, content))
         return None
@@ -221,9 +232,18 @@ class _Replay:
         start = self._start
         return start is not None and (start.place_of(target) is not None or start.is_banned(target))
 
-    def _is_spent(self, vote: CommitId, resolution: Entry) -> bool:
-        # By one concurrent with it: where an ancestor took effect, its votes are gone from the tree of the parent.
-        return bool(self._spent.get(vote, 0) & ~resolution.control_mask)
+    def _spenders(self, vote: CommitId, resolution: Entry) -> int:
+        # Concurrent ones: where an ancestor took effect, its votes are gone from the tree of the parent.
+        return self._spent.get(vote, 0) & ~resolution.control_mask
+
+    def _spender(self, votes: Iterable[CommitId], resolution: Entry) -> CommitId | None:
+        masks = (self._spenders(vote, resolution) for vote in votes)
+        return min((entry.id for mask in masks for entry in self._history.controls_of(mask)), default=None)
+
+    def _mover(self, who: AccountId | DeviceId, entry: Entry) -> CommitId | None:
+        """What gave somebody the place that is in the way, if the author of `entry` did not know of it."""
+        mover = self._moved.get(who)
+        return None if mover is None or self._history.reaches(entry, mover) else mover.id
 
     def _spend(self, entry: Entry) -> None:
         assert entry.control_index is not None
@@ -232,8 +252,8 @@ class _Replay:
 
     # --- the profile and the housekeeping
 
-    def _profile(self) -> bytes | None:
-        """Of the updates that none that counts descends from, the one with the highest id."""
+    def _last_profiles(self) -> list[tuple[CommitId, bytes]]:
+        """The updates that none that counts descends from; the highest id wins."""
         last: list[tuple[CommitId, bytes]] = []
         behind = 0
         for entry, content in sorted(self._profiles, key=lambda update: update[0].seq, reverse=True):
@@ -241,9 +261,7 @@ class _Replay:
             if not behind >> entry.control_index & 1:
                 last.append((entry.id, content))
             behind |= entry.control_mask
-        if last:
-            return max(last)[1]
-        return None if self._start is None else self._start.profile
+        return last
 
     def _keep_house(self, entry: Entry, account: AccountId, device: DeviceId, roster: Sketch) -> None:
         changes = _control(entry).changes
@@ -295,6 +313,14 @@ def _author(entry: Entry, account: AccountId, device: DeviceId) -> Author:
     changes = _control(entry).changes
     certificate = changes.get(tree.admin(account)) or changes.get(tree.member(account)) or b""
     return Author(account, device, certificate, changes.get(tree.device(device)) or b"")
+
+
+def _target(action: Action) -> AccountId | DeviceId | None:
+    match action:
+        case Add(uri) | Join(uri) | Kick(uri) | Promote(uri) | Unban(uri) | CastVote(uri=uri):
+            return uri
+        case _:
+            return None
 
 
 def _landed(control: Control) -> tuple[Place, bytes]:

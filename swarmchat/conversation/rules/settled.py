@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 from swarmchat.conversation.roster import Roster
@@ -18,14 +19,55 @@ AUTHOR_NOT_JOINED: Final = "author-not-joined"
 ALREADY_BANNED: Final = "already-banned"
 NEVER_ARRIVED: Final = "target-never-arrived"  # what had brought the target in does not count
 VOTES_SPENT: Final = "votes-spent"  # by a concurrent resolution of the same ballot
+PROFILE_OUTBID: Final = "profile-outbid"  # by a concurrent update of the profile with a higher id
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What is left of the votes for a ban beside the other bans, and what took the others. (SCP-02 §6.4 b)"""
+
+    left: frozenset[AccountId]
+    electorate: frozenset[AccountId]
+    lost: tuple[
+        tuple[AccountId, CommitId | None], ...
+    ]  # by account; None: no admin when the past of the ban is replayed
+
+    @property
+    def suffices(self) -> bool:
+        """Whether more than half of the electorate is left."""
+        return 2 * len(self.left) > len(self.electorate)
 
 
 @dataclass(frozen=True, slots=True)
 class Fate:
-    """Why a commit, valid for ever, does not count: a stable code, and the commit that is to blame, where one is."""
+    """Why a commit, valid for ever, does not count: a stable code, and the commit that is to blame, where one is.
+
+    The rest is for people: the sentence of a `Reason`, the votes of a ban that is not authorised.
+    """
 
     code: str
     by: CommitId | None = None
+    detail: str = field(default="", compare=False)
+    tally: Tally | None = field(default=None, compare=False)
+
+
+class Edge(enum.Enum):
+    """What puts one of two concurrent bans before the other, asked in this order. (SCP-02 §6.4 c)"""
+
+    VOTERS = "voters"  # more voters who were admins where the lines parted and wrote nothing on the other line
+    UNDIVIDED = "undivided"  # no voter wrote on the other line
+    SENIORITY = "seniority"  # the most senior voter
+    ID = "id"  # the lower id
+
+
+@dataclass(frozen=True, slots=True)
+class Precedence:
+    """Which of two concurrent bans goes first, and by what."""
+
+    first: CommitId
+    edge: Edge
+    ours: frozenset[AccountId]  # the voters of the first that count for this edge
+    theirs: frozenset[AccountId]  # those of the other; UNDIVIDED: those who wrote on both lines
 
 
 @dataclass(frozen=True, slots=True)

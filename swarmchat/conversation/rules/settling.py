@@ -20,7 +20,7 @@ from swarmchat.conversation.history import Control, Entry, History
 from swarmchat.conversation.roster import Roster
 from swarmchat.conversation.rules.disputes import Dispute
 from swarmchat.conversation.rules.replay import Replayed, promoted_by, replay
-from swarmchat.conversation.rules.settled import Fate, Settled, Steps
+from swarmchat.conversation.rules.settled import Edge, Fate, Precedence, Settled, Steps
 from swarmchat.ids import AccountId, CommitId, is_device
 
 _SETTLED_KEPT: Final = 256  # sets; each may hold a roster of its own
@@ -35,6 +35,19 @@ class _Chronicle:
     seniority: tuple[AccountId, ...]  # who was ever admin, by first adminship in the replay
     arrived: frozenset[AccountId]  # who was ever brought in
     bans: frozenset[CommitId]  # that were ever accepted
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """One of two concurrent bans."""
+
+    ban: CommitId
+    voters: frozenset[AccountId]  # who were admins where the lines parted
+    backdated: frozenset[AccountId]  # of these, who wrote on the other line
+
+    @property
+    def silent(self) -> frozenset[AccountId]:
+        return self.voters - self.backdated
 
 
 class Settler:
@@ -57,14 +70,7 @@ class Settler:
 
     def bans(self, heads: Iterable[CommitId]) -> frozenset[CommitId]:
         """All bans behind `heads` that count, however old and whether undone by an unban since or not."""
-        question = self._chronicle(self._mask(heads))
-        try:
-            wanted = next(question)
-            while True:
-                wanted = question.send(self._run(wanted))
-        except StopIteration as done:
-            chronicle: _Chronicle = done.value
-            return chronicle.bans
+        return self._answer(self._chronicle(self._mask(heads))).bans
 
     def fate(self, commit: CommitId, heads: Iterable[CommitId]) -> Fate | None:
         """Why a commit behind `heads` does not count there; None when it does, or when it changes no file."""
@@ -100,7 +106,20 @@ class Settler:
                 found[entry.id] = then
         return {commit: found[commit] for commit in sorted(found)}
 
+    def precedence(self, one: CommitId, other: CommitId) -> Precedence:
+        """Which of two concurrent bans goes before the other, and by what: for people. (SCP-02 §6.4 c)"""
+        return self._answer(self._compared(self.history[one], self.history[other]))
+
     # --- the questions on a stack of our own
+
+    def _answer(self, question: Steps[_Value]) -> _Value:
+        try:
+            wanted = next(question)
+            while True:
+                wanted = question.send(self._run(wanted))
+        except StopIteration as done:
+            answer: _Value = done.value
+            return answer
 
     def _run(self, mask: int) -> Settled:
         known = self._settled.get(mask)
@@ -170,24 +189,30 @@ class Settler:
         known = self._precedences.get(key)
         if known is not None:
             return known
-        common = one.control_mask & other.control_mask
-        base = yield common
-        admins = base.roster.admins
-        ours, theirs = _control(one).voters & admins, _control(other).voters & admins
-        our_rank = self._weight(ours, self._writers(other, one))
-        their_rank = self._weight(theirs, self._writers(one, other))
-        if our_rank == their_rank:
-            chronicle = yield from self._chronicle(common)
-            our_rank += (_most_senior(ours, chronicle),)
-            their_rank += (_most_senior(theirs, chronicle),)
-        answer = our_rank <= their_rank  # the lower id decides last
+        answer = (yield from self._compared(one, other)).first == one.id
         _keep(self._precedences, key, answer, _PRECEDENCES_KEPT)
         return answer
 
-    @staticmethod
-    def _weight(voters: frozenset[AccountId], writers: frozenset[AccountId]) -> tuple[int, ...]:
-        """More voters who did not backdate go first, then who loses none by that."""
-        return len(voters & writers) - len(voters), bool(voters & writers)
+    def _compared(self, one: Entry, other: Entry) -> Steps[Precedence]:
+        common = one.control_mask & other.control_mask
+        admins = (yield common).roster.admins
+        sides = []
+        for ban, rival in ((one, other), (other, one)):
+            voters = _control(ban).voters & admins
+            sides.append(_Side(ban.id, voters, voters & self._writers(rival, ban)))
+        first, last = sorted(sides, key=lambda side: (-len(side.silent), bool(side.backdated), side.ban))
+        if len(first.silent) > len(last.silent):
+            return Precedence(first.ban, Edge.VOTERS, first.silent, last.silent)
+        if bool(first.backdated) != bool(last.backdated):
+            return Precedence(first.ban, Edge.UNDIVIDED, frozenset(), last.backdated)
+        order = (yield from self._chronicle(common)).seniority
+        first, last = sorted(sides, key=lambda side: (_most_senior(side.voters, order), side.ban))
+        ours, theirs = (_most_senior(side.voters, order) for side in (first, last))
+        if ours < theirs:
+            return Precedence(
+                first.ban, Edge.SENIORITY, frozenset({order[ours]}), frozenset(order[theirs : theirs + 1])
+            )
+        return Precedence(first.ban, Edge.ID, frozenset(), frozenset())
 
     def _writers(self, ban: Entry, other: Entry) -> frozenset[AccountId]:
         """Who wrote something, a text even, that is behind `ban` and not behind `other`."""
@@ -292,8 +317,7 @@ class Settler:
         return mask
 
 
-def _most_senior(voters: frozenset[AccountId], chronicle: _Chronicle) -> int:
-    order = chronicle.seniority
+def _most_senior(voters: frozenset[AccountId], order: tuple[AccountId, ...]) -> int:
     return next((place for place, account in enumerate(order) if account in voters), len(order))
 
 

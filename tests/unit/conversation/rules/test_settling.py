@@ -117,6 +117,8 @@ def test_a_first_profile_on_both_sides(group: Found) -> None:
         one = scene.write(scene.tip, "A0", "profile", "north", salt=salt)
         two = scene.write(scene.tip, "A1", "profile", "south", salt=salt)
         assert everywhere(scene, one, two).profile == ("north" if one > two else "south")
+        assert fate(scene, min(one, two), one, two) == Fate(codes.PROFILE_OUTBID, max(one, two))
+        assert fate(scene, max(one, two), one, two) is None
 
 
 def test_of_profiles_the_last_ones_compete_not_those_they_replaced(group: Found) -> None:
@@ -148,7 +150,18 @@ def test_two_admins_ban_each_other_with_different_quorums(group: Found) -> None:
         three = scene.ballot(scene.tip, "ban", "A0", ["A1", "A2", "A3"], salt=salt)
         after = everywhere(scene, four, three)
         assert after.out == {"A1"}
-        assert fate(scene, three, four, three) == Fate(codes.NOT_AUTHORISED)
+        told = fate(scene, three, four, three)
+        assert told == Fate(codes.NOT_AUTHORISED, four)
+        assert told.tally is not None
+        names = scene.world._name
+        assert {names(voter) for voter in told.tally.left} == {"A2", "A3"}
+        assert [(names(voter), by) for voter, by in told.tally.lost] == [("A1", four)]
+        assert not told.tally.suffices
+        first = scene.world.settler.precedence(three, four)
+        assert (first.first, first.edge) == (four, codes.Edge.VOTERS)
+        assert first == scene.world.settler.precedence(four, three)
+        assert {names(voter) for voter in first.ours} == {"A0", "A4"}  # A2 and A3 wrote on both sides
+        assert {names(voter) for voter in first.theirs} == {"A1"}
 
 
 def test_friends_promoted_in_a_partition_who_then_ban_the_others(group: Found) -> None:
@@ -173,6 +186,9 @@ def test_a_voter_on_both_sides(group: Found) -> None:
         two = scene.ballot(scene.tip, "ban", "A1", ["A0", "A2", "A3"], salt=salt)
         after = everywhere(scene, one, two)
         assert after.out == {"A1"}  # a tie: the side of the most senior voter
+        told = scene.world.settler.precedence(one, two)
+        assert (told.first, told.edge) == (two, codes.Edge.SENIORITY)
+        assert [{scene.world._name(voter) for voter in side} for side in (told.ours, told.theirs)] == [{"A0"}, {"A1"}]
 
 
 # --- replay: what still applies, and where
@@ -185,7 +201,11 @@ def test_what_no_longer_applies_has_no_effect_and_says_why(group: Found) -> None
     vote = scene.write(vote, "A1", "vote", "promote", "M0")
     other = scene.write(scene.tip, "A1", "kick", "M0")
     scene.settle(kick, other, vote)
-    assert {fate(scene, one, kick, other, vote) for one in (kick, other)} == {None, Fate("bad-removal")}
+    lower, higher = sorted((kick, other))
+    told = fate(scene, higher, kick, other, vote)
+    assert fate(scene, lower, kick, other, vote) is None
+    assert told == Fate("bad-removal", lower)
+    assert told.detail
 
 
 def test_two_resolutions_of_one_ballot_count_once(group: Found) -> None:
@@ -194,7 +214,7 @@ def test_two_resolutions_of_one_ballot_count_once(group: Found) -> None:
     both = [scene.write(voted, who, "ban", "M0") for who in ("A0", "A1")]
     after = everywhere(scene, *both)
     assert after.banned == {("M0", "members")}
-    assert {fate(scene, one, *both) for one in both} == {None, Fate(codes.VOTES_SPENT)}
+    assert {fate(scene, one, *both) for one in both} == {None, Fate(codes.VOTES_SPENT, min(both))}
 
 
 def test_two_ballots_that_ban_the_same_member_land_once_and_both_are_spent(group: Found) -> None:
@@ -205,7 +225,9 @@ def test_two_ballots_that_ban_the_same_member_land_once_and_both_are_spent(group
         two = scene.write(votes, "A2", "ban", "M0", salt=salt)
         after = everywhere(scene, one, two)
         assert after.banned == {("M0", "members")}
-        assert {fate(scene, each, one, two) for each in (one, two)} == {None, Fate(codes.ALREADY_BANNED)}
+        fates = {each: fate(scene, each, one, two) for each in (one, two)}
+        landed = next(each for each, told in fates.items() if told is None)
+        assert set(fates.values()) == {None, Fate(codes.ALREADY_BANNED, landed)}
 
 
 def test_a_ban_does_not_land_on_whom_only_a_void_invitation_had_brought_in(group: Found) -> None:
@@ -250,7 +272,7 @@ def test_a_leave_by_a_device_that_is_banned_beside_it_has_no_effect_when_the_ban
         leave = scene.write(scene.tip, "A2", "leave", salt=salt)
         after = everywhere(scene, ban, leave)
         assert "A2" in after.admins
-        assert fate(scene, leave, ban, leave) == Fate(codes.AUTHOR_BANNED)
+        assert fate(scene, leave, ban, leave) == Fate(codes.AUTHOR_BANNED, ban)
 
 
 # --- replay: housekeeping
