@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Collection, Mapping
 from typing import TypeVar
@@ -38,7 +39,9 @@ def resolve(text: str, known: Mapping[Id, Collection[str]], kind: str) -> Id:
                 hint=f"write more of the id: {', '.join(sorted(short(name) for name in fits)[:4])}",
                 data={"candidates": sorted(fits)},
             )
-    hint = None
+    names = [one for called in known.values() for one in called]
+    near = difflib.get_close_matches(wanted, names, n=1)
+    hint = f"did you mean {near[0]}?" if near else None
     if _HEX.fullmatch(lower) and len(lower) < limits.ID_PREFIX_MIN:
         hint = f"a prefix has {limits.ID_PREFIX_MIN} characters or more"
     raise NotFoundError(f"no {kind} {text!r} here", hint=hint)

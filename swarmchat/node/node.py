@@ -234,7 +234,8 @@ class Node:
             known.setdefault(card.device_id, OwnDevice(card.device_id, "", 0))
         for device in await self.swarm.own_devices():
             known.setdefault(device, OwnDevice(device, "", 0))
-        this = known.pop(mine.device, OwnDevice(mine.device, mine.name, 0))
+        made_ms = (mine.device_certificate.not_before + limits.NOT_BEFORE_SLACK_S) * 1000
+        this = known.pop(mine.device, OwnDevice(mine.device, mine.name, made_ms))
         shown = replace(this, name=this.name or mine.name, may_link=mine.may_link)
         return [shown, *(known[name] for name in sorted(known))]
 

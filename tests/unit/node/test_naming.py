@@ -33,6 +33,12 @@ def test_what_fits_twice_lists_the_candidates() -> None:
         resolve("HARBOUR", KNOWN, "conversation")
 
 
+def test_a_slip_of_the_finger_gets_the_nearest_name() -> None:
+    with pytest.raises(NotFoundError) as caught:
+        resolve("Harbor", KNOWN, "conversation")
+    assert caught.value.hint == "did you mean Harbour?"
+
+
 def test_nothing_and_nonsense_are_told() -> None:
     with pytest.raises(UsageError, match="which account"):
         resolve("  ", KNOWN, "account")
