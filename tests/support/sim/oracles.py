@@ -115,12 +115,8 @@ def _unanswered(world: World) -> str | None:
                 and not _shuts_out(each, life)
                 and not _shuts_out(life, each)
             ]
-            reached = any(
-                invitation.conversation in guest.machine.saved.conversations
-                or any(
-                    request.offer.conversation == invitation.conversation for request in guest.machine.saved.pending()
-                )
-                for guest in guests
+            reached = invitation.delivered_ms or any(
+                invitation.conversation in guest.machine.saved.conversations for guest in guests
             )
             if guests and not reached:
                 return f"{life.machine} has not reached {guests[0].machine} with an invitation"
@@ -179,8 +175,10 @@ def _no_banned_peer(life: Life, conversation: ConversationId, roster: Roster) ->
 
 
 def _agree_to_talk(one: Life, log: CommitLog, other: Life, its_log: CommitLog) -> bool:
-    """Whether each is, for both, a device of a joined member."""
+    """Whether each is, for both, a device of a joined member, and one has ever heard of the other."""
     if _shuts_out(one, other) or _shuts_out(other, one):
+        return False
+    if other.device not in log.roster.devices and one.device not in its_log.roster.devices:
         return False
     return all(
         _counts(roster, life.machine.account.id, life.device)
