@@ -63,12 +63,12 @@ class PublicKey:
     @property
     def account_id(self) -> AccountId:
         """The id of the account whose key this is. (SCP-01 §1.3)"""
-        return AccountId(hashlib.sha1(self.spki, usedforsecurity=False).hexdigest())
+        return _account_id(self.raw)
 
     @property
     def device_id(self) -> DeviceId:
         """The id of the device whose key this is. (SCP-01 §1.3)"""
-        return DeviceId(hashlib.sha256(self.spki).hexdigest())
+        return _device_id(self.raw)
 
     def verify(self, signature: bytes, data: bytes) -> bool:
         """Whether this key signed `data`; a signature of another length than 64 is simply false."""
@@ -117,6 +117,16 @@ def _verify(raw: bytes, signature: bytes, data: bytes) -> bool:
     except InvalidSignature:
         return False
     return True
+
+
+@lru_cache(maxsize=4096)  # asked for each commit of a history, which repeats a few keys
+def _account_id(raw: bytes) -> AccountId:
+    return AccountId(hashlib.sha1(_SPKI_PREFIX + raw, usedforsecurity=False).hexdigest())
+
+
+@lru_cache(maxsize=4096)
+def _device_id(raw: bytes) -> DeviceId:
+    return DeviceId(hashlib.sha256(_SPKI_PREFIX + raw).hexdigest())
 
 
 @lru_cache(maxsize=4096)  # loading costs a fifth of a verification, and a history repeats a few keys
