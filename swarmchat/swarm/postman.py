@@ -73,7 +73,8 @@ class Postman:
             delivered = False
             for link in links:
                 delivered = await self.send(link, mail) or delivered
-            await self._note(invitation, delivered=delivered)
+            if delivered:  # else the next link tries again at once: it broke, or nobody listened
+                await self._note(invitation)
 
     async def accepted(self, conversation: ConversationId, inviter: AccountId, kind: RequestKind) -> None:
         """Tell the linked devices of an inviter that we took it up; it also makes them open `sync` again at once."""
@@ -148,9 +149,9 @@ class Postman:
             self._parts.access.add_source(conversation, sender.account)
             self._reevaluate()
 
-    async def _note(self, invitation: Invitation, *, delivered: bool) -> None:
+    async def _note(self, invitation: Invitation) -> None:
         who, where, now_ms = invitation.account, invitation.conversation, self._parts.now_ms
-        await self._parts.change(lambda state: (state.tried(who, where, delivered=delivered, now_ms=now_ms), None))
+        await self._parts.change(lambda state: (state.tried(who, where, delivered=True, now_ms=now_ms), None))
 
     def _written(self, invitation: Invitation) -> Mail | None:
         if invitation.kind is RequestKind.CONTACT:
