@@ -66,5 +66,8 @@ def aims(
         if not known and (who != account or who in access.sources):  # of our own only while something is to be cloned
             targets.add(who)
             sought.add(who)
-    targets |= {who for who in listed if who != account and not state.is_blocked(who) and not access.is_outlawed(who)}
+    for who in listed:
+        banned_and_nothing_else = access.is_outlawed(who) and who not in people and not access.shares(who)
+        if who != account and not state.is_blocked(who) and not banned_and_nothing_else:
+            targets.add(who)
     return Aims(frozenset(targets), frozenset(sought))

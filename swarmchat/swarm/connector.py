@@ -86,8 +86,12 @@ class Connector:
         self._do(self.mesh.link_down(link.peer.device, self._runtime.monotonic(), useful=useful))
 
     def sighted(self, target: Target) -> None:
-        """It was seen, or a new address is known: try at once."""
-        self._do(self.mesh.sighted(target, self._runtime.monotonic()))
+        """It was seen, or a new address is known: try at once. What is known of an account helps to each of its devices."""
+        now = self._runtime.monotonic()
+        owned = [name for name in sorted(self.mesh.targets) if len(name) == _DEVICE_CHARS]
+        for device in [DeviceId(name) for name in owned if self._account_of(DeviceId(name)) == target]:
+            self._do(self.mesh.sighted(device, now))
+        self._do(self.mesh.sighted(target, now))
 
     def network_changed(self) -> None:
         """All back-off is void."""

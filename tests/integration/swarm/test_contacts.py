@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from swarmchat.account.records import RequestKind
+from swarmchat.account.records import ConversationState, RequestKind
+from swarmchat.discovery.addressbook import AddressBook, Source
 from tests.support.swarms import House, World, play
 
 
@@ -53,5 +54,33 @@ def test_two_who_add_each_other_apart_go_on_with_the_lower_of_their_two_conversa
             assert await house.swarm.settled(conversation, 60.0) == "ready"
         for conversation in (mine.conversation, yours.conversation):  # nothing is lost: the other stays readable
             await world.until(lambda where=conversation: world.level(where, alice, bob))  # type: ignore[misc]
+
+    play(tmp_path, story)
+
+
+def test_an_address_given_for_an_account_is_tried_at_once_for_its_other_device_too(tmp_path: Path) -> None:
+    """One device is linked, so the account itself is met; the other waits out its back-off of minutes."""
+
+    async def story(world: World) -> None:
+        alice, bob, laptop = await world.house("alice"), await world.house("bob"), await world.house("bob", 2)
+        where = await world.room(alice, bob)
+        laptop.keeper.state, _ = laptop.keeper.state.add_conversation(
+            where, title="", mode=1, state=ConversationState.SYNCING, members=[alice.account.id], now_ms=1
+        )
+        await laptop.down()
+        await laptop.up()
+        await laptop.knows(alice)
+        await world.until(lambda: laptop.swarm.state_of(where) == "ready")
+        await laptop.post(where, "here I am")
+        await world.until(lambda: world.level(where, alice, laptop))
+        await laptop.down()
+        laptop.book = AddressBook()
+        await laptop.up()
+        await asyncio.sleep(1_000)
+        assert alice.linked(bob)
+        assert not alice.linked(laptop)
+        alice.finder.learnt(bob.account.id, [laptop.address], Source.STATIC)
+        await alice.swarm.peer_added(bob.account.id)
+        await world.until(lambda: alice.linked(laptop), 5.0)
 
     play(tmp_path, story)
