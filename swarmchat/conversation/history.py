@@ -9,10 +9,14 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
+from typing import Final
 
 from swarmchat.conversation.actions import Action, Relation
 from swarmchat.conversation.roster import Changes
 from swarmchat.ids import AccountId, CommitId, DeviceId
+
+_NEWEST_MAX: Final = 32  # commits of one device, when it wrote on many forks at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +160,15 @@ class History:
     def by_device(self, device: DeviceId) -> list[Entry]:
         """All commits of one device; not to be changed."""
         return self._by_device.get(device, [])
+
+    def newest_of(self, device: DeviceId) -> tuple[CommitId, ...]:
+        """Commits of a device, newest here first, at most 32: with all its others behind them, if it did not fork wildly."""
+        found: list[CommitId] = []
+        for entry in islice(reversed(self._by_device.get(device, [])), _NEWEST_MAX):
+            found.append(entry.id)
+            if entry.chained:
+                break
+        return tuple(found)
 
     def controls_of(self, mask: int) -> Iterator[Entry]:
         """The control commits of a mask, by number."""

@@ -22,8 +22,10 @@ class Delivery:
     read: Mapping[DeviceId, CommitId]
 
     def holders(self, commit: CommitId) -> dict[DeviceId, AccountId]:
-        """The devices of others that have the commit: it is one of their heads or an ancestor of one."""
-        return self._reached(commit, self.heads)
+        """The devices of others that have the commit: behind a head they told, or behind what they wrote themselves."""
+        devices = self.heads.keys() | self.roster.devices.keys()
+        known = {device: (*self.heads.get(device, ()), *self.history.newest_of(device)) for device in devices}
+        return self._reached(commit, known)
 
     def status(self, commit: CommitId) -> Status:
         """The accounts that have the commit, and those that have read up to it."""

@@ -213,6 +213,12 @@ class Replicator:
         told = [self._describe(each, None) if isinstance(each, Admission) else [] for each in outcomes]
         return outcomes, told
 
+    # --- what devices have
+
+    def held_by(self, device: DeviceId) -> Heads:
+        """What the device certainly has, with all that is behind: the heads it named last, and what it wrote itself."""
+        return (*self.session.heads_of(device), *self.log.history.newest_of(device))
+
     # --- what devices say
 
     def hello(self, device: DeviceId, heads: Heads, *, told: Heads | None) -> None:

@@ -17,14 +17,14 @@ from swarmchat.swarm.session import Missing, Reputation
 
 @dataclass(frozen=True, slots=True)
 class SyncRow:
-    """One device in one conversation, as far as it told: `behind` commits of ours it lacks, `ahead` heads of it we lack."""
+    """One device in one conversation, as far as is known: `behind` commits of ours it lacks, `ahead` heads of it we lack."""
 
     conversation: ConversationId
     device: DeviceId
     account: AccountId
     behind: int
     ahead: int
-    as_of: float | None  # seconds since 1970; None: it never told
+    as_of: float | None  # when it last told us itself, in seconds since 1970; None: never
     linked: bool
     barred: bool
     missing: tuple[Missing, ...]  # announced by it over a minute ago, not here yet
@@ -61,12 +61,13 @@ def sync_rows(
         named: tuple[CommitId, ...] = replicator.session.heads_of(device)
         if not named and device in held:
             named = tuple(sorted(held[device].heads))
+        wrote = history.newest_of(device)  # who wrote on top of it has it, whoever brought us that
         rows.append(
             SyncRow(
                 replicator.conversation,
                 device,
                 account,
-                behind=sum(1 for entry in history.missing(heads, named) if not entry.is_merge),
+                behind=sum(1 for entry in history.missing(heads, (*named, *wrote)) if not entry.is_merge),
                 ahead=sum(1 for head in named if not log.knows(head)),
                 as_of=held[device].time_ms / 1000 if device in held else None,
                 linked=device in linked,

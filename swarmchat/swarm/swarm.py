@@ -408,8 +408,8 @@ class Swarm:
     def _holders(self, replicator: Replicator, commit: CommitId) -> frozenset[AccountId]:
         roster = replicator.log.roster
         devices = {device: who for device, who in roster.devices.items() if who != self.account.id}
-        session, dag = replicator.session, replicator.dag
-        return frozenset(who for device, who in devices.items() if dag.covers(session.heads_of(device), (commit,)))
+        dag = replicator.dag
+        return frozenset(who for device, who in devices.items() if dag.covers(replicator.held_by(device), (commit,)))
 
     async def _written_to(self, conversation: ConversationId) -> Replicator:
         await self.load()

@@ -72,6 +72,25 @@ def test_who_has_no_link_with_the_author_gets_it_through_others(tmp_path: Path) 
     play(tmp_path, story)
 
 
+def test_who_wrote_on_top_of_a_message_has_it_though_no_link_with_it_stands(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        alice, bob, carol = [await world.house(name) for name in ("alice", "bob", "carol")]
+        where = await world.room(alice, bob, carol)
+        said = await bob.post(where, "to all")
+        await world.until(lambda: carol.catalog.open(where).knows(said), 2.0)
+        assert carol.account.id not in await bob.swarm.delivered(
+            where, said, lambda _who: False, 30.0
+        )  # no link: nothing heard
+        waiting = world.tasks.create_task(bob.swarm.delivered(where, said, lambda who: carol.account.id in who, 30.0))
+        await carol.post(where, "heard")
+        assert carol.account.id in await waiting
+        assert not bob.linked(carol)
+        (row,) = [row for row in bob.swarm.sync_status(where) if row.account == carol.account.id]
+        assert (row.behind, row.ahead, row.as_of, row.linked) == (0, 0, None, False)
+
+    play(tmp_path, story)
+
+
 def test_what_was_written_apart_comes_together_after_a_partition(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         alice, bob = await world.house("alice"), await world.house("bob")

@@ -133,6 +133,22 @@ def test_heads_and_what_is_missing_are_those_of_a_plain_search(seed: int) -> Non
         assert heads == tuple(sorted((wanted & ordinary) - inner))
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_behind_the_newest_of_a_device_is_all_that_it_wrote(seed: int) -> None:
+    facts = graph(seed)
+    history, slow = History(facts), Slow(facts)
+    for device in {one.device for one in facts if one.device}:
+        wrote = {one.id for one in facts if one.device == device}
+        newest = history.newest_of(device)
+        assert set(newest) <= wrote <= set().union(*map(slow.closure, newest))
+    assert history.newest_of(DeviceId("f" * 64)) == ()
+
+
+def test_the_newest_of_a_device_that_forks_wildly_are_few() -> None:
+    history = History([fact(0), *(fact(number, 0) for number in range(1, 100))])
+    assert history.newest_of(DeviceId(f"{1:064x}")) == tuple(named(number) for number in range(99, 67, -1))
+
+
 def test_the_same_commit_twice_is_one_entry() -> None:
     history = History([fact(0), fact(1, 0)])
     assert history.add(fact(1, 0)) is history[named(1)]

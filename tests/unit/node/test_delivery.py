@@ -57,3 +57,15 @@ def test_written_sent_read() -> None:
     assert told({BENS: (TWO,)}).status(TWO).shown() == {"state": "sent", "sent": [BEN], "read": []}
     assert told({BENS: (TWO,)}, {BENS: TWO}).status(ONE).shown() == {"state": "read", "sent": [BEN], "read": [BEN]}
     assert told({}, {BENS: ONE}).status(TWO).shown()["state"] == "written"
+
+
+def test_who_wrote_has_what_is_behind_it_though_it_never_told() -> None:
+    class Known(_Group):
+        @property
+        def devices(self) -> dict[DeviceId, AccountId]:
+            return OWNERS
+
+    delivery = Delivery(HISTORY, Known(), ANN, {}, {})
+    assert delivery.holders(ONE) == {BENS: BEN}
+    assert delivery.holders(TWO) == {}
+    assert delivery.status(ONE).shown() == {"state": "sent", "sent": [BEN], "read": []}
