@@ -18,26 +18,28 @@ _HEX = re.compile(r"[0-9a-f]+")
 def resolve(text: str, known: Mapping[Id, Collection[str]], kind: str) -> Id:
     """The one id that `text` means: the id itself, a name (any case) or a prefix of at least four characters of the id.
 
-    `known` maps ids to their names; an exact name wins over a prefix. Raises NotFoundError, or AmbiguousError whose
-    `data["candidates"]` lists the ids that fit.
+    `known` maps ids to their names. Names are what strangers chose: one that looks like the prefix of another's id is told
+    as ambiguous. Raises NotFoundError, or AmbiguousError whose `data["candidates"]` lists the ids that fit.
     """
     wanted = text.strip()
     if not wanted:
         raise UsageError(f"which {kind}? an empty name fits nothing")
     lower = wanted.lower()
-    for fits in (
-        [name for name in known if name == lower],
-        [name for name, called in known.items() if wanted in called],
-        [name for name, called in known.items() if lower in {one.lower() for one in called}],
-        [name for name in known if len(lower) >= limits.ID_PREFIX_MIN and name.startswith(lower)],
+    begun = {name for name in known if len(lower) >= limits.ID_PREFIX_MIN and name.startswith(lower)}
+    for found in (
+        {name for name in known if name == lower},
+        {name for name, called in known.items() if wanted in called},
+        {name for name, called in known.items() if lower in {one.lower() for one in called}},
+        begun,
     ):
+        fits = sorted(found | begun if found and lower not in found else found)
         if len(fits) == 1:
             return fits[0]
         if fits:
             raise AmbiguousError(
                 f"{text!r} fits {len(fits)} {kind}s",
-                hint=f"write more of the id: {', '.join(sorted(short(name) for name in fits)[:4])}",
-                data={"candidates": sorted(fits)},
+                hint=f"write more of the id: {', '.join(short(name) for name in fits[:4])}",
+                data={"candidates": fits},
             )
     names = [one for called in known.values() for one in called]
     near = difflib.get_close_matches(wanted, names, n=1)

@@ -44,3 +44,11 @@ def test_nothing_and_nonsense_are_told() -> None:
         resolve("  ", KNOWN, "account")
     with pytest.raises(NotFoundError, match="no account 'zz' here"):
         resolve("zz", KNOWN, "account")
+
+
+def test_a_name_that_looks_like_the_id_of_another_fits_both() -> None:
+    known = {"aabbccdd": ["ffee"], "ffee0011": ["Bob"]}
+    with pytest.raises(AmbiguousError) as caught:
+        resolve("ffee", known, "account")
+    assert caught.value.data == {"candidates": ["aabbccdd", "ffee0011"]}
+    assert resolve("ffee0011", {"aabbccdd": ["ffee0011"], "ffee0011": []}, "account") == "ffee0011", "a whole id is one"
