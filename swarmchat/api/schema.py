@@ -91,6 +91,7 @@ PEER: Final[ObjectShape] = {
     "path": "text?",
     "since": "time?",
     "last_error": "text?",
+    "barred": "bool",  # it sent invalid commits three times in an hour: nothing is fetched from it for a day
 }
 ADDRESSES: Final[ObjectShape] = {"account": "account", "addresses": ["text"]}
 DEVICE: Final[ObjectShape] = {"id": "device", "name": "text", "this": "bool", "revoked": "bool", "since": "time?"}

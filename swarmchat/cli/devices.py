@@ -47,3 +47,8 @@ def revoke(session: Session, id_: str, yes: bool) -> None:
     session.output.emit(
         done, lambda: f"{plain(done['id'])}  {plain(done['state'])} in {done['conversations']} conversations"
     )
+    # every device of today has the account key: it came by `account create` or `account import` (SCP-01 §3.3)
+    session.output.note(
+        "That device had the account key. If somebody else has it now, the account is compromised: he can certify new "
+        "devices. Then make a new account, and have this one banned by vote in each group."
+    )

@@ -151,7 +151,7 @@ class EntryView:
             case "application/update-profile":
                 return "changed the profile"
             case "application/update-device":
-                return "renewed a device"
+                return "updated their devices"
             case "application/data-transfer+json":
                 return f"sent the file {plain(body.get('displayName'))} ({plain(body.get('totalSize'))} bytes)"
             case other:

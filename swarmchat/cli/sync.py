@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from swarmchat.cli.session import CONV, Noun, Session, Verb, pass_session
 from swarmchat.cli.terminal import clock, plain, short, table
 
-_STATE_STYLES = {"linked": ("green",), "failed": ("red",), "searching": ("yellow",), "dialing": ("yellow",)}
+_STATE_STYLES = {"linked": ("green",), "unreachable": ("red",), "waiting": ("yellow",), "dialing": ("yellow",)}
 
 
 @click.group(cls=Noun)
@@ -51,12 +53,16 @@ def peers(session: Session) -> None:
 
     def text() -> list[str]:
         paint = session.output.paint
+
+        def barred(row: dict[str, Any]) -> str:
+            return paint(", barred", "red") if row["barred"] else ""
+
         return table(
             [
                 (
                     short(row["account"]),
                     short(row["device"]),
-                    paint(plain(row["state"]), *_STATE_STYLES.get(row["state"], ())),
+                    paint(plain(row["state"]), *_STATE_STYLES.get(row["state"], ())) + barred(row),
                     plain(row["address"] or "–"),
                     plain(row["path"] or "–"),
                     clock(row["since"]),

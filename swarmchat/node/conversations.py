@@ -138,7 +138,7 @@ class ConversationVerbs(Verbs):
         def look(view: View) -> JsonObject:
             newest = view.timeline.page(1, hidden=view.hidden())
             return {
-                "title": views.profile(view.roster).title or known.title,
+                "title": self._title_in(view, known),
                 "mode": views.MODE_WORDS[view.roster.mode],
                 "members": len(view.roster.joined),
                 "last": views.time(view.history[newest[0].commit].fact.time) if newest else None,

@@ -95,6 +95,7 @@ class PeopleVerbs(ConversationVerbs):
                 "path": row.path,
                 "since": views.maybe_time(row.since),
                 "last_error": row.last_error,
+                "barred": row.barred,
             }
             for row in self._node.swarm.peers()
         ]

@@ -17,6 +17,7 @@ from swarmchat.ids import AccountId, CommitId, ConversationId, DeviceId, account
 from swarmchat.node import views
 from swarmchat.node.naming import resolve
 from swarmchat.node.node import Node
+from swarmchat.swarm.access import MODE_PAIR
 
 T = TypeVar("T")
 JsonObject = dict[str, Any]
@@ -73,7 +74,7 @@ class Verbs:
     async def _conversation(self, text: str) -> ConversationId:
         known = self._known()
         try:
-            return resolve(text, {one.id: [one.title] for one in known if one.title} | _unnamed(known), "conversation")
+            return resolve(text, {one.id: self._names_kept(one) for one in known}, "conversation")
         except NotFoundError:
             titles = {one.id: [title] if (title := await self._title(one)) else [] for one in known}
             return resolve(text, titles, "conversation")
@@ -83,11 +84,25 @@ class Verbs:
         shown = [one for one in state.conversations.values() if one.state is not ConversationState.REMOVED]
         return sorted(shown, key=lambda one: (one.added_ms, one.id))
 
+    def _names_kept(self, known: KnownConversation) -> list[str]:
+        contacts = self._node.keeper.state.contacts.values()
+        called = [one.name for one in contacts if one.active and one.conversation == known.id]
+        return [name for name in (known.title, *called) if name]
+
     async def _title(self, known: KnownConversation) -> str:
         if known.state is ConversationState.SYNCING:
             return known.title
-        title = await self._look(known.id, lambda view: views.profile(view.roster).title)
-        return title or known.title
+        return await self._look(known.id, lambda view: self._title_in(view, known))
+
+    def _title_in(self, view: View, known: KnownConversation) -> str:
+        """Its title; a 1:1 without one is called as its other side is called."""
+        title = views.profile(view.roster).title or known.title
+        if title or view.roster.mode != MODE_PAIR:
+            return title
+        others = {*view.roster.joined, *view.roster.invited, *view.history.accounts} - {self._node.account.id}
+        for other in sorted(others):
+            return self._node.keeper.state.contact(other).name or view.names()[other][0]
+        return ""
 
     async def _look(self, conversation: ConversationId, read: Callable[[View], T]) -> T:
         """Read in a worker, with the log held still."""
@@ -143,10 +158,6 @@ class Verbs:
 
     def _all_admitted(self, outcomes: Iterable[Admission | Rejection]) -> list[CommitId]:
         return [self._admitted(outcome) for outcome in outcomes]
-
-
-def _unnamed(known: Iterable[KnownConversation]) -> dict[ConversationId, list[str]]:
-    return {one.id: [] for one in known if not one.title}
 
 
 def account(text: str) -> AccountId:

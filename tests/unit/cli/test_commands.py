@@ -274,6 +274,17 @@ def test_a_picture_becomes_a_data_uri_and_anything_else_is_refused(tmp_path: Pat
     assert swarmchat("conversation", "set", "boats", "--image", str(tmp_path / "none")).status == 2
 
 
+def test_revoking_a_device_says_what_its_thief_can_do_and_what_helps() -> None:
+    outcome = swarmchat("device", "revoke", "d2d2", "--yes")
+    assert "the account is compromised" in outcome.err
+    assert "make a new account" in outcome.err
+
+
+def test_who_sent_invalid_commits_is_shown_as_barred() -> None:
+    lines = swarmchat("peers").out.splitlines()
+    assert ["barred" in line for line in lines] == [False, False, True]
+
+
 def test_what_cannot_be_undone_needs_a_yes() -> None:
     for line in ("conversation purge boats", "device revoke d2d2"):
         node = FakeCommands()
