@@ -7,10 +7,10 @@ from collections import Counter
 import pytest
 
 from tests.support.sim import runs
-from tests.support.sim.logs import WEIGHTS
+from tests.support.sim.logs import FORGERIES, WEIGHTS
 
-SEEDS = 120
-MUST_HAPPEN = (set(WEIGHTS)) | {"merge", "effect changed"}
+SEEDS = 100
+MUST_HAPPEN = {*WEIGHTS, *(f"forge: {kind}" for kind in FORGERIES), "merge", "effect changed"}
 
 
 @pytest.mark.simulation

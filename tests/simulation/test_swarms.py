@@ -14,7 +14,7 @@ from tests.support.sim import runs
 from tests.support.sim.world import WEIGHTS
 
 SEEDS = 200
-MUST_HAPPEN = {*WEIGHTS, "merge", "second device", "pair in step"} - {"boot"}
+MUST_HAPPEN = {*WEIGHTS, "merge", "second device", "pair in step", "link with a banned one"} - {"boot"}
 ROOT = Path(__file__).parents[2]
 
 

@@ -37,7 +37,7 @@ from tests.support.sim.loop import Trace
 
 NAMES = ("alice", "bob", "carol", "dave", "erin")
 PLAYERS = (("alice", 1), ("alice", 2), ("bob", 1), ("carol", 1), ("dave", 1), ("erin", 1))
-FORGERIES = ("smuggle", "usurp", "steal", "scribble", "false merge", "child of false")
+FORGERIES = ("smuggle", "usurp", "steal", "missign", "scribble", "false merge", "child of false")
 WEIGHTS = {
     "post": 14,
     "edit": 4,
@@ -327,7 +327,7 @@ class Logs:
         changes: dict[str, bytes | None] = {}
         if tree.device(who.device) not in roster.files:
             changes[tree.device(who.device)] = who.device_certificate.pem
-        signer = who
+        signer, other = who, False
         match kind:
             case "smuggle":  # a text that also makes a member
                 changes["members/" + "e" * 40 + ".crt"] = who.certificate.pem
@@ -337,14 +337,17 @@ class Logs:
             case "steal":  # another's signature
                 signer = target.who if target.who.device != who.device else self._other(target, number).who
                 signer = signer if signer.device != who.device else person("mallory")
+            case "missign":  # his own signature, of something else
+                other = True
             case "scribble":  # a profile that is none
                 action = UpdateProfile()
                 changes[tree.PROFILE] = b"scribble"
             case "false merge" | "child of false":
                 self._forge_merge(player, target, kind, roster)
                 return
-        raw, objects = _commit(who, signer, parent, roster, changes, action, old, self.now)
+        raw, objects = _commit(who, signer, parent, roster, changes, action, old, self.now, other=other)
         self._present(target, [*objects, raw], [raw])
+        self.counts[f"forge: {kind}"] += 1
 
     def _forge_merge(self, player: Player, target: Player, kind: str, roster: Roster) -> None:
         """A merge that is not the canonical one, and a lawful-looking text on it."""
@@ -357,12 +360,14 @@ class Logs:
         raw, objects = _commit(player.who, player.who, _id(merge), roster, {}, Post("on sand"), old, self.now)
         if kind == "child of false":
             self._present(target, [*objects, merge, raw], [merge, raw])
+            self.counts["forge: child of false"] += 1
             return
         heads = log.heads
         with pytest.raises(PackFaultError, match="no commit of the pack is built on"):
             log.admit(_pack([merge]))
         assert log.heads == heads
         self.counts["forge"] += 1
+        self.counts["forge: false merge"] += 1
 
     def _present(self, target: Player, objects: list[bytes | tuple[int, bytes]], commits: list[bytes]) -> None:
         forged = {_id(raw) for raw in commits}
@@ -421,6 +426,8 @@ def _commit(
     action: Action,
     old: TreeId,
     now: int,
+    *,
+    other: bool = False,
 ) -> tuple[bytes, list[bytes | tuple[int, bytes]]]:
     """A signed commit with any tree, and the blobs and trees that it brings."""
     files = {**roster.files, **changes}
@@ -428,7 +435,7 @@ def _commit(
     draft = Draft(parent, who.name, who.device, now, actions.message(action, {}))
     new = TreeId(root.hex())
     payload = draft.payload(new)
-    raw = sealed(payload, sshsig.sign(signer.device_key, payload))
+    raw = sealed(payload, sshsig.sign(signer.device_key, payload + b" " if other else payload))
     return raw, [] if new == old else list(objects)
 
 

@@ -61,6 +61,7 @@ class Machine:
     number: int
     account: Account
     folder: Path  # the disk
+    stubborn: bool = False  # goes on speaking where it is banned
     saved: State = field(default_factory=State)  # also on the disk
     life: Life | None = None
     lives: int = 0
@@ -131,6 +132,8 @@ class Life:
             observer=self._observe,
         )
         self.swarm.recheck_lan = self._recheck_lan
+        if machine.stubborn:
+            self.swarm._parts.access._in_it = lambda conversation, roster: True  # type: ignore[method-assign]
         self.task: asyncio.Task[None] = world.tasks.create_task(self._run(), name=f"life of {machine}")
 
     @property

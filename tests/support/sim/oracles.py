@@ -162,12 +162,15 @@ def _told_once(life: Life) -> None:
 
 def _no_banned_peer(life: Life, conversation: ConversationId, roster: Roster) -> None:
     access, state = life.swarm._parts.access, life.machine.saved
+    if life.machine.stubborn:
+        return
     for link in life.swarm.links.links:
         peer = link.peer
         if peer.account == life.machine.account.id:
             continue
         name = f"{life.machine} is linked with {peer.account[:6]}/{peer.device[:6]} as {link.link_class}"
         if roster.is_banned(peer.account) or roster.is_banned(peer.device):
+            life._world.counts["link with a banned one"] += 1
             assert conversation not in access.common(peer.account, peer.device), f"{name}, who is banned"
             if not access.common(peer.account, peer.device) and not state.is_contact(peer.account):
                 assert link.link_class is LinkClass.STRANGER, f"{name}, who is banned"

@@ -16,7 +16,7 @@ from typing import Any
 from swarmchat.account.records import ConversationState, Host
 from swarmchat.addresses import Address
 from swarmchat.commitlog.log import Admission, CommitLog
-from swarmchat.conversation.actions import Add
+from swarmchat.conversation.actions import Add, Post
 from swarmchat.conversation.rejection import Rejection
 from swarmchat.errors import SwarmchatError
 from swarmchat.ids import CommitId, ConversationId
@@ -88,7 +88,16 @@ def script(seed: int) -> Script:
     ]
     mode = dice.choices((1, 2, 3), (5, 2, 1))[0]
     late = int(dice.random() < 0.4)  # one account is not invited at first
-    return {"world": "swarm", "seed": seed, "mode": mode, "late": late, "cast": cast, "steps": steps}
+    stubborn = dice.choice((None, None, *range(1, len(cast))))
+    return {
+        "world": "swarm",
+        "seed": seed,
+        "mode": mode,
+        "late": late,
+        "stubborn": stubborn,
+        "cast": cast,
+        "steps": steps,
+    }
 
 
 def play(script: Mapping[str, Any], folder: Path, *, trace: sim.Trace, counts: Counter[str]) -> None:
@@ -127,7 +136,7 @@ class World:
         self.conversations: list[ConversationId] = []  # the group, then those of two
         self.acknowledged: dict[CommitId, tuple[Machine, ConversationId]] = {}
         self.machines = [
-            Machine(number, account_of(name, device), folder / f"{number}-0")
+            Machine(number, account_of(name, device), folder / f"{number}-0", script.get("stubborn") == number)
             for number, (name, device) in enumerate(script["cast"])
         ]
 
@@ -287,7 +296,10 @@ class World:
         # The group three times of four, as long as there are others.
         where = self.conversations[0] if two % 4 else self.conversations[one % len(self.conversations)]
         log = await oracles.log_of(life, where)
-        if log is None or log.roster.is_banned(life.machine.account.id):
+        if log is None:
+            return
+        if log.roster.is_banned(life.machine.account.id) or log.roster.is_banned(life.device):
+            await self._act_banned(life, where, log, picks)
             return
         match act:
             case "revoke":
@@ -324,6 +336,14 @@ class World:
                 self.counts["refused here"] += 1
             else:
                 self._done(life, kind, where, outcome.new)
+
+    async def _act_banned(self, life: Life, where: ConversationId, log: CommitLog, picks: tuple[int, int]) -> None:
+        """A banned one can only write into the past, where it was a member; nobody takes it."""
+        if life.machine.stubborn:
+            commits = [entry.id for entry in log.history.entries if not entry.is_merge]
+            outcome = await life.swarm.append(where, Post(f"still here {picks}"), at=picked(commits, picks[0]))
+            if isinstance(outcome, Admission):
+                self._done(life, "backdate")
 
     async def _accept(self, machine: Machine) -> None:
         life = machine.life
