@@ -77,7 +77,7 @@ class Judging:
             return None
         for parent in parsed.parents:
             if parent in self._rejected or self._refusal(parent):
-                self.refuse(Rejection(Reason.REFUSED_PARENT, "built on a refused commit", commit=commit))
+                self.refuse(_built_on(parent, commit))
                 return parsed
             if parent not in self.provisional.history:
                 raise UnknownParentError(f"{commit} is built on {parent}, which is not here")
@@ -121,8 +121,9 @@ class Judging:
         for judged in self.provisional.added:
             if judged.fact.id in self._rejected:
                 continue
-            if any(parent in self._rejected for parent in judged.fact.parents):
-                self.refuse(Rejection(Reason.REFUSED_PARENT, "built on a refused commit", commit=judged.fact.id))
+            refused = next((parent for parent in judged.fact.parents if parent in self._rejected), None)
+            if refused is not None:
+                self.refuse(_built_on(refused, judged.fact.id))
                 continue
             standing.append(judged)
         needed: set[CommitId] = set()
@@ -178,3 +179,7 @@ class Judging:
         ):
             if not here.objects.has(oid):
                 raise MissingObjectError(f"object {oid.hex()} of a tree is not here")
+
+
+def _built_on(parent: CommitId, commit: CommitId) -> Rejection:
+    return Rejection(Reason.REFUSED_PARENT, f"built on {parent[:12]}, which was refused", commit=commit)

@@ -150,6 +150,8 @@ class _Told:
                 cited = self._arrivals(entry, control.action.uri if isinstance(control.action, Ban) else None)
             case settled.VOTES_SPENT:
                 sentence = "its votes were spent by another resolution at the same time: a vote counts once"
+            case settled.DEVICE_REVOKED:
+                sentence = f"{author} revoked the device it brought at the same time, so that does not enter"
             case settled.PROFILE_OUTBID:
                 sentence = "the profile was changed at the same time elsewhere: of such changes the one with the highest id stands"
             case code:

@@ -38,6 +38,7 @@ from swarmchat.conversation.rules.settled import (
     ALREADY_BANNED,
     AUTHOR_BANNED,
     AUTHOR_NOT_JOINED,
+    DEVICE_REVOKED,
     NEVER_ARRIVED,
     PROFILE_OUTBID,
     VOTES_SPENT,
@@ -166,7 +167,7 @@ class _Replay:
         else:
             fate = self._act(entry, account, device, roster)
         if roster.is_joined(account) and not roster.is_banned(device):
-            self._keep_house(entry, account, device, roster)
+            fate = self._keep_house(entry, account, device, roster) or fate
         return fate
 
     def _begin(self, entry: Entry, action: Initial, account: AccountId, device: DeviceId) -> Fate | None:
@@ -183,9 +184,7 @@ class _Replay:
         profile = control.changes.get(tree.PROFILE)
         outcome = effects(control.action, _author(entry, account, device), roster, profile=profile, replayed=True)
         if isinstance(outcome, Rejection):
-            deposed = account in control.admins and not roster.is_admin(account)
-            about = account if deposed else _target(control.action) or account
-            return Fate(outcome.reason.code, self._mover(about, entry), outcome.detail)
+            return Fate(outcome.reason.code, self._in_the_way(entry, control, account, roster), outcome.detail)
         if isinstance(control.action, UpdateProfile):
             assert profile is not None
             roster.with_changes({tree.PROFILE: None})
@@ -240,6 +239,13 @@ class _Replay:
         masks = (self._spenders(vote, resolution) for vote in votes)
         return min((entry.id for mask in masks for entry in self._history.controls_of(mask)), default=None)
 
+    def _in_the_way(self, entry: Entry, control: Control, account: AccountId, roster: Sketch) -> CommitId | None:
+        """What made an action impossible: the author is no admin any more, others are, or the target stands elsewhere."""
+        if account in control.admins and not roster.is_admin(account):
+            return self._mover(account, entry)
+        elected = [] if control.admins else [self._mover(admin, entry) for admin in sorted(roster.admins)]
+        return next(filter(None, elected), self._mover(_target(control.action) or account, entry))
+
     def _mover(self, who: AccountId | DeviceId, entry: Entry) -> CommitId | None:
         """What gave somebody the place that is in the way, if the author of `entry` did not know of it."""
         mover = self._moved.get(who)
@@ -263,8 +269,9 @@ class _Replay:
             behind |= entry.control_mask
         return last
 
-    def _keep_house(self, entry: Entry, account: AccountId, device: DeviceId, roster: Sketch) -> None:
+    def _keep_house(self, entry: Entry, account: AccountId, device: DeviceId, roster: Sketch) -> Fate | None:
         changes = _control(entry).changes
+        fate = None
         place = roster.place_of(account)
         assert place is not None
         renewed = changes.get(tree.admin(account)) or changes.get(tree.member(account))
@@ -275,7 +282,8 @@ class _Replay:
         path = tree.device(device)
         content, standing = changes.get(path), roster.files.get(path)
         if content is not None:
-            if self._is_revoked(entry, account, device):
+            if revoker := self._revoker(entry, account, device):
+                fate = Fate(DEVICE_REVOKED, revoker) if len(changes) == 1 else None
                 if standing == content:
                     roster.with_changes({path: None})
             elif standing is None or _is_later(content, standing):
@@ -284,15 +292,18 @@ class _Replay:
         content, standing = changes.get(path), roster.files.get(path)
         if content is not None and (standing is None or _outranks(content, standing, own)):
             roster.with_changes({path: content})
+        return fate
 
-    def _is_revoked(self, entry: Entry, account: AccountId, device: DeviceId) -> bool:
-        """By a list that is concurrent: of those before, the judge of the commit took care."""
-        return any(
-            not self._history.reaches(other, entry)
+    def _revoker(self, entry: Entry, account: AccountId, device: DeviceId) -> CommitId | None:
+        """A list that is concurrent and revokes the device: of those before, the judge of the commit took care."""
+        revoking = (
+            other.id
+            for other in self._revoking.get(account, ())
+            if not self._history.reaches(other, entry)
             and not self._history.reaches(entry, other)
             and device_prefix(device) in _control(other).revoked
-            for other in self._revoking.get(account, ())
         )
+        return min(revoking, default=None)
 
 
 def promoted_by(changes: Changes) -> list[AccountId]:

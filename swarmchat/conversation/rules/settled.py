@@ -19,6 +19,9 @@ AUTHOR_NOT_JOINED: Final = "author-not-joined"
 ALREADY_BANNED: Final = "already-banned"
 NEVER_ARRIVED: Final = "target-never-arrived"  # what had brought the target in does not count
 VOTES_SPENT: Final = "votes-spent"  # by a concurrent resolution of the same ballot
+DEVICE_REVOKED: Final = (
+    "device-revoked-beside"  # the device that a commit brought, and nothing else, was revoked beside it
+)
 PROFILE_OUTBID: Final = "profile-outbid"  # by a concurrent update of the profile with a higher id
 
 
