@@ -37,7 +37,7 @@ from tests.support.sim.loop import Trace
 
 NAMES = ("alice", "bob", "carol", "dave", "erin")
 PLAYERS = (("alice", 1), ("alice", 2), ("bob", 1), ("carol", 1), ("dave", 1), ("erin", 1))
-FORGERIES = ("smuggle", "usurp", "steal", "missign", "scribble", "false merge", "child of false")
+FORGERIES = ("smuggle", "usurp", "steal", "foreign signature", "scribble", "false merge", "child of false")
 WEIGHTS = {
     "post": 14,
     "edit": 4,
@@ -337,7 +337,7 @@ class Logs:
             case "steal":  # another's signature
                 signer = target.who if target.who.device != who.device else self._other(target, number).who
                 signer = signer if signer.device != who.device else person("mallory")
-            case "missign":  # his own signature, of something else
+            case "foreign signature":  # his own signature, of something else
                 other = True
             case "scribble":  # a profile that is none
                 action = UpdateProfile()
