@@ -58,8 +58,9 @@ class People:
     ) -> None:
         """Take up what a link names; nothing happens for one that is here and that we are in."""
         known = self._parts.state.conversations.get(conversation)
+        coming = known if known is not None and known.state is ConversationState.SYNCING else None
         gone = known is None or known.state is ConversationState.REMOVED
-        if not gone and not self._parts.access.is_outside(conversation):
+        if not gone and coming is None and not self._parts.access.is_outside(conversation):
             return
         if inviter is not None:
             self._parts.finder.learnt(inviter, addresses, Source.STATIC)
@@ -67,16 +68,19 @@ class People:
         added = await self._parts.change(
             lambda state: state.add_conversation(
                 conversation,
-                title="",
-                mode=_MODE_UNKNOWN if mode is None else mode,
+                title=coming.title if coming else "",
+                mode=coming.mode if coming else _MODE_UNKNOWN if mode is None else mode,
                 state=ConversationState.SYNCING,
-                invited_by=inviter,
+                invited_by=inviter or (coming.invited_by if coming else None),
+                invitation=coming.invitation if coming else None,
+                members=coming.members if coming else (),
                 now_ms=now_ms,
             )
         )
         if added is None:
             raise UserError("there are too many conversations")
-        self._parts.tell(ConversationAdded(conversation))
+        if coming is None:
+            self._parts.tell(ConversationAdded(conversation))
         await self._rooms.expect(conversation)
 
     async def accept(self, request: RequestId) -> ConversationId:

@@ -164,6 +164,7 @@ class Switchboard:
                 self._match(dialogue, anew=False)
             if not self.may_talk(dialogue):
                 dialogue.hush()
+            self._ask_silent(dialogue)
 
     # --- what the connection manager tells
 
@@ -177,6 +178,7 @@ class Switchboard:
         self._parts.tell(LinkUp(peer.account, peer.device, link.path, link.address))
         if first:
             self._parts.tell(PeerOnline(peer.account))
+        self._ask_silent(dialogue)
         if self._tasks is not None:
             self._spawn(dialogue.run())
             self._spawn(self._postman.deliver(peer.account))
@@ -265,6 +267,11 @@ class Switchboard:
         for replicator in self._rooms.all():
             replicator.unlinked(dialogue.device)
         self._presences.gone(dialogue.device)
+
+    def _ask_silent(self, dialogue: Dialogue) -> None:
+        """Who dialled us and to whom we are nobody opens no `sync` that it could refuse us either."""
+        if not dialogue.talked and not dialogue.link.dialled:
+            self.refused(dialogue)
 
     def refused(self, dialogue: Dialogue) -> None:
         """To the peer we are a stranger; a public conversation it gives even so."""
