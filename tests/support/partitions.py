@@ -13,7 +13,7 @@ from typing import Any
 
 from swarmchat.commitlog.files import OBJECT_MODE, Files, NewFile
 from swarmchat.commitlog.log import CommitLog
-from swarmchat.conversation.actions import Action, Add, CastVote, Initial, Join, Post
+from swarmchat.conversation.actions import Action, Add, CastVote, Initial, Join, Leave, Post
 from swarmchat.conversation.explain import Explanation
 from swarmchat.conversation.rejection import Reason, Rejection
 from swarmchat.conversation.rules import planning
@@ -22,10 +22,11 @@ from swarmchat.conversation.tree import BallotKind, Mode
 from swarmchat.ids import AccountId, CommitId, DeviceId
 from swarmchat.node.audit import explained
 from swarmchat.node.verbs import View
-from tests.support.builders import NONCE, NOW, Person
+from tests.support.builders import ALICE, BOB, CAROL, NONCE, NOW, Person, person
 from tests.support.commitlogs import forged, must, packed, pull, writer
 
 Target = AccountId | DeviceId
+GRACE = person("grace")
 
 
 class _Unsynced(NewFile):
@@ -49,11 +50,12 @@ class Side:
     """One log, and who writes there."""
 
     log: CommitLog
+    now: int = NOW
 
     def write(self, who: Person, action: Action, **options: Any) -> CommitId:
         """Write what must be accepted; the commit."""
         revocations = options.pop("revocations", None)
-        options.setdefault("now", NOW)
+        options.setdefault("now", self.now)
         return must(self.log.append(action, writer(who, revocations=revocations), **options)).new[0]
 
     def say(self, who: Person, text: str, **options: Any) -> CommitId:
@@ -61,7 +63,7 @@ class Side:
 
     def refuses(self, reason: Reason, who: Person, action: Action, **options: Any) -> Rejection:
         """Try to write what must be refused for this reason."""
-        refusal = self.log.append(action, writer(who), now=NOW, **options)
+        refusal = self.log.append(action, writer(who), now=self.now, **options)
         assert isinstance(refusal, Rejection), f"accepted: {action}"
         assert refusal.reason is reason, str(refusal)
         return refusal
@@ -96,7 +98,7 @@ class Side:
 
     def fork(self, name: str) -> Side:
         """Another node that has heard all of this, and hears nothing more."""
-        copy = Side(_empty(self.log.path.with_name(f"{name}.git"), self.log))
+        copy = Side(_empty(self.log.path.with_name(f"{name}.git"), self.log), self.now)
         copy.hears(self)
         return copy
 
@@ -124,17 +126,35 @@ class Side:
         return written[-1]
 
 
-def found(folder: Path, *admins: Person, members: Iterable[Person] = (), mode: Mode = 1) -> Side:
+def found(folder: Path, *admins: Person, members: Iterable[Person] = (), mode: Mode = 1, now: int = NOW) -> Side:
     """A conversation that the first admin began; the others were voted admins by those before them."""
     first = admins[0]
     root = Initial(mode, NONCE)
-    side = Side(CommitLog.create(folder / "founded.git", writer(first), root, now=NOW, files=QuickFiles()))
+    side = Side(CommitLog.create(folder / "founded.git", writer(first), root, now=now, files=QuickFiles()), now)
     for one in (*admins[1:], *members):
         side.bring(one, by=first)
     for count, one in enumerate(admins[1:], 1):
         side.promote(one, *admins[: 1 if count == 1 else count // 2 + 1])
     assert side.log.roster.admins == {admin.id for admin in admins}
     return side
+
+
+def without_admins(folder: Path, *members: Person, now: int = NOW) -> tuple[Side, dict[str, CommitId]]:
+    """A group whose last admins went crosswise, and the commits by which each went.
+
+    In one partition a member had left before two of three admins banned the third; in the other these two leave, each from
+    another device. In the replay a leave comes late, and so does what had to wait for one: by the ids, the two have left before
+    the ban lands on who was the last admin then.
+    """
+    north, south = found(folder, ALICE, BOB, CAROL, members=[GRACE, *members], now=now).forks("north", "south")
+    gone = {"alice": south.write(ALICE, Leave(ALICE.id)), "carol": south.write(CAROL, Leave(CAROL.id))}
+    for later in range(100):
+        side = north.fork(f"north {later}")
+        gone["grace"] = side.write(GRACE, Leave(GRACE.id), now=now + later)
+        if gone["grace"] > max(gone["alice"], gone["carol"]):
+            gone["bob"] = side.ban(BOB.id, ALICE, CAROL)
+            return everywhere(side, south), gone
+    raise AssertionError("no commit of a hundred has an id that is high enough")
 
 
 def everywhere(*sides: Side) -> Side:
@@ -163,7 +183,7 @@ def everywhere(*sides: Side) -> Side:
         check=False,
     )
     assert (checked.returncode, checked.stdout) == (0, ""), checked.stdout + checked.stderr
-    return Side(restarted)
+    return Side(restarted, sides[0].now)
 
 
 def says(told: Explanation, effect: str, rule: str | None, *words: str) -> None:

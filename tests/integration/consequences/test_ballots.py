@@ -6,11 +6,8 @@ from pathlib import Path
 
 from swarmchat.conversation.actions import Add, Ban, CastVote, Demote, Join, Kick, Leave, Post, Promote
 from swarmchat.conversation.rejection import Reason
-from swarmchat.ids import CommitId
-from tests.support.builders import ALICE, BOB, CAROL, DAVE, EVE, FRANK, NOW, Person, person
-from tests.support.partitions import Side, everywhere, found, says
-
-GRACE = person("grace")
+from tests.support.builders import ALICE, BOB, CAROL, DAVE, EVE, FRANK
+from tests.support.partitions import GRACE, everywhere, found, says, without_admins
 
 
 def test_a_ban_among_three_admins_needs_two(tmp_path: Path) -> None:
@@ -54,23 +51,6 @@ def test_nobody_votes_on_himself_and_members_vote_on_no_ban(tmp_path: Path) -> N
 
 
 # --- a group whose admins are gone
-
-
-def without_admins(folder: Path, *members: Person) -> tuple[Side, dict[str, CommitId]]:
-    """Three admins in two partitions: in one, after a member had left, two of them ban the third; in the other these two leave,
-    each from another device. Leaving comes late in the replay and so does what had to wait for somebody's leaving: by the ids, the
-    two have left before the ban lands on who was the last admin then.
-    """
-    founded = found(folder, ALICE, BOB, CAROL, members=[GRACE, *members])
-    north, south = founded.forks("north", "south")
-    gone = {"alice": south.write(ALICE, Leave(ALICE.id)), "carol": south.write(CAROL, Leave(CAROL.id))}
-    tries = (north.fork(f"north {second}") for second in range(30))
-    for second, side in enumerate(tries):
-        gone["grace"] = side.write(GRACE, Leave(GRACE.id), now=NOW + second)
-        if gone["grace"] > max(gone["alice"], gone["carol"]):
-            break
-    gone["bob"] = side.ban(BOB.id, ALICE, CAROL)
-    return everywhere(side, south), gone
 
 
 def test_members_elect_an_admin_when_there_is_none_left(tmp_path: Path) -> None:
