@@ -1,8 +1,8 @@
 """DNS-SD on the LAN: put ourselves out under a tag that changes daily, and see the others. (SCP-05 §2)
 
-mDNS sockets belong to the interfaces that were there when they were made. So the interfaces are looked at every second, and
-any change (a cable, an address, Wi-Fi coming back) starts a fresh instance under a fresh name: what was seen before is
-forgotten and seen again, which is also what tells the others to dial anew.
+mDNS sockets belong to the interfaces that were there when they were made. So any change of the interfaces (a cable, an
+address, Wi-Fi coming back) starts a fresh instance under a fresh name: what was seen before is forgotten and seen again,
+which is also what tells the others to dial anew.
 """
 
 from __future__ import annotations
@@ -14,9 +14,7 @@ import logging
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
-import ifaddr
 import zeroconf
 from zeroconf import DNSQuestionType, IPVersion, ServiceStateChange, Zeroconf
 from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
@@ -24,6 +22,7 @@ from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZerocon
 from swarmchat import limits
 from swarmchat.addresses import Address
 from swarmchat.discovery import lantags
+from swarmchat.discovery.interfaces import Interface, Watcher, hosts_for
 from swarmchat.ids import DeviceId
 from swarmchat.runtime import Runtime
 
@@ -45,21 +44,11 @@ class Sighting:
     gone: bool = False
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Interface:
-    """One usable address of this machine; IPv6 link-local with its scope."""
-
-    name: str
-    host: str
-
-    @property
-    def is_loopback(self) -> bool:
-        """Whether nobody else can hear it."""
-        return ipaddress.ip_address(self.host).is_loopback
-
-
 class Lan:
-    """Runs until cancelled. `listens` says where links are accepted (0.0.0.0 and :: mean every address of the machine)."""
+    """Runs until cancelled. `listens` says where links are accepted (0.0.0.0 and :: mean every address of the machine).
+
+    `watcher` is run by somebody else.
+    """
 
     def __init__(
         self,
@@ -69,18 +58,16 @@ class Lan:
         listens: Sequence[Address],
         known: Callable[[], Iterable[DeviceId]],
         on_sighting: Callable[[Sighting], None],
-        on_change: Callable[[], None] = lambda: None,  # the interfaces of this machine changed
+        watcher: Watcher,
         dht_port: int | None = None,
-        interfaces: Callable[[], Iterable[Interface]] | None = None,
     ) -> None:
         self._runtime = runtime
         self._device = device
         self._listens = tuple(listens)
         self._known = known
         self._tell = on_sighting
-        self._changed = on_change
+        self._watcher = watcher
         self._dht_port = dht_port
-        self._interfaces = interfaces or usable_interfaces
         self._recogniser = lantags.Recogniser()
         self._seen: dict[str, Sighting] = {}
         self.problem: str | None = None  # why nothing is seen, for `doctor`
@@ -88,7 +75,7 @@ class Lan:
     async def run(self) -> None:
         """Announce and watch until cancelled; leaves no task and no socket. Never raises for what the network does."""
         while True:
-            interfaces = self._chosen()
+            interfaces = self._chosen(self._watcher.found)
             begin = self._runtime.now()
             until = lantags.changes_at(begin, self._runtime.random())
             try:
@@ -188,18 +175,20 @@ class Lan:
         return replace(sighting, device=self._recogniser.device(sighting.tag, self._known(), self._runtime.now()))
 
     async def _wait_for_change(self, interfaces: frozenset[Interface], begin: float, until: float) -> None:
+        """Until we should speak on others than `interfaces`, or the day of the tag is over."""
         while begin - lantags.DAY_S < self._runtime.now() < until:  # the clock may be set back as well
-            await self._runtime.sleep(limits.LAN_POLL_S)
-            if self._chosen() != interfaces:
-                self._changed()
+            found = self._watcher.found
+            if self._chosen(found) != interfaces:
                 return
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(limits.LAN_DAY_CHECKED_S):
+                    await self._watcher.changed(found)
 
-    def _chosen(self) -> frozenset[Interface]:
+    def _chosen(self, found: frozenset[Interface]) -> frozenset[Interface]:
         """The interfaces to speak on: loopback only where there is nothing else, or where we listen nowhere else."""
-        found = sorted(self._interfaces())
         alone = all(ipaddress.ip_address(listen.host).is_loopback for listen in self._listens)
-        outside = [] if alone else [one for one in found if not one.is_loopback]
-        return frozenset((outside or found)[: limits.LAN_INTERFACES_MAX])
+        outside = [] if alone else [one for one in sorted(found) if not one.is_loopback]
+        return frozenset((outside or sorted(found))[: limits.LAN_INTERFACES_MAX])
 
     def _infos(self, interfaces: frozenset[Interface]) -> list[AsyncServiceInfo]:
         """One service for each port that we listen on."""
@@ -209,7 +198,8 @@ class Lan:
             properties["dht"] = str(self._dht_port)
         infos = []
         for port in sorted({listen.port for listen in self._listens}):
-            hosts = advertised(interfaces, [listen.host for listen in self._listens if listen.port == port])
+            hosts = hosts_for(interfaces, [listen.host for listen in self._listens if listen.port == port])
+            hosts = hosts[: limits.LAN_ADDRESSES_MAX]
             name = self._runtime.entropy(8).hex()
             if hosts:
                 infos.append(
@@ -223,39 +213,6 @@ class Lan:
                     )
                 )
         return infos
-
-
-def usable_interfaces() -> list[Interface]:
-    """All addresses of this machine through which something can be sent now, sorted.
-
-    Left out: interfaces without a carrier (so that plugging in a cable is a change), and IPv6 addresses that the kernel is still
-    testing for duplicates (so that the end of the test is one).
-    """
-    found = set()
-    for adapter in ifaddr.get_adapters():
-        name = str(adapter.name)
-        if not _has_carrier(name):
-            continue
-        for ip in adapter.ips:
-            if isinstance(ip.ip, str):
-                found.add(Interface(name, ip.ip))
-                continue
-            host, _, scope = ip.ip
-            link_local = ipaddress.ip_address(host.partition("%")[0]).is_link_local
-            if _can_bind(host, scope):
-                found.add(Interface(name, f"{host}%{name}" if link_local else host))
-    return sorted(found)
-
-
-def advertised(interfaces: Iterable[Interface], listens: Iterable[str]) -> list[str]:
-    """The addresses to put out for a port listened on at these hosts; 0.0.0.0 and :: stand for all of their family."""
-    hosts = [one.host for one in sorted(interfaces)]
-    chosen = set()
-    for listen in listens:
-        own = ipaddress.ip_address(listen)
-        family = [host for host in hosts if ipaddress.ip_address(host).version == own.version]
-        chosen |= set(family) if own.is_unspecified else {host for host in family if host == str(own)}
-    return sorted(chosen)[: limits.LAN_ADDRESSES_MAX]
 
 
 def read_service(name: str, info: AsyncServiceInfo, *, loopback: bool) -> Sighting | None:
@@ -300,24 +257,6 @@ async def _stop_engine(
             task.cancel()
     await asyncio.gather(*announcing, return_exceptions=True)
     await engine.async_close()
-
-
-def _has_carrier(name: str) -> bool:
-    try:
-        return Path(f"/sys/class/net/{name}/carrier").read_text(encoding="ascii").strip() != "0"
-    except FileNotFoundError:
-        return True  # not Linux, or no such notion: the address has to do
-    except (OSError, ValueError):
-        return False  # Linux answers EINVAL for an interface that is down
-
-
-def _can_bind(host: str, scope: int) -> bool:
-    try:
-        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
-            probe.bind((host.partition("%")[0], 0, 0, scope))
-    except OSError:
-        return False
-    return True
 
 
 def _property(info: AsyncServiceInfo, key: bytes) -> str | None:

@@ -12,7 +12,7 @@ from swarmchat.addresses import Address
 from swarmchat.crypto.certificates import check_chain
 from swarmchat.errors import LinkError, PeerError
 from swarmchat.ids import AccountId, DeviceId
-from swarmchat.limits import DIAL_CANDIDATES_MAX, HANDSHAKES_MAX
+from swarmchat.limits import DIAL_CANDIDATES_MAX, HANDSHAKES_MAX, PROBE_TIMEOUT_S
 from swarmchat.links.admission import HandshakeGate, StrangerQuota, source_of
 from swarmchat.links.channel import Channel
 from swarmchat.links.dialling import race
@@ -83,6 +83,7 @@ class ConnectionManager:
         self._all: dict[Link, asyncio.Task[None]] = {}  # with those that shake hands or drain, and their watch
         self._shaking: dict[Link, str] = {}  # callers whose handshake runs, by source
         self._counted: dict[Link, str] = {}  # strangers who called, by source
+        self._doubted: set[Link] = set()
         self._listeners: list[Listener] = []
         self._tasks: asyncio.TaskGroup | None = None
         self._closing = asyncio.Event()
@@ -142,6 +143,21 @@ class ConnectionManager:
             return link
         link = await race(addresses[:DIAL_CANDIDATES_MAX], lambda address: self._attempt(device, address))
         return self._by_device.get(link.peer.device, link)  # two addresses may have led to it: the tie-break decided
+
+    async def prove(self, link: Link) -> bool:
+        """Whether a link still carries anything: one that does not answer at once is closed.
+
+        TCP would find out by itself, but a minute late: it waits longer after each loss.
+        """
+        try:
+            async with asyncio.timeout(PROBE_TIMEOUT_S):
+                await link.ping()
+        except TimeoutError:
+            link.close("it carries nothing any more")
+            return False
+        except LinkError:
+            pass  # it broke meanwhile: `on_link_down` has said so
+        return True
 
     def reclassify(self) -> None:
         """Rosters, contacts or revocations changed: judge every link and open channel again; close what has no class any more."""
@@ -213,6 +229,7 @@ class ConnectionManager:
             match decide(old.claim(self._us), link.claim(self._us), greater=max(self._us, device)):
                 case Verdict.OLD:
                     link.drain()
+                    self._doubt(old)
                     return
                 case Verdict.NEW:
                     self._unlist(old, "another link with it is better")
@@ -222,6 +239,19 @@ class ConnectionManager:
         self._by_device[device] = link
         _log.info("link up with %s over %s", device, link.path)
         self._on_link_up(link)
+
+    def _doubt(self, link: Link) -> None:
+        """Its peer came by another link: who has this one does not dial, so perhaps it is lost there. (SCP-03 §5)"""
+        assert self._tasks is not None, "who has a link runs"
+        if link not in self._doubted and not self._closing.is_set():
+            self._doubted.add(link)
+            self._tasks.create_task(self._settle_doubt(link))
+
+    async def _settle_doubt(self, link: Link) -> None:
+        try:
+            await self.prove(link)
+        finally:
+            self._doubted.discard(link)
 
     def _going(self, link: Link) -> None:
         self._unlist(link, "the peer goes away")

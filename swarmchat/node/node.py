@@ -21,6 +21,7 @@ from swarmchat.conversation.timeline import Timeline
 from swarmchat.discovery.addressbook import AddressBook, Source
 from swarmchat.discovery.cards import CardBox
 from swarmchat.discovery.finder import Finder
+from swarmchat.discovery.interfaces import Watcher
 from swarmchat.discovery.lan import Lan, Sighting
 from swarmchat.errors import UserError
 from swarmchat.ids import AccountId, ConversationId, DeviceId
@@ -108,8 +109,11 @@ class Node:
             try:
                 await self.swarm.ready.wait()
                 self.listens = tuple(await self._listen())
+                watcher = Watcher(self.runtime)
+                watcher.tell(self.swarm.network_changed)
+                tasks.create_task(watcher.run())
                 if self.config.lan_enabled:
-                    tasks.create_task(self._lan().run())
+                    tasks.create_task(self._lan(watcher).run())
                 tasks.create_task(self._keep_hints())
                 tasks.create_task(self.journal.run())
                 up()
@@ -141,7 +145,7 @@ class Node:
             _log.warning("not listening on %s", fault)
         return bound
 
-    def _lan(self) -> Lan:
+    def _lan(self, watcher: Watcher) -> Lan:
         def seen(sighting: Sighting) -> None:
             self.finder.saw_lan(sighting)
             if not sighting.gone:
@@ -153,7 +157,7 @@ class Node:
             listens=self.listens,
             known=self.swarm.known_devices,
             on_sighting=seen,
-            on_change=self.swarm.network_changed,
+            watcher=watcher,
         )
         loop = asyncio.get_running_loop()
 

@@ -12,7 +12,7 @@ from swarmchat.addresses import Address
 from swarmchat.discovery.finder import Finder
 from swarmchat.errors import LinkError
 from swarmchat.ids import AccountId, DeviceId
-from swarmchat.limits import LAN_INSTANCES_MAX, PROBE_TIMEOUT_S
+from swarmchat.limits import LAN_INSTANCES_MAX
 from swarmchat.links.connection_manager import ConnectionManager
 from swarmchat.links.link import Link
 from swarmchat.links.peers import LinkClass
@@ -133,16 +133,10 @@ class Connector:
                 self._wake_at = time_s if self._wake_at is None else min(self._wake_at, time_s)
 
     async def _probe(self, link: Link) -> None:
-        """TCP would find out by itself, but a minute late: it waits longer after each loss."""
         device = link.peer.device
         try:
-            async with asyncio.timeout(PROBE_TIMEOUT_S):
-                await link.ping()
-        except TimeoutError:
-            link.close("it carries nothing since the network changed")
-            self._do(self.mesh.sighted(device, self._runtime.monotonic()))
-        except LinkError:
-            pass  # it broke meanwhile: `link_down` has said so
+            if not await self._links.prove(link):
+                self._do(self.mesh.sighted(device, self._runtime.monotonic()))
         finally:
             self._probed.discard(device)
 

@@ -18,6 +18,7 @@ ANN, BOB = device(1), device(2)
 NODE = """
 import asyncio, json, signal, sys
 from swarmchat.addresses import Address
+from swarmchat.discovery.interfaces import Watcher
 from swarmchat.discovery.lan import Lan
 from swarmchat.runtime import SystemRuntime
 
@@ -25,14 +26,18 @@ def tell(sighting):
     print(json.dumps({"device": sighting.device, "gone": sighting.gone, "addresses": [str(one) for one in sighting.addresses]}))
 
 async def main(own, other, port):
+    watcher = Watcher(SystemRuntime())
     lan = Lan(SystemRuntime(), device=own, listens=[Address("0.0.0.0", port), Address("::", port)],
-              known=lambda: [other], on_sighting=tell)
+              known=lambda: [other], on_sighting=tell, watcher=watcher)
+    watching = asyncio.create_task(watcher.run())
     running = asyncio.current_task()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.cancel)
     print(json.dumps({"ready": True}))
     try:
         await lan.run()
     except asyncio.CancelledError:
+        watching.cancel()
+        await asyncio.wait([watching])
         left = [str(task) for task in asyncio.all_tasks() if task is not running]
         print(json.dumps({"left": left}))
 

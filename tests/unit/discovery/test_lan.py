@@ -6,16 +6,12 @@ import pytest
 from zeroconf import ServiceInfo
 
 from swarmchat.addresses import Address
-from swarmchat.discovery.lan import SERVICE, Interface, Sighting, advertised, read_service
+from swarmchat.discovery.lan import SERVICE, Sighting, read_service
 from swarmchat.discovery.lantags import tag
 from tests.support.accounts import device
 
 NAME = f"0123456789abcdef.{SERVICE}"
 TAG = tag(device(1), 20_000)
-INTERFACES = [
-    Interface("eth0", "192.0.2.2"), Interface("eth0", "fe80::2%eth0"), Interface("eth0", "2001:db8::2"),
-    Interface("wlan0", "169.254.3.4"),
-]  # fmt: skip
 
 
 def service(*hosts: str, port: int | None = 4000, **properties: str | bytes | None) -> ServiceInfo:
@@ -84,18 +80,3 @@ def test_sixteen_addresses_of_an_instance_are_kept() -> None:
     found = read_service(NAME, service(*(f"192.0.2.{number}" for number in range(1, 40))), loopback=False)
     assert isinstance(found, Sighting)
     assert len(found.addresses) == 16
-
-
-@pytest.mark.parametrize(
-    ("listens", "hosts"),
-    [
-        (["0.0.0.0"], ["169.254.3.4", "192.0.2.2"]),
-        (["::"], ["2001:db8::2", "fe80::2%eth0"]),
-        (["0.0.0.0", "::"], ["169.254.3.4", "192.0.2.2", "2001:db8::2", "fe80::2%eth0"]),
-        (["192.0.2.2"], ["192.0.2.2"]),
-        (["127.0.0.1"], []),
-        ([], []),
-    ],
-)
-def test_only_what_is_listened_on_is_put_out(listens: list[str], hosts: list[str]) -> None:
-    assert advertised(INTERFACES, listens) == hosts

@@ -25,6 +25,7 @@ from swarmchat.limits import (
     STRANGER_LINKS_PER_SOURCE_MAX,
     YAMUX_WINDOW,
 )
+from swarmchat.links import connection_manager
 from swarmchat.links.channel import NAMES, Channel
 from swarmchat.links.frames import encode
 from swarmchat.links.link import Link, LinkTimes
@@ -665,6 +666,29 @@ def test_when_both_dial_at_once_the_dial_of_the_greater_device_stays() -> None:
         for node in (greater, less):  # up, perhaps down and up again: in turns, ending up
             kinds = [line.split()[0] for line in node.diary]
             assert kinds == ["up", "down"] * (len(kinds) // 2) + ["up"]
+
+    play(scenario)
+
+
+def test_a_link_that_its_peer_has_lost_does_not_keep_the_peer_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pulled cable: one end has noticed and dials anew, to the other the old link looks alive and ranks higher."""
+    monkeypatch.setattr(connection_manager, "PROBE_TIMEOUT_S", 0.01)
+
+    async def scenario(world: World, tasks: asyncio.TaskGroup) -> None:
+        greater, less = await world.join(tasks, GREATER), await world.join(tasks, LESS)
+        old = await world.dial(greater, less)
+        await settle()
+        for end in world.network.streams[-1]:
+            end.dead = True
+        less.manager.links[0].close("the cable was pulled")
+        await settle()
+        await world.dial(less, greater)
+        assert greater.manager.links == (old,), "by rank the old one stays"
+        async with asyncio.timeout(5):
+            await old.closed
+        await settle()
+        assert greater.manager.links == ()
+        assert (await world.dial(less, greater)).is_open
 
     play(scenario)
 
