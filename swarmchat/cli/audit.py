@@ -37,6 +37,8 @@ def verify(session: Session, target: str | None, allowed_signers: bool) -> None:
             verdicts[0] if target else verdicts,
             lambda: [line for verdict in verdicts for line in _verdict(verdict, session)],
         )
+    if not verdicts:
+        session.output.note("no conversations yet, so nothing to verify")
     bad = [verdict for verdict in verdicts if not verdict["valid"]]
     if bad:
         named = ", ".join(short(verdict["id"]) for verdict in bad)

@@ -103,7 +103,7 @@ def kick(session: Session, conv: str, who: str) -> None:
 
     Where the mode allows it; they may be invited again."""
     done = session.door.call("member.kick", conversation=conv, target=who)
-    session.output.emit(done, lambda: f"{session.names(conv)(done['target'])}: {plain(done['state'])}")
+    session.output.emit(done, lambda: f"{session.names(conv)(done['target'])} is removed; may be invited again")
 
 
 @member.command()
@@ -121,7 +121,7 @@ def demote(session: Session, conv: str, who: str | None) -> None:
                 data={"rule": "SCP-02 §5.4"},
             )
     done = session.door.call("member.demote", conversation=conv)
-    session.output.emit(done, lambda: f"{session.names(conv)(done['target'])}: {plain(done['state'])}")
+    session.output.emit(done, lambda: "you are no longer an admin")
 
 
 @member.command()
