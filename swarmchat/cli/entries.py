@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import tzinfo
 from itertools import groupby
@@ -9,6 +10,7 @@ from typing import Any, Final
 
 from swarmchat.api.schema import MODE_WORDS
 from swarmchat.cli.terminal import Palette, clock, lines, local_time, padded, plain, short, to_json, width
+from swarmchat.limits import FUTURE_TOLERANCE_S
 
 _AUTHOR_CELLS_MAX: Final = 24
 _QUOTE_CHARS: Final = 60
@@ -32,12 +34,19 @@ class EntryView:
     """Renders entries for one reader. `me`: whose messages carry a delivery mark."""
 
     def __init__(
-        self, names: Callable[[str | None], str], paint: Palette, *, me: str | None = None, zone: tzinfo | None = None
+        self,
+        names: Callable[[str | None], str],
+        paint: Palette,
+        *,
+        me: str | None = None,
+        zone: tzinfo | None = None,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self._names = names
         self._paint = paint
         self._me = me
         self._zone = zone
+        self._now = now
         self._texts: dict[str, tuple[str, str]] = {}  # what may be quoted: author and first line
         self._day: str | None = None
         self._column = 0
@@ -56,7 +65,8 @@ class EntryView:
         day = moment.strftime("%a %d %b %Y") if moment else ""
         heading = [] if day == self._day else [self._paint(day, "bold")]
         self._day = day
-        left = f"{moment.strftime('%H:%M') if moment else '--:--'}  {self._paint(short(entry['id']), 'dim')}  "
+        mark = self._paint("!", "yellow") if self._is_ahead(entry) else " "
+        left = f"{moment.strftime('%H:%M') if moment else '--:--'}{mark} {self._paint(short(entry['id']), 'dim')}  "
         first, *rest = self._said(entry)
         indent = " " * width(left)
         return [*heading, left + first, *(indent + line for line in rest)]
@@ -67,7 +77,7 @@ class EntryView:
             f"id      {plain(entry['id'])}",
             f"from    {self._names(entry['author'])}  {plain(entry['author'])}",
             f"device  {plain(entry['device'])}",
-            f"time    {clock(entry['time'], self._zone)}",
+            f"time    {clock(entry['time'], self._zone)}{'  (by its author; ahead of the clock here)' * self._is_ahead(entry)}",
             f"type    {plain(entry['type'])}",
         ]
         if entry["reply_to"]:
@@ -89,6 +99,11 @@ class EntryView:
             told += [f"    sent to {self._names(account)}" for account in status["sent"]]
             told += [f"    read by {self._names(account)}" for account in status["read"]]
         return told
+
+    def _is_ahead(self, entry: Entry) -> bool:
+        """Whether it claims to be of the future: shown with a mark, and standing where it stands. (SCP-02 §2.3)"""
+        moment = local_time(entry["time"])
+        return moment is not None and moment.timestamp() > self._now() + FUTURE_TOLERANCE_S
 
     def _said(self, entry: Entry) -> list[str]:
         name = self._names(entry["author"])

@@ -12,7 +12,7 @@ from swarmchat.addresses import Address
 from swarmchat.crypto.certificates import check_chain
 from swarmchat.errors import LinkError, PeerError
 from swarmchat.ids import AccountId, DeviceId
-from swarmchat.limits import DIAL_CANDIDATES_MAX, HANDSHAKES_MAX, PROBE_TIMEOUT_S
+from swarmchat.limits import DIAL_CANDIDATES_MAX, FUTURE_TOLERANCE_S, HANDSHAKES_MAX, PROBE_TIMEOUT_S
 from swarmchat.links.admission import HandshakeGate, StrangerQuota, source_of
 from swarmchat.links.channel import Channel
 from swarmchat.links.dialling import race
@@ -238,6 +238,8 @@ class ConnectionManager:
                     old.close("the peer was restarted")
         self._by_device[device] = link
         _log.info("link up with %s over %s", device, link.path)
+        if abs(link.clock_offset_s) > FUTURE_TOLERANCE_S:
+            _log.warning("the clocks of %s and of this machine are %+.0f s apart", device, link.clock_offset_s)
         self._on_link_up(link)
 
     def _doubt(self, link: Link) -> None:

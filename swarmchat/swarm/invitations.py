@@ -104,9 +104,15 @@ class Mailroom:
         self._seen: OrderedDict[tuple[DeviceId, bytes], float] = OrderedDict()
         self._asked: OrderedDict[DeviceId, deque[tuple[float, ConversationId]]] = OrderedDict()
 
-    def receive(self, state: State, sender: Sender, letter: Letter, now: float) -> tuple[State, list[Outcome]]:
-        """One letter: the next state, and what is to be done. Old, early, repeated and blocked ones change nothing."""
-        if not self._is_fresh(sender.device, letter, now):
+    def receive(
+        self, state: State, sender: Sender, letter: Letter, now: float, *, ahead: float = 0.0
+    ) -> tuple[State, list[Outcome]]:
+        """One letter: the next state, and what is to be done. Old, early, repeated and blocked ones change nothing.
+
+        `ahead`: by how many seconds the sender's clock goes before ours, where that is known: his letters are as old as he
+        says by his own clock.
+        """
+        if not self._is_fresh(sender.device, letter, now, ahead):
             return state, []
         if state.is_blocked(sender.account):
             return state, []
@@ -149,8 +155,8 @@ class Mailroom:
 
     # --- inside
 
-    def _is_fresh(self, device: DeviceId, letter: Letter, now: float) -> bool:
-        if not now - MAIL_AGE_MAX_S <= letter.written_s <= now + MAIL_AHEAD_MAX_S:
+    def _is_fresh(self, device: DeviceId, letter: Letter, now: float, ahead: float) -> bool:
+        if not -MAIL_AGE_MAX_S <= letter.written_s - ahead - now <= MAIL_AHEAD_MAX_S:
             return False
         key = (device, fingerprint(letter))
         while self._seen and next(iter(self._seen.values())) <= now - MAIL_SEEN_S:

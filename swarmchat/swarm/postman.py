@@ -104,7 +104,10 @@ class Postman:
         peer = channel.link.peer
         sender = Sender(peer.account, peer.device)
         now = self._parts.runtime.now()
-        outcomes = await self._parts.change(lambda state: self._mailroom.receive(state, sender, letter, now))
+        ahead = channel.link.clock_offset_s  # a clock that is wrong must not make somebody mute
+        outcomes = await self._parts.change(
+            lambda state: self._mailroom.receive(state, sender, letter, now, ahead=ahead)
+        )
         for outcome in outcomes:
             await self._act(outcome, channel.link)
 

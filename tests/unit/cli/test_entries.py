@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -12,8 +12,8 @@ from tests.support.fake_commands import ALICE, BOB, FIRST, LATER, PHONE, SECOND,
 NAMES = Names([{"id": ALICE, "name": "Alice"}, {"id": BOB, "name": "Bob"}])
 
 
-def shown(*entries: dict[str, Any], me: str | None = None) -> list[str]:
-    view = EntryView(NAMES, Palette(on=False), me=me, zone=UTC)
+def shown(*entries: dict[str, Any], me: str | None = None, now: str = "2026-11-21T12:00:00.000Z") -> list[str]:
+    view = EntryView(NAMES, Palette(on=False), me=me, zone=UTC, now=lambda: datetime.fromisoformat(now).timestamp())
     view.expect(entries)
     return [line for entry in entries for line in view.lines(entry)]
 
@@ -26,6 +26,11 @@ def test_a_day_has_one_heading() -> None:
         "Sat 21 Nov 2026",
         "00:00  f3f3f3f3  Alice  hello",
     ]
+
+
+@pytest.mark.parametrize(("now", "mark"), [("2026-11-20T11:55:00.000Z", " "), ("2026-11-20T11:54:59.000Z", "!")])
+def test_what_claims_to_be_over_five_minutes_ahead_is_shown_with_a_mark(now: str, mark: str) -> None:
+    assert shown(message(), now=now)[1] == f"12:00{mark} f1f1f1f1  Alice  hello"
 
 
 def test_lines_replies_and_reactions_stand_under_each_other() -> None:

@@ -101,6 +101,14 @@ def test_mail_too_old_or_from_the_future_is_dropped(written: float, taken: bool)
     assert bool(Desk().take(invite(), written=written)) is taken
 
 
+@pytest.mark.parametrize("ahead", [-90_000, 600, 90_000])
+def test_who_lives_by_another_clock_is_heard_on_a_link(ahead: int) -> None:
+    desk = Desk()
+    letter = Letter(invite(), NOW + ahead)
+    assert desk.room.receive(desk.state, FROM_ANN, letter, NOW)[1] == []
+    assert desk.room.receive(desk.state, FROM_ANN, letter, NOW, ahead=ahead)[1] != []
+
+
 def test_a_letter_is_read_once_in_48_hours() -> None:
     desk = Desk()
     desk.joined(ANN)
