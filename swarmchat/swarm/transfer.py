@@ -14,6 +14,8 @@ from swarmchat.commitlog.log import CommitLog
 from swarmchat.commitlog.writing import Admission
 from swarmchat.errors import LinkError, NotFoundError, PeerError, StorageError
 from swarmchat.limits import (
+    BATCH_BYTES_MAX,
+    MIB,
     PACK_PIECE_BYTES_MAX,
     PULL_STALL_S,
     SERVE_WRITE_TIMEOUT_S,
@@ -35,6 +37,7 @@ from swarmchat.swarm.pace import Pace
 _LENGTH: Final = struct.Struct(">I")
 _END: Final = 0
 _ABORTED: Final = 0xFFFFFFFF
+_WIRE_BYTES_MAX: Final = BATCH_BYTES_MAX + MIB  # deflate makes what it cannot pack a little longer
 
 Progress = Callable[[int, int], None]  # objects received, objects announced
 
@@ -103,6 +106,7 @@ async def _send(channel: Channel, piece: bytes) -> None:
 async def _pieces(channel: Channel, encoding: str, runtime: Runtime) -> AsyncGenerator[bytes, None]:
     pace = Pace(runtime.monotonic())
     inflater = zlib.decompressobj() if encoding == DEFLATE else None
+    left = _WIRE_BYTES_MAX
     while True:
         (length,) = _LENGTH.unpack(await _within(channel.receive_exactly(_LENGTH.size)))
         if length == _END:
@@ -111,6 +115,9 @@ async def _pieces(channel: Channel, encoding: str, runtime: Runtime) -> AsyncGen
             raise PeerError("gone", "the peer broke off its pack")
         if length > PACK_PIECE_BYTES_MAX:
             raise PeerError("too-big", f"a piece of {length} bytes")
+        left -= length
+        if left < 0:  # the quarantine counts what comes out of the deflate stream, which may be nothing at all
+            raise PeerError("too-big", f"more than {_WIRE_BYTES_MAX} bytes for one pack")
         while length:
             data = await _within(channel.receive_bytes(length))
             if not data:
@@ -128,6 +135,8 @@ async def _pieces(channel: Channel, encoding: str, runtime: Runtime) -> AsyncGen
 
 def _inflate(inflater: zlib._Decompress, data: bytes) -> bytes:
     """At most one piece's worth; the rest waits in `unconsumed_tail`. What inflates is counted by the quarantine."""
+    if inflater.eof:  # it would be kept, and grow
+        raise PeerError("bad-message", "bytes after the deflate stream")
     try:
         return inflater.decompress(data, PACK_PIECE_BYTES_MAX)
     except zlib.error as error:
