@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from swarmchat.ids import DeviceId
 from swarmchat.limits import TYPING_INTERVAL_S, TYPING_TIMEOUT_S, TYPISTS_MAX
 
+# Who keeps to the interval may still be heard closer together: a line is not always equally slow.
+_BEGINS_EVERY_S = TYPING_INTERVAL_S / 2
+
 
 @dataclass(frozen=True, slots=True)
 class TypingSeen:
@@ -21,6 +24,7 @@ class Typing:
 
     def __init__(self) -> None:
         self._until: dict[DeviceId, float] = {}
+        self._began: dict[DeviceId, float] = {}  # a moment ago, and perhaps stopped since
         self._told: bool = False
         self._told_at: float | None = None
 
@@ -28,11 +32,15 @@ class Typing:
         """A device says that it types, or that it stopped; what changed."""
         if not on:
             return self.stopped(device)
-        known = device in self._until
-        if not known and len(self._until) >= TYPISTS_MAX:
+        if device in self._until:
+            self._until[device] = now + TYPING_TIMEOUT_S
             return []
+        self._began = {each: at for each, at in self._began.items() if now - at < _BEGINS_EVERY_S}
+        if device in self._began or max(len(self._until), len(self._began)) >= TYPISTS_MAX:
+            return []
+        self._began[device] = now
         self._until[device] = now + TYPING_TIMEOUT_S
-        return [] if known else [TypingSeen(device, on=True)]
+        return [TypingSeen(device, on=True)]
 
     def stopped(self, device: DeviceId) -> list[TypingSeen]:
         """It wrote a message, was removed, or is gone."""

@@ -28,6 +28,7 @@ class Presences:
         self._post = post
         self._typing: dict[ConversationId, Typing] = {}
         self._owners: dict[DeviceId, AccountId] = {}  # of those seen typing
+        self._reads: dict[tuple[ConversationId, DeviceId], Read] = {}  # heard, not noted yet: the furthest of each
         self._wake = asyncio.Event()
 
     async def run(self) -> None:
@@ -74,13 +75,8 @@ class Presences:
         if account != self._parts.account.id and not self._parts.access.is_member(account, conversation):
             return
         match message:
-            case Read(commit=commit, at_ms=at_ms):
-
-                async def note() -> None:
-                    if await self._mark(replicator, device, commit, at_ms):
-                        self._parts.tell(ReadMarked(conversation, account, device, commit, at_ms))
-
-                self._parts.chores.add(f"read {conversation} {device} {commit}", note)
+            case Read():
+                self._read(account, device, message, replicator)
             case messages.Typing(on=on):
                 self._owners[device] = account
                 typing = self._typing.setdefault(conversation, Typing())
@@ -106,6 +102,20 @@ class Presences:
         self._owners.pop(device, None)
 
     # --- inside
+
+    def _read(self, account: AccountId, device: DeviceId, read: Read, replicator: Replicator) -> None:
+        history, key = replicator.log.history, (read.conversation, device)
+        entry, before = history.get(read.commit), self._reads.get(key)
+        if entry is None or (before is not None and history[before.commit].seq >= entry.seq):
+            return
+        self._reads[key] = read
+
+        async def note() -> None:
+            furthest = self._reads.pop(key)
+            if await self._mark(replicator, device, furthest.commit, furthest.at_ms):
+                self._parts.tell(ReadMarked(read.conversation, account, device, furthest.commit, furthest.at_ms))
+
+        self._parts.chores.add(f"read {read.conversation} {device}", note)
 
     async def _mark(self, replicator: Replicator, device: DeviceId, commit: CommitId, at_ms: int) -> bool:
         entry = replicator.log.history.get(commit)

@@ -54,3 +54,23 @@ def test_typists_beyond_the_bound_are_not_seen() -> None:
         typing.heard(device(number), on=True, now=0.0)
     assert typing.heard(device(TYPISTS_MAX), on=True, now=0.0) == []
     assert typing.heard(device(0), on=True, now=1.0) == []
+
+
+def test_who_begins_and_stops_all_the_time_is_told_once_a_second() -> None:
+    typing = Typing()
+    told = [
+        seen
+        for number in range(40)
+        for seen in (*typing.heard(BOB, on=True, now=number / 20), *typing.heard(BOB, on=False, now=number / 20))
+    ]
+    assert told == [TypingSeen(BOB, on=True), TypingSeen(BOB, on=False)] * 2
+    assert typing.heard(BOB, on=True, now=2.0) == [TypingSeen(BOB, on=True)]
+
+
+def test_typists_who_have_just_stopped_count_for_the_bound() -> None:
+    typing = Typing()
+    for number in range(TYPISTS_MAX):
+        typing.heard(DeviceId(f"{number:064x}"), on=True, now=0.0)
+        typing.heard(DeviceId(f"{number:064x}"), on=False, now=0.0)
+    assert typing.heard(DeviceId("f" * 64), on=True, now=0.9) == []
+    assert typing.heard(DeviceId("f" * 64), on=True, now=1.0) != []
