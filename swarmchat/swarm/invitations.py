@@ -147,11 +147,17 @@ class Mailroom:
         self._asked.move_to_end(sender.device)
         if len(self._asked) > REPUTATIONS_MAX:
             self._asked.popitem(last=False)
-        recent = [(time, about) for time, about in asked if now - time < _HOUR_S]
-        if len(recent) >= ASKS_PER_PEER_MAX or any(about == conversation for _, about in recent):
+        if self.has_asked_enough(sender.device, now):
+            return []
+        if any(about == conversation for time, about in asked if now - time < _HOUR_S):
             return []
         asked.append((now, conversation))
         return [AskFor(conversation, sender)]
+
+    def has_asked_enough(self, device: DeviceId, now: float) -> bool:
+        """Whether the device was asked about as many conversations in the last hour as it may be."""
+        asked = self._asked.get(device)
+        return asked is not None and len(asked) >= ASKS_PER_PEER_MAX and now - asked[0][0] < _HOUR_S
 
     # --- inside
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from swarmchat.account.records import ConversationState, Invitation, RequestKind, request_id
 from swarmchat.conversation.actions import Add
@@ -111,12 +111,15 @@ class Postman:
         for outcome in outcomes:
             await self._act(outcome, channel.link)
 
-    async def mentioned(self, link: Link, conversation: ConversationId) -> None:
-        """A peer's hello speaks of a conversation that is not known here: ask. (SCP-06 §6)"""
+    async def mentioned(self, link: Link, conversations: Sequence[ConversationId]) -> None:
+        """A peer's hello speaks of conversations that are not known here: ask. (SCP-06 §6)"""
         sender = Sender(link.peer.account, link.peer.device)
         now = self._parts.runtime.now()
-        for outcome in self._mailroom.mentioned(self._parts.state, sender, conversation, now):
-            await self._act(outcome, link)
+        for conversation in conversations:
+            if self._mailroom.has_asked_enough(sender.device, now):
+                return
+            for outcome in self._mailroom.mentioned(self._parts.state, sender, conversation, now):
+                await self._act(outcome, link)
 
     # --- inside
 

@@ -232,8 +232,8 @@ class Switchboard:
         if card is not None:
             self._take_card(dialogue, card)
         self._match(dialogue, anew=True)
-        for conversation in sorted(dialogue.mentioned.keys() - self._parts.state.conversations.keys()):
-            self._spawn(self._postman.mentioned(dialogue.link, conversation))
+        if unknown := sorted(dialogue.mentioned.keys() - self._parts.state.conversations.keys()):
+            self._spawn(self._postman.mentioned(dialogue.link, unknown))
 
     def may_talk(self, dialogue: Dialogue) -> bool:
         """Whether we have anything to say to the peer on `sync`."""

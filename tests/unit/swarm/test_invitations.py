@@ -201,7 +201,10 @@ def test_what_is_known_pending_or_declined_is_not_asked_for() -> None:
 
 def test_questions_to_one_device_are_bounded_and_so_are_the_devices_remembered() -> None:
     desk = Desk()
+    assert not desk.room.has_asked_enough(FROM_ANN.device, NOW)
     asked = [desk.room.mentioned(desk.state, FROM_ANN, conversation(n), NOW) for n in range(ASKS_PER_PEER_MAX + 1)]
+    assert desk.room.has_asked_enough(FROM_ANN.device, NOW + 3_599)
+    assert not desk.room.has_asked_enough(FROM_ANN.device, NOW + 3_600)
     assert [bool(each) for each in asked] == [True] * ASKS_PER_PEER_MAX + [False]
     for number in range(REPUTATIONS_MAX + 3):
         desk.room.mentioned(desk.state, Sender(ANN, DeviceId(f"{number:064x}")), ROOM, NOW)
