@@ -90,7 +90,7 @@ class PeopleVerbs(ConversationVerbs):
             {
                 "account": row.account,
                 "device": row.device,
-                "state": row.state,
+                "state": "barred" if row.barred else row.state,
                 "address": None if row.address is None else str(row.address),
                 "path": row.path,
                 "since": views.maybe_time(row.since),
