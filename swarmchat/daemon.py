@@ -115,7 +115,7 @@ def _allow_many_files() -> None:
 
 def _configure_logging(config: Config) -> None:
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_JsonLines() if config.log_format == "json" else logging.Formatter(_TEXT))
+    handler.setFormatter(_JsonLines() if config.log_format == "json" else _TextLines(_TEXT))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(config.log_level.upper())
@@ -123,6 +123,16 @@ def _configure_logging(config: Config) -> None:
 
 
 _TEXT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+
+
+class _TextLines(logging.Formatter):
+    """One line for people; what peers said in it can neither begin another nor steer a terminal."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        line = super().formatMessage(record)
+        if line.isprintable():
+            return line
+        return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in line)
 
 
 class _JsonLines(logging.Formatter):
