@@ -25,6 +25,7 @@ from swarmchat.swarm import facts, transfer
 from swarmchat.swarm.events import ConversationSyncing, Event, MessageHidden
 from swarmchat.swarm.messages import Bad, Got, News, PackRequest, SyncMessage, announced
 from swarmchat.swarm.session import Acknowledge, Announce, Heads, Pull, Reputation, Session, TakePush, Wish
+from swarmchat.swarm.turns import Turns
 
 _log = logging.getLogger(__name__)
 
@@ -68,11 +69,11 @@ class LogDag:
 
     def covers(self, have: Iterable[CommitId], heads: Iterable[CommitId]) -> bool:
         """Whether each of `heads` is one of `have` or an ancestor of one."""
-        history = self._log.history
-        entries = [entry for commit in have if (entry := history.get(commit)) is not None]
+        history, had = self._log.history, set(have)
+        entries = [entry for commit in had if (entry := history.get(commit)) is not None]
         wanted = [history.get(head) for head in heads]
         return all(
-            entry is not None and any(each is entry or history.reaches(each, entry) for each in entries)
+            entry is not None and (entry.id in had or any(history.reaches(each, entry) for each in entries))
             for entry in wanted
         )
 
@@ -93,7 +94,7 @@ class Replicator:
         wires: Wires,
         receipts: Receipts,
         reputation: Reputation,
-        pulls: asyncio.Semaphore,
+        pulls: Turns,
     ) -> None:
         self.log = log
         self.dag = LogDag(log, wires.barren)
@@ -106,6 +107,7 @@ class Replicator:
         self._queue: deque[_Writing] = deque()
         self._woken = asyncio.Event()
         self._held: dict[DeviceId, Heads] = {}  # told by devices, not stored yet
+        self._storing = False
         self._hidden: frozenset[CommitId] | None = None  # as last told; None: nothing was told since the start
         self._syncing_told = -SYNCING_EVERY_S
         self._rollup_at: float | None = None
@@ -122,12 +124,15 @@ class Replicator:
                 self._woken.clear()
                 for wish in self.session.poll(self._runtime.monotonic()):
                     self._carry_out(wish, tasks)
-                if not self.log.is_empty and self.session.is_level:
+                if not self.log.is_empty and self.session.is_level(self._runtime.monotonic()):
                     self._wires.level(self.conversation)
                 if self._is_idle():
                     tasks.create_task(self._roll_up())
-                if self._held:
+                if (
+                    self._held and not self._storing
+                ):  # one at a time: who tells faster than the disk writes is told last
                     held, self._held = self._held, {}
+                    self._storing = True
                     tasks.create_task(self._store(held))
                 await self._sleep()
 
@@ -316,7 +321,7 @@ class Replicator:
     async def _pull(self, device: DeviceId, want: Heads | None) -> None:
         failed, refused, grew = False, False, False
         cloning = self.log.is_empty
-        async with self._pulls:
+        async with self._pulls.of(device):
             try:
                 admission = await self._fetch(device, want)
             except SwarmchatError as error:
@@ -329,7 +334,10 @@ class Replicator:
                 told = await self._runtime.offload(self._describe, admission, device)
             self._received(device, admission, told)
             if cloning and refused and self.log.is_empty:
-                self._wires.refused(self.conversation, self.session.heads_of(device), admission.rejected)
+                invalid = {each.commit for each in admission.rejected}
+                # Only what was judged: it may name honest heads too, which others have.
+                barren = tuple(head for head in self.session.heads_of(device) if head in invalid)
+                self._wires.refused(self.conversation, barren, admission.rejected)
         self.session.pulled(device, self._runtime.monotonic(), refused=refused, failed=failed, grew=grew)
         self.wake()
 
@@ -386,14 +394,15 @@ class Replicator:
 
     async def _store(self, held: Mapping[DeviceId, Heads]) -> None:
         time_ms = int(self._runtime.now() * 1000)
-        for device, heads in sorted(held.items()):
-            try:
-                moved = await self._runtime.offload(self._set_heads, device, heads, time_ms)
-            except StorageError as error:
-                _log.warning("the receipt of %s is not stored: %s", device, error)
-                return
-            if moved:
-                self._wires.held(self.conversation, device)
+        try:
+            for device, heads in sorted(held.items()):
+                if await self._runtime.offload(self._set_heads, device, heads, time_ms):
+                    self._wires.held(self.conversation, device)
+        except StorageError as error:
+            _log.warning("the receipts of %s are not stored: %s", self.conversation, error)
+        finally:
+            self._storing = False
+            self.wake()
 
     def _set_heads(self, device: DeviceId, heads: Heads, time_ms: int) -> bool:
         return self._receipts.set_heads(self.conversation, device, heads, time_ms=time_ms)

@@ -20,7 +20,7 @@ from swarmchat.conversation.roster import Roster
 from swarmchat.conversation.tree import Mode
 from swarmchat.errors import NotFoundError, StorageError, SwarmchatError
 from swarmchat.ids import AccountId, CommitId, ConversationId, DeviceId
-from swarmchat.limits import CLONE_MEMBERS_MAX, HANDED_OVER_AFTER_S, PULLS_MAX
+from swarmchat.limits import CLONE_MEMBERS_MAX, HANDED_OVER_AFTER_S, PULLS_MAX, SERVED_PACKS_PER_PEER_MAX
 from swarmchat.links.link import Link
 from swarmchat.swarm import invitations
 from swarmchat.swarm.access import MODE_PUBLIC, candidates
@@ -37,6 +37,7 @@ from swarmchat.swarm.messages import Got, SyncMessage, announced
 from swarmchat.swarm.parts import Parts
 from swarmchat.swarm.replicator import Outcome, Replicator, Wires
 from swarmchat.swarm.session import Heads, Reputation
+from swarmchat.swarm.turns import Turns
 
 _log = logging.getLogger(__name__)
 
@@ -66,7 +67,7 @@ class Rooms:
         self._replicators: dict[ConversationId, Replicator] = {}
         self._running: dict[ConversationId, asyncio.Task[None]] = {}
         self._tasks: asyncio.TaskGroup | None = None
-        self._pulls = asyncio.Semaphore(PULLS_MAX)
+        self._pulls = Turns(PULLS_MAX, SERVED_PACKS_PER_PEER_MAX)
         self._damaged: dict[ConversationId, StorageError] = {}
         self._refused: dict[ConversationId, str] = {}  # clones that do not become ours, and why
         self._agreed: set[ConversationId] = set()  # to another mode than the invitation said
@@ -342,7 +343,7 @@ class Rooms:
         known = parts.state.conversations.get(conversation)
         if replicator is None or known is None or known.state is not ConversationState.SYNCING:
             return
-        if replicator.log.is_empty or not replicator.session.is_level:
+        if replicator.log.is_empty or not replicator.session.is_level(parts.runtime.monotonic()):
             return
         roster, me = replicator.log.roster, parts.account.id
         if not roster.is_joined(me):

@@ -7,7 +7,7 @@ named last, so that nothing a device says can make it grow.
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -18,20 +18,17 @@ from swarmchat.limits import (
     BACKOFF_MAX_S,
     BACKOFF_MIN_S,
     HEAD_MISSING_AFTER_S,
-    INVALID_COMMITS_PER_HOUR_MAX,
     NEWS_RETRY_S,
-    PEER_BARRED_S,
     PEERS_PER_SESSION_MAX,
     PULLS_PER_CONVERSATION_MAX,
     PUSHES_QUEUED_MAX,
     RELAY_JITTER_S,
-    REPUTATIONS_MAX,
     WANTED_HEADS_MAX,
 )
+from swarmchat.swarm.reputation import Reputation
+from swarmchat.swarm.wishes import Acknowledge, Announce, Heads, Missing, Pull, TakePush, Wish
 
-_HOUR_S = 3_600.0
-
-Heads = tuple[CommitId, ...]
+__all__ = ["Acknowledge", "Announce", "Dag", "Heads", "Missing", "Pull", "Reputation", "Session", "TakePush", "Wish"]
 
 
 class Dag(Protocol):
@@ -55,78 +52,6 @@ class Dag(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Announce:
-    """Send `news` to these devices; with the commits since `since`, if it is given and they are few. Then `announced`."""
-
-    devices: tuple[DeviceId, ...]
-    since: Heads | None
-
-
-@dataclass(frozen=True, slots=True)
-class Acknowledge:
-    """Send `got` with our heads to these devices."""
-
-    devices: tuple[DeviceId, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Pull:
-    """Fetch from the device, `want` None meaning all it has. Then `pulled`."""
-
-    device: DeviceId
-    want: Heads | None
-
-
-@dataclass(frozen=True, slots=True)
-class TakePush:
-    """Admit this pack, which came inside an announcement with `heads`. Then `took`."""
-
-    device: DeviceId
-    heads: Heads
-    pack: bytes
-
-
-Wish = Announce | Acknowledge | Pull | TakePush
-
-
-@dataclass(frozen=True, slots=True)
-class Missing:
-    """A head that was announced `for_s` seconds ago and has not been had from anyone. (SCP-04 §2.5)"""
-
-    head: CommitId
-    devices: tuple[DeviceId, ...]
-    for_s: float
-
-
-class Reputation:
-    """Who sent invalid commits; one for all conversations. Three times in an hour: not pulled from for a day. (SCP-04 §4.3)"""
-
-    def __init__(self) -> None:
-        self._times: OrderedDict[DeviceId, deque[float]] = OrderedDict()
-        self._barred: OrderedDict[DeviceId, float] = OrderedDict()
-
-    def invalid(self, device: DeviceId, now: float) -> None:
-        """The device sent a batch with an invalid commit."""
-        times = self._times.setdefault(device, deque(maxlen=INVALID_COMMITS_PER_HOUR_MAX))
-        self._times.move_to_end(device)
-        times.append(now)
-        if len(times) == INVALID_COMMITS_PER_HOUR_MAX and now - times[0] < _HOUR_S:
-            del self._times[device]
-            self._barred[device] = now + PEER_BARRED_S
-        for remembered in (self._times, self._barred):
-            if len(remembered) > REPUTATIONS_MAX:
-                remembered.popitem(last=False)
-
-    def barred(self, device: DeviceId, now: float) -> bool:
-        """Whether nothing is taken from the device."""
-        until = self._barred.get(device)
-        if until is not None and now >= until:
-            del self._barred[device]
-            return False
-        return until is not None
-
-
 @dataclass(slots=True)
 class _Peer:
     """What we know of one device."""
@@ -147,6 +72,9 @@ class _Peer:
     failures: int = 0
     pull_at: float = 0.0
     probed: bool = False  # to be asked for all, whatever it named
+    behind_since: float | None = None  # it named something that we have not, ever since
+    spoilt: int = 0  # packs in a row, inside its announcements, that were none
+    push_at: float = 0.0  # before that what it pushes is pulled instead
 
 
 @dataclass(slots=True)
@@ -176,12 +104,21 @@ class Session:
         """The devices in step with us now, sorted."""
         return tuple(sorted(device for device, peer in self._peers.items() if peer.linked))
 
-    @property
-    def is_level(self) -> bool:
-        """Whether all that linked devices announced is here."""
-        return self._taking is None and not any(
-            peer.linked and (peer.lacking or peer.asked is not None) for peer in self._peers.values()
-        )
+    def is_level(self, now: float) -> bool:
+        """Whether all that linked devices announced is here.
+
+        Beside one of whom we have all, those hold up nobody who were asked and did not give, or from whom a minute did not
+        bring it: else a member who names heads that do not exist would keep everybody from joining.
+        """
+        if self._taking is not None:
+            return False
+        linked = [peer for peer in self._peers.values() if peer.linked]
+        ahead = [peer for peer in linked if peer.lacking]
+        if not ahead:
+            return not any(peer.asked is not None for peer in linked)
+        if not any(peer.heads and not peer.lacking for peer in linked):
+            return False
+        return all(peer.failures or now >= _given_up_at(peer) for peer in ahead)
 
     def heads_of(self, device: DeviceId) -> Heads:
         """The heads a device named last."""
@@ -208,8 +145,11 @@ class Session:
         if peer is None or not peer.linked:
             if peer is None and not self._make_room():
                 return
-            failures = peer.failures if peer else 0
-            peer = self._peers[device] = _Peer(told=told, since=heads, failures=failures)
+            fresh = _Peer(told=told, since=heads)
+            if peer is not None:
+                fresh.failures, fresh.behind_since = peer.failures, peer.behind_since
+                fresh.spoilt, fresh.push_at = peer.spoilt, peer.push_at
+            peer = self._peers[device] = fresh
         elif told is not None and peer.awaited is None:
             peer.told = told
         self._named(device, peer, heads, now)
@@ -228,7 +168,14 @@ class Session:
         if peer is None:
             return
         self._peers[device] = _Peer(
-            linked=False, heads=peer.heads, lacking=peer.lacking, failures=peer.failures, pull_at=peer.pull_at
+            linked=False,
+            heads=peer.heads,
+            lacking=peer.lacking,
+            failures=peer.failures,
+            pull_at=peer.pull_at,
+            behind_since=peer.behind_since,
+            spoilt=peer.spoilt,
+            push_at=peer.push_at,
         )
         self._pushes = deque(push for push in self._pushes if push.device != device)
 
@@ -247,7 +194,13 @@ class Session:
             return
         self._named(device, peer, heads, now)
         peer.owed = True
-        if pack is not None and since is not None and peer.lacking and self._may_take(device, now):
+        if (
+            pack is not None
+            and since is not None
+            and peer.lacking
+            and now >= peer.push_at
+            and self._may_take(device, now)
+        ):
             queued = [push for push in self._pushes if push.device == device]
             base = {*since} - {head for push in (*queued, self._taking) if push for head in push.heads}
             if all(self._dag.knows(commit) for commit in base) and len(self._pushes) < PUSHES_QUEUED_MAX:
@@ -287,6 +240,12 @@ class Session:
         """The pack of the last TakePush is through; `refused`: a commit was invalid, `failed`: the pack itself was not whole."""
         assert self._taking is not None, "a push is taken before it is through"
         device, self._taking = self._taking.device, None
+        peer = self._peers.get(device)
+        if peer is not None:
+            peer.spoilt = peer.spoilt + 1 if failed else 0
+            if failed:  # they are taken one at a time: who pushes rubbish must not hold up the others
+                peer.push_at = now + _ceiling_s(peer.spoilt)
+                self._pushes = deque(push for push in self._pushes if push.device != device)
         self._arrived(device, now, refused=refused, failed=failed)
 
     def pulled(
@@ -305,8 +264,7 @@ class Session:
             return
         if failed or (not grew and asked and asked & peer.lacking):
             peer.failures += 1
-            ceiling_s = min(BACKOFF_MIN_S * 2 ** min(peer.failures - 1, 16), BACKOFF_MAX_S)
-            peer.pull_at = now + max(BACKOFF_FLOOR_S, ceiling_s * self._jitter())
+            peer.pull_at = now + max(BACKOFF_FLOOR_S, _ceiling_s(peer.failures) * self._jitter())
         else:
             peer.failures, peer.pull_at = 0, now
 
@@ -328,6 +286,8 @@ class Session:
                 times.append(peer.awaited_until)
             if peer.lacking and peer.asked is None and peer.pull_at > now and self._may_take(device, now):
                 times.append(peer.pull_at)
+            if peer.lacking and not peer.failures and _given_up_at(peer) > now:
+                times.append(_given_up_at(peer))
         return min(times, default=None)
 
     # --- inside: what we were told
@@ -349,6 +309,10 @@ class Session:
         peer.lacking = self._lacked(peer.heads)
         for head in peer.lacking:
             self._first_seen.setdefault(head, now)
+        if not peer.lacking:
+            peer.behind_since = None
+        elif peer.behind_since is None:
+            peer.behind_since = now
         self._settle(peer)
         if peer.awaited is None:
             peer.since = peer.heads
@@ -378,6 +342,8 @@ class Session:
                 before, peer.lacking = peer.lacking, self._lacked(peer.lacking)
                 # It named what came from another now: it too must hear that we have it, or it counts us behind for minutes.
                 peer.owed = peer.owed or peer.lacking != before
+                if not peer.lacking:
+                    peer.behind_since = None
             if other == device:
                 peer.owed = peer.owed or not failed
             else:
@@ -470,3 +436,14 @@ class Session:
         peer.repeated, peer.awaited_until = True, now + NEWS_RETRY_S
         peer.told, peer.since = None, peer.heads
         self._mark(peer, now, push=True)
+
+
+def _ceiling_s(failures: int) -> float:
+    """The longest wait after so many failures in a row."""
+    return min(BACKOFF_MIN_S * 2.0 ** min(failures - 1, 16), BACKOFF_MAX_S)
+
+
+def _given_up_at(peer: _Peer) -> float:
+    """When that which it named and we have not has been missing for a minute."""
+    since = 0.0 if peer.behind_since is None else peer.behind_since
+    return since + HEAD_MISSING_AFTER_S

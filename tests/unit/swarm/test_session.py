@@ -195,8 +195,53 @@ def test_pushes_beyond_the_queue_are_pulled_later() -> None:
     now = 1.0
     while wishes := [wish for wish in machine.poll(now) if isinstance(wish, TakePush)]:
         taken += len(wishes)
-        machine.took(now, refused=False, failed=True)
+        machine.took(now, refused=False)
     assert taken == PUSHES_QUEUED_MAX
+
+
+def test_who_pushes_what_is_no_pack_is_pulled_from_instead_ever_longer() -> None:
+    _, machine = in_step(BOB, CAROL)
+
+    def taken(device: DeviceId, now: float) -> bool:
+        machine.news(device, (commit(int(now * 10)),), now, since=(A,), pack=b"x")
+        return any(isinstance(wish, TakePush) for wish in machine.poll(now))
+
+    for number in range(3):
+        machine.news(BOB, (commit(900 + number),), 1.0, since=(A,), pack=b"x")
+    assert next(type(wish) for wish in machine.poll(1.0)) is TakePush
+    machine.took(1.0, refused=False, failed=True)
+    assert not any(isinstance(wish, TakePush) for wish in machine.poll(1.0))  # those that waited are gone too
+    assert not taken(BOB, 1.9)
+    assert taken(CAROL, 1.9)
+    machine.took(1.9, refused=False)
+    assert taken(BOB, 2.0)
+    machine.took(2.0, refused=False, failed=True)
+    machine.unlinked(BOB)
+    machine.hello(BOB, (A,), 2.1, told=(A,))  # a new link is no new beginning
+    assert not taken(BOB, 3.9)
+    assert taken(BOB, 4.0)
+    machine.took(4.0, refused=False)
+    assert taken(BOB, 4.1)
+
+
+def test_heads_that_nobody_gives_hold_up_nobody_beside_one_who_gave_all() -> None:
+    chain, machine = in_step(BOB)
+    assert machine.is_level(1.0)
+    machine.news(BOB, (B,), 1.0)
+    assert not machine.is_level(1.0)  # nobody else is there to tell how far it goes
+    machine.hello(CAROL, (A,), 2.0, told=(A,))
+    assert not machine.is_level(60.9)
+    assert machine.deadline(2.0) == 61.0
+    assert machine.is_level(61.0)
+    machine.news(BOB, (C,), 62.0)  # ever other ones
+    assert machine.is_level(62.0)
+    chain.known.append(C)
+    machine.got(BOB, (C,), 63.0)
+    machine.news(BOB, (B,), 64.0)
+    assert not machine.is_level(64.0)
+    machine.poll(64.0)
+    machine.pulled(BOB, 65.0, failed=True)
+    assert machine.is_level(65.0)
 
 
 def test_what_was_received_is_relayed_after_a_moment_and_never_back() -> None:
