@@ -64,8 +64,10 @@ class Commands(Protocol):
         """None leaves a field as it is, an empty string removes it."""
         ...
 
-    async def conversation_join(self, *, conversation: str, timeout: float | None = None) -> JsonObject:
-        """`conversation` is a `swarm:` link or an id. Returns at once with state `syncing`, or waits `timeout` seconds for `ready`."""
+    async def conversation_join(
+        self, *, conversation: str, timeout: float | None = None, any_mode: bool = False
+    ) -> JsonObject:
+        """`conversation` is a `swarm:` link or an id; with `any_mode` one that is here. Returns at once with state `syncing`, or waits `timeout` seconds for `ready`."""
         ...
 
     async def conversation_leave(

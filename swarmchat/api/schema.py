@@ -35,6 +35,7 @@ CONVERSATION_PAGE: Final[ObjectShape] = {
     "role": "text?",  # mine
     "created": "time",
     "heads": ["commit"],
+    "refused": "text?",  # why it does not become ours
     "held": ["commit"],  # heads of old forks that wait for consent (SCP-02 §6.4 g)
 }
 STATE: Final[ObjectShape] = {"id": "text", "state": "text"}
@@ -228,6 +229,7 @@ _TABLE: Final = (
                 largest=limits.LINK_CHARS_MAX,
             ),
             _TIMEOUT,
+            Param("any_mode", "boolean", "take one that is here in the mode it has, whatever its invitation said"),
         ),
         STATE,
         needs_network=True,

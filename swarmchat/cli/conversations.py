@@ -103,11 +103,12 @@ def set_(
     show_default=True,
     help="wait so many seconds until it is ready; 0 returns at once",
 )
+@click.option("--any-mode", is_flag=True, help="take one that came in another mode than its invitation said")
 @pass_session
-def join(session: Session, conv: str, timeout: float | None) -> None:
+def join(session: Session, conv: str, timeout: float | None, any_mode: bool) -> None:
     """Clone and join a conversation by its link or id."""
     with session.output.busy("cloning"):
-        done = session.door.call("conversation.join", conversation=conv, timeout=timeout)
+        done = session.door.call("conversation.join", conversation=conv, timeout=timeout, any_mode=any_mode or None)
     joined(session, done)
 
 
@@ -171,6 +172,7 @@ def _page(page: dict[str, Any]) -> list[str]:
         ("title", page["title"] or "–"),
         ("mode", page["mode"]),
         ("state", page["state"]),
+        *([("why", page["refused"])] if page["refused"] else []),
         ("my role", page["role"] or "–"),
         ("members", str(page["members"])),
         ("created", clock(page["created"])),

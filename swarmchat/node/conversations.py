@@ -11,7 +11,7 @@ from swarmchat.conversation import profile as profiles
 from swarmchat.conversation.actions import UpdateProfile
 from swarmchat.conversation.profile import Profile, ProfileError
 from swarmchat.conversation.tree import Mode
-from swarmchat.errors import NotFoundError, UsageError, VerificationError
+from swarmchat.errors import NotFoundError, RefusedError, UsageError, VerificationError
 from swarmchat.ids import ConversationId
 from swarmchat.node import views
 from swarmchat.node.invitelinks import parse_link
@@ -56,9 +56,14 @@ class ConversationVerbs(Verbs):
             self._admitted(await self._node.swarm.append(where, UpdateProfile(), profile=content))
         return await self._page(where)
 
-    async def conversation_join(self, *, conversation: str, timeout: float | None = None) -> JsonObject:
-        """Clone and join by link or id; returns at once, or waits `timeout` seconds."""
-        if conversation.startswith("swarm:"):
+    async def conversation_join(
+        self, *, conversation: str, timeout: float | None = None, any_mode: bool = False
+    ) -> JsonObject:
+        """Clone and join by link or id; returns at once, or waits `timeout` seconds. `any_mode`: one that is here, as it is."""
+        if any_mode:
+            where = await self._conversation(conversation)
+            await self._node.swarm.confirm_mode(where)
+        elif conversation.startswith("swarm:"):
             link = parse_link(conversation)
             where = link.conversation
             await self._node.swarm.join(where, inviter=link.inviter, addresses=link.addresses)
@@ -71,11 +76,18 @@ class ConversationVerbs(Verbs):
         if timeout:
             await self._node.swarm.settled(where, timeout)
         state = self._node.swarm.state_of(where)
-        if state == "refused":
+        why = self._node.swarm.refusal(where)
+        if why is not None and (await self._node.swarm.log(where)).is_empty:
             raise VerificationError(
-                "the history of this conversation is invalid; nothing of it was kept",
+                f"the history of this conversation is invalid; nothing of it was kept: {why}",
                 hint="`swarmchat events` has the commit and the rule",
                 data={"conversation": where},
+            )
+        if why is not None:
+            raise RefusedError(
+                f"not joined: {why}",
+                hint=f"`swarmchat join {where[:8]} --any-mode` takes it in the mode it has, `swarmchat leave` drops it",
+                data={"rule": "SCP-06 §5", "conversation": where},
             )
         return {"id": where, "state": state}
 
@@ -148,7 +160,7 @@ class ConversationVerbs(Verbs):
 
     async def _page(self, where: ConversationId) -> JsonObject:
         known = self._node.keeper.state.conversations[where]
-        row = await self._row(known)
+        row = await self._row(known) | {"refused": self._node.swarm.refusal(where)}
         if known.state is ConversationState.SYNCING:
             empty: JsonObject = {
                 "description": "",

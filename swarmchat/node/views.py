@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from swarmchat.conversation import profile as profiles
+from swarmchat.conversation import tree
 from swarmchat.conversation.actions import CastVote, FileWithdrawal
 from swarmchat.conversation.commit import Commit, Merge
 from swarmchat.conversation.history import History
@@ -21,7 +22,7 @@ from swarmchat.ids import AccountId, CommitId, DeviceId
 JsonObject = dict[str, Any]
 Read = Callable[[CommitId], Commit | Merge]
 
-MODE_WORDS = ("one-to-one", "admin-invites", "private", "public")  # by number (SCP-02 §1.4)
+MODE_WORDS = tree.MODE_WORDS
 MODE_NUMBERS = {word: number for number, word in enumerate(MODE_WORDS)}
 ROLES = ("admin", "member", "invited", "banned", "left")  # the order of `member list`
 _MESSAGE_KEYS = frozenset({"type", "body", "reply-to", "react-to", "edit"})

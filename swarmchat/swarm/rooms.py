@@ -17,7 +17,7 @@ from swarmchat.conversation.actions import Action, Initial, Join, Kick, Leave, P
 from swarmchat.conversation.profile import Profile
 from swarmchat.conversation.rejection import Rejection
 from swarmchat.conversation.roster import Roster
-from swarmchat.conversation.tree import Mode
+from swarmchat.conversation.tree import MODE_WORDS, Mode
 from swarmchat.errors import NotFoundError, StorageError, SwarmchatError
 from swarmchat.ids import AccountId, CommitId, ConversationId, DeviceId
 from swarmchat.limits import CLONE_MEMBERS_MAX, HANDED_OVER_AFTER_S, PULLS_MAX, SERVED_PACKS_PER_PEER_MAX
@@ -112,6 +112,10 @@ class Rooms:
         if known.state is ConversationState.SYNCING:
             return "refused" if conversation in self._refused else "syncing"
         return "ready" if not found.log.is_empty and found.log.roster.is_joined(self._parts.account.id) else "closed"
+
+    def refusal(self, conversation: ConversationId) -> str | None:
+        """Why a clone does not become ours."""
+        return self._refused.get(conversation) if self.state_of(conversation) == "refused" else None
 
     # --- lifetime
 
@@ -379,7 +383,7 @@ class Rooms:
         if not roster.is_invited(me) and roster.mode != MODE_PUBLIC:
             return "you are not invited there, as far as its members know"
         if known.invitation is not None and known.mode != roster.mode and known.id not in self._agreed:
-            return f"its mode is {roster.mode}, the invitation said {known.mode}"
+            return f"it is {MODE_WORDS[roster.mode]}, and the invitation said {MODE_WORDS[known.mode]}"
         return None
 
     # --- inside

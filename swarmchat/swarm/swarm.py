@@ -338,6 +338,10 @@ class Swarm:
         """`ready`, `syncing`, `refused` or `closed`."""
         return self._rooms.state_of(conversation)
 
+    def refusal(self, conversation: ConversationId) -> str | None:
+        """Why the state is `refused`; None while it is another."""
+        return self._rooms.refusal(conversation)
+
     async def settled(self, conversation: ConversationId, timeout_s: float) -> str:
         """Wait until a clone is ready or refused, or the time is over; the state then."""
         await self._until(lambda: self.state_of(conversation) != "syncing", timeout_s)

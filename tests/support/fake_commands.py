@@ -43,6 +43,7 @@ _PAGE = {
     "role": "admin",
     "created": NOON,
     "heads": [THIRD],
+    "refused": None,
     "held": [],
 }
 

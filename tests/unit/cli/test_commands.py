@@ -40,6 +40,11 @@ COMMANDS: list[tuple[str, str, dict[str, Any]]] = [
     ),
     ("conversation set boats --image ''", "conversation.set", {"conversation": "boats", "image": ""}),
     ("join swarm:abcd --timeout 5", "conversation.join", {"conversation": "swarm:abcd", "timeout": 5.0}),
+    (
+        "join boats --timeout 5 --any-mode",
+        "conversation.join",
+        {"conversation": "boats", "timeout": 5.0, "any_mode": True},
+    ),
     ("leave boats --promote bob", "conversation.leave", {"conversation": "boats", "promote": "bob"}),
     ("conversation leave boats --dissolve --yes", "conversation.leave", {"conversation": "boats", "dissolve": True}),
     ("conversation merge-forks boats --yes", "conversation.merge_forks", {"conversation": "boats"}),
