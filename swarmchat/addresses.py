@@ -38,7 +38,28 @@ class Address:
     @property
     def is_link_local(self) -> bool:
         """Whether it means something on this cable only, so that it must not travel further."""
-        try:
-            return ipaddress.ip_address(self.host).is_link_local
-        except ValueError:
+        ip = self._ip
+        return ip is not None and ip.is_link_local
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether it leads whoever dials it to his own machine."""
+        ip = self._ip
+        return ip is not None and ip.is_loopback
+
+    @property
+    def may_travel(self) -> bool:
+        """Whether others may be told: one host's IP address, no name to be looked up, nothing of one cable."""
+        ip = self._ip
+        if ip is None or "%" in self.host or not self.port:
             return False
+        return not (ip.is_link_local or ip.is_unspecified or ip.is_multicast)
+
+    @property
+    def _ip(self) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+        """The literal address, an IPv4 one that is written as IPv6 as what it is; None for a name."""
+        try:
+            ip = ipaddress.ip_address(self.host)
+        except ValueError:
+            return None
+        return (isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped) or ip

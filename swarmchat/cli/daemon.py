@@ -29,6 +29,11 @@ _LOG_BYTES_MAX: Final = 10 * 1024 * 1024  # then the next start begins a new fil
 _settings = (
     click.option("--listen", multiple=True, metavar="HOST:PORT", help="listen here; may be repeated"),
     click.option("--lan/--no-lan", default=None, help="find others on the local network"),
+    click.option(
+        "--addresses",
+        type=click.Choice(["contacts", "members", "all", "none"]),
+        help="who is told where this node listens",
+    ),
     click.option("--name", help="display name written into commits"),
     click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"])),
     click.option("--log-format", type=click.Choice(["text", "json"])),
@@ -134,7 +139,7 @@ def log_file(home: Home) -> Path:
 
 def _given(flags: dict[str, Any]) -> dict[str, object]:
     """The settings that stood on the command line, by their names in config.toml."""
-    names = {"lan": "lan.enabled", "log_level": "log.level", "log_format": "log.format"}
+    names = {"lan": "lan.enabled", "addresses": "dht.addresses", "log_level": "log.level", "log_format": "log.format"}
     given = {names.get(name, name): value for name, value in flags.items() if value is not None and value != ()}
     return {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
 
@@ -148,6 +153,8 @@ def _arguments(settings: dict[str, object]) -> list[str]:
                 words += [word for address in value for word in ("--listen", str(address))]
             case "lan.enabled", bool():
                 words.append("--lan" if value else "--no-lan")
+            case "dht.addresses", str():
+                words += ["--addresses", value]
             case _:
                 words += [f"--{name.replace('.', '-')}", str(value)]
     return words

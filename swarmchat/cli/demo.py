@@ -305,6 +305,7 @@ def _player(name: str, home: Path) -> Iterator[Player]:
     environment = {key: value for key, value in os.environ.items() if not key.startswith("SWARMCHAT_")}
     subprocess.run([*command, "account", "create", "--name", name], check=True, capture_output=True, env=environment)
     run = [*command, "daemon", "run", "--listen", "127.0.0.1:0", "--no-lan"]
+    run += ["--addresses", "none"]  # nobody must learn of a way around the cables
     with (home / "daemon.out").open("wb") as output:
         process = subprocess.Popen(run, stdout=output, stderr=output, env=environment)
     try:

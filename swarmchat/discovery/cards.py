@@ -51,7 +51,7 @@ class Card:
     seal_previous: bytes | None
     made: int  # seconds since 1970
     online_until: int
-    addresses: tuple[Address, ...] | None  # None = given on request only (SCP-05 §1.12)
+    addresses: tuple[Address, ...] | None  # None = not told here (SCP-05 §1.12)
     data: bytes
 
     @property
@@ -79,10 +79,10 @@ def build(
     now: int,
     addresses: Sequence[Address] | None,
 ) -> Card:
-    """A signed card of this device, online for ten minutes from `now` (seconds); the first 8 addresses fit for others."""
+    """A signed card of this device, online for ten minutes from `now` (seconds); the first 8 addresses that may travel."""
     listed = None
     if addresses is not None:
-        listed = tuple(address for address in addresses if not address.is_link_local)[: limits.CARD_ADDRESSES_MAX]
+        listed = tuple(address for address in addresses if address.may_travel)[: limits.CARD_ADDRESSES_MAX]
     online_until = now + limits.CARD_ONLINE_S
     body: bytes = msgpack.packb(
         {
@@ -236,7 +236,7 @@ def _read_addresses(addr: object) -> tuple[Address, ...] | None:
     addresses = [Address.parse(text) for text in addr if isinstance(text, str) and len(text) <= 300]
     if len(addresses) != len(addr):
         raise ValueError("a card has an address that is none")
-    return tuple(address for address in addresses if address.port and not address.is_link_local)
+    return tuple(address for address in addresses if address.may_travel)
 
 
 def _is_key(value: object) -> bool:

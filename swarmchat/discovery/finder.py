@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Container, Iterable
+from collections.abc import AsyncIterator, Container, Iterable, Sequence
 
 from swarmchat import limits
 from swarmchat.addresses import Address
@@ -116,11 +116,18 @@ class Finder:
         now = self._runtime.now()
         fault = self._cards.add(card, now=now, revoked=revoked)
         if fault is None:
+            if card.addresses is not None:
+                self._forget_said(card.device_id, card.addresses)
             for address in card.addresses_at(now):
                 self._book.saw(card.device_id, address, Source.CARD, now=now, until=card.online_until)
             self._wake(card.device_id)
             self._wake(card.account_id)
         return fault
+
+    def told(self, device: DeviceId, addresses: Sequence[Address]) -> None:
+        """The device said on its own link where it listens: kept as long as what a link proved, unless it says otherwise."""
+        self._forget_said(device, addresses)
+        self.learnt(device, addresses, Source.LINK)
 
     def learnt(self, owner: Owner, addresses: Iterable[Address], source: Source) -> bool:
         """Somebody said where an owner is; True if one of the addresses is new."""
@@ -139,6 +146,13 @@ class Finder:
         return self._book.forget(owner, address)
 
     # --- inside
+
+    def _forget_said(self, device: DeviceId, still: Sequence[Address]) -> None:
+        """It listens elsewhere now: what it said before and no link has proved would only be dialled in vain."""
+        for candidate in self._book.candidates(device, now=self._runtime.now()):
+            if candidate.address not in still:
+                for source in (Source.CARD, Source.LINK):
+                    self._book.lost(device, candidate.address, source)
 
     def _watch(self, owners: list[Owner], wake: asyncio.Event) -> None:
         for owner in owners:

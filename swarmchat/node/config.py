@@ -12,6 +12,7 @@ from typing import Any
 from swarmchat import limits
 from swarmchat.addresses import Address
 from swarmchat.errors import StorageError, UserError
+from swarmchat.swarm.swarm import Audience
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMATS = ("text", "json")
@@ -24,6 +25,7 @@ class Config:
     listen: tuple[Address, ...] = (Address("0.0.0.0", 0), Address("::", 0))  # noqa: S104 - a peer is reached from outside
     name: str | None = None  # display name written into commits; None: the account's
     lan_enabled: bool = True
+    addresses: Audience = Audience.MEMBERS  # who is told where we listen (SCP-05 §1.12)
     send_read_receipts: bool = True
     send_typing: bool = True
     accept_old_forks: bool = False  # SCP-02 §6.4 g
@@ -108,6 +110,7 @@ _KEYS: Mapping[str, tuple[str, Callable[[Any], object]]] = {
     "listen": ("listen", _addresses),
     "name": ("name", _name),
     "lan.enabled": ("lan_enabled", _yes_or_no),
+    "dht.addresses": ("addresses", lambda value: Audience(_one_of(tuple(Audience))(value))),
     "send_read_receipts": ("send_read_receipts", _yes_or_no),
     "send_typing": ("send_typing", _yes_or_no),
     "accept_old_forks": ("accept_old_forks", _yes_or_no),

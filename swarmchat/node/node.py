@@ -23,6 +23,7 @@ from swarmchat.discovery.cards import CardBox
 from swarmchat.discovery.finder import Finder
 from swarmchat.discovery.interfaces import Watcher
 from swarmchat.discovery.lan import Lan, Sighting
+from swarmchat.discovery.whereabouts import whereabouts
 from swarmchat.errors import UserError
 from swarmchat.ids import AccountId, ConversationId, DeviceId
 from swarmchat.index.events import EventLog
@@ -34,6 +35,7 @@ from swarmchat.node.config import Config
 from swarmchat.node.delivery import Delivery
 from swarmchat.node.journal import Journal
 from swarmchat.node.keeper import Keeper
+from swarmchat.node.ports import Ports
 from swarmchat.runtime import Runtime
 from swarmchat.swarm.swarm import Settings, Swarm
 
@@ -61,6 +63,7 @@ class Node:
         self.runtime = parts.runtime
         self.started = parts.runtime.now()
         self.listens: tuple[Address, ...] = ()
+        self._watcher: Watcher | None = None
         self.keeper = Keeper(store, parts.runtime)
         self.catalog = Catalog(home.conversations, accept_old_forks=config.accept_old_forks)
         self.journal = Journal(EventLog(home.data / "events.sqlite"), parts.runtime)
@@ -89,7 +92,12 @@ class Node:
             finder=self.finder,
             receipts=self.receipts,
             observer=self.journal.record,
-            settings=Settings(send_read_receipts=config.send_read_receipts, send_typing=config.send_typing),
+            settings=Settings(
+                send_read_receipts=config.send_read_receipts,
+                send_typing=config.send_typing,
+                addresses=config.addresses,
+            ),
+            where=self.whereabouts,
         )
 
     @property
@@ -109,7 +117,8 @@ class Node:
             try:
                 await self.swarm.ready.wait()
                 self.listens = tuple(await self._listen())
-                watcher = Watcher(self.runtime)
+                watcher = self._watcher = Watcher(self.runtime)
+                self.swarm.network_changed()  # links that stood before this are told where we listen
                 watcher.tell(self.swarm.network_changed)
                 tasks.create_task(watcher.run())
                 if self.config.lan_enabled:
@@ -131,9 +140,10 @@ class Node:
     async def _listen(self) -> Sequence[Address]:
         bound: list[Address] = []
         faults: list[str] = []
+        ports = Ports(self.home.data / "ports.json")
         for address in self.config.listen:
             try:
-                bound.extend(await self.swarm.links.listen([address]))
+                bound.extend(await ports.listen(address, self.swarm.links.listen))
             except OSError as error:
                 faults.append(f"{address}: {error.strerror or error}")
         if not bound:
@@ -143,6 +153,7 @@ class Node:
             )
         for fault in faults:
             _log.warning("not listening on %s", fault)
+        await self.runtime.offload(ports.save)
         return bound
 
     def _lan(self, watcher: Watcher) -> Lan:
@@ -208,6 +219,10 @@ class Node:
         return Delivery(log.history, log.roster, self.account.id, heads, read)
 
     # --- addresses, devices
+
+    def whereabouts(self) -> tuple[Address, ...]:
+        """Where others can reach this node now, as they may be told."""
+        return () if self._watcher is None else whereabouts(self.listens, [one.host for one in self._watcher.found])
 
     def addresses_of(self, account: AccountId) -> list[Address]:
         """Where an account or its devices may be reached, the likeliest first."""

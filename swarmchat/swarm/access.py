@@ -199,6 +199,18 @@ class Access:
         roster = self._rosters.get(conversation)
         return roster is not None and roster.is_joined(account)
 
+    def joined_with(self, account: AccountId) -> list[Roster]:
+        """The rosters of the conversations in which both we and the account are joined."""
+        rosters = ((each, self._rosters.get(each)) for each in sorted(self._related.get(account, ())))
+        return [
+            roster
+            for each, roster in rosters
+            if roster is not None
+            and roster.is_joined(account)
+            and roster.is_joined(self._me)
+            and self._in_it(each, roster)
+        ]
+
     def shares(self, account: AccountId) -> bool:
         """Whether the account is joined in a conversation with us."""
         return any(self.is_member(account, conversation) for conversation in self._related.get(account, ()))

@@ -93,6 +93,10 @@ class Connector:
             self._do(self.mesh.sighted(device, now))
         self._do(self.mesh.sighted(target, now))
 
+    def hinted(self, target: Target) -> None:
+        """Others say where it is: try once, now."""
+        self._do(self.mesh.hinted(target, self._runtime.monotonic()))
+
     def network_changed(self) -> None:
         """All back-off is void."""
         self._do(self.mesh.network_changed(self._runtime.monotonic()))

@@ -6,8 +6,10 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
+from swarmchat.addresses import Address
 from swarmchat.errors import LinkError, PeerError
 from swarmchat.ids import AccountId, CommitId, ConversationId, DeviceId
 from swarmchat.limits import (
@@ -39,11 +41,15 @@ Heads = tuple[CommitId, ...]
 class Host(Protocol):
     """What a dialogue asks of the swarm."""
 
-    def greeting(self, dialogue: Dialogue) -> tuple[list[Shared], bytes | None]:
-        """What is common with this peer now, with our heads; and our card."""
+    def greeting(self, dialogue: Dialogue) -> tuple[list[Shared], Introduction]:
+        """What is common with this peer now, with our heads; and who is where."""
         ...
 
-    def greeted(self, dialogue: Dialogue, card: bytes | None) -> None:
+    def introduced(self, dialogue: Dialogue, said: Introduction) -> None:
+        """The peer said who is where, in one page of a hello."""
+        ...
+
+    def greeted(self, dialogue: Dialogue) -> None:
         """The peer said hello: `dialogue.mentioned` is what it believes is common."""
         ...
 
@@ -62,6 +68,15 @@ class Host(Protocol):
     def refused(self, dialogue: Dialogue) -> None:
         """The peer does not take the channel: to it we are nobody, yet."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Introduction:
+    """What a hello says of who is where. (SCP-05 §1.10, §1.12)"""
+
+    card: bytes | None = None  # the speaker's
+    addresses: tuple[Address, ...] = ()  # the speaker's, for the listener alone
+    cards: tuple[bytes, ...] = ()  # of others
 
 
 class Foreign:
@@ -241,6 +256,9 @@ class Dialogue:
         return message is not None and self.talked and self._host.heard(self, message)
 
     def _hello(self, hello: Hello) -> None:
+        said = Introduction(hello.card, hello.addresses, hello.cards)
+        if said != Introduction():
+            self._host.introduced(self, said)
         self._pages.update({shared.id: shared.heads for shared in hello.conversations})
         if (
             len(self._pages) > CONVERSATIONS_KNOWN_MAX
@@ -252,7 +270,7 @@ class Dialogue:
             return
         self.mentioned, self._pages = self._pages, {}
         self.talked = self.was_useful = True
-        self._host.greeted(self, hello.card)
+        self._host.greeted(self)
 
     async def _speak(self, channel: Channel) -> None:
         while True:
@@ -268,9 +286,9 @@ class Dialogue:
 
     async def _say_hello(self, channel: Channel) -> None:
         self._greet_at = self._runtime.monotonic() + HELLO_INTERVAL_S
-        shared, card = self._host.greeting(self)
+        shared, said = self._host.greeting(self)
         self.told = {each.id: each.heads for each in shared}
-        for page in hellos(shared, card):
+        for page in hellos(shared, said.card, addresses=said.addresses, cards=said.cards):
             await channel.send(encode(page))
 
     async def _rest(self) -> None:

@@ -181,6 +181,11 @@ class Mesh:
         old = [Probe(DeviceId(target))] if target in self._linked else []
         return [*old, *self.tick(now)]
 
+    def hinted(self, target: Target, now: float) -> list[Wish]:
+        """Somebody says where it is: try at once, and go on backing off after, for he may be lying. (SCP-05 §1.12)"""
+        self._due.pop(target, None)
+        return self.tick(now)
+
     def network_changed(self, now: float) -> list[Wish]:
         """The host's addresses or links changed: all back-off is void, every link must show that it still carries. (SCP-03 §7)"""
         self._failures.clear()

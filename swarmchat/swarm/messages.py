@@ -10,11 +10,14 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from swarmchat import ids
+from swarmchat.addresses import Address
 from swarmchat.errors import PeerError
 from swarmchat.ids import CommitId, ConversationId
 from swarmchat.limits import (
     BAD_TEXT_CHARS_MAX,
+    CARD_ADDRESSES_MAX,
     CARD_BYTES_MAX,
+    CARDS_PER_HELLO_MAX,
     HAVES_MAX,
     PUSH_PACK_BYTES_MAX,
     SYNC_FRAME_BYTES_MAX,
@@ -31,7 +34,9 @@ _CODE_CHARS_MAX: Final = 32
 _ENCODINGS_MAX: Final = 8
 _HEAD_COST: Final = _ID_BYTES + 2  # an id with its msgpack header
 _ENTRY_COST: Final = 48  # a conversation of a hello, without its heads
-_HELLO_ROOM: Final = SYNC_FRAME_BYTES_MAX - CARD_BYTES_MAX - 1_024
+_ADDRESS_CHARS_MAX: Final = 300
+_HELLO_ROOM: Final = SYNC_FRAME_BYTES_MAX - CARD_BYTES_MAX - CARD_ADDRESSES_MAX * (_ADDRESS_CHARS_MAX + 8) - 1_024
+_CARD_COST: Final = 8  # the msgpack header of a card that is handed on, and a little
 
 DEFLATE: Final = "deflate"
 PLAIN: Final = "none"
@@ -59,6 +64,8 @@ class Hello:
     conversations: tuple[Shared, ...]
     card: bytes | None = None  # SCP-05 §1.10
     more: bool = False
+    addresses: tuple[Address, ...] = ()  # of the speaker, for the listener alone (SCP-05 §1.12)
+    cards: tuple[bytes, ...] = ()  # of others, handed on as they were signed
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +126,11 @@ SyncMessage = Hello | News | Got | Bad | Read | Typing | Bye
 def encode(message: SyncMessage) -> dict[str, Any]:
     """The map that travels."""
     match message:
-        case Hello(conversations, card, more):
+        case Hello(conversations, card, more, addresses, cards):
             convs = [{"id": ids.raw(shared.id), "heads": _raws(shared.heads)} for shared in conversations]
             fields: dict[str, Any] = {"t": "hello", "convs": convs, "more": more}
-            return fields | ({} if card is None else {"card": card})
+            said = {"card": card, "addr": [str(address) for address in addresses], "cards": list(cards)}
+            return fields | {key: value for key, value in said.items() if value}
         case News(conversation, heads, since, pack):
             fields = {"t": "news", "id": ids.raw(conversation), "heads": _raws(heads)}
             carried = {} if since is None or pack is None else {"since": _raws(since), "pack": pack}
@@ -167,10 +175,19 @@ def decode(fields: Fields) -> SyncMessage | None:
             return None
 
 
-def hellos(conversations: Iterable[Shared], card: bytes | None) -> list[Hello]:
-    """As few hellos as fit into 1 MiB each, sorted by id, `more` on all but the last; one even for nothing common."""
+def hellos(
+    conversations: Iterable[Shared],
+    card: bytes | None,
+    *,
+    addresses: tuple[Address, ...] = (),
+    cards: tuple[bytes, ...] = (),
+) -> list[Hello]:
+    """As few hellos as fit into 1 MiB each, sorted by id, `more` on all but the last; one even for nothing common.
+
+    The first carries the card, the addresses (at most 8) and the cards of others (at most 64).
+    """
     pages: list[list[Shared]] = [[]]
-    room = _HELLO_ROOM
+    room = _HELLO_ROOM - sum(len(each) + _CARD_COST for each in cards)
     for shared in sorted(conversations, key=lambda each: each.id):
         entry = Shared(shared.id, announced(shared.heads))
         cost = _ENTRY_COST + _HEAD_COST * len(entry.heads)
@@ -180,7 +197,8 @@ def hellos(conversations: Iterable[Shared], card: bytes | None) -> list[Hello]:
         room -= cost
         pages[-1].append(entry)
     last = len(pages) - 1
-    return [Hello(tuple(page), card if number == 0 else None, more=number < last) for number, page in enumerate(pages)]
+    first = Hello(tuple(pages[0]), card, more=last > 0, addresses=addresses, cards=cards)
+    return [first, *(Hello(tuple(pages[number]), more=number < last) for number in range(1, last + 1))]
 
 
 def announced(heads: Iterable[CommitId]) -> tuple[CommitId, ...]:
@@ -266,7 +284,29 @@ def _hello(fields: Fields) -> Hello:
     if len({shared.id for shared in conversations}) != len(conversations):
         raise MessageError("convs: a conversation stands twice")
     card = _opt(fields, "card", lambda value: _bin(value, "card", CARD_BYTES_MAX))
-    return Hello(tuple(conversations), card, _flag(fields, "more") if "more" in fields else False)
+    more = _flag(fields, "more") if "more" in fields else False
+    return Hello(tuple(conversations), card, more, _addresses(fields.get("addr", [])), _cards(fields.get("cards", [])))
+
+
+def _addresses(value: object) -> tuple[Address, ...]:
+    if not isinstance(value, list) or len(value) > CARD_ADDRESSES_MAX:
+        raise MessageError(f"addr: a list of at most {CARD_ADDRESSES_MAX} addresses")
+    try:
+        return tuple(Address.parse(text) for text in value if _is_text(text, _ADDRESS_CHARS_MAX))
+    except ValueError as error:
+        raise MessageError(f"addr: {error}") from None
+
+
+def _cards(value: object) -> tuple[bytes, ...]:
+    if not isinstance(value, list) or len(value) > CARDS_PER_HELLO_MAX:
+        raise MessageError(f"cards: a list of at most {CARDS_PER_HELLO_MAX} cards")
+    return tuple(_bin(item, "cards", CARD_BYTES_MAX) for item in value)
+
+
+def _is_text(value: object, limit: int) -> bool:
+    if not isinstance(value, str) or len(value) > limit:
+        raise ValueError(f"a text of at most {limit} characters")
+    return True
 
 
 def _raws(commits: Iterable[CommitId]) -> list[bytes]:

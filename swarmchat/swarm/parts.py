@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import enum
 import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
@@ -39,12 +40,22 @@ class StateKeeper(Protocol):
         ...
 
 
+class Audience(enum.StrEnum):
+    """Who is told where this node listens, own devices included. (SCP-05 §1.12)"""
+
+    CONTACTS = "contacts"  # and nobody hands it on
+    MEMBERS = "members"  # contacts, and joined members of common conversations
+    ALL = "all"  # everybody who is linked
+    NONE = "none"
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the user chose to tell others: how far he has read, that he types. (SCP-04 §6)"""
+    """What the user chose to tell others: how far he has read, that he types, where he is. (SCP-04 §6, SCP-05 §1.12)"""
 
     send_read_receipts: bool = True
     send_typing: bool = True
+    addresses: Audience = Audience.MEMBERS
 
 
 class Chores:

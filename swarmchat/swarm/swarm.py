@@ -32,7 +32,7 @@ from swarmchat.swarm.events import (
     MessageAdded,
 )
 from swarmchat.swarm.mesh import Mesh, Target
-from swarmchat.swarm.parts import Parts, Settings, StateKeeper
+from swarmchat.swarm.parts import Audience, Parts, Settings, StateKeeper
 from swarmchat.swarm.people import People
 from swarmchat.swarm.postman import Postman
 from swarmchat.swarm.presences import Presences
@@ -41,7 +41,7 @@ from swarmchat.swarm.rooms import Lines, Rooms
 from swarmchat.swarm.status import PeerRow, SyncRow, peer_rows, sync_rows
 from swarmchat.swarm.switchboard import Switchboard
 
-__all__ = ["PeerRow", "Settings", "StateKeeper", "Swarm", "SyncRow"]
+__all__ = ["Audience", "PeerRow", "Settings", "StateKeeper", "Swarm", "SyncRow"]
 
 
 class Swarm:
@@ -59,6 +59,7 @@ class Swarm:
         receipts: Receipts,
         observer: Callable[[Event], None],
         settings: Settings = Settings(),  # noqa: B008 - frozen
+        where: Callable[[], Sequence[Address]] = tuple,  # our own addresses now, as others may know them
     ) -> None:
         self.ready = asyncio.Event()  # `links` runs: listen now
         self.recheck_lan: Callable[[], None] = lambda: None  # the devices that the LAN may show have changed
@@ -66,7 +67,7 @@ class Swarm:
         access = Access(account.id, account.device, keeper.state)
         access.revoked_by_us = account.revoked
         self._parts = Parts(account, keeper, catalog, runtime, finder, receipts, self._tell, settings, access)
-        self._board = Switchboard(self._parts)
+        self._board = Switchboard(self._parts, where)
         board = self._board
         lines = Lines(
             post=board.post,
@@ -331,6 +332,7 @@ class Swarm:
     def network_changed(self) -> None:
         """The host's addresses or links changed."""
         self._connector.network_changed()
+        self._board.moved()
 
     # --- waiting and looking
 

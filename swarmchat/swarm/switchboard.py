@@ -5,21 +5,21 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from swarmchat.discovery import cards
-from swarmchat.discovery.cards import Card
+from swarmchat.addresses import Address
 from swarmchat.errors import SwarmchatError
 from swarmchat.ids import AccountId, ConversationId, DeviceId
-from swarmchat.limits import CARD_EVERY_S, NOTICE_HEADS_MAX, SERVED_PACKS_PER_PEER_MAX
+from swarmchat.limits import NOTICE_HEADS_MAX, SERVED_PACKS_PER_PEER_MAX
 from swarmchat.links.channel import Channel
 from swarmchat.links.connection_manager import ConnectionManager
 from swarmchat.links.link import Link
 from swarmchat.swarm.aims import aims
 from swarmchat.swarm.connector import Connector
-from swarmchat.swarm.dialogue import Dialogue
+from swarmchat.swarm.dialogue import Dialogue, Introduction
 from swarmchat.swarm.events import LinkDown, LinkUp, PeerOffline, PeerOnline
+from swarmchat.swarm.introductions import Introductions
 from swarmchat.swarm.mail import Ask, Notice
 from swarmchat.swarm.messages import (
     Bad,
@@ -46,13 +46,13 @@ _log = logging.getLogger(__name__)
 class Switchboard:
     """The Host of all dialogues, and what the connection manager tells."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, where: Callable[[], Sequence[Address]]) -> None:
         self._parts = parts
         self._dialogues: dict[Link, Dialogue] = {}
         self._by_device: dict[DeviceId, Dialogue] = {}
+        self._introductions = Introductions(parts, where, self._by_device.values)
         self._serving: Counter[DeviceId] = Counter()
         self._tasks: asyncio.TaskGroup | None = None
-        self._card: tuple[float, bytes] | None = None
         self._known: frozenset[DeviceId] = frozenset()
 
     def connect(
@@ -77,6 +77,7 @@ class Switchboard:
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
+                tasks.create_task(self._introductions.run())
                 await asyncio.get_running_loop().create_future()
         finally:
             self._tasks = None
@@ -153,6 +154,7 @@ class Switchboard:
         """Rosters, contacts, requests or devices changed: who may do what, whom we want, what is common."""
         self._aim()
         self._links.reclassify()
+        self._introductions.stir()
         for dialogue in list(self._dialogues.values()):
             access = self._parts.access
             common = set(access.common(dialogue.account, dialogue.device))
@@ -165,6 +167,10 @@ class Switchboard:
             if not self.may_talk(dialogue):
                 dialogue.hush()
             self._ask_silent(dialogue)
+
+    def moved(self) -> None:
+        """Our own addresses may be others now."""
+        self._introductions.stir()
 
     # --- what the connection manager tells
 
@@ -218,19 +224,25 @@ class Switchboard:
 
     # --- Host
 
-    def greeting(self, dialogue: Dialogue) -> tuple[list[Shared], bytes | None]:
-        """What is common with the peer now, and our card."""
+    def greeting(self, dialogue: Dialogue) -> tuple[list[Shared], Introduction]:
+        """What is common with the peer now, and who is where."""
         shared = []
         for conversation in self._parts.access.common(dialogue.account, dialogue.device):
             replicator = self._rooms.get(conversation)
             if replicator is not None:
                 shared.append(Shared(conversation, replicator.log.heads))
-        return shared, self._own_card()
+        return shared, self._introductions.greeting(dialogue)
 
-    def greeted(self, dialogue: Dialogue, card: bytes | None) -> None:
+    def introduced(self, dialogue: Dialogue, said: Introduction) -> None:
+        """The peer said who is where."""
+        learnt = self._introductions.take(dialogue, said)
+        if learnt.devices:
+            self._aim()
+        for device in sorted(learnt.dial):
+            self._connector.hinted(device)
+
+    def greeted(self, dialogue: Dialogue) -> None:
         """The peer said hello."""
-        if card is not None:
-            self._take_card(dialogue, card)
         self._match(dialogue, anew=True)
         if unknown := sorted(dialogue.mentioned.keys() - self._parts.state.conversations.keys()):
             self._spawn(self._postman.mentioned(dialogue.link, unknown))
@@ -262,6 +274,7 @@ class Switchboard:
 
     def silent(self, dialogue: Dialogue) -> None:
         """A dialogue is over: nothing is common with that device until it says hello again."""
+        self._introductions.over(dialogue)
         if self._by_device.get(dialogue.device, dialogue) is not dialogue:
             return  # a better link has taken over
         for replicator in self._rooms.all():
@@ -357,28 +370,3 @@ class Switchboard:
 
     def _carded(self, account: AccountId) -> list[DeviceId]:
         return [card.device_id for card in self._parts.finder.devices(account)]
-
-    def _own_card(self) -> bytes:
-        now = self._parts.runtime.now()
-        if self._card is None or not self._card[0] <= now < self._card[0] + CARD_EVERY_S:
-            mine = self._parts.account
-            built = cards.build(
-                account=mine.certificate,
-                device=mine.device_certificate,
-                key=mine.device_key,
-                seal=mine.sealing.public,
-                seal_previous=mine.sealing.previous_public,
-                now=int(now),
-                addresses=None,  # given on request only (SCP-05 §1.12)
-            )
-            self._card = (now, built.data)
-        return self._card[1]
-
-    def _take_card(self, dialogue: Dialogue, data: bytes) -> None:
-        card = cards.parse(data)
-        if not isinstance(card, Card) or card.device_id != dialogue.device:
-            return
-        known = self._carded(dialogue.account)
-        fault = self._parts.finder.saw_card(card, revoked=self._parts.access.revoked(card.account_id))
-        if fault is None and card.device_id not in known:
-            self._aim()

@@ -34,9 +34,10 @@ def cabled(switchboard: Switchboard, *made: NodeProcess) -> list[Cable]:
     return cables
 
 
-def test_two_daemons_talk_are_cut_and_agree_again(pair: tuple[NodeProcess, NodeProcess]) -> None:
-    ann, ben = pair
-    with Switchboard() as switchboard:
+def test_two_daemons_talk_are_cut_and_agree_again(tmp_path: Path) -> None:
+    blind = ("--listen", "127.0.0.1:0", "--no-lan", "--addresses", "none")  # of a way around the cables
+    with nodes(tmp_path, "Ann", "Ben", options=blind) as pair, Switchboard() as switchboard:
+        ann, ben = pair
         cables = cabled(switchboard, ann, ben)
         room = found_room(ann, ben)
         ann.did("send", "Harbour", "from ann")
@@ -53,11 +54,11 @@ def test_two_daemons_talk_are_cut_and_agree_again(pair: tuple[NodeProcess, NodeP
         for cable in cables:
             cable.heal()
         same(room, ann, ben)
-    assert len(ann.texts(room)) == 8
-    assert ann.cli("--json", "log", room).out == ben.cli("--json", "log", room).out
-    assert ann.cli("--json", "member", "list", room).out == ben.cli("--json", "member", "list", room).out
-    for node in pair:
-        assert node.cli("verify", room).status == 0
+        assert len(ann.texts(room)) == 8
+        assert ann.cli("--json", "log", room).out == ben.cli("--json", "log", room).out
+        assert ann.cli("--json", "member", "list", room).out == ben.cli("--json", "member", "list", room).out
+        for node in pair:
+            assert node.cli("verify", room).status == 0
 
 
 def test_a_message_waits_for_the_other_and_says_who_has_it(pair: tuple[NodeProcess, NodeProcess]) -> None:

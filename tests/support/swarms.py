@@ -70,7 +70,7 @@ class MemoryKeeper:
 class House:
     """One device of one account, with its disk; `up` and `down` as often as wanted."""
 
-    def __init__(self, world: World, name: str, number: int, net: str) -> None:
+    def __init__(self, world: World, name: str, number: int, net: str, *, tells: bool = False) -> None:
         self.account = account_of(name, number)
         self.host = f"{net}.{number}.{sum(name.encode()) % 250 + 1}"
         self.address = Address(self.host, PORT)
@@ -78,6 +78,7 @@ class House:
         self.keeper = MemoryKeeper(State())
         self.book = AddressBook()
         self.settings = Settings()
+        self.tells = tells  # where it listens; else everybody knows only whom he was told to know
         self._world = world
         self._folder = world.folder / f"{name}{number}"
         self._folder.mkdir()
@@ -109,6 +110,7 @@ class House:
             receipts=self.receipts,
             observer=self.events.append,
             settings=self.settings,
+            where=lambda: (self.address,) if self.tells else (),
         )
         self._task = self._world.tasks.create_task(self.swarm.run())
         await self.swarm.ready.wait()
@@ -158,8 +160,8 @@ class World:
         self.network = Network(seed, Trace())
         self.houses: list[House] = []
 
-    async def house(self, name: str, number: int = 1, *, net: str = "10.0") -> House:
-        house = House(self, name, number, net)
+    async def house(self, name: str, number: int = 1, *, net: str = "10.0", tells: bool = False) -> House:
+        house = House(self, name, number, net, tells=tells)
         self.houses.append(house)
         await house.up()
         return house

@@ -14,11 +14,22 @@ from tests.support.fake_door import swarmchat
 
 
 def test_what_was_given_to_start_is_given_to_run() -> None:
-    flags = {"listen": ("h:1", "h:2"), "lan": False, "name": "Al", "log_level": "debug", "log_format": None}
+    flags = {
+        "listen": ("h:1", "h:2"),
+        "lan": False,
+        "addresses": "none",
+        "name": "Al",
+        "log_level": "debug",
+        "log_format": None,
+    }
     settings = _given(flags)
-    assert settings == {"listen": ["h:1", "h:2"], "lan.enabled": False, "name": "Al", "log.level": "debug"}
+    assert settings == {"listen": ["h:1", "h:2"], "lan.enabled": False, "dht.addresses": "none"} | {
+        "name": "Al",
+        "log.level": "debug",
+    }
     words = _arguments(settings)
-    assert words == ["--listen", "h:1", "--listen", "h:2", "--no-lan", "--name", "Al", "--log-level", "debug"]
+    given = "--listen h:1 --listen h:2 --no-lan --addresses none --name Al --log-level debug"
+    assert words == given.split()
     context = daemon.run.make_context("run", list(words), obj=None, resilient_parsing=True)
     assert _given(context.params) == settings
 

@@ -74,6 +74,18 @@ def test_a_card_tells_eight_addresses_and_none_of_one_cable() -> None:
     assert read(forged(addr=["[fe80::1%eth0]:4000", "192.0.2.7:0", "192.0.2.7:4000"])).addresses == (HOME,)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[::ffff:169.254.1.1]:4000", "0.0.0.0:4000", "[::]:4000", "224.0.0.251:4000", "[ff02::1]:4000", "localhost:22",
+        "home.example:4000", "[fd00::1%eth0]:4000", "2130706433:4000", "127.1:4000",
+    ],
+)  # fmt: skip
+def test_a_card_can_name_nothing_but_the_address_of_one_host(text: str) -> None:
+    assert card(addresses=[Address.parse(text), HOME]).addresses == (HOME,)
+    assert read(forged(addr=[text, str(HOME)])).addresses == (HOME,)
+
+
 def test_addresses_count_until_the_device_stops_being_online() -> None:
     made = card(addresses=[HOME])
     assert made.addresses_at(NOW + 599) == (HOME,)

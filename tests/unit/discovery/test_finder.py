@@ -49,6 +49,23 @@ async def soon(stream: AsyncIterator[T]) -> T:
         return await anext(stream)
 
 
+def test_what_a_device_says_replaces_what_it_said_and_not_what_a_link_has_proved() -> None:
+    finder, three = make_finder(), Address("192.0.2.3", 4000)
+    finder.told(BOB, [ONE, TWO])
+    finder.worked(BOB, ONE)
+    finder.learnt(BOB, [Address("192.0.2.9", 1)], Source.STATIC)
+    finder.told(BOB, [three])
+    assert {candidate.address for candidate in finder.addresses(BOB)} == {ONE, three, Address("192.0.2.9", 1)}
+
+
+def test_a_newer_card_replaces_the_addresses_of_the_one_before() -> None:
+    finder = make_finder()
+    assert finder.saw_card(alices_card()) is None
+    assert finder.saw_card(alices_card(NOW + 5, TWO)) is None
+    assert finder.saw_card(alices_card(NOW + 1, ONE)) is CardFault.SUPERSEDED
+    assert [candidate.address for candidate in finder.addresses(ALICE.device.device_id)] == [TWO]
+
+
 def test_a_stream_gives_what_is_known_and_then_what_is_learnt() -> None:
     async def run() -> None:
         finder = make_finder()

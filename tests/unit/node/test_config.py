@@ -7,6 +7,7 @@ import pytest
 from swarmchat.addresses import Address
 from swarmchat.errors import StorageError, UserError
 from swarmchat.node.config import Config, load, parse
+from swarmchat.swarm.parts import Audience
 
 
 def test_no_file_is_the_defaults(tmp_path: Path) -> None:
@@ -17,10 +18,10 @@ def test_all_keys_are_read(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
     path.write_text(
         'listen = ["127.0.0.1:4000", "[::1]:4000"]\nname = " Ann "\nsend_read_receipts = false\nsend_typing = false\n'
-        'accept_old_forks = true\n[lan]\nenabled = false\n[log]\nlevel = "debug"\nformat = "json"\n'
+        'accept_old_forks = true\n[lan]\nenabled = false\n[dht]\naddresses = "none"\n[log]\nlevel = "debug"\nformat = "json"\n'
     )
     listen = (Address("127.0.0.1", 4000), Address("::1", 4000))
-    assert load(path) == Config(listen, "Ann", False, False, False, True, "debug", "json")
+    assert load(path) == Config(listen, "Ann", False, Audience.NONE, False, False, True, "debug", "json")
 
 
 @pytest.mark.parametrize(
@@ -34,6 +35,8 @@ def test_all_keys_are_read(tmp_path: Path) -> None:
         ({"name": "x" * 129}, "a name of 1 to"),
         ({"lan": {"enabled": 1}}, "true or false"),
         ({"log": {"level": "loud"}}, "one of debug, info"),
+        ({"dht": {"addresses": "some"}}, "one of contacts, members, all, none is wanted"),
+        ({"dht": {"addresses": ["all"]}}, "one of contacts, members, all, none is wanted"),
     ],
 )
 def test_a_wrong_setting_is_named(table: dict[str, object], words: str) -> None:

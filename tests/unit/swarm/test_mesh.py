@@ -114,6 +114,21 @@ def test_a_sighting_of_what_is_not_wanted_is_nothing() -> None:
     assert mesh().sighted(BOB, now=0.0) == []
 
 
+def test_what_somebody_says_of_an_address_is_tried_once_and_ends_no_back_off() -> None:
+    one = mesh()
+    one.wants([device(2)], 0.0)
+    for _ in range(5):
+        one.failed(device(2), 0.0)
+        one.tick(one.due_at(device(2)) or 0.0)
+    one.failed(device(2), 100.0)
+    before = one.due_at(device(2)) or 0.0
+    assert before > 110.0
+    assert Dial(device(2)) in one.hinted(device(2), 101.0)
+    one.failed(device(2), 102.0)
+    assert (one.due_at(device(2)) or 0.0) - 102.0 > before - 100.0  # twice as long as before, not as at the first time
+    assert one.hinted(device(9), 103.0) == [WakeAt(one.due_at(device(2)) or 0.0)]
+
+
 def test_a_change_of_the_network_ends_all_waiting() -> None:
     machine = mesh()
     machine.wants([ALICE, BOB], now=0.0)

@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from swarmchat.addresses import Address
 from swarmchat.ids import CommitId, ConversationId
 from swarmchat.limits import (
     BAD_TEXT_CHARS_MAX,
     CARD_BYTES_MAX,
+    CARDS_PER_HELLO_MAX,
     HAVES_MAX,
     PUSH_PACK_BYTES_MAX,
     SYNC_FRAME_BYTES_MAX,
@@ -54,6 +56,8 @@ HEADS = tuple(map(commit, range(WANTED_HEADS_MAX)))
 EACH: list[SyncMessage] = [
     Hello((), None),
     Hello((Shared(WHERE, (A, B)), Shared(ConversationId("d" * 40), ())), b"card", more=True),
+    Hello((), b"card", addresses=(Address("192.0.2.7", 4000), Address("fd00::1", 1)), cards=(b"ben's", b"cem's")),
+    Hello((), cards=(bytes(CARD_BYTES_MAX),) * CARDS_PER_HELLO_MAX),
     News(WHERE, (A,)),
     News(WHERE, (A, B), (B,), b"pack"),
     News(WHERE, HEADS, (), bytes(PUSH_PACK_BYTES_MAX)),
@@ -99,6 +103,15 @@ def test_unknown_keys_are_ignored() -> None:
         {"t": "hello", "convs": [{"id": RAW, "heads": []}, {"id": RAW, "heads": []}]},
         {"t": "hello", "convs": [], "card": bytes(CARD_BYTES_MAX + 1)},
         {"t": "hello", "convs": [], "more": 1},
+        {"t": "hello", "convs": [], "cards": b"card"},
+        {"t": "hello", "convs": [], "cards": ["card"]},
+        {"t": "hello", "convs": [], "cards": [bytes(CARD_BYTES_MAX + 1)]},
+        {"t": "hello", "convs": [], "cards": [b"card"] * (CARDS_PER_HELLO_MAX + 1)},
+        {"t": "hello", "convs": [], "addr": "192.0.2.7:4000"},
+        {"t": "hello", "convs": [], "addr": [4000]},
+        {"t": "hello", "convs": [], "addr": ["nowhere"]},
+        {"t": "hello", "convs": [], "addr": ["192.0.2.7:4000"] * 9},
+        {"t": "hello", "convs": [], "addr": ["h." * 150 + ":4000"]},
         {"t": "bad", "id": RAW, "commit": RAW, "code": "x" * (BAD_TEXT_CHARS_MAX + 1), "rule": ""},
         {"t": "read", "id": RAW, "commit": RAW, "at": -1},
         {"t": "read", "id": RAW, "commit": RAW, "at": True},
@@ -116,7 +129,23 @@ def test_what_is_no_message_is_refused(fields: dict[str, Any]) -> None:
 def test_random_maps_are_read_or_refused_and_nothing_else() -> None:
     dice = random.Random(5)
     values: list[Any] = [None, True, 0, -1, 2**60, "news", "c" * 40, RAW, b"", [], [RAW], [[]], {}, {"id": RAW}, 1.5]
-    keys = ["t", "id", "heads", "since", "pack", "convs", "card", "more", "commit", "code", "rule", "at", "on"]
+    keys = [
+        "t",
+        "id",
+        "heads",
+        "since",
+        "pack",
+        "convs",
+        "card",
+        "cards",
+        "addr",
+        "more",
+        "commit",
+        "code",
+        "rule",
+        "at",
+        "on",
+    ]
     for _ in range(3_000):
         fields = {key: dice.choice(values) for key in dice.sample(keys, dice.randrange(len(keys)))}
         fields["t"] = dice.choice(["hello", "news", "got", "bad", "read", "typing", "bye", "?", 3])
@@ -139,6 +168,18 @@ def test_a_hello_that_is_too_long_goes_on_in_the_next() -> None:
     assert tuple(each for page in pages for each in page.conversations) == tuple(shared)
     for page in pages:
         frame(encode(page), SYNC_FRAME_BYTES_MAX)  # raises when it is too long
+
+
+def test_a_hello_with_all_that_it_may_carry_fits() -> None:
+    shared = [Shared(ConversationId(f"{number:040x}"), (A,)) for number in range(30_000)]
+    wide = Address("h" * 63 + ("." + "h" * 56) * 3, 65_535)
+    cards = (bytes(CARD_BYTES_MAX),) * CARDS_PER_HELLO_MAX
+    pages = hellos(shared, bytes(CARD_BYTES_MAX), addresses=(wide,) * 8, cards=cards)
+    assert [len(page.cards) for page in pages] == [CARDS_PER_HELLO_MAX] + [0] * (len(pages) - 1)
+    assert [len(page.addresses) for page in pages] == [8] + [0] * (len(pages) - 1)
+    for page in pages:
+        frame(encode(page), SYNC_FRAME_BYTES_MAX)
+    assert sum(len(page.conversations) for page in pages) == len(shared)
 
 
 def test_a_hello_of_many_small_conversations_fits() -> None:
