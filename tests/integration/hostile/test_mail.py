@@ -253,7 +253,7 @@ def test_an_invitation_that_lies_about_the_mode_asks_the_user_before_joining(tmp
             assert await alice.swarm.settled(where, 5.0) == "refused"
             assert not alice.log(where).roster.is_joined(alice.account.id)
             (told,) = await alice.events("conversation.refused")
-            assert "its mode is 2, the invitation said 1" in told["detail"]
+            assert "it is private, and the invitation said admin-invites" in told["detail"]
             await alice.swarm.confirm_mode(where)
             assert await alice.swarm.settled(where, 5.0) == "ready"
 
