@@ -186,9 +186,11 @@ class Lan:
 
     def _chosen(self, found: frozenset[Interface]) -> frozenset[Interface]:
         """The interfaces to speak on: loopback only where there is nothing else, or where we listen nowhere else."""
+        accepted = hosts_for(found, [listen.host for listen in self._listens])
+        inside = [one for one in sorted(found) if one.is_loopback and one.host in accepted]
         alone = all(ipaddress.ip_address(listen.host).is_loopback for listen in self._listens)
         outside = [] if alone else [one for one in sorted(found) if not one.is_loopback]
-        return frozenset((outside or sorted(found))[: limits.LAN_INTERFACES_MAX])
+        return frozenset((outside or inside)[: limits.LAN_INTERFACES_MAX])
 
     def _infos(self, interfaces: frozenset[Interface]) -> list[AsyncServiceInfo]:
         """One service for each port that we listen on."""

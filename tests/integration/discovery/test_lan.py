@@ -47,12 +47,13 @@ class Node:
         other: DeviceId | None,
         *,
         interfaces: Callable[[], list[Interface]] = lambda: LOOPBACK,
+        host: str = "0.0.0.0",
     ) -> None:
         self.known = [] if other is None else [other]
         self.seen: asyncio.Queue[Sighting] = asyncio.Queue()
         self.watcher = Watcher(clock, interfaces)
         self.lan = Lan(
-            clock, device=own, listens=[Address("0.0.0.0", PORT)], known=lambda: self.known,
+            clock, device=own, listens=[Address(host, PORT)], known=lambda: self.known,
             on_sighting=self.seen.put_nowait, watcher=self.watcher,
         )  # fmt: skip
 
@@ -89,6 +90,22 @@ def test_two_nodes_on_a_machine_without_a_network_see_each_other() -> None:
             assert [one.device for one in bob.lan.sightings() if one.tag == tag(ANN, DAY)] == [ANN]
             assert ann.lan.problem is None
         assert ann.lan.sightings() == []
+
+    asyncio.run(run())
+
+
+def test_who_listens_on_loopback_only_speaks_nowhere_else_and_is_seen_there() -> None:
+    """192.0.2.99 is nobody's: an engine that is told to speak there does not start."""
+    found = [Interface("eth9", "192.0.2.99"), Interface("lo", "127.0.0.1"), Interface("lo", "::1")]
+
+    async def run() -> None:
+        clock = Clock()
+        ann = Node(clock, ANN, BOB, interfaces=lambda: found, host="127.0.0.1")
+        bob = Node(clock, BOB, None, interfaces=lambda: found, host="127.0.0.1")
+        async with running(ann, bob):
+            sighting = await ann.expect(of=tag(BOB, DAY))
+            assert (sighting.device, sighting.addresses) == (BOB, (Address("127.0.0.1", PORT),))
+            assert ann.lan.problem is None
 
     asyncio.run(run())
 
