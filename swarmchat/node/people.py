@@ -140,7 +140,7 @@ class PeopleVerbs(ConversationVerbs):
 
     def _request(self, text: str) -> Request:
         pending = {request.id: request for request in self._node.keeper.state.pending()}
-        names = {one.id: [one.offer.title, one.offer.conversation] for one in pending.values()}
+        names = {one.id: [one.offer.title or one.offer.name, one.offer.conversation] for one in pending.values()}
         try:
             return pending[resolve(text, names, "request")]
         except NotFoundError:
