@@ -151,6 +151,7 @@ SYNC_OUTBOX_BYTES_MAX: Final = 8 * MIB
 HELLO_HEADS_MAX: Final = 262_144  # in all pages of one hello
 SYNC_RETRY_MIN_S: Final = 2.0  # `sync` was refused: the peer may not know us yet
 SYNC_RETRY_MAX_S: Final = 60.0
+FAREWELL_S: Final = 1.0  # the links of who is removed wait so long for the commit that says so to be taken in
 HANDED_OVER_AFTER_S: Final = 30 * 86_400.0  # what was left and nobody took is erased (SCP-06 §7)
 INVITATIONS_CHECKED_S: Final = 60.0  # how often it is looked what is to be sent again
 ROLLUP_IDLE_S: Final = 1.0  # a log that grew is put in order after so much quiet

@@ -244,10 +244,12 @@ class CommitLog:
         size = sum(place.size for place in places)
         return Pack(len(places), size, heads, serving.stream(places, self._fetch, stored=stored))
 
-    def small_pack(self, since: Iterable[CommitId], limit: int) -> bytes | None:
-        """A pack of all that who has `since` lacks; None when there is nothing, or more than `limit` bytes of it."""
+    def small_pack(
+        self, since: Iterable[CommitId], limit: int, *, wants: Iterable[CommitId] | None = None
+    ) -> bytes | None:
+        """A pack of what is behind `wants` (None: the heads) and who has `since` lacks; None: nothing, or over `limit` bytes."""
         with self._store.lock:
-            missing = self.history.missing(self.heads, since)
+            missing = self.history.missing(self.heads if wants is None else wants, since)
             if not missing or len(missing) * _COMMIT_BYTES_MIN > limit:
                 return None
             places, _ = serving.plan(self._store.ledger, missing, self._folder, self._store.repository.locate)

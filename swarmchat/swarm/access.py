@@ -5,6 +5,7 @@ Ban and revocation are judged for each conversation; an account that we block is
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Container, Iterable, Mapping
 from types import MappingProxyType
 from typing import Final
@@ -39,7 +40,8 @@ class Access:
         self._accounts: dict[ConversationId, frozenset[AccountId]] = {}  # joined or invited, or a source of a clone
         self._related: dict[AccountId, set[ConversationId]] = {}  # the same, by account
         self._sources: dict[ConversationId, frozenset[AccountId]] = {}
-        self._parting: set[AccountId] = set()
+        self._heirs: dict[ConversationId, dict[DeviceId, AccountId]] = {}
+        self._parting: Counter[AccountId] = Counter()
         self._revoked: dict[AccountId, frozenset[bytes]] = {}
         self._lists: dict[tuple[ConversationId, AccountId], bytes] = {}
 
@@ -94,17 +96,37 @@ class Access:
         self._sources.pop(conversation, None)
         self._relate(conversation)
 
+    @property
+    def heirs(self) -> Mapping[DeviceId, AccountId]:
+        """Those of all conversations."""
+        return {device: owner for heirs in self._heirs.values() for device, owner in heirs.items()}
+
+    def heirs_of(self, conversation: ConversationId) -> Mapping[DeviceId, AccountId]:
+        """The devices of those who are no members any more and are still to have the last of what we wrote."""
+        return MappingProxyType(self._heirs.get(conversation, {}))
+
+    def set_heirs(self, conversation: ConversationId, heirs: Mapping[DeviceId, AccountId]) -> None:
+        """We dissolved the conversation: all of it is served to these. (SCP-06 §7)"""
+        self._heirs[conversation] = dict(heirs)
+        if not heirs:
+            del self._heirs[conversation]
+        self._relate(conversation)
+
     def part(self, account: AccountId, *, over: bool) -> None:
-        """It left a conversation: its links live until it has heard that we know, then it is `over`."""
-        if over:
-            self._parting.discard(account)
-        else:
-            self._parting.add(account)
+        """A conversation is no longer spoken of with it: its links live until it has heard why, then it is `over`."""
+        self._parting[account] += -1 if over else 1
+        if not self._parting[account]:
+            del self._parting[account]
+
+    def is_parting(self, account: AccountId) -> bool:
+        """Whether its links live just for that."""
+        return account in self._parting
 
     def drop(self, conversation: ConversationId) -> None:
         """The conversation is neither here nor expected any more."""
         self._rosters.pop(conversation, None)
         self._sources.pop(conversation, None)
+        self._heirs.pop(conversation, None)
         self._relate(conversation)
 
     # --- the policy of the links
@@ -168,7 +190,7 @@ class Access:
         return self.standing(account, device) in _IN_STEP
 
     def may_pull(self, account: AccountId, device: DeviceId, conversation: ConversationId) -> bool:
-        """Whether the device is given the history: joined, invited, own, or anybody not banned where all may join. (SCP-04 §3.3)"""
+        """Whether the device is given the history: joined, invited, heir, own, or anybody not banned where all may join. (SCP-04 §3.3)"""
         roster = self._rosters.get(conversation)
         if roster is None:
             return False
@@ -178,7 +200,9 @@ class Access:
             return False
         if roster.mode == MODE_PUBLIC:
             return True
-        return not self.state.is_blocked(account) and (roster.is_joined(account) or roster.is_invited(account))
+        if self.state.is_blocked(account):
+            return False
+        return roster.is_joined(account) or roster.is_invited(account) or self._is_heir(account, conversation)
 
     def is_common(self, account: AccountId, device: DeviceId, conversation: ConversationId) -> bool:
         """Whether the conversation is spoken of with that device. (SCP-04 §2.1)"""
@@ -238,13 +262,16 @@ class Access:
             return LinkClass.MEMBER
         if roster.is_invited(account) or account in self._sources.get(conversation, ()):
             return LinkClass.INVITEE
-        return None
+        return LinkClass.INVITEE if self._is_heir(account, conversation) else None
+
+    def _is_heir(self, account: AccountId, conversation: ConversationId) -> bool:
+        return account in self._heirs.get(conversation, {}).values()
 
     def _in_it(self, conversation: ConversationId, roster: Roster) -> bool:
         """Whether we are of it: joined, invited, left with something to hand over, or about to join."""
         if roster.is_banned(self._me) or roster.is_banned(self._device):
             return False
-        if roster.is_joined(self._me) or roster.is_invited(self._me):
+        if roster.is_joined(self._me) or roster.is_invited(self._me) or conversation in self._heirs:
             return True
         known = self.state.conversations.get(conversation)
         return known is not None and known.state in {ConversationState.REMOVED, ConversationState.SYNCING}
@@ -252,7 +279,7 @@ class Access:
     def _relate(self, conversation: ConversationId) -> None:
         roster = self._rosters.get(conversation)
         related = frozenset() if roster is None else roster.joined | roster.invited
-        related |= self._sources.get(conversation, frozenset())
+        related |= self._sources.get(conversation, frozenset()) | set(self._heirs.get(conversation, {}).values())
         before = self._accounts.pop(conversation, frozenset())
         if related:
             self._accounts[conversation] = related

@@ -55,8 +55,12 @@ def aims(
             if not state.is_blocked(owner) and not revoked(name, owner):
                 targets.add(name)
 
+    for name, owner in access.heirs.items():
+        in_rosters.setdefault(owner, set()).add(name)
     people = {contact.account for contact in state.contacts.values() if contact.active}
-    people |= access.sources | {invitation.account for invitation in state.invitations.values()}
+    people |= (
+        set(access.heirs.values()) | access.sources | {invitation.account for invitation in state.invitations.values()}
+    )
     sought: set[AccountId] = set()
     for who in sorted(people | {account}):
         if state.is_blocked(who):
@@ -70,4 +74,5 @@ def aims(
         banned_and_nothing_else = access.is_outlawed(who) and who not in people and not access.shares(who)
         if who != account and not state.is_blocked(who) and not banned_and_nothing_else:
             targets.add(who)
+    targets |= {name for name, owner in linked.items() if access.is_parting(owner)}  # not hung up on in mid-sentence
     return Aims(frozenset(targets), frozenset(sought))

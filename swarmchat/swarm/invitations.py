@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from dataclasses import dataclass
 
-from swarmchat.account.records import Invitation, Offer, Request, RequestKind
+from swarmchat.account.records import ConversationState, Invitation, Offer, Request, RequestKind
 from swarmchat.account.state import State, Verdict
 from swarmchat.ids import AccountId, CommitId, ConversationId, DeviceId
 from swarmchat.limits import (
@@ -133,8 +133,13 @@ class Mailroom:
                 return state, self.mentioned(state, sender, conversation, now)
 
     def mentioned(self, state: State, sender: Sender, conversation: ConversationId, now: float) -> list[Outcome]:
-        """A peer spoke of a conversation; ask about it if it is not known here. At most 16 an hour of one device."""
-        if conversation in state.conversations or conversation in self._access.rosters:
+        """A peer spoke of a conversation; ask about it if it is not known here, or we were removed from it: we may be invited.
+
+        At most 16 an hour of one device.
+        """
+        if (conversation in state.conversations or conversation in self._access.rosters) and not self._is_removed(
+            state, conversation
+        ):
             return []
         if any(request.offer.conversation == conversation for request in state.requests.values()):
             return []
@@ -160,6 +165,11 @@ class Mailroom:
         return asked is not None and len(asked) >= ASKS_PER_PEER_MAX and now - asked[0][0] < _HOUR_S
 
     # --- inside
+
+    def _is_removed(self, state: State, conversation: ConversationId) -> bool:
+        known = state.conversations.get(conversation)
+        is_active = known is not None and known.state is ConversationState.ACTIVE
+        return is_active and self._access.is_outside(conversation)
 
     def _is_fresh(self, device: DeviceId, letter: Letter, now: float, ahead: float) -> bool:
         if not -MAIL_AGE_MAX_S <= letter.written_s - ahead - now <= MAIL_AHEAD_MAX_S:

@@ -162,6 +162,11 @@ class Replicator:
                 break
         return outcomes
 
+    async def append_at_once(self, actions: Sequence[Action]) -> list[Outcome]:
+        """Write several with nothing between them, whatever becomes of each. Raises StorageError."""
+        writer, now = self._wires.writer(), int(self._runtime.now())
+        return await self._write(tuple(Pending(action, writer, now) for action in actions))
+
     async def merge_old_forks(self) -> Admission:
         """The user agrees to the heads that `main` leaves out as old forks. (SCP-02 §6.4 g) StorageError."""
         async with self._lock:
@@ -223,6 +228,14 @@ class Replicator:
     def held_by(self, device: DeviceId) -> Heads:
         """What the device certainly has, with all that is behind: the heads it named last, and what it wrote itself."""
         return (*self.session.heads_of(device), *self.log.history.newest_of(device))
+
+    def has_all(self, device: DeviceId) -> bool:
+        """Whether the heads that the device named last say that it has all that is here."""
+        return self.dag.covers(self.session.heads_of(device), self.log.heads)
+
+    def base_of(self, device: DeviceId) -> Heads:
+        """What a pack for a linked device may build on: what it will have read, and what it wrote itself."""
+        return tuple(sorted({*self.session.base_of(device), *self.log.history.newest_of(device)}))
 
     # --- what devices say
 

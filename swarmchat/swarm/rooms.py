@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -13,7 +13,7 @@ from swarmchat.account.state import State
 from swarmchat.commitlog.log import CommitLog
 from swarmchat.commitlog.writing import Admission
 from swarmchat.conversation import profile
-from swarmchat.conversation.actions import Action, Initial, Join, Kick, Leave, Promote
+from swarmchat.conversation.actions import Initial, Join
 from swarmchat.conversation.profile import Profile
 from swarmchat.conversation.rejection import Rejection
 from swarmchat.conversation.roster import Roster
@@ -22,7 +22,7 @@ from swarmchat.errors import NotFoundError, StorageError, SwarmchatError
 from swarmchat.ids import AccountId, CommitId, ConversationId, DeviceId
 from swarmchat.limits import CLONE_MEMBERS_MAX, HANDED_OVER_AFTER_S, PULLS_MAX, SERVED_PACKS_PER_PEER_MAX
 from swarmchat.links.link import Link
-from swarmchat.swarm import invitations
+from swarmchat.swarm import invitations, leaving
 from swarmchat.swarm.access import MODE_PUBLIC, candidates
 from swarmchat.swarm.events import (
     ContactChanged,
@@ -33,7 +33,8 @@ from swarmchat.swarm.events import (
     ConversationSyncing,
     Delivered,
 )
-from swarmchat.swarm.messages import Got, SyncMessage, announced
+from swarmchat.swarm.farewells import Farewells
+from swarmchat.swarm.messages import Bad, Got, News, Read, SyncMessage, Typing
 from swarmchat.swarm.parts import Parts
 from swarmchat.swarm.replicator import Outcome, Replicator, Wires
 from swarmchat.swarm.session import Heads, Reputation
@@ -50,10 +51,9 @@ class Lines:
     link: Callable[[DeviceId], Link | None]
     account_of: Callable[[DeviceId], AccountId | None]
     reevaluate: Callable[[], None]  # who may do what has changed
-    flushed: Callable[[AccountId], Awaitable[None]]  # what was posted to its devices has left
+    flushed: Callable[[DeviceId], Awaitable[None]]  # what was posted to it has come there
     notify: Callable[[ConversationId], Awaitable[None]]  # members who do not know that we are one
     ask: Callable[[ConversationId], Awaitable[None]]  # a member for an invitation to what is here
-    links_of: Callable[[AccountId], tuple[Link, ...]]
     moved: Callable[[ConversationId], None]  # a device has more, or a conversation another state
 
 
@@ -71,6 +71,7 @@ class Rooms:
         self._damaged: dict[ConversationId, StorageError] = {}
         self._refused: dict[ConversationId, str] = {}  # clones that do not become ours, and why
         self._agreed: set[ConversationId] = set()  # to another mode than the invitation said
+        self._farewells = Farewells(parts, lines.post, lines.account_of, lines.flushed, lines.reevaluate)
         self._wires = Wires(
             post=lines.post,
             link=lines.link,
@@ -139,6 +140,8 @@ class Rooms:
                     await self.expect(conversation)
                 case ConversationState.REMOVED if conversation in here:
                     await self._leave_behind(conversation)
+                case ConversationState.ACTIVE if conversation in here and self._has_left(conversation):
+                    await self._remove(conversation)
                 case ConversationState.ACTIVE if conversation not in self._damaged and self._is_lost(conversation):
                     await self._clone_again(conversation)
                 case _:
@@ -194,18 +197,26 @@ class Rooms:
 
     async def leave(self, conversation: ConversationId, *, promote: AccountId | None, dissolve: bool) -> Outcome | None:
         """Write the commits of leaving; the first rejection ends it, None when there was nothing to write."""
-        replicator = self.room(conversation)
-        me = self._parts.account.id
+        replicator, parts = self.room(conversation), self._parts
+        me, log = parts.account.id, replicator.log
         outcome: Outcome | None = None
-        if not replicator.log.is_empty and replicator.log.roster.is_joined(me):
-            actions = _farewell(replicator.log.roster, me, promote, dissolve=dissolve)
-            outcomes = await replicator.append_all(actions)
+        if not log.is_empty and log.roster.is_joined(me):
+            actions = leaving.steps(log.roster, me, promote, dissolve=dissolve)
+            if (fault := leaving.objection(actions, parts.writer().author, log.roster)) is not None:
+                return fault
+            parts.access.set_heirs(conversation, leaving.removed_by(actions, log.roster))  # before their class falls
+            try:
+                outcomes = await replicator.append_at_once(actions)
+            except SwarmchatError:
+                parts.access.set_heirs(conversation, {})
+                raise
             outcome = outcomes[-1]
-            if isinstance(outcome, Rejection):
-                return outcome
-        await self._parts.change(lambda state: state.remove_conversation(conversation, now_ms=self._parts.now_ms))
-        await self._leave_behind(conversation)
-        self._parts.tell(ConversationRemoved(conversation))
+            if isinstance(outcome, Rejection):  # somebody was quicker
+                parts.access.set_heirs(conversation, {})
+                self._lines.reevaluate()
+                return next(each for each in outcomes if isinstance(each, Rejection))
+        await self._remove(conversation)
+        parts.tell(ConversationRemoved(conversation))
         self._lines.moved(conversation)
         return outcome
 
@@ -235,16 +246,43 @@ class Rooms:
             ):
                 self._parts.chores.add(f"erase {conversation}", partial(self.erase, conversation))
 
+    async def _remove(self, conversation: ConversationId) -> None:
+        """Mark it as left; what others may still lack of ours is served to them."""
+        await self._parts.change(lambda state: state.remove_conversation(conversation, now_ms=self._parts.now_ms))
+        await self._leave_behind(conversation)
+
     async def _leave_behind(self, conversation: ConversationId) -> None:
         """Serve what others may still lack of ours, or erase at once if there is nobody or nothing."""
-        replicator = self._replicators[conversation]
+        parts, replicator = self._parts, self._replicators[conversation]
         replicator.session.closed = True
-        log = replicator.log
-        others = frozenset() if log.is_empty else log.roster.joined - {self._parts.account.id}
-        if not others or log.roster.is_banned(self._parts.account.id):
+        heirs: Mapping[DeviceId, AccountId] = {}
+        if self._has_left(conversation):
+            held = await parts.runtime.offload(parts.receipts.all_heads, conversation)
+            told = {device: each.heads for device, each in held.items()}
+            heirs = await parts.runtime.offload(leaving.heirs, replicator.log, parts.account.id, told)
+            served = {heirs[device] for device in heirs if replicator.has_all(device)}  # they answered meanwhile
+            heirs = {device: owner for device, owner in heirs.items() if owner not in served}
+        if not heirs and not (self._has_left(conversation) and replicator.log.roster.joined):
             await self.erase(conversation)
             return
+        parts.access.set_heirs(conversation, heirs)
         self._lines.reevaluate()
+
+    def _has_left(self, conversation: ConversationId) -> bool:
+        return leaving.has_left(self._replicators[conversation].log, self._parts.account.id)
+
+    async def _handed_over(self, conversation: ConversationId, account: AccountId) -> None:
+        """It has our last commits. A member tells the others; of those we removed each must have come for itself."""
+        replicator, access = self._replicators.get(conversation), self._parts.access
+        if replicator is None:
+            return
+        heirs = access.heirs_of(conversation)
+        missing = {device: owner for device, owner in heirs.items() if owner != account}
+        if missing:
+            access.set_heirs(conversation, missing)
+            self._lines.reevaluate()
+        elif heirs or replicator.log.roster.is_joined(account):
+            await self.erase(conversation)
 
     # --- what replicators tell
 
@@ -253,8 +291,8 @@ class Rooms:
         replicator = self._replicators.get(conversation)
         if replicator is None:
             return
-        self._part(replicator, admission)
         if parts.access.set_roster(conversation, replicator.log.roster):
+            self._part(replicator)
             self._lines.reevaluate()
             parts.chores.add(f"settle {conversation}", lambda: self._settle(conversation))
         elif admission.before.profile is not admission.after.profile:
@@ -263,23 +301,14 @@ class Rooms:
             parts.chores.add(f"join {conversation}", lambda: self._join(conversation))
         self._lines.moved(conversation)
 
-    def _part(self, replicator: Replicator, admission: Admission) -> None:
-        """Who left is told that we know, before its links go: then it may forget. (SCP-06 §7)"""
-        facts = [replicator.log.history[commit].fact for commit in admission.new]
-        for fact in facts:
-            if fact.account is None or fact.account == self._parts.account.id or fact.control is None:
-                continue
-            if not isinstance(fact.control.action, Leave) or not (links := self._lines.links_of(fact.account)):
-                continue
-            self._parts.access.part(fact.account, over=False)
-            for link in links:
-                self._lines.post(link.peer.device, Got(replicator.conversation, announced(admission.heads)))
-            self._parts.chores.add(f"part with {fact.account}", partial(self._parted, fact.account))
+    def _part(self, replicator: Replicator) -> None:
+        """Who is removed, by whomever, learns it before its links go; so do others when it is we. (SCP-06 §7)"""
+        if self._tasks is not None and (farewells := self._farewells.begin(replicator)):
+            self._tasks.create_task(self._farewells.say(replicator, farewells))
 
-    async def _parted(self, account: AccountId) -> None:
-        await self._lines.flushed(account)
-        self._parts.access.part(account, over=True)
-        self._lines.reevaluate()
+    def answered(self, device: DeviceId, message: News | Got | Bad | Read | Typing) -> bool:
+        """Whether the message, about what is not common, says that a device has taken in why."""
+        return self._farewells.answered(message.conversation, device, message)
 
     def _level(self, conversation: ConversationId) -> None:
         """Nothing that a linked device announced is missing here."""
@@ -304,12 +333,9 @@ class Rooms:
             return
         self._parts.tell(Delivered(conversation, account, device))
         self._lines.moved(conversation)
-        if (
-            replicator.session.closed
-            and account != self._parts.account.id
-            and replicator.dag.covers(replicator.session.heads_of(device), replicator.log.heads)
-        ):
-            self._parts.chores.add(f"erase {conversation}", lambda: self.erase(conversation))
+        if replicator.session.closed and account != self._parts.account.id and replicator.has_all(device):
+            work = partial(self._handed_over, conversation, account)
+            self._parts.chores.add(f"hand {conversation} over to {account}", work)
 
     def _barren(self, conversation: ConversationId) -> Sequence[CommitId]:
         known = self._parts.state.conversations.get(conversation)
@@ -352,6 +378,9 @@ class Rooms:
         roster, me = replicator.log.roster, parts.account.id
         if not roster.is_joined(me):
             if refusal := self._objection(known, roster):
+                again = known.invitation is not None and not replicator.log.knows(known.invitation)
+                if again and replicator.log.history.by_account(me):
+                    return  # we were of it before, and the news that we are invited again is on its way
                 if self._refused.get(conversation) != refusal:
                     self._refused[conversation] = refusal
                     parts.tell(ConversationRefused(conversation, None, "SCP-06 §5", refusal))
@@ -420,16 +449,6 @@ class Rooms:
         await self._parts.change(
             lambda state: state.add_conversation(log.conversation, title=title, mode=mode, now_ms=now_ms)
         )
-
-
-def _farewell(roster: Roster, me: AccountId, promote: AccountId | None, *, dissolve: bool) -> list[Action]:
-    """The commits of leaving: an heir or the removal of everybody else first, if asked for."""
-    actions: list[Action] = []
-    if promote is not None:
-        actions.append(Promote(promote))
-    if dissolve:
-        actions.extend(Kick(other) for other in sorted((roster.joined | roster.invited) - {me}))
-    return [*actions, Leave(me)]
 
 
 def shown(roster: Roster) -> Profile:

@@ -125,6 +125,11 @@ class Session:
         peer = self._peers.get(device)
         return peer.heads if peer else ()
 
+    def base_of(self, device: DeviceId) -> Heads:
+        """What a device has for certain once it has read what was sent to it, as far as it is known here."""
+        peer = self._peers.get(device)
+        return tuple(head for head in peer.since if self._dag.knows(head)) if peer else ()
+
     def missing(self, now: float) -> tuple[Missing, ...]:
         """Heads announced over a minute ago that nobody gave us."""
         sources: dict[CommitId, list[DeviceId]] = {}

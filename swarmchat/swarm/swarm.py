@@ -77,7 +77,6 @@ class Swarm:
             flushed=board.flushed,
             notify=board.notify,
             ask=board.ask,
-            links_of=board.links_of,
             moved=self._moved,
         )
         self._rooms = Rooms(self._parts, lines)

@@ -122,9 +122,10 @@ class Switchboard:
         linked = replicator.session.linked if replicator else ()
         return [(self._by_device[device].account, device) for device in linked if device in self._by_device]
 
-    async def flushed(self, account: AccountId) -> None:
-        """Wait until what was said to an account's devices has left, at most 1 s each."""
-        for dialogue in [each for each in self._dialogues.values() if each.account == account]:
+    async def flushed(self, device: DeviceId) -> None:
+        """Wait until what was said to a device has reached it, at most 1 s."""
+        dialogue = self._by_device.get(device)
+        if dialogue is not None:
             await dialogue.flushed()
 
     async def notify(self, conversation: ConversationId) -> None:
@@ -244,7 +245,8 @@ class Switchboard:
     def greeted(self, dialogue: Dialogue) -> None:
         """The peer said hello."""
         self._match(dialogue, anew=True)
-        if unknown := sorted(dialogue.mentioned.keys() - self._parts.state.conversations.keys()):
+        known, access = self._parts.state.conversations, self._parts.access
+        if unknown := sorted(one for one in dialogue.mentioned if one not in known or access.is_outside(one)):
             self._spawn(self._postman.mentioned(dialogue.link, unknown))
 
     def may_talk(self, dialogue: Dialogue) -> bool:
@@ -258,7 +260,9 @@ class Switchboard:
         conversation = message.conversation
         replicator = self._rooms.get(conversation)
         if replicator is None or not self._parts.access.is_common(dialogue.account, dialogue.device, conversation):
-            return False
+            if isinstance(message, News) and self._parts.access.is_outside(conversation):
+                self._spawn(self._postman.mentioned(dialogue.link, [conversation]))  # we may be invited again
+            return self._rooms.answered(dialogue.device, message)
         match message:
             case News(heads=heads):
                 self._ensure(dialogue, replicator, heads)
@@ -319,6 +323,8 @@ class Switchboard:
                     heads = dialogue.mentioned[conversation]
                     replicator.hello(dialogue.device, heads, told=dialogue.told.get(conversation))
             elif conversation not in common:
+                if is_linked:
+                    dialogue.told.pop(conversation, None)  # if it is common again one day, that is to be said anew
                 replicator.forget(dialogue.device)
             elif is_linked and anew:
                 replicator.unlinked(dialogue.device)

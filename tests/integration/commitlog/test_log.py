@@ -422,6 +422,19 @@ def test_a_small_pack_is_complete_or_not_given(tmp_path: Path) -> None:
     assert copy.heads == log.heads
 
 
+def test_a_small_pack_as_far_as_a_commit_has_nothing_of_what_came_after(tmp_path: Path) -> None:
+    log = group(tmp_path, BOB)
+    copy = clone(log, tmp_path / "b.git")
+    since = log.heads
+    wanted = post(log, ALICE, "the last word")
+    after = post(log, ALICE, "not for all")
+    data = log.small_pack(since, 65_536, wants=(wanted,))
+    assert data is not None
+    assert copy.admit(data, (wanted,)).new == (wanted,)
+    assert not copy.knows(after)
+    assert log.small_pack((wanted,), 65_536, wants=(wanted,)) is None
+
+
 def test_a_locator_names_heads_and_ever_older_commits(tmp_path: Path) -> None:
     log = group(tmp_path)
     log.append_all([Pending(Post(str(n)), writer(ALICE), NOW) for n in range(200)])

@@ -205,10 +205,11 @@ def _counts(roster: Roster, account: AccountId, device: DeviceId) -> bool:
 
 
 def _wanted(life: Life, logs: list[tuple[Life, CommitLog | None]]) -> bool:
-    """Whether somebody with the conversation would give it to this device."""
-    me = life.machine.account.id
+    """Whether somebody of whom the device has heard has the conversation and would give it."""
+    me, sources = life.machine.account.id, life.swarm._parts.access.sources
     return any(
         log is not None
+        and other.machine.account.id in sources
         and (log.roster.is_invited(me) or log.roster.is_joined(me))
         and not log.roster.is_banned(life.device)
         and device_prefix(life.device) not in revoked(log.roster, me)

@@ -204,6 +204,53 @@ def test_who_left_is_heard_out_before_its_links_go() -> None:
     assert not found.is_in_step(ANN, device(9))
 
 
+def test_who_goes_from_two_conversations_is_let_go_after_both() -> None:
+    found = access()
+    found.part(ANN, over=False)
+    found.part(ANN, over=False)
+    found.part(ANN, over=True)
+    assert found.is_parting(ANN)
+    assert found.standing(ANN, device(9)) is LinkClass.INVITEE
+    found.part(ANN, over=True)
+    assert not found.is_parting(ANN)
+    assert found.standing(ANN, device(9)) is LinkClass.STRANGER
+
+
+def test_who_is_parting_and_blocked_is_a_stranger() -> None:
+    found = access(contact_of(ANN, blocked=True))
+    found.part(ANN, over=False)
+    assert found.standing(ANN, device(9)) is LinkClass.STRANGER
+
+
+def test_those_whom_we_removed_when_we_dissolved_the_group_fetch_the_rest_until_they_have_it() -> None:
+    found = access(room=roster(joined=()))
+    assert not found.is_ours(ROOM)
+    found.set_heirs(ROOM, {device(9): ANN})
+    assert found.is_ours(ROOM)
+    assert found.standing(ANN, device(8)) is LinkClass.INVITEE  # also on a device that was not known
+    assert found.common(ANN, device(8)) == (ROOM,)
+    assert found.may_pull(ANN, device(8), ROOM)
+    assert not found.may_pull(BEN, device(8), ROOM)
+    assert not found.is_member(ANN, ROOM)
+    found.state = contact_of(ANN, blocked=True)
+    assert not found.may_pull(ANN, device(8), ROOM)
+    found.state = State()
+    found.set_heirs(ROOM, {})
+    assert found.standing(ANN, device(8)) is LinkClass.STRANGER
+    assert not found.may_pull(ANN, device(8), ROOM)
+    found.set_heirs(ROOM, {device(9): ANN})
+    found.drop(ROOM)
+    assert found.heirs == {}
+    assert found.common(ANN, device(8)) == ()
+
+
+def test_a_banned_heir_fetches_nothing() -> None:
+    found = access(room=roster(joined=(), banned=(ANN,)))
+    found.set_heirs(ROOM, {device(9): ANN})
+    assert not found.may_pull(ANN, device(9), ROOM)
+    assert not found.is_common(ANN, device(9), ROOM)
+
+
 def test_only_what_changes_who_may_do_what_is_a_change() -> None:
     found = access(room=roster())
     assert not found.set_roster(ROOM, roster())

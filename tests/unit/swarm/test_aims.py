@@ -47,3 +47,31 @@ def test_an_address_given_by_hand_is_dialled_unless_its_account_is_banned_and_no
     assert not is_wanted()
     access.set_roster(ConversationId("e" * 40), other.roster)
     assert is_wanted()
+
+
+def test_whom_we_dissolved_a_group_for_is_dialled_until_it_has_come_for_it() -> None:
+    access = Access(ALICE.id, ALICE.device, State())
+    me = ALICE.id, ALICE.device
+
+    def targets() -> frozenset[object]:
+        return aims(me, access, State(), carded=lambda _: (), linked={}, listed=()).targets
+
+    where = ConversationId("e" * 40)
+    access.set_heirs(where, {BOB.device: BOB.id})
+    assert targets() == {BOB.device}
+    access.set_heirs(where, {})
+    assert targets() == frozenset()
+
+
+def test_a_link_with_who_is_told_why_it_goes_is_not_hung_up_on() -> None:
+    access = Access(ALICE.id, ALICE.device, State())
+    me, linked = (ALICE.id, ALICE.device), {BOB.device: BOB.id}
+
+    def targets() -> frozenset[object]:
+        return aims(me, access, State(), carded=lambda _: (), linked=linked, listed=()).targets
+
+    assert targets() == frozenset()
+    access.part(BOB.id, over=False)
+    assert targets() == {BOB.device}
+    access.part(BOB.id, over=True)
+    assert targets() == frozenset()

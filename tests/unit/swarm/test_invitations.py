@@ -199,6 +199,18 @@ def test_what_is_known_pending_or_declined_is_not_asked_for() -> None:
     assert desk.room.mentioned(known, FROM_ANN, ROOM, NOW) == []
 
 
+def test_what_we_were_removed_from_is_asked_for_when_somebody_speaks_of_it_with_us() -> None:
+    desk = Desk()
+    known, _ = State().add_conversation(ROOM, title="", mode=1, now_ms=1)
+    desk.access.set_roster(ROOM, Roster(1, {f"members/{ANN}.crt": b"", f"members/{ME}.crt": b""}))
+    assert desk.room.mentioned(known, FROM_ANN, ROOM, NOW) == []
+    desk.access.set_roster(ROOM, Roster(1, {f"members/{ANN}.crt": b""}))
+    left, _ = known.remove_conversation(ROOM, now_ms=2)
+    assert desk.room.mentioned(left, FROM_ANN, ROOM, NOW) == []  # that was our own will
+    assert desk.room.mentioned(known, FROM_ANN, ROOM, NOW) == [AskFor(ROOM, FROM_ANN)]
+    assert desk.room.mentioned(known, FROM_ANN, ROOM, NOW + 1) == []
+
+
 def test_questions_to_one_device_are_bounded_and_so_are_the_devices_remembered() -> None:
     desk = Desk()
     assert not desk.room.has_asked_enough(FROM_ANN.device, NOW)

@@ -158,6 +158,20 @@ def test_a_pack_on_top_of_unknown_commits_is_ignored_and_the_news_pulled() -> No
     assert machine.poll(1.0) == [Pull(BOB, (C,))]
 
 
+def test_a_pack_may_build_on_what_a_device_named_or_was_sent_as_far_as_it_is_known() -> None:
+    chain, machine = in_step(BOB)
+    assert machine.base_of(BOB) == (A,)
+    machine.news(BOB, (D,), 1.0)
+    assert machine.base_of(BOB) == ()
+    machine.got(BOB, (A,), 1.1)
+    chain.known.append(B)
+    machine.wrote(1.2)
+    machine.poll(1.2)
+    machine.announced((BOB,), (B,), carried=True, now=1.2)
+    assert machine.base_of(BOB) == (B,)
+    assert machine.base_of(CAROL) == ()
+
+
 def test_pushes_on_top_of_each_other_are_taken_one_after_the_other() -> None:
     chain, machine = in_step(BOB)
     machine.news(BOB, (B,), 1.0, since=(A,), pack=b"first")
