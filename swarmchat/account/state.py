@@ -212,7 +212,8 @@ class State:
             now_ms=now_ms,
         )
         if offer.kind is RequestKind.CONTACT:
-            state, _ = state.add_contact(offer.sender, conversation=offer.conversation, name=offer.name, now_ms=now_ms)
+            name = state.contact(offer.sender).name or offer.name  # the user's own word for somebody stands
+            state, _ = state.add_contact(offer.sender, conversation=offer.conversation, name=name, now_ms=now_ms)
             state, _ = state.confirm_contact(offer.sender, now_ms=now_ms)
         return state, found
 

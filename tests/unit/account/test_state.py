@@ -98,6 +98,14 @@ def test_describing_a_contact_changes_only_what_is_given() -> None:
     assert (len(contact.name), len(contact.note)) == (limits.DISPLAY_NAME_CHARS_MAX, limits.NOTE_CHARS_MAX)
 
 
+def test_accepting_a_request_does_not_rename_who_has_a_name_here() -> None:
+    state, _ = State().add_contact(account(1), conversation=conversation(7), name="Bob", now_ms=NOW)
+    state, _ = received(state, replace(ask(1), name="Robert the Great"))
+    (request,) = state.pending()
+    state, _ = state.accept(request.id, now_ms=NOW)
+    assert state.contact(account(1)).name == "Bob"
+
+
 # --- removed by the others, and invited again
 
 
