@@ -7,10 +7,14 @@ import random
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+
+from swarmchat import limits
 from swarmchat.conversation.actions import Ban, CastVote, Post
 from swarmchat.ids import CommitId, ConversationId
-from swarmchat.limits import MERGED_HEADS_MAX, PUSH_PACK_BYTES_MAX
+from swarmchat.limits import PUSH_PACK_BYTES_MAX
 from swarmchat.links.channel import Channel
+from swarmchat.swarm import messages, session
 from swarmchat.swarm.messages import Shared
 from tests.support.commitlogs import Object, packed
 from tests.support.loopback import Loopback, level, play
@@ -59,7 +63,12 @@ def test_branches_from_everywhere_in_the_past_change_nothing_that_others_see(tmp
     play(tmp_path, story)
 
 
-def test_a_flood_of_heads_is_taken_and_the_others_still_talk(tmp_path: Path) -> None:
+def test_a_flood_of_heads_is_taken_and_the_others_still_talk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bound = 256  # of heads that one merge of all takes, and one message names; 1,024 would only take longer
+    monkeypatch.setattr(limits, "MERGED_HEADS_MAX", bound)
+    for module in (messages, session):
+        monkeypatch.setattr(module, "WANTED_HEADS_MAX", bound)
+
     async def story(world: Loopback) -> None:
         alice, carol = await world.node("alice"), await world.node("carol")
         bob = await world.rogue("bob")
@@ -67,13 +76,15 @@ def test_a_flood_of_heads_is_taken_and_the_others_still_talk(tmp_path: Path) -> 
         async with bob.linked(alice.address) as link:
             await bob.fetch(link, where)
             base = bob.log(where).heads
-            forks = [bob.forge(where, Post(f"head {n}"), parent=base[0]) for n in range(MERGED_HEADS_MAX + 40)]
+            forks = [bob.forge(where, Post(f"head {n}"), parent=base[0]) for n in range(2 * bound + 40)]
             channel = await bob.sync(link, Shared(where, base))
             await pushed(bob, channel, where, forks)
-            await world.until(lambda: all(alice.log(where).knows(commit) for commit, _ in forks), 60.0)
+            await world.until(lambda: all(alice.log(where).knows(commit) for commit, _ in forks), 30.0)
+            assert len(alice.log(where).held) == bound + 40
             for number in range(3):
                 said = await carol.say(where, f"above the flood {number}")
                 await world.until(lambda: alice.log(where).knows(said), 20.0)  # type: ignore[arg-type]  # noqa: B023
+        assert alice.log(where).held == ()  # what was written since has joined them all, a part at a time
         await world.unharmed(where, alice, carol, within_s=20.0)
 
     play(tmp_path, story)
