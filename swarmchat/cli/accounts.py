@@ -103,7 +103,9 @@ def set_password(session: Session, new_password_file: Path | None, remove: bool)
     password = None
     if not remove:
         password = (
-            from_file(new_password_file) if new_password_file else session.passwords.ask("New password", confirm=True)
+            from_file(new_password_file)
+            if new_password_file
+            else session.passwords.ask("New password", confirm=True, instead="--new-password-file")
         )
         if not password:
             raise UsageError("the new password is empty", hint="use --remove to leave the keys unsealed")

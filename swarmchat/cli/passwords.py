@@ -12,6 +12,7 @@ from swarmchat import limits
 from swarmchat.errors import PasswordNeededError, UsageError
 
 _VARIABLE = "SWARMCHAT_PASSPHRASE"
+_INSTEAD = f"--password-file, --password-fd or in {_VARIABLE}"
 _BYTES_MAX = 4 * limits.PASSWORD_CHARS_MAX + 2
 
 
@@ -43,12 +44,12 @@ class Passwords:
         """Whether there is somebody at a terminal to ask."""
         return self._may_ask
 
-    def ask(self, prompt: str, *, confirm: bool = False) -> str:
-        """Ask at the terminal; twice with `confirm`. PasswordNeededError when nobody is there."""
+    def ask(self, prompt: str, *, confirm: bool = False, instead: str = _INSTEAD) -> str:
+        """Ask at the terminal; twice with `confirm`. PasswordNeededError when nobody is there; `instead`: what to give then."""
         if not self._may_ask:
             raise PasswordNeededError(
-                "a password is needed and there is nobody to ask",
-                hint=f"give it with --password-file, --password-fd or in {_VARIABLE}",
+                f"the {prompt[0].lower()}{prompt[1:]} is needed and there is nobody to ask",
+                hint=f"give it with {instead}",
             )
         answer: str = click.prompt(
             prompt, hide_input=True, confirmation_prompt=confirm, default="", show_default=False, err=True

@@ -72,7 +72,14 @@ def test_a_descriptor_that_is_not_open_or_not_utf_8_is_a_usage_error() -> None:
 def test_nobody_is_asked_when_nobody_is_there() -> None:
     with pytest.raises(PasswordNeededError) as caught:
         Passwords({}, may_ask=False).need("Password")
+    assert "the password is needed" in caught.value.message
     assert "--password-file" in str(caught.value.hint)
+
+
+def test_where_nobody_is_there_the_option_that_is_missing_is_named() -> None:
+    with pytest.raises(PasswordNeededError) as caught:
+        Passwords({}, may_ask=False).ask("New password", instead="--new-password-file")
+    assert caught.value.hint == "give it with --new-password-file"
 
 
 def test_an_empty_password_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
