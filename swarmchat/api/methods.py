@@ -67,7 +67,10 @@ class Commands(Protocol):
     async def conversation_join(
         self, *, conversation: str, timeout: float | None = None, any_mode: bool = False
     ) -> JsonObject:
-        """`conversation` is a `swarm:` link or an id; with `any_mode` one that is here. Returns at once with state `syncing`, or waits `timeout` seconds for `ready`."""
+        """`conversation` is a `swarm:` link or an id. Returns at once with state `syncing`, or waits `timeout` seconds for `ready`.
+
+        VerificationError or RefusedError with `data["cause"]` when it will not be joined as it is.
+        """
         ...
 
     async def conversation_leave(
@@ -147,8 +150,8 @@ class Commands(Protocol):
 
     async def request_list(self) -> list[JsonObject]: ...
 
-    async def request_accept(self, *, request: str, timeout: float | None = None) -> JsonObject:
-        """Returns at once with state `syncing`, or waits `timeout` seconds for `ready`."""
+    async def request_accept(self, *, request: str, timeout: float | None = None, any_mode: bool = False) -> JsonObject:
+        """Returns at once with state `syncing`, or waits `timeout` seconds for `ready`; errors as of `conversation_join`."""
         ...
 
     async def request_decline(self, *, request: str) -> JsonObject: ...

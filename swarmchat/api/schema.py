@@ -35,8 +35,8 @@ CONVERSATION_PAGE: Final[ObjectShape] = {
     "role": "text?",  # mine
     "created": "time",
     "heads": ["commit"],
-    "refused": "text?",  # why it does not become ours
     "held": ["commit"],  # heads of old forks that wait for consent (SCP-02 §6.4 g)
+    "refused": "object?",  # why it does not become ours: {"cause", "text", "rule", "commit", "hint"} (SCP-06 §5)
 }
 STATE: Final[ObjectShape] = {"id": "text", "state": "text"}
 MEMBER: Final[ObjectShape] = {"id": "account", "name": "text", "role": "text", "devices": ["device"]}
@@ -151,6 +151,7 @@ _TEXT = Param("text", "string", "the text", required=True, largest=limits.BODY_B
 _REQUEST = Param("request", "string", "id of the request or of its conversation, or a unique prefix", required=True)
 _WAIT = Param("wait", "string", "return when others have it: `any`, `all` or a number of accounts", needs_network=True)
 _TIMEOUT = Param("timeout", "number", "seconds to wait at most", smallest=0, largest=86_400)
+_ANY_MODE = Param("any_mode", "boolean", "join even if its mode is not the one that the invitation named")
 _DRY_RUN = Param("dry_run", "boolean", "say what would be written, write nothing")
 _SINCE = Param("since", "integer", "only events with a greater id", smallest=0, largest=2**53)
 _PASSWORD = Param("password", "string", "the password", largest=limits.PASSWORD_CHARS_MAX)
@@ -229,7 +230,7 @@ _TABLE: Final = (
                 largest=limits.LINK_CHARS_MAX,
             ),
             _TIMEOUT,
-            Param("any_mode", "boolean", "take one that is here in the mode it has, whatever its invitation said"),
+            _ANY_MODE,
         ),
         STATE,
         needs_network=True,
@@ -354,7 +355,7 @@ _TABLE: Final = (
     ),
     # --- request
     Method("request.list", "invitations and contact requests that wait for me", (), [REQUEST], read_only=True),
-    Method("request.accept", "accept: clone, check, join", (_REQUEST, _TIMEOUT), STATE, needs_network=True),
+    Method("request.accept", "accept: clone, check, join", (_REQUEST, _TIMEOUT, _ANY_MODE), STATE, needs_network=True),
     Method("request.decline", "decline this one", (_REQUEST,), STATE),
     Method("request.block", "decline and block the sender", (_REQUEST,), STATE),
     # --- contact

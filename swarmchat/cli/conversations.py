@@ -71,6 +71,8 @@ def show(session: Session, conv: str) -> None:
     """Show one conversation."""
     page = session.door.call("conversation.show", conversation=conv)
     session.output.emit(page, lambda: _page(page))
+    if page["refused"]:
+        session.output.note(page["refused"]["hint"])
 
 
 @conversation.command("set")
@@ -103,7 +105,7 @@ def set_(
     show_default=True,
     help="wait so many seconds until it is ready; 0 returns at once",
 )
-@click.option("--any-mode", is_flag=True, help="take one that came in another mode than its invitation said")
+@click.option("--any-mode", is_flag=True, help="join even if its mode is not the one that the invitation named")
 @pass_session
 def join(session: Session, conv: str, timeout: float | None, any_mode: bool) -> None:
     """Clone and join a conversation by its link or id."""
@@ -172,7 +174,7 @@ def _page(page: dict[str, Any]) -> list[str]:
         ("title", page["title"] or "–"),
         ("mode", page["mode"]),
         ("state", page["state"]),
-        *([("why", page["refused"])] if page["refused"] else []),
+        *([("because", page["refused"]["text"])] if page["refused"] else []),
         ("my role", page["role"] or "–"),
         ("members", str(page["members"])),
         ("created", clock(page["created"])),

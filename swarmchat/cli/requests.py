@@ -51,11 +51,12 @@ def list_(session: Session) -> None:
     show_default=True,
     help="wait so many seconds until it is ready; 0 returns at once",
 )
+@click.option("--any-mode", is_flag=True, help="join even if its mode is not the one that the invitation named")
 @pass_session
-def accept(session: Session, id_: str, timeout: float) -> None:
+def accept(session: Session, id_: str, timeout: float, any_mode: bool) -> None:
     """Accept: clone the conversation, check it, join."""
     with session.output.busy("cloning"):
-        done = session.door.call("request.accept", request=id_, timeout=timeout)
+        done = session.door.call("request.accept", request=id_, timeout=timeout, any_mode=any_mode or None)
     joined(session, done)
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Final, Literal, NamedTuple, cast
+from typing import Literal, NamedTuple, cast
 
 from swarmchat.ids import AccountId, DeviceId
 
 Mode = Literal[0, 1, 2, 3]
-MODE_WORDS: Final = ("one-to-one", "admin-invites", "private", "public")  # by number (SCP-02 §1.4)
+MODE_WORDS = ("one-to-one", "admin-invites", "private", "public")  # by number (SCP-02 §1.4)
 BallotKind = Literal["ban", "unban", "promote"]
 Place = Literal["admins", "members", "invited", "devices"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from typing import cast
 
@@ -10,12 +11,14 @@ from swarmchat.account.records import ConversationState, KnownConversation
 from swarmchat.conversation import profile as profiles
 from swarmchat.conversation.actions import UpdateProfile
 from swarmchat.conversation.profile import Profile, ProfileError
-from swarmchat.conversation.tree import Mode
-from swarmchat.errors import NotFoundError, RefusedError, UsageError, VerificationError
+from swarmchat.conversation.tree import MODE_WORDS, Mode
+from swarmchat.errors import NotFoundError, RefusedError, UsageError, UserError, VerificationError
 from swarmchat.ids import ConversationId
 from swarmchat.node import views
 from swarmchat.node.invitelinks import parse_link
+from swarmchat.node.naming import resolve
 from swarmchat.node.verbs import JsonObject, Verbs, View, account
+from swarmchat.swarm.objections import Cause, Objection
 
 
 class ConversationVerbs(Verbs):
@@ -59,37 +62,31 @@ class ConversationVerbs(Verbs):
     async def conversation_join(
         self, *, conversation: str, timeout: float | None = None, any_mode: bool = False
     ) -> JsonObject:
-        """Clone and join by link or id; returns at once, or waits `timeout` seconds. `any_mode`: one that is here, as it is."""
-        if any_mode:
-            where = await self._conversation(conversation)
-            await self._node.swarm.confirm_mode(where)
-        elif conversation.startswith("swarm:"):
+        """Clone and join by link or id; returns at once, or waits `timeout` seconds."""
+        if conversation.startswith("swarm:"):
             link = parse_link(conversation)
             where = link.conversation
             await self._node.swarm.join(where, inviter=link.inviter, addresses=link.addresses)
         else:
             where = await self._offered(conversation)
-        return await self.joined(where, timeout)
+        return await self.joined(where, timeout, any_mode=any_mode)
 
-    async def joined(self, where: ConversationId, timeout: float | None) -> JsonObject:
-        """How far the joining of a conversation is, after `timeout` seconds at most."""
+    async def joined(self, where: ConversationId, timeout: float | None, *, any_mode: bool) -> JsonObject:
+        """How far the joining of a conversation is, after `timeout` seconds at most; an error when it will not become ours."""
+        swarm = self._node.swarm
+        if any_mode:
+            await swarm.confirm_mode(where)
         if timeout:
-            await self._node.swarm.settled(where, timeout)
-        state = self._node.swarm.state_of(where)
-        why = self._node.swarm.refusal(where)
-        if why is not None and (await self._node.swarm.log(where)).is_empty:
-            raise VerificationError(
-                f"the history of this conversation is invalid; nothing of it was kept: {why}",
-                hint="`swarmchat events` has the commit and the rule",
-                data={"conversation": where},
-            )
-        if why is not None:
-            raise RefusedError(
-                f"not joined: {why}",
-                hint=f"`swarmchat join {where[:8]} --any-mode` takes it in the mode it has, `swarmchat leave` drops it",
-                data={"rule": "SCP-06 §5", "conversation": where},
-            )
-        return {"id": where, "state": state}
+            await swarm.settled(where, timeout)
+        objection = swarm.objection(where)
+        if objection is not None:
+            raise refusal(where, objection)
+        return {"id": where, "state": swarm.state_of(where)}
+
+    def taken_up(self, text: str) -> ConversationId:
+        """A conversation that was accepted and is not ours yet. NotFoundError, AmbiguousError."""
+        coming = {one.id: [one.title] for one in self._known() if one.state is ConversationState.SYNCING}
+        return resolve(text, coming, "conversation on its way")
 
     async def conversation_leave(
         self, *, conversation: str, promote: str | None = None, dissolve: bool = False
@@ -125,6 +122,8 @@ class ConversationVerbs(Verbs):
         fits = [one for one in pending if len(wanted) >= limits.ID_PREFIX_MIN and one.startswith(wanted)]
         if len(fits) == 1:
             return await self._node.swarm.accept(pending[fits[0]].id)
+        with contextlib.suppress(NotFoundError):
+            return self.taken_up(text)
         try:
             where = ConversationId(account(text))  # 40 hex, as an account id
         except UsageError:
@@ -139,7 +138,7 @@ class ConversationVerbs(Verbs):
         row = {
             "id": known.id,
             "title": known.title,
-            "mode": views.MODE_WORDS[known.mode],
+            "mode": MODE_WORDS[known.mode],
             "state": self._node.swarm.state_of(known.id),
             "members": 0,
             "last": None,
@@ -151,7 +150,7 @@ class ConversationVerbs(Verbs):
             newest = view.timeline.page(1, hidden=view.hidden())
             return {
                 "title": self._title_in(view, known),
-                "mode": views.MODE_WORDS[view.roster.mode],
+                "mode": MODE_WORDS[view.roster.mode],
                 "members": len(view.roster.joined),
                 "last": views.time(view.history[newest[0].commit].fact.time) if newest else None,
             }
@@ -160,7 +159,7 @@ class ConversationVerbs(Verbs):
 
     async def _page(self, where: ConversationId) -> JsonObject:
         known = self._node.keeper.state.conversations[where]
-        row = await self._row(known) | {"refused": self._node.swarm.refusal(where)}
+        row = await self._row(known)
         if known.state is ConversationState.SYNCING:
             empty: JsonObject = {
                 "description": "",
@@ -169,6 +168,7 @@ class ConversationVerbs(Verbs):
                 "role": None,
                 "heads": [],
                 "held": [],
+                "refused": _refused(known.id, self._node.swarm.objection(known.id)),
             }
             return row | empty | {"created": views.time(known.added_ms / 1000)}
 
@@ -182,9 +182,51 @@ class ConversationVerbs(Verbs):
                 "created": views.time(view.history.root.fact.time),
                 "heads": list(view.history.heads),
                 "held": list(view.log.held),
+                "refused": None,
             }
 
         return row | await self._look(where, look)
+
+
+def refusal(where: ConversationId, objection: Objection) -> UserError:
+    """Why a conversation does not become ours, as an error that says what can be done."""
+    facts = {"conversation": where, "cause": objection.cause.value, "rule": objection.rule, "commit": objection.commit}
+    hint = _hint(where, objection.cause)
+    if objection.cause is Cause.INVALID:
+        return VerificationError(
+            f"its history is invalid, so nothing of it was kept: {_blamed(objection)}", hint=hint, data=facts
+        )
+    return RefusedError(f"it was not joined: {objection.text}", hint=hint, data=facts)
+
+
+def _refused(where: ConversationId, objection: Objection | None) -> JsonObject | None:
+    if objection is None:
+        return None
+    return {
+        "cause": objection.cause.value,
+        "text": _blamed(objection),
+        "rule": objection.rule,
+        "commit": objection.commit,
+        "hint": _hint(where, objection.cause),
+    }
+
+
+def _blamed(objection: Objection) -> str:
+    return objection.text if objection.commit is None else f"commit {objection.commit[:12]} breaks {objection.text}"
+
+
+def _hint(where: ConversationId, cause: Cause) -> str:
+    match cause:
+        case Cause.INVALID:
+            return f"another history is fetched when a member has one; give it up with: swarmchat conversation purge {where[:8]}"
+        case Cause.OTHER_MODE:
+            return f"if you agree: swarmchat join {where[:8]} --any-mode; if not: swarmchat leave {where[:8]}"
+        case Cause.NOT_INVITED:
+            return "ask a member for an invitation"
+        case Cause.BANNED:
+            return "its members can unban you by vote"
+        case Cause.FORBIDDEN:
+            return f"give it up with: swarmchat leave {where[:8]}"
 
 
 def _changed(

@@ -21,10 +21,18 @@ class PeopleVerbs(ConversationVerbs):
         """Invitations and contact requests that wait for me."""
         return [_request(one) for one in self._node.keeper.state.pending()]
 
-    async def request_accept(self, *, request: str, timeout: float | None = None) -> JsonObject:
-        """Accept: clone, check, join."""
-        where = await self._node.swarm.accept(self._request(request).id)
-        return await self.joined(where, timeout)
+    async def request_accept(self, *, request: str, timeout: float | None = None, any_mode: bool = False) -> JsonObject:
+        """Accept: clone, check, join; or go on with one that was accepted before."""
+        try:
+            waiting = self._request(request)
+        except NotFoundError as nothing:
+            try:
+                where = self.taken_up(request)
+            except NotFoundError:
+                raise nothing from None
+        else:
+            where = await self._node.swarm.accept(waiting.id)
+        return await self.joined(where, timeout, any_mode=any_mode)
 
     async def request_decline(self, *, request: str) -> JsonObject:
         """Decline this one."""

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from swarmchat.conversation import profile as profiles
-from swarmchat.conversation import tree
 from swarmchat.conversation.actions import CastVote, FileWithdrawal
 from swarmchat.conversation.commit import Commit, Merge
 from swarmchat.conversation.history import History
@@ -16,13 +15,12 @@ from swarmchat.conversation.profile import Profile, ProfileError
 from swarmchat.conversation.roster import Roster
 from swarmchat.conversation.rules import ballots
 from swarmchat.conversation.timeline import Item, Reaction, Timeline
-from swarmchat.conversation.tree import BallotKind
+from swarmchat.conversation.tree import MODE_WORDS, BallotKind
 from swarmchat.ids import AccountId, CommitId, DeviceId
 
 JsonObject = dict[str, Any]
 Read = Callable[[CommitId], Commit | Merge]
 
-MODE_WORDS = tree.MODE_WORDS
 MODE_NUMBERS = {word: number for number, word in enumerate(MODE_WORDS)}
 ROLES = ("admin", "member", "invited", "banned", "left")  # the order of `member list`
 _MESSAGE_KEYS = frozenset({"type", "body", "reply-to", "react-to", "edit"})

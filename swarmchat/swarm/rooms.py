@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from swarmchat.account.records import ConversationState, KnownConversation, RequestKind
+from swarmchat.account.records import ConversationState, RequestKind
 from swarmchat.account.state import State
 from swarmchat.commitlog.log import CommitLog
 from swarmchat.commitlog.writing import Admission
@@ -17,13 +17,18 @@ from swarmchat.conversation.actions import Initial, Join
 from swarmchat.conversation.profile import Profile
 from swarmchat.conversation.rejection import Rejection
 from swarmchat.conversation.roster import Roster
-from swarmchat.conversation.tree import MODE_WORDS, Mode
+from swarmchat.conversation.tree import Mode
 from swarmchat.errors import NotFoundError, StorageError, SwarmchatError
 from swarmchat.ids import AccountId, CommitId, ConversationId, DeviceId
 from swarmchat.limits import CLONE_MEMBERS_MAX, HANDED_OVER_AFTER_S, PULLS_MAX, SERVED_PACKS_PER_PEER_MAX
 from swarmchat.links.link import Link
+<<<<<<< HEAD
 from swarmchat.swarm import invitations, leaving
 from swarmchat.swarm.access import MODE_PUBLIC, candidates
+=======
+from swarmchat.swarm import invitations, objections
+from swarmchat.swarm.access import candidates
+>>>>>>> 04a852e (Tell each cause of a refused clone apart, with what can be done, also after a restart)
 from swarmchat.swarm.events import (
     ContactChanged,
     ConversationAdded,
@@ -33,8 +38,13 @@ from swarmchat.swarm.events import (
     ConversationSyncing,
     Delivered,
 )
+<<<<<<< HEAD
 from swarmchat.swarm.farewells import Farewells
 from swarmchat.swarm.messages import Bad, Got, News, Read, SyncMessage, Typing
+=======
+from swarmchat.swarm.messages import Got, SyncMessage, announced
+from swarmchat.swarm.objections import Cause, Objection
+>>>>>>> 04a852e (Tell each cause of a refused clone apart, with what can be done, also after a restart)
 from swarmchat.swarm.parts import Parts
 from swarmchat.swarm.replicator import Outcome, Replicator, Wires
 from swarmchat.swarm.session import Heads, Reputation
@@ -69,7 +79,7 @@ class Rooms:
         self._tasks: asyncio.TaskGroup | None = None
         self._pulls = Turns(PULLS_MAX, SERVED_PACKS_PER_PEER_MAX)
         self._damaged: dict[ConversationId, StorageError] = {}
-        self._refused: dict[ConversationId, str] = {}  # clones that do not become ours, and why
+        self._refused: dict[ConversationId, Objection] = {}  # clones that do not become ours, and why
         self._agreed: set[ConversationId] = set()  # to another mode than the invitation said
         self._farewells = Farewells(parts, lines.post, lines.account_of, lines.flushed, lines.reevaluate)
         self._wires = Wires(
@@ -114,8 +124,8 @@ class Rooms:
             return "refused" if conversation in self._refused else "syncing"
         return "ready" if not found.log.is_empty and found.log.roster.is_joined(self._parts.account.id) else "closed"
 
-    def refusal(self, conversation: ConversationId) -> str | None:
-        """Why a clone does not become ours."""
+    def objection(self, conversation: ConversationId) -> Objection | None:
+        """Why a conversation is `refused`."""
         return self._refused.get(conversation) if self.state_of(conversation) == "refused" else None
 
     # --- lifetime
@@ -180,7 +190,12 @@ class Rooms:
             replicator = self._enter(await parts.runtime.offload(parts.catalog.prepare, conversation))
         replicator.session.closed = False
         self._refused.pop(conversation, None)
-        parts.access.set_sources(conversation, candidates(parts.state.conversations[conversation]))
+        known = parts.state.conversations[conversation]
+        if known.refused and replicator.log.is_empty:
+            fault = objections.to_history(replicator.log.refusals())
+            if fault is not None:  # of an earlier run: the same heads are not tried again
+                self._refused[conversation] = fault
+        parts.access.set_sources(conversation, candidates(known))
         self._lines.reevaluate()
         parts.tell(ConversationSyncing(conversation, 0, 0))
         if not replicator.log.is_empty:
@@ -189,8 +204,12 @@ class Rooms:
 
     async def agree(self, conversation: ConversationId) -> None:
         """The user takes the conversation in whatever mode it is."""
+        if not self._parts.access.is_expected(conversation):
+            return
         self._agreed.add(conversation)
-        self._refused.pop(conversation, None)
+        objection = self._refused.get(conversation)
+        if objection is not None and objection.cause is Cause.OTHER_MODE:
+            del self._refused[conversation]
         await self._join(conversation)
 
     # --- leaving (SCP-06 §7)
@@ -316,14 +335,20 @@ class Rooms:
             self._parts.chores.add(f"join {conversation}", lambda: self._join(conversation))
 
     def _clone_refused(self, conversation: ConversationId, heads: Heads, rejected: tuple[Rejection, ...]) -> None:
-        first = rejected[0]
-        self._refused[conversation] = str(first)
-        self._parts.tell(ConversationRefused(conversation, first.commit, first.rule, str(first)))
+        fault = objections.to_history(rejected)
+        assert fault is not None, "something was refused"
+        self._object(conversation, fault)
 
         async def remember() -> None:
             await self._parts.change(lambda state: state.refuse_heads(conversation, heads))
 
         self._parts.chores.add(f"refuse {conversation}", remember)
+
+    def _object(self, conversation: ConversationId, objection: Objection) -> None:
+        if self._refused.get(conversation) == objection:
+            return
+        self._refused[conversation] = objection
+        self._parts.tell(ConversationRefused(conversation, objection.commit, objection.rule, objection.text))
         self._lines.moved(conversation)
 
     def _held(self, conversation: ConversationId, device: DeviceId) -> None:
@@ -377,6 +402,7 @@ class Rooms:
             return
         roster, me = replicator.log.roster, parts.account.id
         if not roster.is_joined(me):
+<<<<<<< HEAD
             if refusal := self._objection(known, roster):
                 again = known.invitation is not None and not replicator.log.knows(known.invitation)
                 if again and replicator.log.history.by_account(me):
@@ -391,6 +417,14 @@ class Rooms:
                 self._refused[conversation] = str(outcome)
                 parts.tell(ConversationRefused(conversation, outcome.commit, outcome.rule, str(outcome)))
                 self._lines.moved(conversation)
+=======
+            any_mode = conversation in self._agreed
+            objection = objections.to_roster(known, roster, (me, parts.account.device), any_mode=any_mode)
+            if objection is None and isinstance(outcome := await replicator.append(Join(me)), Rejection):
+                objection = objections.to_joining(outcome)
+            if objection is not None:
+                self._object(conversation, objection)
+>>>>>>> 04a852e (Tell each cause of a refused clone apart, with what can be done, also after a restart)
                 return
         await parts.change(
             lambda state: state.change_conversation(
@@ -404,16 +438,6 @@ class Rooms:
         parts.tell(ConversationReady(conversation))
         self._lines.moved(conversation)
         await self._lines.notify(conversation)
-
-    def _objection(self, known: KnownConversation, roster: Roster) -> str | None:
-        me = self._parts.account.id
-        if roster.is_banned(me) or roster.is_banned(self._parts.account.device):
-            return "you are banned there"
-        if not roster.is_invited(me) and roster.mode != MODE_PUBLIC:
-            return "you are not invited there, as far as its members know"
-        if known.invitation is not None and known.mode != roster.mode and known.id not in self._agreed:
-            return f"it is {MODE_WORDS[roster.mode]}, and the invitation said {MODE_WORDS[known.mode]}"
-        return None
 
     # --- inside
 

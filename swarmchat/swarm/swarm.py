@@ -32,6 +32,7 @@ from swarmchat.swarm.events import (
     MessageAdded,
 )
 from swarmchat.swarm.mesh import Mesh, Target
+from swarmchat.swarm.objections import Objection
 from swarmchat.swarm.parts import Audience, Parts, Settings, StateKeeper
 from swarmchat.swarm.people import People
 from swarmchat.swarm.postman import Postman
@@ -339,9 +340,9 @@ class Swarm:
         """`ready`, `syncing`, `refused` or `closed`."""
         return self._rooms.state_of(conversation)
 
-    def refusal(self, conversation: ConversationId) -> str | None:
-        """Why the state is `refused`; None while it is another."""
-        return self._rooms.refusal(conversation)
+    def objection(self, conversation: ConversationId) -> Objection | None:
+        """Why a conversation is `refused`; None for any other."""
+        return self._rooms.objection(conversation)
 
     async def settled(self, conversation: ConversationId, timeout_s: float) -> str:
         """Wait until a clone is ready or refused, or the time is over; the state then."""

@@ -43,8 +43,8 @@ _PAGE = {
     "role": "admin",
     "created": NOON,
     "heads": [THIRD],
-    "refused": None,
     "held": [],
+    "refused": None,
 }
 
 

@@ -41,9 +41,9 @@ COMMANDS: list[tuple[str, str, dict[str, Any]]] = [
     ("conversation set boats --image ''", "conversation.set", {"conversation": "boats", "image": ""}),
     ("join swarm:abcd --timeout 5", "conversation.join", {"conversation": "swarm:abcd", "timeout": 5.0}),
     (
-        "join boats --timeout 5 --any-mode",
+        "conversation join c0ffee --any-mode --timeout 5",
         "conversation.join",
-        {"conversation": "boats", "timeout": 5.0, "any_mode": True},
+        {"conversation": "c0ffee", "timeout": 5.0, "any_mode": True},
     ),
     ("leave boats --promote bob", "conversation.leave", {"conversation": "boats", "promote": "bob"}),
     ("conversation leave boats --dissolve --yes", "conversation.leave", {"conversation": "boats", "dissolve": True}),
@@ -90,6 +90,11 @@ COMMANDS: list[tuple[str, str, dict[str, Any]]] = [
     ),
     ("request list", "request.list", {}),
     ("accept abcd --timeout 9", "request.accept", {"request": "abcd", "timeout": 9.0}),
+    (
+        "request accept abcd --any-mode --timeout 9",
+        "request.accept",
+        {"request": "abcd", "timeout": 9.0, "any_mode": True},
+    ),
     ("request decline abcd", "request.decline", {"request": "abcd"}),
     ("request block abcd", "request.block", {"request": "abcd"}),
     (
@@ -175,6 +180,15 @@ def test_words_that_make_no_sense_end_with_status_2_and_call_nothing(line: str) 
     outcome = swarmchat(*line.split(), node=node)
     assert outcome.status == 2
     assert outcome.err
+    assert node.calls == []
+
+
+def test_a_new_password_that_nobody_can_type_is_asked_for_by_its_own_option() -> None:
+    """--password-file would name the old one."""
+    node = FakeCommands()
+    outcome = swarmchat("account", "set-password", node=node)
+    assert outcome.status == 1
+    assert "hint: give it with --new-password-file" in outcome.err
     assert node.calls == []
 
 

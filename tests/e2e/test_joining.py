@@ -1,0 +1,69 @@
+"""Joining through real daemons where something is not as it was said. (SCP-06 §5, §9)"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+
+import pytest
+
+from swarmchat.account.home import Home
+from swarmchat.account.store import AccountStore
+from tests.support.process import PATIENCE_S, NodeProcess, introduce, nodes
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
+
+
+def promise(node: NodeProcess, mode: int) -> None:
+    """Whoever invited it said another mode than is true; the daemon is down."""
+    store = AccountStore(Home.locate(node.home, {}), os.urandom)
+    state = store.load_state()
+    lies = {name: replace(one, offer=replace(one.offer, mode=mode)) for name, one in state.requests.items()}
+    store.save_state(replace(state, requests=MappingProxyType(lies)))
+
+
+def test_a_conversation_of_another_mode_than_offered_is_joined_only_when_the_user_agrees(tmp_path: Path) -> None:
+    with nodes(tmp_path, "Ann", "Ben") as (ann, ben):
+        introduce(ann, ben)
+        room = ann.did("create", "--title", "Harbour", "--mode", "private")["id"]
+        ann.did("invite", room, ben.account)
+        ben.until(lambda: ben.call("request.list"))
+        ben.stop()
+        promise(ben, 1)
+        ben.start()
+        introduce(ann, ben)
+        refused = ben.cli("--json", "accept", room, "--timeout", f"{PATIENCE_S:g}")
+        assert refused.status == 4
+        assert refused.error["message"] == "it was not joined: it is private, and the invitation said admin-invites"
+        assert refused.error["data"]["cause"] == "other-mode"
+        hint = f"if you agree: swarmchat join {room[:8]} --any-mode; if not: swarmchat leave {room[:8]}"
+        assert refused.error["hint"] == hint
+        page = ben.did("conversation", "show", room)
+        assert (page["state"], page["refused"]["cause"], page["refused"]["hint"]) == ("refused", "other-mode", hint)
+        shown = ben.cli("conversation", "show", room)
+        assert "it is private, and the invitation said admin-invites" in shown.out
+        assert hint in shown.err
+        assert ben.cli("join", room[:8], "--timeout", "1").status == 4
+        joined = ben.did("join", room[:8], "--any-mode", "--timeout", f"{PATIENCE_S:g}")
+        assert joined == {"id": room, "state": "ready"}
+        assert ben.did("conversation", "show", room)["refused"] is None
+        ann.until(lambda: ann.roles(room)[ben.account] == "member")
+
+
+def test_one_may_agree_to_any_mode_while_accepting_and_accept_again_what_was_refused(tmp_path: Path) -> None:
+    with nodes(tmp_path, "Ann", "Ben", "Cem") as (ann, ben, cem):
+        introduce(ann, ben, cem)
+        room = ann.did("create", "--title", "Harbour", "--mode", "private")["id"]
+        ann.did("invite", room, ben.account, cem.account)
+        for node in (ben, cem):
+            node.until(lambda node=node: node.call("request.list"))
+            node.stop()
+            promise(node, 1)
+            node.start()
+        introduce(ann, ben, cem)
+        patience = f"{PATIENCE_S:g}"
+        assert ben.did("accept", room, "--any-mode", "--timeout", patience)["state"] == "ready"
+        assert cem.cli("accept", room, "--timeout", patience).status == 4
+        assert cem.did("accept", "harbour", "--any-mode", "--timeout", patience)["state"] == "ready"
