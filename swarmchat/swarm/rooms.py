@@ -22,13 +22,8 @@ from swarmchat.errors import NotFoundError, StorageError, SwarmchatError
 from swarmchat.ids import AccountId, CommitId, ConversationId, DeviceId
 from swarmchat.limits import CLONE_MEMBERS_MAX, HANDED_OVER_AFTER_S, PULLS_MAX, SERVED_PACKS_PER_PEER_MAX
 from swarmchat.links.link import Link
-<<<<<<< HEAD
-from swarmchat.swarm import invitations, leaving
-from swarmchat.swarm.access import MODE_PUBLIC, candidates
-=======
-from swarmchat.swarm import invitations, objections
+from swarmchat.swarm import invitations, leaving, objections
 from swarmchat.swarm.access import candidates
->>>>>>> 04a852e (Tell each cause of a refused clone apart, with what can be done, also after a restart)
 from swarmchat.swarm.events import (
     ContactChanged,
     ConversationAdded,
@@ -38,13 +33,9 @@ from swarmchat.swarm.events import (
     ConversationSyncing,
     Delivered,
 )
-<<<<<<< HEAD
 from swarmchat.swarm.farewells import Farewells
 from swarmchat.swarm.messages import Bad, Got, News, Read, SyncMessage, Typing
-=======
-from swarmchat.swarm.messages import Got, SyncMessage, announced
 from swarmchat.swarm.objections import Cause, Objection
->>>>>>> 04a852e (Tell each cause of a refused clone apart, with what can be done, also after a restart)
 from swarmchat.swarm.parts import Parts
 from swarmchat.swarm.replicator import Outcome, Replicator, Wires
 from swarmchat.swarm.session import Heads, Reputation
@@ -402,29 +393,16 @@ class Rooms:
             return
         roster, me = replicator.log.roster, parts.account.id
         if not roster.is_joined(me):
-<<<<<<< HEAD
-            if refusal := self._objection(known, roster):
+            any_mode = conversation in self._agreed
+            objection = objections.to_roster(known, roster, (me, parts.account.device), any_mode=any_mode)
+            if objection is not None:
                 again = known.invitation is not None and not replicator.log.knows(known.invitation)
                 if again and replicator.log.history.by_account(me):
                     return  # we were of it before, and the news that we are invited again is on its way
-                if self._refused.get(conversation) != refusal:
-                    self._refused[conversation] = refusal
-                    parts.tell(ConversationRefused(conversation, None, "SCP-06 §5", refusal))
-                    self._lines.moved(conversation)
-                return
-            outcome = await replicator.append(Join(me))
-            if isinstance(outcome, Rejection):
-                self._refused[conversation] = str(outcome)
-                parts.tell(ConversationRefused(conversation, outcome.commit, outcome.rule, str(outcome)))
-                self._lines.moved(conversation)
-=======
-            any_mode = conversation in self._agreed
-            objection = objections.to_roster(known, roster, (me, parts.account.device), any_mode=any_mode)
-            if objection is None and isinstance(outcome := await replicator.append(Join(me)), Rejection):
+            elif isinstance(outcome := await replicator.append(Join(me)), Rejection):
                 objection = objections.to_joining(outcome)
             if objection is not None:
                 self._object(conversation, objection)
->>>>>>> 04a852e (Tell each cause of a refused clone apart, with what can be done, also after a restart)
                 return
         await parts.change(
             lambda state: state.change_conversation(
