@@ -73,6 +73,10 @@ class Commands(Protocol):
         """
         ...
 
+    async def conversation_link(self, *, conversation: str) -> JsonObject:
+        """RefusedError for one that we are not in. `addresses` are those that others may be told; perhaps none."""
+        ...
+
     async def conversation_leave(
         self, *, conversation: str, promote: str | None = None, dissolve: bool = False
     ) -> JsonObject: ...

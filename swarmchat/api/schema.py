@@ -236,6 +236,14 @@ _TABLE: Final = (
         needs_network=True,
     ),
     Method(
+        "conversation.link",
+        "the link by which others find and join it: anybody where it is public, else who is invited",
+        (_CONVERSATION,),
+        {"id": "conversation", "link": "text", "public": "bool", "addresses": ["text"]},
+        needs_network=True,
+        read_only=True,
+    ),
+    Method(
         "conversation.leave",
         "leave; the last admin promotes somebody first or dissolves the group",
         (

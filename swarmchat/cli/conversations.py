@@ -116,6 +116,22 @@ def join(session: Session, conv: str, timeout: float | None, any_mode: bool) -> 
 
 @conversation.command()
 @click.argument("conv", type=CONV)
+@pass_session
+def link(session: Session, conv: str) -> None:
+    """Print the link by which others find and join a conversation.
+
+    A public one may be joined by anybody who has the link, another one by who is invited. It names you and where this node listens now.
+    """
+    made = session.door.call("conversation.link", conversation=conv)
+    session.output.emit(made, lambda: plain(made["link"]))
+    if not made["public"]:
+        session.output.note(f"only who is invited can join by it: swarmchat invite {short(made['id'])} ACCOUNT")
+    if not made["addresses"]:
+        session.output.note("this node has no address that others can be told, so it helps only on the same LAN")
+
+
+@conversation.command()
+@click.argument("conv", type=CONV)
 @click.option("--promote", metavar="ACCOUNT", help="make this member an admin first")
 @click.option("--dissolve", is_flag=True, help="remove everybody by the rules, then leave")
 @click.option("--yes", "-y", is_flag=True, help="do not ask")

@@ -15,9 +15,10 @@ from swarmchat.conversation.tree import MODE_WORDS, Mode
 from swarmchat.errors import NotFoundError, RefusedError, UsageError, UserError, VerificationError
 from swarmchat.ids import ConversationId
 from swarmchat.node import views
-from swarmchat.node.invitelinks import parse_link
+from swarmchat.node.invitelinks import InviteLink, parse_link
 from swarmchat.node.naming import resolve
 from swarmchat.node.verbs import JsonObject, Verbs, View, account
+from swarmchat.swarm.access import MODE_PUBLIC
 from swarmchat.swarm.objections import Cause, Objection
 
 
@@ -70,6 +71,17 @@ class ConversationVerbs(Verbs):
         else:
             where = await self._offered(conversation)
         return await self.joined(where, timeout, any_mode=any_mode)
+
+    async def conversation_link(self, *, conversation: str) -> JsonObject:
+        """The link by which others find and join it: anybody where it is public, else who is invited. (SCP-06 §3)"""
+        where = await self._conversation(conversation)
+        state = self._node.swarm.state_of(where)
+        if state != "ready":
+            raise RefusedError(f"you are not in it: it is {state}", hint="only who is in it can let others in")
+        mode = await self._look(where, lambda view: view.roster.mode)
+        at = self._node.whereabouts()
+        link = InviteLink(where, self._node.account.id, at)
+        return {"id": where, "link": str(link), "public": mode == MODE_PUBLIC, "addresses": [str(one) for one in at]}
 
     async def joined(self, where: ConversationId, timeout: float | None, *, any_mode: bool) -> JsonObject:
         """How far the joining of a conversation is, after `timeout` seconds at most; an error when it will not become ours."""

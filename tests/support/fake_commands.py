@@ -88,6 +88,12 @@ ANSWERS: Mapping[str, Any] = {
     "conversation.show": _PAGE,
     "conversation.set": _PAGE,
     "conversation.join": _STATE,
+    "conversation.link": {
+        "id": ROOM,
+        "link": f"swarm:{ROOM}?from={ALICE}&at=192.0.2.7:4000",
+        "public": False,
+        "addresses": ["192.0.2.7:4000"],
+    },
     "conversation.leave": {"id": ROOM, "state": "closed"},
     "conversation.merge_forks": {"id": ROOM, "merged": []},
     "conversation.purge": {"id": ROOM, "state": "purged"},

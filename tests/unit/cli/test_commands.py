@@ -45,6 +45,7 @@ COMMANDS: list[tuple[str, str, dict[str, Any]]] = [
         "conversation.join",
         {"conversation": "c0ffee", "timeout": 5.0, "any_mode": True},
     ),
+    ("conversation link boats", "conversation.link", {"conversation": "boats"}),
     ("leave boats --promote bob", "conversation.leave", {"conversation": "boats", "promote": "bob"}),
     ("conversation leave boats --dissolve --yes", "conversation.leave", {"conversation": "boats", "dissolve": True}),
     ("conversation merge-forks boats --yes", "conversation.merge_forks", {"conversation": "boats"}),
@@ -190,6 +191,23 @@ def test_a_new_password_that_nobody_can_type_is_asked_for_by_its_own_option() ->
     assert outcome.status == 1
     assert "hint: give it with --new-password-file" in outcome.err
     assert node.calls == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "notes"),
+    [
+        ({"public": True}, []),
+        ({}, ["only who is invited"]),
+        ({"public": True, "addresses": []}, ["no address"]),
+    ],
+)
+def test_a_link_alone_is_printed_and_beside_it_for_whom_it_is_good(changed: dict[str, Any], notes: list[str]) -> None:
+    node = FakeCommands()
+    node.answers["conversation.link"] = ANSWERS["conversation.link"] | changed
+    outcome = swarmchat("conversation", "link", "boats", node=node)
+    assert outcome.out == f"swarm:{ROOM}?from={ALICE}&at=192.0.2.7:4000\n"
+    assert len(outcome.err.splitlines()) == len(notes)
+    assert all(note in outcome.err for note in notes)
 
 
 def stdin(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
