@@ -85,7 +85,7 @@ CONTACT_PAGE: Final[ObjectShape] = {
     "devices": ["device"],
 }
 PEER: Final[ObjectShape] = {
-    "account": "account",
+    "account": "account?",  # null: a device that an archive names as holding a conversation
     "device": "device?",
     "state": "text",
     "address": "text?",

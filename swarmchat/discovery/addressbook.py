@@ -112,10 +112,10 @@ class AddressBook:
             ordered.insert(0, best)
         return ordered
 
-    def for_others(self, owner: Owner, *, now: float) -> list[Address]:
+    def for_others(self, owner: Owner, *, now: float) -> list[Candidate]:
         """What may be told to others: nothing that means something on one cable only, nothing the user typed and never worked."""
         return [
-            candidate.address
+            candidate
             for candidate in self.candidates(owner, now=now)
             if not candidate.address.is_link_local and (candidate.good_s or candidate.source is not Source.STATIC)
         ]

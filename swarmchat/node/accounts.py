@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from swarmchat import disk, limits
@@ -14,8 +15,10 @@ from swarmchat.account.records import KnownConversation
 from swarmchat.account.state import State
 from swarmchat.account.store import AccountStore
 from swarmchat.commitlog.catalog import Catalog
+from swarmchat.discovery.addressbook import Candidate
 from swarmchat.errors import NotFoundError, RefusedError, StorageError, UserError
-from swarmchat.ids import AccountId
+from swarmchat.ids import AccountId, DeviceId
+from swarmchat.node.hosts import hosts
 from swarmchat.runtime import Runtime
 
 JsonObject = dict[str, object]
@@ -41,12 +44,20 @@ class AccountVerbs:
         identity = self.store.identity()
         return {"id": identity.id, "device": identity.device, "name": identity.name}
 
-    def export(self, path: str, password: str, loaded: accounts.Account, state: State, catalog: Catalog) -> JsonObject:
-        """Write the sealed archive into a file that must not exist yet."""
+    def export(
+        self,
+        path: str,
+        password: str,
+        loaded: accounts.Account,
+        state: State,
+        catalog: Catalog,
+        told: Mapping[DeviceId, Sequence[Candidate]],
+    ) -> JsonObject:
+        """Write the sealed archive into a file that must not exist yet; `told`: where devices may be found."""
         target = Path(path)
         if target.exists():
             raise UserError(f"{target} exists already", hint="choose another name; nothing is overwritten")
-        known = [self._archived(one, catalog) for one in state.conversations.values()]
+        known = [self._archived(one, catalog, told) for one in state.conversations.values()]
         data = archive.export_archive(loaded, state, known, password, entropy=self._runtime.entropy)
         try:
             handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, disk.FILE_MODE)
@@ -91,13 +102,17 @@ class AccountVerbs:
                 hint="`swarmchat account show` prints it; use --home DIR for another one",
             )
 
-    def _archived(self, known: KnownConversation, catalog: Catalog) -> ArchivedConversation:
+    def _archived(
+        self, known: KnownConversation, catalog: Catalog, told: Mapping[DeviceId, Sequence[Candidate]]
+    ) -> ArchivedConversation:
         kept = ArchivedConversation.of(known)
         try:
             roster = catalog.open(known.id).roster
         except (NotFoundError, StorageError):
             return kept  # not cloned yet, left, or damaged: what the state knows must do
         members: tuple[AccountId, ...] = (*sorted(roster.admins), *sorted(roster.members))
+        devices = [device for device, owner in roster.devices.items() if roster.is_joined(owner)]
+        found = hosts(devices, told) or kept.hosts
         return ArchivedConversation(
-            kept.id, kept.title, roster.mode, kept.removed_ms, members[: limits.CLONE_MEMBERS_MAX], kept.hosts
+            kept.id, kept.title, roster.mode, kept.removed_ms, members[: limits.CLONE_MEMBERS_MAX], found
         )

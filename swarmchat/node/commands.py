@@ -36,8 +36,10 @@ class NodeCommands(MessageVerbs, MemberVerbs, PeopleVerbs, AuditVerbs):
     async def account_export(self, *, path: str, password: str) -> JsonObject:
         """Write the sealed archive into a new file."""
         node = self._node
-        state = node.keeper.state
-        return await node.runtime.offload(self._accounts.export, path, password, node.account, state, node.catalog)
+        state, told = node.keeper.state, node.for_archive()
+        return await node.runtime.offload(
+            self._accounts.export, path, password, node.account, state, node.catalog, told
+        )
 
     async def account_import(self, *, path: str, password: str, check: bool = False) -> JsonObject:
         """There is an account: only `check` is possible."""

@@ -18,14 +18,14 @@ from swarmchat.addresses import Address
 from swarmchat.commitlog.catalog import Catalog
 from swarmchat.commitlog.log import CommitLog
 from swarmchat.conversation.timeline import Timeline
-from swarmchat.discovery.addressbook import AddressBook, Source
+from swarmchat.discovery.addressbook import AddressBook, Candidate, Source
 from swarmchat.discovery.cards import CardBox
 from swarmchat.discovery.finder import Finder
 from swarmchat.discovery.interfaces import Watcher
 from swarmchat.discovery.lan import Lan, Sighting
 from swarmchat.discovery.whereabouts import whereabouts
 from swarmchat.errors import UserError
-from swarmchat.ids import AccountId, ConversationId, DeviceId
+from swarmchat.ids import AccountId, ConversationId, DeviceId, is_device
 from swarmchat.index.events import EventLog
 from swarmchat.index.receipts import Receipts
 from swarmchat.links.connection_manager import ConnectionManager
@@ -223,6 +223,15 @@ class Node:
     def whereabouts(self) -> tuple[Address, ...]:
         """Where others can reach this node now, as they may be told."""
         return () if self._watcher is None else whereabouts(self.listens, [one.host for one in self._watcher.found])
+
+    def for_archive(self) -> dict[DeviceId, list[Candidate]]:
+        """Where each device that is known may be found by whoever restores the account, this one included."""
+        now = self.runtime.now()
+        found = {
+            DeviceId(owner): self._book.for_others(owner, now=now) for owner in self._book.owners() if is_device(owner)
+        }
+        mine = [Candidate(address, Source.LINK, seen_s=int(now)) for address in self.whereabouts()]
+        return found | {self.account.device: mine}
 
     def addresses_of(self, account: AccountId) -> list[Address]:
         """Where an account or its devices may be reached, the likeliest first."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from swarmchat.account.records import ConversationState
 from swarmchat.account.state import State
 from swarmchat.crypto.revocation import device_prefix
 from swarmchat.ids import AccountId, DeviceId
@@ -74,5 +75,12 @@ def aims(
         banned_and_nothing_else = access.is_outlawed(who) and who not in people and not access.shares(who)
         if who != account and not state.is_blocked(who) and not banned_and_nothing_else:
             targets.add(who)
+    targets |= {name for name in _hosts(state) if name != device and not revoked(name, account)}
     targets |= {name for name, owner in linked.items() if access.is_parting(owner)}  # not hung up on in mid-sentence
     return Aims(frozenset(targets), frozenset(sought))
+
+
+def _hosts(state: State) -> set[DeviceId]:
+    """The devices that had, when the account was exported, what is to be cloned now; whose they are is not known. (SCP-01 §4.4)"""
+    coming = [known for known in state.conversations.values() if known.state is ConversationState.SYNCING]
+    return {host.device for known in coming for host in known.hosts}

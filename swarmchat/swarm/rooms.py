@@ -18,6 +18,7 @@ from swarmchat.conversation.profile import Profile
 from swarmchat.conversation.rejection import Rejection
 from swarmchat.conversation.roster import Roster
 from swarmchat.conversation.tree import Mode
+from swarmchat.discovery.addressbook import Source
 from swarmchat.errors import NotFoundError, StorageError, SwarmchatError
 from swarmchat.ids import AccountId, CommitId, ConversationId, DeviceId
 from swarmchat.limits import CLONE_MEMBERS_MAX, HANDED_OVER_AFTER_S, PULLS_MAX, SERVED_PACKS_PER_PEER_MAX
@@ -187,6 +188,8 @@ class Rooms:
             if fault is not None:  # of an earlier run: the same heads are not tried again
                 self._refused[conversation] = fault
         parts.access.set_sources(conversation, candidates(known))
+        for host in known.hosts:  # of an archive: where its members' devices were
+            parts.finder.learnt(host.device, [host.address], Source.LINK)
         self._lines.reevaluate()
         parts.tell(ConversationSyncing(conversation, 0, 0))
         if not replicator.log.is_empty:

@@ -51,7 +51,7 @@ def test_the_book_is_bounded_ordered_and_read_back(happenings: list[tuple[Any, .
         assert len({candidate.address for candidate in found}) == len(found)
         if found:
             assert found[0].good_s == max(candidate.good_s for candidate in found)
-        assert not any(address.is_link_local for address in book.for_others(owner, now=now))
+        assert not any(one.address.is_link_local for one in book.for_others(owner, now=now))
     again = AddressBook.from_json(book.to_json())
     assert again.to_json() == book.to_json()
     assert again.candidates(*book.owners(), now=now) == book.candidates(*book.owners(), now=now)

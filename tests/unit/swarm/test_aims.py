@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from swarmchat.account.records import ConversationState, Host
 from swarmchat.account.state import State
+from swarmchat.addresses import Address
 from swarmchat.conversation.actions import Ban, CastVote, UpdateDevice
+from swarmchat.crypto.revocation import device_prefix
 from swarmchat.ids import ConversationId
 from swarmchat.swarm.access import Access
 from swarmchat.swarm.aims import aims
@@ -28,6 +31,25 @@ def test_a_revoked_device_is_wanted_no_more() -> None:
     room.must(BOB, UpdateDevice(), revocations=BOB.revoking(second))
     assert BOB.device in targets()
     assert second.device not in targets()
+
+
+def test_the_devices_that_an_archive_names_are_dialled_until_the_conversation_is_back() -> None:
+    room, there, old = ConversationId("c" * 40), BOB.device, ALICE.on(2)
+    hosts = [Host(device, Address("192.0.2.1", 4000)) for device in (there, old.device, ALICE.device)]
+    state, _ = State().add_conversation(
+        room, title="", mode=1, now_ms=NOW * 1000, state=ConversationState.SYNCING, members=[ALICE.id], hosts=hosts
+    )
+    access = Access(ALICE.id, ALICE.device, state)
+
+    def targets(state: State) -> frozenset[object]:
+        me = ALICE.id, ALICE.device
+        return aims(me, access, state, carded=lambda _: (), linked={}, listed=()).targets
+
+    assert targets(state) == {there, old.device}, "not this very device"
+    access.revoked_by_us = frozenset({device_prefix(old.device)})
+    assert targets(state) == {there}
+    state, _ = state.change_conversation(room, state=ConversationState.ACTIVE)
+    assert targets(state) == frozenset()
 
 
 def test_an_address_given_by_hand_is_dialled_unless_its_account_is_banned_and_nothing_else() -> None:

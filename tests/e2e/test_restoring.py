@@ -1,0 +1,73 @@
+"""An account on a new machine, from its archive alone: the addresses in it lead to somebody who has the conversations. (SCP-01 §4.4)"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.process import NodeProcess, found_room, introduce, nodes, same
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
+
+PASSWORD = {"SWARMCHAT_PASSPHRASE": "correct horse"}
+
+
+def restored(archive: Path, home: Path) -> NodeProcess:
+    """Another machine with the account, its daemon running; nothing was typed but the import."""
+    node = NodeProcess(home, "Ann again")
+    node.did("account", "import", str(archive), env=PASSWORD)
+    return node.start()
+
+
+def test_a_restored_account_finds_a_member_and_has_its_conversations_again(tmp_path: Path) -> None:
+    with nodes(tmp_path, "Ann", "Ben") as (ann, ben):
+        introduce(ann, ben)
+        room = found_room(ann, ben)
+        ann.did("send", room, "remember me")
+        same(room, ann, ben)
+        archive = tmp_path / "ann.archive"
+        ann.did("account", "export", str(archive), env=PASSWORD)
+        ann.kill()  # the machine is lost
+        again = restored(archive, tmp_path / "again")
+        try:
+            again.until(lambda: again.call("conversation.show", conversation=room)["state"] == "ready")
+            same(room, again, ben)
+            assert "remember me" in again.texts(room)
+            again.did("send", room, "here I am")
+            ben.until(lambda: "here I am" in ben.texts(room))
+        finally:
+            again.kill()
+
+
+def test_what_nobody_else_is_in_comes_from_the_device_that_exported(tmp_path: Path) -> None:
+    with nodes(tmp_path, "Ann") as (ann,):
+        room = ann.did("create", "--title", "Diary")["id"]
+        ann.did("send", room, "dear diary")
+        archive = tmp_path / "ann.archive"
+        ann.did("account", "export", str(archive), env=PASSWORD)
+        again = restored(archive, tmp_path / "again")
+        try:
+            again.until(lambda: again.call("conversation.show", conversation=room)["state"] == "ready")
+            same(room, ann, again)
+            assert again.texts(room) == ["dear diary"]
+        finally:
+            again.kill()
+
+
+def test_peers_name_a_device_of_the_archive_that_is_not_reached(tmp_path: Path) -> None:
+    with nodes(tmp_path, "Ann") as (ann,):
+        ann.did("create", "--title", "Diary")
+        device = ann.did("account", "show")["device"]
+        archive = tmp_path / "ann.archive"
+        ann.did("account", "export", str(archive), env=PASSWORD)
+        ann.kill()
+        again = restored(archive, tmp_path / "again")
+        try:
+            (row,) = again.until(
+                lambda: [row for row in again.call("peer.list") if row["device"] == device and row["last_error"]]
+            )
+            assert row["account"] is None
+            assert device[:8] in again.cli("peers").out
+        finally:
+            again.kill()
