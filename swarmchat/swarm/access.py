@@ -62,9 +62,9 @@ class Access:
         return conversation in self._sources
 
     def is_ours(self, conversation: ConversationId) -> bool:
-        """Whether we are of a conversation that is here."""
+        """Whether we are of a conversation that is here, or are banned from it and may be unbanned any day."""
         roster = self._rosters.get(conversation)
-        return roster is not None and self._in_it(conversation, roster)
+        return roster is not None and (self._in_it(conversation, roster) or self._is_shut_out(conversation, roster))
 
     def is_outside(self, conversation: ConversationId) -> bool:
         """Whether it is here and we are not joined in it: kicked, or not yet joined."""
@@ -256,7 +256,9 @@ class Access:
         roster = self._rosters.get(conversation)
         if roster is None:
             return LinkClass.INVITEE if account in self._sources.get(conversation, ()) else None
-        if roster.is_banned(account) or roster.is_banned(device) or not self._in_it(conversation, roster):
+        if roster.is_banned(account) or roster.is_banned(device):
+            return None
+        if not self._in_it(conversation, roster) and not self._is_shut_out(conversation, roster):
             return None
         if roster.is_joined(account):
             return LinkClass.MEMBER
@@ -275,6 +277,13 @@ class Access:
             return True
         known = self.state.conversations.get(conversation)
         return known is not None and known.state in {ConversationState.REMOVED, ConversationState.SYNCING}
+
+    def _is_shut_out(self, conversation: ConversationId, roster: Roster) -> bool:
+        """Whether we are banned and did not leave: we go on listening, for only the others can tell us of an unban."""
+        if not roster.is_banned(self._me) and not roster.is_banned(self._device):
+            return False
+        known = self.state.conversations.get(conversation)
+        return known is not None and known.state is ConversationState.ACTIVE
 
     def _relate(self, conversation: ConversationId) -> None:
         roster = self._rosters.get(conversation)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from swarmchat.account.records import ConversationState
-from swarmchat.conversation.actions import Ban, CastVote
+from swarmchat.conversation.actions import Ban, CastVote, Unban
 from swarmchat.errors import StorageError
 from tests.support.swarms import World, play
 
@@ -132,6 +132,20 @@ def test_a_banned_account_loses_its_link_and_hears_no_more(tmp_path: Path) -> No
         await asyncio.sleep(600)
         assert not carol.catalog.open(where).knows(said)
         assert carol.account.device not in {link.peer.device for link in alice.swarm.links.links}
+
+    play(tmp_path, story)
+
+
+def test_who_is_banned_hears_of_the_unban(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        alice, bob, carol = [await world.house(name) for name in ("alice", "bob", "carol")]
+        where = await world.room(alice, bob, carol)
+        target = carol.account.id
+        await alice.swarm.append_all(where, [CastVote("ban", target), Ban(target)])
+        await world.until(lambda: carol.catalog.open(where).roster.is_banned(target), 5.0)
+        await asyncio.sleep(600)
+        await alice.swarm.append_all(where, [CastVote("unban", target), Unban(target)])
+        await world.until(lambda: carol.catalog.open(where).roster.is_joined(target), 400.0)
 
     play(tmp_path, story)
 
