@@ -188,18 +188,15 @@ class MessageVerbs(Verbs):
             return len(accounts) >= enough
 
         got = await self._node.swarm.delivered(where, CommitId(sent["id"]), reached, patience)
-        sent["received"] = await self._look(where, lambda view: self._received(view, CommitId(sent["id"]), got))
-        if not reached(got):
+        accounts = frozenset(got.values())
+        sent["received"] = [{"account": who, "device": device} for device, who in sorted(got.items())]
+        if not reached(accounts):
             raise DeliveryTimeout(
-                f"written, but within {patience:g} s only {len(got)} of {enough} had it",
+                f"written, but within {patience:g} s only {len(accounts)} of {enough} had it",
                 hint="it goes on by itself; `swarmchat sync status` shows who has what",
                 data=sent,
             )
         return sent
-
-    def _received(self, view: View, commit: CommitId, accounts: frozenset[AccountId]) -> list[JsonObject]:
-        holders = self._node.delivery(view.log).holders(commit)
-        return [{"account": who, "device": device} for device, who in sorted(holders.items()) if who in accounts]
 
 
 def _text(text: str) -> str:

@@ -355,13 +355,22 @@ class Swarm:
         commit: CommitId,
         enough: Callable[[frozenset[AccountId]], bool],
         timeout_s: float,
-    ) -> frozenset[AccountId]:
-        """Wait until enough other accounts have a commit, or the time is over; who has it then."""
+    ) -> dict[DeviceId, AccountId]:
+        """Wait until enough other accounts have a commit, or the time is over; the devices that had it meanwhile.
+
+        A device that had it once counts, though it may name heads since then that are not here yet.
+        """
         await self.load()
         replicator = self._rooms.room(conversation)
-        found = self._holders(replicator, commit)
-        await self._until(lambda: enough(self._holders(replicator, commit)), timeout_s)
-        return found | self._holders(replicator, commit)
+        found: dict[DeviceId, AccountId] = {}
+
+        def reached() -> bool:
+            found.update(self._holders(replicator, commit))
+            return enough(frozenset(found.values()))
+
+        if not reached():
+            await self._until(reached, timeout_s)
+        return found
 
     def sync_status(self, conversation: ConversationId | None = None) -> list[SyncRow]:
         """How far each other device is, by conversation and device. To be asked after `load`."""
@@ -411,11 +420,11 @@ class Swarm:
         except TimeoutError:
             pass
 
-    def _holders(self, replicator: Replicator, commit: CommitId) -> frozenset[AccountId]:
+    def _holders(self, replicator: Replicator, commit: CommitId) -> dict[DeviceId, AccountId]:
         roster = replicator.log.roster
         devices = {device: who for device, who in roster.devices.items() if who != self.account.id}
         dag = replicator.dag
-        return frozenset(who for device, who in devices.items() if dag.covers(replicator.held_by(device), (commit,)))
+        return {device: who for device, who in devices.items() if dag.covers(replicator.held_by(device), (commit,))}
 
     async def _written_to(self, conversation: ConversationId) -> Replicator:
         await self.load()
