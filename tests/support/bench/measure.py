@@ -32,13 +32,17 @@ class Goal:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One line of the table: what was measured, how much of which unit, and what it should be."""
+    """One line of the table: what was measured, how much of which unit, and what it should be.
+
+    `topic` names the story that other programs were measured in too (peers.TOPICS).
+    """
 
     what: str
     value: float
     unit: str
     goal: Goal | None = None
     note: str = ""
+    topic: str | None = None
 
     @property
     def verdict(self) -> str:

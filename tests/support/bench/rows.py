@@ -59,10 +59,14 @@ def clone(lab: Lab) -> Iterator[Figure]:
         rates = [each.commits / each.took_s for each in clones]
         served, taken = _per_commit(clones, "served_cpu_s"), _per_commit(clones, "taken_cpu_s")
         what = f"clone of {messages:,}"
-        yield Figure(what, p50(rates), "messages/s", goal, f"{p50([each.took_s for each in clones]):.3g} s")
+        note, topic = f"{p50([each.took_s for each in clones]):.3g} s", "clone" if goal else None
+        yield Figure(what, p50(rates), "messages/s", goal, note, topic)
         yield Figure(f"{what}: CPU of the serving side", served, "µs/commit", at_most(15) if goal else None)
         yield Figure(f"{what}: CPU of the cloning side", taken, "µs/commit")
         yield Figure(f"{what}: bytes on the wire", clones[-1].wire_bytes / messages, "bytes/message")
+        if goal:
+            peak = p50([each.taken_peak_mib for each in clones])
+            yield Figure(f"{what}: peak memory, cloning", peak, "MiB", topic="memory")
 
 
 def _per_commit(clones: tuple[Clone, ...], name: str) -> float:
@@ -132,13 +136,16 @@ def live(lab: Lab) -> Iterator[Figure]:
     for count in _histories(lab):
         pair = lab.pair(count, clones=lab.sizes.clones if count == lab.sizes.messages else 1)
         told, answered, cpu, wire = _posts(lab, pair)
-        goal = at_most(4) if count == lab.sizes.messages else None
-        yield Figure(f"live on {count:,}, p50", p50(told), "ms", goal, "send called until the other's event is read")
-        yield Figure(f"live on {count:,}, p95", p95(told), "ms", at_most(8, _PEERS) if goal else None)
+        usual = count == lab.sizes.messages
+        goal, late = (at_most(4), at_most(8, _PEERS)) if usual else (None, None)
+        topics = ("live p50", "live p95", "wire") if usual else (None, None, None)
+        note = "send called until the other's event is read"
+        yield Figure(f"live on {count:,}, p50", p50(told), "ms", goal, note, topics[0])
+        yield Figure(f"live on {count:,}, p95", p95(told), "ms", late, topic=topics[1])
         yield Figure(f"live on {count:,}: send answered (durable), p50", p50(answered), "ms")
         yield Figure(f"live on {count:,}: CPU of the sending node", cpu[0], "ms/message")
         yield Figure(f"live on {count:,}: CPU of the receiving node", cpu[1], "ms/message")
-        yield Figure(f"live on {count:,}: bytes on the wire, both ways", wire, "bytes/message")
+        yield Figure(f"live on {count:,}: bytes on the wire, both ways", wire, "bytes/message", topic=topics[2])
 
 
 def _posts(lab: Lab, pair: Pair) -> tuple[list[float], list[float], tuple[float, float], float]:
@@ -193,7 +200,7 @@ def append(lab: Lab) -> Iterator[Figure]:
     took = [
         timed_ms(lambda: node.call("message.send", conversation=room, text="one by one")) for _ in range(sizes.posts)
     ]
-    yield Figure("send one by one, through the door, p50", p50(took), "ms", goal)
+    yield Figure("send one by one, through the door, p50", p50(took), "ms", goal, topic="append")
     used = cpu_s(pid)
     took_s = _pipelined(made, sizes.pipelined)
     note = f"4 clients with up to 16 calls each; CPU {(cpu_s(pid) - used) / sizes.pipelined * 1e3:.2g} ms a message"
@@ -247,7 +254,8 @@ def opening(lab: Lab) -> Iterator[Figure]:
     made, starts = lab.copy(lab.sizes.messages), range(lab.sizes.starts)
     what = f"open {lab.sizes.messages:,}, read the last 50"
     runs = [json.loads(_output("-m", "tests.support.bench.rows", str(made.path), made.conversation)) for _ in starts]
-    yield Figure(what, p50([run["wall_ms"] for run in runs]), "ms", at_most(50, _PEERS), "start of Python not counted")
+    took = p50([run["wall_ms"] for run in runs])
+    yield Figure(what, took, "ms", at_most(50, _PEERS), "start of Python not counted", "open")
     yield Figure(f"{what}: CPU", p50([run["cpu_ms"] for run in runs]), "ms")
     shot = ("-m", "swarmchat", "--home", str(made.path), "log", made.conversation, "-n", "50")
     yield Figure(f"{what}: one command, no daemon", p50([timed_ms(lambda: _output(*shot)) for _ in starts]), "ms")
@@ -294,7 +302,7 @@ def idle(lab: Lab) -> Iterator[Figure]:
     seconds = 0.2 * lab.sizes.starts
     time.sleep(seconds)
     resting = (cpu_s(node.process.pid) - used) / seconds * 1e3
-    yield Figure("idle daemon", rss_mib(node.process.pid), "MiB", at_most(60, _PEERS))
+    yield Figure("idle daemon", rss_mib(node.process.pid), "MiB", at_most(60, _PEERS), topic="idle")
     yield Figure("idle daemon: CPU", resting, "ms/s")
     yield Figure("daemon: start until its door is open", opened_s, "s")
     node.stop()
