@@ -15,6 +15,7 @@ from swarmchat.limits import NOTICE_HEADS_MAX, SERVED_PACKS_PER_PEER_MAX
 from swarmchat.links.channel import Channel
 from swarmchat.links.connection_manager import ConnectionManager
 from swarmchat.links.link import Link
+from swarmchat.links.peers import LinkClass
 from swarmchat.swarm.aims import aims
 from swarmchat.swarm.connector import Connector
 from swarmchat.swarm.dialogue import Dialogue, Introduction
@@ -50,6 +51,7 @@ class Switchboard:
         self._parts = parts
         self._dialogues: dict[Link, Dialogue] = {}
         self._by_device: dict[DeviceId, Dialogue] = {}
+        self._announced: set[Link] = set()  # the observer was told that it stands
         self._introductions = Introductions(parts, where, self._by_device.values)
         self._serving: Counter[DeviceId] = Counter()
         self._tasks: asyncio.TaskGroup | None = None
@@ -157,6 +159,7 @@ class Switchboard:
         self._links.reclassify()
         self._introductions.stir()
         for dialogue in list(self._dialogues.values()):
+            self._announce(dialogue.link)
             access = self._parts.access
             common = set(access.common(dialogue.account, dialogue.device))
             if common - dialogue.told.keys():
@@ -178,13 +181,10 @@ class Switchboard:
     def link_up(self, link: Link) -> None:
         """A link stands."""
         peer = link.peer
-        first = not self.links_of(peer.account)
         dialogue = Dialogue(link, self._parts.runtime, self)
         self._dialogues[link] = self._by_device[peer.device] = dialogue
         self._connector.link_up(link)
-        self._parts.tell(LinkUp(peer.account, peer.device, link.path, link.address))
-        if first:
-            self._parts.tell(PeerOnline(peer.account))
+        self._announce(link)
         self._ask_silent(dialogue)
         if self._tasks is not None:
             self._spawn(dialogue.run())
@@ -201,9 +201,11 @@ class Switchboard:
             del self._by_device[peer.device]
         self.silent(dialogue)
         self._connector.link_down(link, reason, useful=dialogue.was_useful)
-        self._parts.tell(LinkDown(peer.account, peer.device, reason))
-        if not self.links_of(peer.account):
-            self._parts.tell(PeerOffline(peer.account))
+        if link in self._announced:
+            self._announced.discard(link)
+            self._parts.tell(LinkDown(peer.account, peer.device, reason))
+            if not self._is_online(peer.account):
+                self._parts.tell(PeerOffline(peer.account))
 
     async def serve(self, channel: Channel) -> None:
         """A channel that a peer opened and may have."""
@@ -298,6 +300,19 @@ class Switchboard:
                 replicator.probe(dialogue.device)
 
     # --- inside
+
+    def _announce(self, link: Link) -> None:
+        """Tell the observer of a link, once, unless a stranger made it: his coming and going is no news. (SCP-08 §3.3)"""
+        if link in self._announced or link.link_class is LinkClass.STRANGER:
+            return
+        first = not self._is_online(link.peer.account)
+        self._announced.add(link)
+        self._parts.tell(LinkUp(link.peer.account, link.peer.device, link.path, link.address))
+        if first:
+            self._parts.tell(PeerOnline(link.peer.account))
+
+    def _is_online(self, account: AccountId) -> bool:
+        return any(link.peer.account == account for link in self._announced)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         if self._tasks is None:

@@ -84,3 +84,23 @@ def test_an_address_given_for_an_account_is_tried_at_once_for_its_other_device_t
         await world.until(lambda: alice.linked(laptop), 5.0)
 
     play(tmp_path, story)
+
+
+def test_a_stranger_that_comes_and_goes_makes_no_events_until_it_is_known(tmp_path: Path) -> None:
+    """Found: 240 such links a second pushed a million real events out of the log within 20 minutes."""
+
+    async def story(world: World) -> None:
+        alice, eve = await world.house("alice"), await world.house("eve")
+        for _ in range(3):
+            link = await eve.swarm.links.dial(alice.account.device, [alice.address])
+            await world.until(lambda: alice.linked(eve))
+            link.close("bored")
+            await world.until(lambda: not alice.linked(eve))
+        assert not alice.seen("link.up") + alice.seen("link.down")
+        assert not alice.seen("peer.online") + alice.seen("peer.offline")
+        await eve.swarm.links.dial(alice.account.device, [alice.address])
+        await world.until(lambda: alice.linked(eve))
+        await alice.swarm.add_contact(eve.account.id, name="Eve")  # the link that stands is one with somebody known now
+        await world.until(lambda: len(alice.seen("link.up")) == len(alice.seen("peer.online")) == 1)
+
+    play(tmp_path, story)
