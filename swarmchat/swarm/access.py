@@ -105,11 +105,12 @@ class Access:
         """The devices of those who are no members any more and are still to have the last of what we wrote."""
         return MappingProxyType(self._heirs.get(conversation, {}))
 
-    def set_heirs(self, conversation: ConversationId, heirs: Mapping[DeviceId, AccountId]) -> None:
-        """We dissolved the conversation: all of it is served to these. (SCP-06 §7)"""
-        self._heirs[conversation] = dict(heirs)
-        if not heirs:
-            del self._heirs[conversation]
+    def set_heirs(self, conversation: ConversationId, heirs: Mapping[DeviceId, AccountId] | None) -> None:
+        """We go, and all of it is served to these, whom we removed before; None: we do not go after all. (SCP-06 §7)"""
+        if heirs is None:
+            self._heirs.pop(conversation, None)
+        else:
+            self._heirs[conversation] = dict(heirs)
         self._relate(conversation)
 
     def part(self, account: AccountId, *, over: bool) -> None:

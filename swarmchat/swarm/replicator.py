@@ -7,6 +7,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from swarmchat.commitlog.log import CommitLog
@@ -229,9 +230,9 @@ class Replicator:
         """What the device certainly has, with all that is behind: the heads it named last, and what it wrote itself."""
         return (*self.session.heads_of(device), *self.log.history.newest_of(device))
 
-    def has_all(self, device: DeviceId) -> bool:
-        """Whether the heads that the device named last say that it has all that is here."""
-        return self.dag.covers(self.session.heads_of(device), self.log.heads)
+    def has_all(self, device: DeviceId, told: Mapping[DeviceId, Iterable[CommitId]] = MappingProxyType({})) -> bool:
+        """Whether the heads that the device named last, or `told` before the start, say that it has all that is here."""
+        return self.dag.covers((*self.session.heads_of(device), *told.get(device, ())), self.log.heads)
 
     def base_of(self, device: DeviceId) -> Heads:
         """What a pack for a linked device may build on: what it will have read, and what it wrote itself."""

@@ -1,10 +1,10 @@
-"""The conversations of this account on this device: opened, cloned and joined, left and erased. (SCP-06 §5, §7)"""
+"""The conversations of this account on this device: opened, cloned and joined, erased. (SCP-06 §5, §7)"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -21,10 +21,11 @@ from swarmchat.conversation.tree import Mode
 from swarmchat.discovery.addressbook import Source
 from swarmchat.errors import NotFoundError, StorageError, SwarmchatError
 from swarmchat.ids import AccountId, CommitId, ConversationId, DeviceId
-from swarmchat.limits import CLONE_MEMBERS_MAX, HANDED_OVER_AFTER_S, PULLS_MAX, SERVED_PACKS_PER_PEER_MAX
+from swarmchat.limits import CLONE_MEMBERS_MAX, PULLS_MAX, SERVED_PACKS_PER_PEER_MAX
 from swarmchat.links.link import Link
-from swarmchat.swarm import invitations, leaving, objections
+from swarmchat.swarm import invitations, objections
 from swarmchat.swarm.access import candidates
+from swarmchat.swarm.departures import Departures
 from swarmchat.swarm.events import (
     ContactChanged,
     ConversationAdded,
@@ -73,6 +74,7 @@ class Rooms:
         self._damaged: dict[ConversationId, StorageError] = {}
         self._refused: dict[ConversationId, Objection] = {}  # clones that do not become ours, and why
         self._agreed: set[ConversationId] = set()  # to another mode than the invitation said
+        self._departures = Departures(parts, self.get, self.erase, lines.reevaluate)
         self._farewells = Farewells(parts, lines.post, lines.account_of, lines.flushed, lines.reevaluate)
         self._wires = Wires(
             post=lines.post,
@@ -141,9 +143,9 @@ class Rooms:
                 case ConversationState.SYNCING if conversation not in self._damaged:
                     await self.expect(conversation)
                 case ConversationState.REMOVED if conversation in here:
-                    await self._leave_behind(conversation)
-                case ConversationState.ACTIVE if conversation in here and self._has_left(conversation):
-                    await self._remove(conversation)
+                    await self._departures.stay_behind(conversation)
+                case ConversationState.ACTIVE if conversation in here and self._departures.has_left(conversation):
+                    await self._departures.go(conversation)
                 case ConversationState.ACTIVE if conversation not in self._damaged and self._is_lost(conversation):
                     await self._clone_again(conversation)
                 case _:
@@ -181,6 +183,7 @@ class Rooms:
         if replicator is None:
             replicator = self._enter(await parts.runtime.offload(parts.catalog.prepare, conversation))
         replicator.session.closed = False
+        parts.access.set_heirs(conversation, None)
         self._refused.pop(conversation, None)
         known = parts.state.conversations[conversation]
         if known.refused and replicator.log.is_empty:
@@ -206,30 +209,15 @@ class Rooms:
             del self._refused[conversation]
         await self._join(conversation)
 
-    # --- leaving (SCP-06 §7)
+    # --- leaving, erasing (SCP-06 §7)
 
     async def leave(self, conversation: ConversationId, *, promote: AccountId | None, dissolve: bool) -> Outcome | None:
         """Write the commits of leaving; the first rejection ends it, None when there was nothing to write."""
-        replicator, parts = self.room(conversation), self._parts
-        me, log = parts.account.id, replicator.log
-        outcome: Outcome | None = None
-        if not log.is_empty and log.roster.is_joined(me):
-            actions = leaving.steps(log.roster, me, promote, dissolve=dissolve)
-            if (fault := leaving.objection(actions, parts.writer().author, log.roster)) is not None:
-                return fault
-            parts.access.set_heirs(conversation, leaving.removed_by(actions, log.roster))  # before their class falls
-            try:
-                outcomes = await replicator.append_at_once(actions)
-            except SwarmchatError:
-                parts.access.set_heirs(conversation, {})
-                raise
-            outcome = outcomes[-1]
-            if isinstance(outcome, Rejection):  # somebody was quicker
-                parts.access.set_heirs(conversation, {})
-                self._lines.reevaluate()
-                return next(each for each in outcomes if isinstance(each, Rejection))
-        await self._remove(conversation)
-        parts.tell(ConversationRemoved(conversation))
+        outcome = await self._departures.write(self.room(conversation), promote, dissolve=dissolve)
+        if isinstance(outcome, Rejection):
+            return outcome
+        await self._departures.go(conversation)
+        self._parts.tell(ConversationRemoved(conversation))
         self._lines.moved(conversation)
         return outcome
 
@@ -250,52 +238,8 @@ class Rooms:
 
     def expire(self) -> None:
         """What was left 30 days ago and nobody took is erased."""
-        for conversation, known in sorted(self._parts.state.conversations.items()):
-            age_s = (self._parts.now_ms - known.removed_ms) / 1000
-            if (
-                known.state is ConversationState.REMOVED
-                and conversation in self._replicators
-                and age_s >= HANDED_OVER_AFTER_S
-            ):
-                self._parts.chores.add(f"erase {conversation}", partial(self.erase, conversation))
-
-    async def _remove(self, conversation: ConversationId) -> None:
-        """Mark it as left; what others may still lack of ours is served to them."""
-        await self._parts.change(lambda state: state.remove_conversation(conversation, now_ms=self._parts.now_ms))
-        await self._leave_behind(conversation)
-
-    async def _leave_behind(self, conversation: ConversationId) -> None:
-        """Serve what others may still lack of ours, or erase at once if there is nobody or nothing."""
-        parts, replicator = self._parts, self._replicators[conversation]
-        replicator.session.closed = True
-        heirs: Mapping[DeviceId, AccountId] = {}
-        if self._has_left(conversation):
-            held = await parts.runtime.offload(parts.receipts.all_heads, conversation)
-            told = {device: each.heads for device, each in held.items()}
-            heirs = await parts.runtime.offload(leaving.heirs, replicator.log, parts.account.id, told)
-            served = {heirs[device] for device in heirs if replicator.has_all(device)}  # they answered meanwhile
-            heirs = {device: owner for device, owner in heirs.items() if owner not in served}
-        if not heirs and not (self._has_left(conversation) and replicator.log.roster.joined):
-            await self.erase(conversation)
-            return
-        parts.access.set_heirs(conversation, heirs)
-        self._lines.reevaluate()
-
-    def _has_left(self, conversation: ConversationId) -> bool:
-        return leaving.has_left(self._replicators[conversation].log, self._parts.account.id)
-
-    async def _handed_over(self, conversation: ConversationId, account: AccountId) -> None:
-        """It has our last commits. A member tells the others; of those we removed each must have come for itself."""
-        replicator, access = self._replicators.get(conversation), self._parts.access
-        if replicator is None:
-            return
-        heirs = access.heirs_of(conversation)
-        missing = {device: owner for device, owner in heirs.items() if owner != account}
-        if missing:
-            access.set_heirs(conversation, missing)
-            self._lines.reevaluate()
-        elif heirs or replicator.log.roster.is_joined(account):
-            await self.erase(conversation)
+        for conversation in self._departures.expired():
+            self._parts.chores.add(f"erase {conversation}", partial(self.erase, conversation))
 
     # --- what replicators tell
 
@@ -353,7 +297,7 @@ class Rooms:
         self._parts.tell(Delivered(conversation, account, device))
         self._lines.moved(conversation)
         if replicator.session.closed and account != self._parts.account.id and replicator.has_all(device):
-            work = partial(self._handed_over, conversation, account)
+            work = partial(self._departures.taken, conversation, account)
             self._parts.chores.add(f"hand {conversation} over to {account}", work)
 
     def _barren(self, conversation: ConversationId) -> Sequence[CommitId]:

@@ -133,12 +133,59 @@ def test_a_ban_needs_two_of_three_admins_and_shuts_the_door(tmp_path: Path) -> N
         for node in (ann, ben):
             node.until(lambda node=node: node.roles(room)[cem.account] == "banned")
             node.until(lambda node=node: not node.linked(cem))
+        assert cem.roles(room)[cem.account] == "banned"  # it was told before the links went
+        refused = cem.cli("--json", "send", room, "you have not got rid of me")
+        assert refused.status == 4
+        assert "unban" in refused.error["hint"]
         ann.call("message.send", conversation=room, text="quiet")
         same(room, ann, ben)
         assert all(node.did("verify", room)["valid"] for node in made)
         told = ann.did("explain", ben.call("graph", conversation=room, limit=3)["commits"][1]["id"])
         assert told["valid"]
         assert told["because"]
+
+
+def test_who_is_kicked_is_told_and_may_come_back_when_invited_again(tmp_path: Path) -> None:
+    with nodes(tmp_path, "Ann", "Ben", "Cem") as made:
+        ann, ben, cem = made
+        introduce(*made)
+        room = found_room(ann, ben, cem)
+        ann.did("kick", room, cem.account)
+        cem.until(lambda: cem.roles(room)[cem.account] == "left")
+        assert cem.did("conversation", "show", room)["state"] == "closed"
+        refused = cem.cli("--json", "send", room, "hello?")
+        assert refused.status == 4
+        assert refused.error["hint"]
+        ann.did("send", room, "without Cem")
+        same(room, ann, ben)
+        assert "without Cem" not in cem.texts(room)
+        ann.did("invite", room, cem.account)
+        cem.until(lambda: cem.call("request.list"))
+        cem.did("accept", room)
+        same(room, ann, ben, cem)
+        assert "without Cem" in cem.texts(room)
+
+
+def test_a_dissolved_group_is_over_for_all_also_for_who_was_away(tmp_path: Path) -> None:
+    with nodes(tmp_path, "Ann", "Ben", "Cem") as made:
+        ann, ben, cem = made
+        introduce(*made)
+        room = found_room(ann, ben, cem)
+        repository = ann.home / "conversations" / f"{room}.git"
+        assert repository.exists()
+        cem.stop()
+        ann.did("leave", room, "--dissolve", "--yes")
+        ben.until(lambda: set(ben.roles(room).values()) == {"left"})
+        ann.until(lambda: not ann.linked(ben))  # he has said that he knows, and that is noted
+        assert ann.call("conversation.list") == []
+        assert repository.exists()  # Cem has not been told
+        ann.stop()
+        ann.start()
+        cem.start()
+        cem.call("peer.add", account=ann.account, address=str(ann.listen))
+        cem.until(lambda: set(cem.roles(room).values()) == {"left"})
+        assert ben.cli("send", room, "anybody?").status == cem.cli("send", room, "anybody?").status == 4
+        ann.until(lambda: not repository.exists())
 
 
 def test_an_imported_account_gets_its_conversations_from_the_others(tmp_path: Path) -> None:

@@ -271,6 +271,49 @@ def test_what_was_dissolved_without_anybody_linked_is_erased_only_when_it_was_fe
 # --- half done
 
 
+@pytest.mark.parametrize("dissolve", [False, True])
+def test_an_answer_that_comes_before_the_leaving_is_noted_counts(tmp_path: Path, *, dissolve: bool) -> None:
+    async def story(world: World) -> None:
+        alice, bob = await world.house("alice"), await world.house("bob")
+        where = await world.room(alice, bob)
+        goes, stays = (alice, bob) if dissolve else (bob, alice)
+        await asyncio.sleep(5)
+        change = goes.keeper.change
+
+        async def slow(step: object) -> object:
+            await asyncio.sleep(2)  # a disk with much to do
+            return await change(step)  # type: ignore[arg-type]
+
+        goes.keeper.change = slow  # type: ignore[method-assign,assignment]
+        await goes.swarm.leave(where, dissolve=dissolve)
+        assert not roster(stays, where).is_joined(goes.account.id)
+        assert where not in goes.catalog.list()
+
+    play(tmp_path, story)
+
+
+@pytest.mark.parametrize("dissolve", [False, True])
+def test_an_answer_that_comes_while_it_is_looked_who_has_answered_counts(tmp_path: Path, *, dissolve: bool) -> None:
+    async def story(world: World) -> None:
+        alice, bob = await world.house("alice"), await world.house("bob")
+        where = await world.room(alice, bob)
+        goes = alice if dissolve else bob
+        await asyncio.sleep(5)
+        runtime = goes.swarm._parts.runtime
+        offload = runtime.offload
+
+        async def slow(work: object, *rest: object) -> object:
+            if work == goes.receipts.all_heads:
+                await asyncio.sleep(2)
+            return await offload(work, *rest)  # type: ignore[arg-type]
+
+        runtime.offload = slow  # type: ignore[method-assign,assignment]
+        await goes.swarm.leave(where, dissolve=dissolve)
+        assert where not in goes.catalog.list()
+
+    play(tmp_path, story)
+
+
 def test_who_crashed_between_the_leave_and_noting_it_has_left(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         alice, bob = await world.house("alice"), await world.house("bob")

@@ -236,8 +236,11 @@ def test_those_whom_we_removed_when_we_dissolved_the_group_fetch_the_rest_until_
     assert not found.may_pull(ANN, device(8), ROOM)
     found.state = State()
     found.set_heirs(ROOM, {})
+    assert found.is_ours(ROOM)
     assert found.standing(ANN, device(8)) is LinkClass.STRANGER
     assert not found.may_pull(ANN, device(8), ROOM)
+    found.set_heirs(ROOM, None)
+    assert not found.is_ours(ROOM)
     found.set_heirs(ROOM, {device(9): ANN})
     found.drop(ROOM)
     assert found.heirs == {}

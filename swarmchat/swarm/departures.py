@@ -1,0 +1,109 @@
+"""Going by our own hand: what is written for it, and who is served until somebody else has it. (SCP-06 §7)"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from swarmchat.account.records import ConversationState
+from swarmchat.conversation.rejection import Rejection
+from swarmchat.ids import AccountId, ConversationId
+from swarmchat.limits import HANDED_OVER_AFTER_S
+from swarmchat.swarm import leaving
+from swarmchat.swarm.parts import Parts
+from swarmchat.swarm.replicator import Outcome, Replicator
+
+
+class Departures:
+    """The conversations of one account that it leaves, or has left and still hands over."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        get: Callable[[ConversationId], Replicator | None],
+        erase: Callable[[ConversationId], Awaitable[None]],
+        reevaluate: Callable[[], None],
+    ) -> None:
+        self._parts = parts
+        self._get = get
+        self._erase = erase
+        self._reevaluate = reevaluate
+
+    async def write(self, replicator: Replicator, promote: AccountId | None, *, dissolve: bool) -> Outcome | None:
+        """Write the commits of leaving, all or none; None when there was nothing to write. StorageError."""
+        parts, log, conversation = self._parts, replicator.log, replicator.conversation
+        me = parts.account.id
+        if log.is_empty or not log.roster.is_joined(me):
+            return None
+        actions = leaving.steps(log.roster, me, promote, dissolve=dissolve)
+        if (fault := leaving.objection(actions, parts.writer().author, log.roster)) is not None:
+            return fault
+        # First, so that the conversation is spoken of all the while: they are to hear of it, and we that they have.
+        parts.access.set_heirs(conversation, leaving.removed_by(actions, log.roster))
+        try:
+            outcomes = await replicator.append_at_once(actions)
+        except BaseException:
+            parts.access.set_heirs(conversation, None)
+            raise
+        if isinstance(outcomes[-1], Rejection):  # somebody was quicker
+            parts.access.set_heirs(conversation, None)
+            self._reevaluate()
+            return next(each for each in outcomes if isinstance(each, Rejection))
+        return outcomes[-1]
+
+    async def go(self, conversation: ConversationId) -> None:
+        """Mark it as left; what others may still lack of ours is served to them."""
+        await self._parts.change(lambda state: state.remove_conversation(conversation, now_ms=self._parts.now_ms))
+        await self.stay_behind(conversation)
+
+    async def stay_behind(self, conversation: ConversationId) -> None:
+        """Serve what others may still lack of ours, or erase at once if there is nobody or nothing."""
+        parts, replicator = self._parts, self._get(conversation)
+        if replicator is None:
+            return
+        replicator.session.closed = True
+        me, log = parts.account.id, replicator.log
+        if not leaving.has_left(log, me):
+            await self._erase(conversation)
+            return
+        held = await parts.runtime.offload(parts.receipts.all_heads, conversation)
+        told = {device: each.heads for device, each in held.items()}
+        heirs = await parts.runtime.offload(leaving.heirs, log, me, told)
+        if self._get(conversation) is not replicator:
+            return  # somebody has answered meanwhile, and it is erased
+        members = {device: owner for device, owner in log.roster.devices.items() if log.roster.is_joined(owner)}
+        served = {owner for device, owner in {**members, **heirs}.items() if replicator.has_all(device, told)}
+        waiting = {device: owner for device, owner in heirs.items() if owner not in served}
+        if not waiting and (served or not members):
+            await self._erase(conversation)
+            return
+        parts.access.set_heirs(conversation, waiting)
+        self._reevaluate()
+
+    def has_left(self, conversation: ConversationId) -> bool:
+        """Whether we went, as the log says it; the state may not know yet."""
+        replicator = self._get(conversation)
+        return replicator is not None and leaving.has_left(replicator.log, self._parts.account.id)
+
+    async def taken(self, conversation: ConversationId, account: AccountId) -> None:
+        """It has our last commits. A member tells the others; of those we removed each must have come for itself."""
+        replicator, access = self._get(conversation), self._parts.access
+        if replicator is None:
+            return
+        heirs = access.heirs_of(conversation)
+        missing = {device: owner for device, owner in heirs.items() if owner != account}
+        if missing:
+            access.set_heirs(conversation, missing)
+            self._reevaluate()
+        elif heirs or replicator.log.roster.is_joined(account):
+            await self._erase(conversation)
+
+    def expired(self) -> list[ConversationId]:
+        """What was left 30 days ago, and nobody took."""
+        now_ms = self._parts.now_ms
+        return [
+            conversation
+            for conversation, known in sorted(self._parts.state.conversations.items())
+            if known.state is ConversationState.REMOVED
+            and self._get(conversation) is not None
+            and (now_ms - known.removed_ms) / 1000 >= HANDED_OVER_AFTER_S
+        ]
