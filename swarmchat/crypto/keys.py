@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Self
+from typing import Final, Self
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -102,8 +102,42 @@ class PrivateKey:
 
 
 def verify_batch(items: Sequence[tuple[bytes, bytes, bytes]]) -> list[bool]:
-    """For each (raw key, signature, data) whether it holds; plain bytes, so that a process pool can carry it."""
-    return [_verify(raw, signature, data) for raw, signature, data in items]
+    """For each (raw key, signature, data) whether it holds: the answer of `PublicKey.verify`, in two thirds of its time."""
+    holds = _quick()
+    return [holds(raw, signature, data) or _verify(raw, signature, data) for raw, signature, data in items]
+
+
+@lru_cache(maxsize=1)
+def _quick() -> Callable[[bytes, bytes, bytes], bool]:
+    """Whether libsodium is content: then OpenSSL is too, and where it is not, OpenSSL has the last word (decision 1).
+
+    Loaded when there is a batch; content with nothing where the library takes what holds only eight times over (RFC 8032
+    §5.1.7).
+    """
+    from nacl.bindings import crypto_sign_open  # noqa: PLC0415 - an idle node does without
+    from nacl.exceptions import CryptoError  # noqa: PLC0415
+
+    def holds(raw: bytes, signature: bytes, data: bytes) -> bool:
+        if len(signature) != SIGNATURE_BYTES or _loaded(raw) is None:
+            return False
+        try:
+            crypto_sign_open(signature + data, raw)
+        except CryptoError:
+            return False
+        return True
+
+    return (lambda raw, signature, data: False) if holds(*_HOLDS_EIGHT_TIMES) else holds
+
+
+# Key, signature (its R moved by a point of order 8), data: OpenSSL says no, as does the equation without cofactor.
+_HOLDS_EIGHT_TIMES: Final = (
+    bytes.fromhex("3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c"),
+    bytes.fromhex(
+        "b15bf26424d1b69dd33b7a9e57db5de4a2aadea4a2a051efd9bfd6af74165d2b"
+        "25e73d62d418813377393f7eaf620b39e9ea3746848089feb8010d810aaaf00a"
+    ),
+    b"r",
+)
 
 
 def _verify(raw: bytes, signature: bytes, data: bytes) -> bool:

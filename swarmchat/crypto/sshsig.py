@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from binascii import b2a_base64
 from typing import Final
 
 from swarmchat.crypto.keys import KEY_BYTES, SIGNATURE_BYTES, PrivateKey, PublicKey
@@ -48,8 +49,8 @@ _BLOB_BYTES: Final = _SIGNATURE_AT + SIGNATURE_BYTES
 
 
 def _armour(blob: bytes) -> str:
-    text = base64.b64encode(blob).decode("ascii")
-    return _BEGIN + "".join(text[at : at + _LINE] + "\n" for at in range(0, len(text), _LINE)) + _END
+    text = b2a_base64(blob, newline=False).decode("ascii")
+    return _BEGIN + "\n".join([text[at : at + _LINE] for at in range(0, len(text), _LINE)]) + "\n" + _END
 
 
 ARMOUR_CHARS: Final = len(_armour(bytes(_BLOB_BYTES)))

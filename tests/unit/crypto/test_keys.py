@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+from unittest import mock
 
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from swarmchat.crypto import keys
 from swarmchat.crypto.keys import PrivateKey, PublicKey, verify_batch
 
 # RFC 8032 §7.1, test 2
@@ -113,6 +115,52 @@ def test_a_batch_answers_item_by_item_and_travels_between_processes() -> None:
     function, argument = pickle.loads(pickle.dumps((verify_batch, items)))
     assert function(argument) == [True, False, False, False, True]
     assert verify_batch([]) == []
+
+
+# Made with the seed above by the affine law: R (or the key) moved by a point of order 8, or R the identity.
+TWISTED = bytes.fromhex("2ad7189ff2c500908ea7f468279fccdfdcb78ae4164feed7c5535bdc99531ca6")  # PUBLIC moved
+CRAFTED = {
+    "R moved: the equation holds eight times over only": (
+        PUBLIC,
+        "b15bf26424d1b69dd33b7a9e57db5de4a2aadea4a2a051efd9bfd6af74165d2b"
+        "25e73d62d418813377393f7eaf620b39e9ea3746848089feb8010d810aaaf00a",
+        False,
+    ),
+    "R is the identity: holds, which libsodium alone would not say": (
+        PUBLIC,
+        "0100000000000000000000000000000000000000000000000000000000000000"
+        "675d054595fa17cb6a44e3ada6ca385e55667e41a63fdab0ac22d10000354002",
+        True,
+    ),
+    "a moved key, and a hash that eight divides: holds": (
+        TWISTED,
+        "770b13cf8186db3be66b11f929bef538d48f39151262215ec58dd74d78201620"
+        "69ef4a1c69450fb092e315aa6c5847d01a4161404bdb86fb946acd62fb30b809",
+        True,
+    ),
+    "a moved key, and another hash: holds eight times over only": (
+        TWISTED,
+        "7767a3242dc9b58bbc68488c1265cc6cc5f26c6f3c88a5d55e901b0734dca572"
+        "b0e63e213a4821428ba44c44c54059321b47ffddef95e413e543ae0c5a357e09",
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CRAFTED)
+def test_one_and_many_at_once_give_the_same_answer_to_crafted_signatures(name: str) -> None:
+    raw, signature, holds = CRAFTED[name]
+    assert PublicKey.from_raw(raw).verify(bytes.fromhex(signature), b"r") is holds
+    assert verify_batch([(raw, bytes.fromhex(signature), b"r")]) == [holds]
+
+
+def test_a_library_that_takes_more_is_not_asked() -> None:
+    keys._quick.cache_clear()
+    with mock.patch("nacl.bindings.crypto_sign_open", return_value=b"r"):
+        assert verify_batch([(PUBLIC, SIGNATURE, b"\x73"), (PUBLIC, SIGNATURE, b"\x72")]) == [False, True]
+    keys._quick.cache_clear()
+    with mock.patch("swarmchat.crypto.keys._verify", return_value=False):  # nobody else is asked
+        assert verify_batch([(PUBLIC, SIGNATURE, b"\x72")]) == [True]
 
 
 def test_a_private_key_does_not_show_its_seed() -> None:
