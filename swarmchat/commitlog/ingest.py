@@ -10,10 +10,10 @@ from typing import Self
 from swarmchat import limits
 from swarmchat.commitlog.files import NewFile
 from swarmchat.commitlog.graph import parents_of
-from swarmchat.commitlog.judging import Outcome, TooManyRefusedError, UnknownParentError
+from swarmchat.commitlog.judging import Outcome, UnknownParentError
 from swarmchat.commitlog.packs import Packed, PackFaultError, Scanned, Scanner
 from swarmchat.commitlog.repository import MissingObjectError
-from swarmchat.commitlog.staging import PackStaging, entry_at
+from swarmchat.commitlog.staging import PackStaging, entries_at
 from swarmchat.commitlog.store import Store
 from swarmchat.commitlog.trees import COMMIT, TreeFaultError, additions
 from swarmchat.commitlog.writing import Admission
@@ -82,10 +82,28 @@ class Ingest:
             with self._store.lock:
                 if expected_heads is not None:
                     self._compare(frozenset(expected_heads))
-                outcome = self._judging.outcome()
+                outcome = self._judging.outcome(self._named_ends())
                 if self._unused and not outcome.rejected:
                     raise PackFaultError("objects that no commit uses")
-                admission = self._store.land(self._judging, outcome, self._staging, lambda: self._keep(outcome))
+                whole = not outcome.rejected
+                admission = self._store.land(self._judging, outcome, self._staging, lambda: self._keep(outcome, whole))
+        self.close()
+        return admission
+
+    def cut(self) -> Admission:
+        """Store what has come so far and is valid, and do without the rest: a strict pack is complete up to each of its commits.
+
+        StorageError: nothing of it is kept then. (SCP-04 §3.2)
+        """
+        if not self._open:
+            raise ValueError("this ingest is over")
+        with self._faults():
+            self._judging.wait()
+            with self._store.lock:
+                outcome = self._judging.outcome(self._named_ends())
+                admission = self._store.land(
+                    self._judging, outcome, self._staging, lambda: self._keep(outcome, whole=False)
+                )
         self.close()
         return admission
 
@@ -111,7 +129,7 @@ class Ingest:
         except UnknownParentError as error:
             self.close()
             raise PackFaultError(str(error)) from None
-        except (MissingObjectError, TooManyRefusedError) as error:
+        except MissingObjectError as error:
             self.close()
             raise PackFaultError(str(error)) from error
         except BaseException:
@@ -178,21 +196,23 @@ class Ingest:
             if not self._store.knows(head) and self._store.refusal(head) is None:
                 raise PackFaultError(f"{head} was announced and is not in the pack")
 
-    def _keep(self, outcome: Outcome) -> None:
-        """Make the valid part durable: as it came, or rewritten without what is refused."""
+    def _named_ends(self) -> list[CommitId]:
+        return sorted(self._ends)[: limits.WANTED_HEADS_MAX]
+
+    def _keep(self, outcome: Outcome, whole: bool) -> None:
+        """Make the valid part durable: the `whole` pack as it came, else rewritten without what is refused or lacks its end."""
         repository = self._store.repository
         if self._small is not None:
             contents = {scanned.packed.oid: scanned for scanned in self._small}
-            wanted = self._wanted(outcome) if outcome.rejected else contents
-            rows = [(contents[oid].packed.kind, oid, contents[oid].raw) for oid in wanted]
-            repository.write([*rows, *self._staging.written()])
+            wanted = contents if whole else self._wanted(outcome)
+            objects = [(contents[oid].packed.kind, oid, contents[oid].raw) for oid in wanted]
+            repository.write([*objects, *self._staging.written()])
             return
         assert self._file is not None
-        if outcome.rejected:
-            file = self._file.path
+        if not whole:
             places = {packed.oid: packed for packed in self._table}
-            wanted = self._wanted(outcome)
-            repository.write_pack(len(wanted), ((places[oid].kind, oid, entry_at(file, places[oid])) for oid in wanted))
+            rows = [places[oid] for oid in self._wanted(outcome)]
+            repository.write_pack(len(rows), entries_at(self._file.path, rows))
         else:
             trailer = self._scanner.trailer
             assert trailer is not None

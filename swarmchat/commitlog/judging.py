@@ -5,7 +5,7 @@ Nothing here is stored. `outcome` says what may enter, and why the rest may not.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from swarmchat import limits
@@ -22,18 +22,16 @@ from swarmchat.conversation.rules.judge import judge, signature_item
 from swarmchat.conversation.rules.merging import judge_merge
 from swarmchat.ids import CommitId, ConversationId, TreeId
 
+_REMEMBERED = limits.REJECTIONS_REMEMBERED_MAX
+
 
 class UnknownParentError(Exception):
     """A commit came before its parent, or without it."""
 
 
-class TooManyRefusedError(Exception):
-    """More refusals in one batch than an honest node passes on."""
-
-
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What was judged: the valid commits, parents first, and the refusals, in the order of judging."""
+    """What was judged: the valid commits, parents first, and the refusals to remember, in the order of judging."""
 
     accepted: tuple[Judged, ...]
     rejected: tuple[Rejection, ...]
@@ -48,13 +46,14 @@ class Judging:
         provisional: Provisional,
         refusal: Callable[[CommitId], Rejection | None] = lambda commit: None,
         *,
-        refusals_max: int | None = limits.REJECTIONS_PER_BATCH_MAX,
+        remembers_all: bool = False,
     ) -> None:
         self.provisional = provisional
         self._conversation = conversation
         self._refusal = refusal  # what was judged and refused before
-        self._refusals_max = refusals_max
+        self._remembers_all = remembers_all
         self._rejected: dict[CommitId, Rejection] = {}
+        self._beyond: dict[CommitId, Reason] = {}  # refused as well; only these words are kept of it
         self._signatures = Signatures()
         self._present: set[bytes] = set()  # objects that are known to be staged or stored
 
@@ -76,7 +75,7 @@ class Judging:
             self.refuse(parsed)
             return None
         for parent in parsed.parents:
-            if parent in self._rejected or self._refusal(parent):
+            if self._is_refused(parent) or self._refusal(parent):
                 self.refuse(_built_on(parent, commit))
                 return parsed
             if parent not in self.provisional.history:
@@ -90,11 +89,14 @@ class Judging:
         return parsed
 
     def refuse(self, rejection: Rejection) -> None:
-        """Refuse a commit; TooManyRefusedError when it is one too many."""
+        """Refuse a commit. After the first 1,024 the words are forgotten, unless this one `remembers_all`."""
         assert rejection.commit is not None
-        self._rejected.setdefault(rejection.commit, rejection)
-        if self._refusals_max is not None and len(self._rejected) > self._refusals_max:
-            raise TooManyRefusedError(f"over {self._refusals_max} invalid commits at once")
+        if self._is_refused(rejection.commit):
+            return
+        if self._remembers_all or len(self._rejected) < _REMEMBERED:
+            self._rejected[rejection.commit] = rejection
+        else:
+            self._beyond[rejection.commit] = rejection.reason
 
     def refuse_broken(self) -> None:
         """Refuse those whose signature is known not to hold by now, so that nothing more is judged on top of them."""
@@ -111,17 +113,22 @@ class Judging:
 
     def rejection(self, commit: CommitId) -> Rejection | None:
         """Why a commit that was considered is refused."""
+        if reason := self._beyond.get(commit):
+            return Rejection(reason, commit=commit)
         return self._rejected.get(commit)
 
-    def outcome(self, *, keep_merges: bool = False) -> Outcome:
-        """What may enter. Merges that no valid ordinary commit is built on do not (SCP-02 §6.3), but for `keep_merges`."""
+    def outcome(self, ends: Iterable[CommitId] = (), *, keep_merges: bool = False) -> Outcome:
+        """What may enter. Merges that no valid ordinary commit is built on do not (SCP-02 §6.3), but for `keep_merges`.
+
+        A refused one of `ends` is always remembered: it is what would be asked for again. (SCP-04 §4.3)
+        """
         self.wait()
         self.refuse_broken()
         standing: list[Judged] = []
         for judged in self.provisional.added:
-            if judged.fact.id in self._rejected:
+            if self._is_refused(judged.fact.id):
                 continue
-            refused = next((parent for parent in judged.fact.parents if parent in self._rejected), None)
+            refused = next((parent for parent in judged.fact.parents if self._is_refused(parent)), None)
             if refused is not None:
                 self.refuse(_built_on(refused, judged.fact.id))
                 continue
@@ -133,9 +140,15 @@ class Judging:
                 needed.update(judged.fact.parents)
                 kept.append(judged)
         kept.reverse()
+        for end in ends:
+            if reason := self._beyond.pop(end, None):
+                self._rejected[end] = Rejection(reason, commit=end)
         return Outcome(tuple(kept), tuple(self._rejected.values()))
 
     # --- inside
+
+    def _is_refused(self, commit: CommitId) -> bool:
+        return commit in self._rejected or commit in self._beyond
 
     def _judge(self, commit: Commit) -> Rejection | None:
         here = self.provisional

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from swarmchat import limits
@@ -84,14 +85,16 @@ class PackStaging(Staging):
 
     def _read_again(self, packed: Packed) -> bytes:
         assert self.file is not None, "few objects are all in memory"
-        return read_entry(entry_at(self.file, packed))[1]
+        ((_, _, entry),) = entries_at(self.file, [packed])
+        return read_entry(entry)[1]
 
 
-def entry_at(file: Path, packed: Packed) -> bytes:
-    """The entry of an object, out of the pack in `file`."""
+def entries_at(file: Path, places: Iterable[Packed]) -> Iterator[tuple[int, bytes, bytes]]:
+    """Kind, id and entry of objects, out of the pack in `file`."""
     with refusals(file, "read"), file.open("rb") as source:
-        source.seek(packed.offset)
-        return source.read(packed.length)
+        for packed in places:
+            source.seek(packed.offset)
+            yield packed.kind, packed.oid, source.read(packed.length)
 
 
 def _of_kind(kind: int, oid: bytes, found: tuple[int, bytes]) -> bytes:

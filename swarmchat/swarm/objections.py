@@ -19,7 +19,7 @@ _CLONING, _COMPARING = "SCP-06 §5", "SCP-06 §9"
 class Cause(StrEnum):
     """What kind of objection it is, and so what the user can do."""
 
-    INVALID = "invalid"  # nothing of its history was kept
+    INVALID = "invalid"  # its history, or the part of it in which we would be invited
     OTHER_MODE = "other-mode"  # the user may agree
     NOT_INVITED = "not-invited"
     BANNED = "banned"
@@ -50,14 +50,24 @@ def to_joining(rejection: Rejection) -> Objection:
 
 
 def to_roster(
-    known: KnownConversation, roster: Roster, me: tuple[AccountId, DeviceId], *, any_mode: bool
+    known: KnownConversation,
+    roster: Roster,
+    me: tuple[AccountId, DeviceId],
+    *,
+    any_mode: bool,
+    refused: Iterable[Rejection] = (),
 ) -> Objection | None:
-    """The clone is valid; whether it is what the invitation said. `any_mode`: the user agreed to another mode."""
+    """Whether what was accepted of the clone is what the invitation said. `any_mode`: the user agreed to another mode.
+
+    `refused` is what was refused while the invitation has not come: that is to blame then.
+    """
     account, device = me
     if roster.is_banned(account) or roster.is_banned(device):
         return Objection(Cause.BANNED, "you are banned there", _CLONING)
     if not roster.is_invited(account) and roster.mode != MODE_PUBLIC:
-        return Objection(Cause.NOT_INVITED, "you are not invited there, as far as its members know", _CLONING)
+        return to_history(refused) or Objection(
+            Cause.NOT_INVITED, "you are not invited there, as far as its members know", _CLONING
+        )
     if known.invitation is not None and known.mode != roster.mode and not any_mode:
         text = f"it is {MODE_WORDS[roster.mode]}, and the invitation said {MODE_WORDS[known.mode]}"
         return Objection(Cause.OTHER_MODE, text, _COMPARING)

@@ -18,7 +18,7 @@ from swarmchat.conversation.rejection import Rejection
 from swarmchat.errors import LinkError, NotFoundError, StorageError, SwarmchatError
 from swarmchat.ids import CommitId, ConversationId, DeviceId
 from swarmchat.index.receipts import Receipts
-from swarmchat.limits import BAD_MESSAGES_MAX, PUSH_PACK_BYTES_MAX, ROLLUP_IDLE_S, SYNCING_EVERY_S
+from swarmchat.limits import BAD_MESSAGES_MAX, PULL_TURN_S, PUSH_PACK_BYTES_MAX, ROLLUP_IDLE_S, SYNCING_EVERY_S
 from swarmchat.links.channel import Channel
 from swarmchat.links.link import Link
 from swarmchat.runtime import Runtime
@@ -26,7 +26,7 @@ from swarmchat.swarm import facts, transfer
 from swarmchat.swarm.events import ConversationSyncing, Event, MessageHidden
 from swarmchat.swarm.messages import Bad, Got, News, PackRequest, SyncMessage, announced
 from swarmchat.swarm.session import Acknowledge, Announce, Heads, Pull, Reputation, Session, TakePush, Wish
-from swarmchat.swarm.turns import Turns
+from swarmchat.swarm.turns import Turn, Turns
 
 _log = logging.getLogger(__name__)
 
@@ -335,9 +335,9 @@ class Replicator:
     async def _pull(self, device: DeviceId, want: Heads | None) -> None:
         failed, refused, grew = False, False, False
         cloning = self.log.is_empty
-        async with self._pulls.of(device):
+        async with self._pulls.of(device) as turn:
             try:
-                admission = await self._fetch(device, want)
+                admission = await self._fetch(device, want, turn)
             except SwarmchatError as error:
                 _log.info("the pull of %s from %s: %s", self.conversation, device, error)
                 failed, admission = True, None
@@ -355,14 +355,20 @@ class Replicator:
         self.session.pulled(device, self._runtime.monotonic(), refused=refused, failed=failed, grew=grew)
         self.wake()
 
-    async def _fetch(self, device: DeviceId, want: Heads | None) -> Admission | None:
+    async def _fetch(self, device: DeviceId, want: Heads | None, turn: Turn) -> Admission | None:
         link = self._wires.link(device)
         if link is None:
             raise LinkError("the link is gone")
+        began = self._runtime.monotonic()
+        self.session.began(device, began)
+
+        def gives_way() -> bool:
+            now = self._runtime.monotonic()
+            return now - began >= PULL_TURN_S and (turn.gives_way() or self.session.gives_way(device, now))
+
         have = await self._runtime.offload(self.log.locator)
-        return await transfer.fetch(
-            link, self.log, PackRequest(self.conversation, have, want), self._runtime, self._progress
-        )
+        request = PackRequest(self.conversation, have, want)
+        return await transfer.fetch(link, self.log, request, self._runtime, self._progress, gives_way)
 
     # --- telling
 

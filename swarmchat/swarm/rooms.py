@@ -341,7 +341,10 @@ class Rooms:
         roster, me = replicator.log.roster, parts.account.id
         if not roster.is_joined(me):
             any_mode = conversation in self._agreed
-            objection = objections.to_roster(known, roster, (me, parts.account.device), any_mode=any_mode)
+            awaited = known.invitation is None or not replicator.log.knows(known.invitation)
+            refused = replicator.log.refusals() if awaited else ()
+            mine = (me, parts.account.device)
+            objection = objections.to_roster(known, roster, mine, any_mode=any_mode, refused=refused)
             if objection is not None:
                 again = known.invitation is not None and not replicator.log.knows(known.invitation)
                 if again and replicator.log.history.by_account(me):

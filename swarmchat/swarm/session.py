@@ -7,25 +7,25 @@ named last, so that nothing a device says can make it grow.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from swarmchat.ids import CommitId, DeviceId
 from swarmchat.limits import (
     BACKOFF_FLOOR_S,
-    BACKOFF_MAX_S,
-    BACKOFF_MIN_S,
     HEAD_MISSING_AFTER_S,
     NEWS_RETRY_S,
     PEERS_PER_SESSION_MAX,
+    PULL_TURN_S,
     PULLS_PER_CONVERSATION_MAX,
     PUSHES_QUEUED_MAX,
     RELAY_JITTER_S,
     WANTED_HEADS_MAX,
 )
 from swarmchat.swarm.reputation import Reputation
+from swarmchat.swarm.standing import Push, Standing, ceiling_s, given_up_at
 from swarmchat.swarm.wishes import Acknowledge, Announce, Heads, Missing, Pull, TakePush, Wish
 
 __all__ = ["Acknowledge", "Announce", "Dag", "Heads", "Missing", "Pull", "Reputation", "Session", "TakePush", "Wish"]
@@ -52,38 +52,6 @@ class Dag(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class _Peer:
-    """What we know of one device."""
-
-    linked: bool = True
-    heads: Heads = ()  # as it named them last
-    lacking: frozenset[CommitId] = frozenset()  # of these, what we have not
-    told: Heads | None = None  # our heads as it was told last on this link
-    since: Heads = ()  # what it has once it has read what we sent
-    announce_at: float | None = None
-    push: bool = False  # the commits go inside the announcement
-    announcing: bool = False  # the shell has the wish
-    awaited: Heads | None = None  # announced, no covering `got` yet
-    awaited_until: float = 0.0
-    repeated: bool = False
-    owed: bool = False  # it waits for our `got`
-    asked: frozenset[CommitId] | None = None  # a pull from it runs, for these
-    failures: int = 0
-    pull_at: float = 0.0
-    probed: bool = False  # to be asked for all, whatever it named
-    behind_since: float | None = None  # it named something that we have not, ever since
-    spoilt: int = 0  # packs in a row, inside its announcements, that were none
-    push_at: float = 0.0  # before that what it pushes is pulled instead
-
-
-@dataclass(slots=True)
-class _Push:
-    device: DeviceId
-    heads: Heads
-    pack: bytes = field(repr=False)
-
-
 class Session:
     """The sync machine of one conversation."""
 
@@ -92,10 +60,10 @@ class Session:
         self._dag = dag
         self._reputation = reputation
         self._jitter = jitter  # 0.0 ≤ x < 1.0
-        self._peers: dict[DeviceId, _Peer] = {}
+        self._peers: dict[DeviceId, Standing] = {}
         self._first_seen: dict[CommitId, float] = {}
-        self._pushes: deque[_Push] = deque()
-        self._taking: _Push | None = None
+        self._pushes: deque[Push] = deque()
+        self._taking: Push | None = None
 
     # --- what is known
 
@@ -118,7 +86,7 @@ class Session:
             return not any(peer.asked is not None for peer in linked)
         if not any(peer.heads and not peer.lacking for peer in linked):
             return False
-        return all(peer.failures or now >= _given_up_at(peer) for peer in ahead)
+        return all(peer.failures or now >= given_up_at(peer) for peer in ahead)
 
     def heads_of(self, device: DeviceId) -> Heads:
         """The heads a device named last."""
@@ -150,10 +118,10 @@ class Session:
         if peer is None or not peer.linked:
             if peer is None and not self._make_room():
                 return
-            fresh = _Peer(told=told, since=heads)
+            fresh = Standing(told=told, since=heads)
             if peer is not None:
                 fresh.failures, fresh.behind_since = peer.failures, peer.behind_since
-                fresh.spoilt, fresh.push_at = peer.spoilt, peer.push_at
+                fresh.spoilt, fresh.push_at, fresh.asked_at = peer.spoilt, peer.push_at, peer.asked_at
             peer = self._peers[device] = fresh
         elif told is not None and peer.awaited is None:
             peer.told = told
@@ -164,7 +132,7 @@ class Session:
         """The device may have it and does not say so: an empty log asks it for all. (mode 3, SCP-03 §2b)"""
         if device not in self._peers and not self._make_room():
             return
-        peer = self._peers.setdefault(device, _Peer())
+        peer = self._peers.setdefault(device, Standing())
         peer.linked = peer.probed = True
 
     def unlinked(self, device: DeviceId) -> None:
@@ -172,7 +140,7 @@ class Session:
         peer = self._peers.get(device)
         if peer is None:
             return
-        self._peers[device] = _Peer(
+        self._peers[device] = Standing(
             linked=False,
             heads=peer.heads,
             lacking=peer.lacking,
@@ -181,6 +149,7 @@ class Session:
             behind_since=peer.behind_since,
             spoilt=peer.spoilt,
             push_at=peer.push_at,
+            asked_at=peer.asked_at,
         )
         self._pushes = deque(push for push in self._pushes if push.device != device)
 
@@ -209,7 +178,7 @@ class Session:
             queued = [push for push in self._pushes if push.device == device]
             base = {*since} - {head for push in (*queued, self._taking) if push for head in push.heads}
             if all(self._dag.knows(commit) for commit in base) and len(self._pushes) < PUSHES_QUEUED_MAX:
-                self._pushes.append(_Push(device, heads, pack))
+                self._pushes.append(Push(device, heads, pack))
         self._mark(peer, now + self._jitter() * RELAY_JITTER_S)
 
     def got(self, device: DeviceId, heads: Heads, now: float) -> None:
@@ -249,9 +218,29 @@ class Session:
         if peer is not None:
             peer.spoilt = peer.spoilt + 1 if failed else 0
             if failed:  # they are taken one at a time: who pushes rubbish must not hold up the others
-                peer.push_at = now + _ceiling_s(peer.spoilt)
+                peer.push_at = now + ceiling_s(peer.spoilt)
                 self._pushes = deque(push for push in self._pushes if push.device != device)
         self._arrived(device, now, refused=refused, failed=failed)
+
+    def began(self, device: DeviceId, now: float) -> None:
+        """Its pull has got its turn."""
+        if (peer := self._peers.get(device)) is not None:
+            peer.stays_until = now + PULL_TURN_S
+
+    def gives_way(self, device: DeviceId, now: float) -> bool:
+        """Whether its pull has had its time, and another device waits for the place or has what it was asked for. (SCP-04 §3.2)"""
+        peer = self._peers.get(device)
+        if peer is None or peer.asked is None or now < peer.stays_until:
+            return False
+        peer.stays_until = now + 1.0  # bytes come oftener than it pays to look
+        others = [each.asked for each in self._peers.values() if each.asked is not None and each is not peer]
+        elsewhere = self._coming(others)
+        full = len(others) + 1 >= PULLS_PER_CONVERSATION_MAX
+        for name, other in self._peers.items():
+            wanted = other.lacking - elsewhere
+            if wanted and (full or wanted & peer.asked) and self._is_ready(name, other, now):
+                return True
+        return False
 
     def pulled(
         self, device: DeviceId, now: float, *, refused: bool = False, failed: bool = False, grew: bool = False
@@ -263,13 +252,13 @@ class Session:
         peer = self._peers.get(device)
         asked = peer.asked if peer else None
         if peer is not None:
-            peer.asked = None
+            peer.asked, peer.stays_until = None, math.inf
         self._arrived(device, now, refused=refused, failed=failed)
         if peer is None:
             return
         if failed or (not grew and asked and asked & peer.lacking):
             peer.failures += 1
-            peer.pull_at = now + max(BACKOFF_FLOOR_S, _ceiling_s(peer.failures) * self._jitter())
+            peer.pull_at = now + max(BACKOFF_FLOOR_S, ceiling_s(peer.failures) * self._jitter())
         else:
             peer.failures, peer.pull_at = 0, now
 
@@ -291,13 +280,13 @@ class Session:
                 times.append(peer.awaited_until)
             if peer.lacking and peer.asked is None and peer.pull_at > now and self._may_take(device, now):
                 times.append(peer.pull_at)
-            if peer.lacking and not peer.failures and _given_up_at(peer) > now:
-                times.append(_given_up_at(peer))
+            if peer.lacking and not peer.failures and given_up_at(peer) > now:
+                times.append(given_up_at(peer))
         return min(times, default=None)
 
     # --- inside: what we were told
 
-    def _linked_peer(self, device: DeviceId) -> _Peer | None:
+    def _linked_peer(self, device: DeviceId) -> Standing | None:
         peer = self._peers.get(device)
         return peer if peer and peer.linked else None
 
@@ -309,7 +298,7 @@ class Session:
             self.forget(gone)
         return gone is not None
 
-    def _named(self, device: DeviceId, peer: _Peer, heads: Heads, now: float) -> None:
+    def _named(self, device: DeviceId, peer: Standing, heads: Heads, now: float) -> None:
         peer.heads = heads[:WANTED_HEADS_MAX]
         peer.lacking = self._lacked(peer.heads)
         for head in peer.lacking:
@@ -323,7 +312,7 @@ class Session:
             peer.since = peer.heads
         self._prune()
 
-    def _settle(self, peer: _Peer) -> None:
+    def _settle(self, peer: Standing) -> None:
         """It has what it was told of, or it has not yet."""
         if peer.awaited is not None and self._dag.covers(peer.heads, peer.awaited):
             peer.awaited = None
@@ -360,7 +349,7 @@ class Session:
 
     # --- inside: what we do
 
-    def _mark(self, peer: _Peer, at: float, *, push: bool = False) -> None:
+    def _mark(self, peer: Standing, at: float, *, push: bool = False) -> None:
         """Announce to the peer at that time, unless it has all or was told."""
         if not peer.linked or peer.told == self._dag.heads or self._dag.covers(peer.heads, self._dag.heads):
             return
@@ -377,18 +366,16 @@ class Session:
 
     def _pulls(self, now: float) -> list[Wish]:
         running = [peer.asked for peer in self._peers.values() if peer.asked is not None]
-        coming = frozenset().union(*running, *(push.heads for push in (*self._pushes, self._taking) if push))
+        coming = self._coming(running)
         free = PULLS_PER_CONVERSATION_MAX - len(running)
         wishes: list[Wish] = []
-        for device, peer in sorted(self._peers.items(), key=lambda item: (item[1].failures, item[0])):
+        for device, peer in sorted(self._peers.items(), key=lambda item: (item[1].asked_at, item[0])):
             wanted = peer.lacking - coming
             if free <= 0:
                 break
-            if not (wanted or peer.probed) or not peer.linked or peer.asked is not None or now < peer.pull_at:
+            if not (wanted or peer.probed) or not self._is_ready(device, peer, now):
                 continue
-            if not self._may_take(device, now):
-                continue
-            peer.asked = wanted
+            peer.asked, peer.asked_at = wanted, now
             coming |= wanted
             free -= 1
             # Who names as many heads as a message holds may have more.
@@ -396,6 +383,13 @@ class Session:
             peer.probed = False
             wishes.append(Pull(device, None if everything else tuple(sorted(wanted))))
         return wishes
+
+    def _coming(self, asked: Iterable[Iterable[CommitId]]) -> frozenset[CommitId]:
+        """What pulls were asked for, or will come by pushes."""
+        return frozenset().union(*asked, *(push.heads for push in (*self._pushes, self._taking) if push))
+
+    def _is_ready(self, device: DeviceId, peer: Standing, now: float) -> bool:
+        return peer.linked and peer.asked is None and now >= peer.pull_at and self._may_take(device, now)
 
     def _acknowledgements(self) -> list[Wish]:
         due = [
@@ -409,7 +403,7 @@ class Session:
                 self._peers[device].told = self._dag.heads  # our `got` names them
         return [Acknowledge(tuple(due))] if due else []
 
-    def _is_misled(self, peer: _Peer) -> bool:
+    def _is_misled(self, peer: Standing) -> bool:
         """It has all and holds us for behind: what we said of ourselves last, in a hello perhaps, has been overtaken."""
         if peer.told is None or peer.told == self._dag.heads or peer.announcing:
             return False
@@ -431,7 +425,7 @@ class Session:
             peer.announcing = True
         return [Announce(tuple(devices), since) for since, devices in groups.items()]
 
-    def _repeat(self, peer: _Peer, now: float) -> None:
+    def _repeat(self, peer: Standing, now: float) -> None:
         """No covering `got` in 10 s: once more; after that anti-entropy finds it. (SCP-04 §2.1)"""
         if peer.awaited is None or now < peer.awaited_until:
             return
@@ -441,14 +435,3 @@ class Session:
         peer.repeated, peer.awaited_until = True, now + NEWS_RETRY_S
         peer.told, peer.since = None, peer.heads
         self._mark(peer, now, push=True)
-
-
-def _ceiling_s(failures: int) -> float:
-    """The longest wait after so many failures in a row."""
-    return min(BACKOFF_MIN_S * 2.0 ** min(failures - 1, 16), BACKOFF_MAX_S)
-
-
-def _given_up_at(peer: _Peer) -> float:
-    """When that which it named and we have not has been missing for a minute."""
-    since = 0.0 if peer.behind_since is None else peer.behind_since
-    return since + HEAD_MISSING_AFTER_S

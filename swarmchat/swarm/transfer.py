@@ -50,9 +50,14 @@ class StalledError(PeerError):
 
 
 async def fetch(
-    link: Link, log: CommitLog, request: PackRequest, runtime: Runtime, progress: Progress
+    link: Link,
+    log: CommitLog,
+    request: PackRequest,
+    runtime: Runtime,
+    progress: Progress,
+    gives_way: Callable[[], bool] = lambda: False,
 ) -> Admission | None:
-    """Pull a pack and admit it; None if the peer has nothing new. PeerError if the peer refuses, stalls or sends no pack; LinkError if the link breaks."""
+    """Pull a pack and admit it, once `gives_way` only what has come; None if the peer has nothing new. PeerError if the peer refuses, stalls or sends no pack; LinkError if the link breaks."""
     channel, fields = await link.open_channel("pack", **pack_request_fields(request))
     try:
         answer = read_pack_answer(fields)
@@ -64,6 +69,8 @@ async def fetch(
                 async for data in pieces:
                     await runtime.offload(ingest.feed, data)
                     progress(ingest.progress[0], answer.objects)
+                    if gives_way():
+                        return await runtime.offload(ingest.cut)
             return await runtime.offload(ingest.finish, answer.heads)
         finally:
             await runtime.offload(ingest.close)

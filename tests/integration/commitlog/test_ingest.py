@@ -262,11 +262,82 @@ def test_a_merge_on_which_only_invalid_commits_are_built_does_not_enter(log: Com
     assert not log.knows(merge)
 
 
-def test_too_many_invalid_commits_at_once_are_a_fault_of_the_peer(log: CommitLog) -> None:
-    most = limits.REJECTIONS_PER_BATCH_MAX
-    bad = [forged(log, BOB, Kick(ALICE.id), extra={"n": n})[1][0] for n in range(most + 1)]
-    refused_whole(log, packed(bad), "invalid commits at once")
-    assert len(log.admit(packed(bad[:most])).rejected) == most
+def test_of_very_many_invalid_commits_the_first_and_the_heads_are_remembered_and_valid_ones_enter(
+    log: CommitLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(judging, "_REMEMBERED", 8)
+    good, good_head = line(log, 3)
+    bad, bad_objects = forged(log, BOB, Kick(ALICE.id))
+    tops, top = [], bad
+    for number in range(40):  # all of them fall with the first
+        top, objects = forged(log, BOB, Post(f"on it {number}"), parent=top)
+        tops += objects
+    wrong, wrong_objects = forged(log, BOB, Kick(ALICE.id), extra={"n": 1})
+    admission = log.admit(packed([*bad_objects, *tops, *good, *wrong_objects]), [top, good_head, wrong])
+    assert log.heads == (good_head,)
+    assert len(admission.rejected) == 8 + 2
+    assert admission.rejected[0].commit == bad
+    assert {each.commit: each.reason for each in admission.rejected[8:]} == {
+        top: Reason.REFUSED_PARENT,
+        wrong: Reason.BAD_REMOVAL,
+    }
+    reopened = CommitLog.open(log.path, log.conversation)
+    assert len(reopened.refusals()) == 10
+    assert reopened.refusal(wrong) is not None
+    again = reopened.admit(packed([*bad_objects, *tops]), [top])
+    assert (again.new, len(again.rejected)) == ((), 10 - 1)
+    assert len(reopened.refusals()) == 10
+
+
+def test_commits_that_are_not_remembered_are_still_not_built_upon(
+    log: CommitLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(judging, "_REMEMBERED", 1)
+    _, first = forged(log, BOB, Kick(ALICE.id))
+    second, second_objects = forged(log, BOB, Post("unsigned, nearly"), damaged=True)
+    child, child_objects = forged(log, BOB, Post("on it"), parent=second)
+    admission = log.admit(packed([*first, *second_objects, *child_objects]))
+    assert admission.new == ()
+    assert [each.reason for each in admission.rejected] == [Reason.BAD_REMOVAL, Reason.REFUSED_PARENT]
+    assert not log.knows(child)
+
+
+# --- a pack that is cut off (SCP-04 §3.2)
+
+
+@pytest.mark.parametrize("count", [3, MANY])
+def test_of_a_pack_that_is_cut_what_has_come_whole_and_is_valid_is_kept(log: CommitLog, count: int) -> None:
+    before = log.heads[0]
+    objects, _ = line(log, count)
+    bad, bad_objects = forged(log, BOB, Kick(ALICE.id))
+    added, add_objects = forged(log, ALICE, Add(CAROL.id), changes={layout.invited(CAROL.id): b""})
+    everything = [*objects[:2], *bad_objects, *objects[2:], *add_objects]
+    data, known = packed(everything), 0
+    for end in range(0, len(packed(everything[:-1])), 50):
+        with log.ingest() as ingest:
+            for start in range(0, end, 100):
+                ingest.feed(data[start : min(start + 100, end)])
+            admission = ingest.cut()
+        known += len(admission.new)
+        assert {each.commit for each in admission.rejected} <= {bad}
+        assert not any("incoming" in name for name in stored(log))
+        assert sum(log.knows(CommitId(oid.hex())) for _, oid, _ in objects) == known
+    assert known == count
+    assert log.refusal(bad) is not None
+    assert not log._store.repository.has(bytes.fromhex(bad))
+    assert not any(log._store.repository.has(oid) for _, oid, _ in add_objects[1:])  # nobody uses them yet
+    assert log.history.is_ancestor(before, log.heads[0])
+    assert log.admit(data).new == (added,)
+    assert CommitLog.open(log.path, log.conversation).verify().valid
+
+
+def test_a_cut_ingest_is_over(log: CommitLog) -> None:
+    with log.ingest() as ingest:
+        assert ingest.cut().new == ()
+        with pytest.raises(ValueError, match="over"):
+            ingest.cut()
+        with pytest.raises(ValueError, match="over"):
+            ingest.feed(b"PACK")
 
 
 # --- faults of the transport

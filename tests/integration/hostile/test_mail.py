@@ -20,6 +20,7 @@ from swarmchat.limits import (
     MAIL_AGE_MAX_S,
     MAIL_AHEAD_MAX_S,
     MAIL_BODY_BYTES_MAX,
+    REJECTIONS_REMEMBERED_MAX,
     REQUESTS_FROM_SHARED,
     REQUESTS_MAX,
     REQUESTS_PER_HOUR_PER_SENDER,
@@ -315,6 +316,75 @@ def test_an_invalid_history_is_named_not_kept_and_not_fetched_again(tmp_path: Pa
             assert len(bob.asked) == asked == 1
             assert alice.log(where).is_empty
             assert alice.state.conversations[where].refused == (head,)
+
+    play(tmp_path, story)
+
+
+async def _offered(
+    world: Loopback, alice: Living, bob: Rogue, link: Link, where: ConversationId, head: CommitId
+) -> None:
+    """Alice accepts the invitation, and bob says that he has it up to this head."""
+    await bob.write(link, invitation(where, commit=head))
+    await world.until(alice.waiting)
+    await alice.swarm.accept(alice.waiting()[0].id)
+    await bob.sync(link, Shared(where, (head,)))
+
+
+def test_a_history_of_more_invalid_commits_than_are_remembered_is_named_and_not_fetched_again(tmp_path: Path) -> None:
+    async def story(world: Loopback) -> None:
+        alice = await world.node("alice")
+        bob = await world.rogue("bob")
+        where, pack, head = _bad_root(bob, alice)
+        objects = _objects(pack)
+        last, top = objects[-1][2], head
+        for _ in range(REJECTIONS_REMEMBERED_MAX + 100):
+            objects += objects_of((COMMIT_KIND, last.replace(b"parent " + where.encode(), b"parent " + top.encode())))
+            top = CommitId(objects[-1][1].hex())
+        bob.serve_pack = giving(packed(objects), [top])
+        async with bob.linked(alice.address) as link:
+            await _offered(world, alice, bob, link, where, top)
+            await world.until(lambda: alice.swarm.state_of(where) == "refused")
+            (told,) = await alice.events("conversation.refused")
+            assert (told["commit"], told["rule"]) == (where, "SCP-02 §4.5")
+            await world.until(lambda: alice.state.conversations[where].refused == (top,))
+            assert len(alice.log(where).refusals()) == REJECTIONS_REMEMBERED_MAX + 1
+            await asyncio.sleep(1.2)  # a pull that failed would be tried again by now
+            assert len(bob.asked) == 1
+            assert alice.log(where).is_empty
+
+    play(tmp_path, story)
+
+
+def test_of_an_invalid_history_the_valid_part_is_kept_and_what_broke_the_rest_is_told(tmp_path: Path) -> None:
+    async def story(world: Loopback) -> None:
+        alice, carol = await world.node("alice"), await world.node("carol")
+        bob = await world.rogue("bob")
+        now = int(alice.node.runtime.now())
+        log = CommitLog.create(bob._folder / "own.git", writer(bob.person), Initial(1, "0" * 32), now=now)
+        bob.logs[log.conversation] = log
+        where = log.conversation
+        fine = must(log.append(Add(carol.account.id), writer(bob.person), now=now)).new[0]
+        whole = log.pack(None, ())
+        assert whole is not None
+        bad, objects = forged(log, bob.person, Post("never said"), time=now, damaged=True)
+        bob.serve_pack = giving(packed([*_objects(b"".join(whole.chunks)), *objects]), [bad])
+        async with bob.linked(alice.address) as link:
+            await _offered(world, alice, bob, link, where, bad)
+            await world.until(lambda: alice.swarm.state_of(where) == "refused")
+            (told,) = await alice.events("conversation.refused")
+            assert (told["commit"], told["rule"]) == (bad, "SCP-02 §4.5")
+            assert alice.log(where).heads == (fine,)
+            assert [each.commit for each in alice.log(where).refusals()] == [bad]
+            assert (await alice.door.verify(conversation=where))["valid"] is True
+            await asyncio.sleep(1.2)
+            assert len(bob.asked) == 1
+            # Who tells the truth later completes it.
+            bob.serve_pack = None
+            add = must(log.append(Add(alice.account.id), writer(bob.person), now=now)).new[0]
+        async with bob.linked(alice.address) as link:
+            await bob.sync(link, Shared(where, (add,)))
+            await world.until(lambda: alice.swarm.state_of(where) == "ready")
+            assert alice.log(where).roster.is_joined(alice.account.id)
 
     play(tmp_path, story)
 

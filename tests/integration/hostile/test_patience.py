@@ -5,33 +5,41 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from swarmchat.conversation.actions import Kick, Post
 from swarmchat.ids import CommitId, ConversationId, raw
-from swarmchat.limits import ANSWER_TIMEOUT_S, INVALID_COMMITS_PER_HOUR_MAX, PEER_BARRED_S, PULL_SLOW_S, PULL_STALL_S
+from swarmchat.limits import (
+    ANSWER_TIMEOUT_S,
+    INVALID_COMMITS_PER_HOUR_MAX,
+    PEER_BARRED_S,
+    PULL_SLOW_S,
+    PULL_STALL_S,
+    PULL_TURN_S,
+    PULLS_PER_CONVERSATION_MAX,
+)
 from swarmchat.links.channel import Channel
 from swarmchat.swarm.messages import News, PackRequest, Shared, encode
 from tests.support.builders import DAVE
-from tests.support.commitlogs import BLOB, objects_of, packed
+from tests.support.commitlogs import BLOB, objects_of, packed, post
 from tests.support.rogue import Anything, PackServer, Rogue, refusing
 from tests.support.sim.network import NamingSecurity
-from tests.support.sim.runtime import SimRuntime
+from tests.support.sim.runtime import EPOCH, SimRuntime
 from tests.support.swarms import House, World, account_of, play
 
 
 @asynccontextmanager
-async def rogue(world: World, name: str) -> AsyncIterator[Rogue]:
+async def rogue(world: World, name: str, host: str = "10.9.9.9") -> AsyncIterator[Rogue]:
     """Somebody on a host of his own, with the account of that name."""
     runtime = SimRuntime(f"rogue {name}")
     one = Rogue(
         account_of(name),
         world.folder / f"rogue-{name}",
         runtime,
-        carrier=world.network.carrier("10.9.9.9"),
+        carrier=world.network.carrier(host),
         security=lambda identity: NamingSecurity(identity, runtime.now, Anything().revoked),
     )
     await one.up()
@@ -43,12 +51,16 @@ async def rogue(world: World, name: str) -> AsyncIterator[Rogue]:
 
 async def room(world: World, founder: House, bob: Rogue, *guests: House) -> ConversationId:
     where = await world.room(founder, *guests)
+    await join(world, founder, bob, where)
+    await world.until(lambda: world.level(where, founder, *guests))
+    return where
+
+
+async def join(world: World, founder: House, bob: Rogue, where: ConversationId) -> None:
     await founder.swarm.invite(where, [bob.account.id])
     async with bob.linked(founder.address) as link:
         await bob.join(link, where)
         await world.until(lambda: founder.catalog.open(where).roster.is_joined(bob.account.id))
-    await world.until(lambda: world.level(where, founder, *guests))
-    return where
 
 
 async def silent(channel: Channel, _request: PackRequest) -> None:
@@ -72,6 +84,111 @@ async def dripping(channel: Channel, _request: PackRequest) -> None:
     for byte in data:
         await channel.send_bytes(bytes([byte]))
         await asyncio.sleep(1.0)
+
+
+async def trickling(channel: Channel, _request: PackRequest) -> None:
+    """Two thousand bytes a second, for ever: not so slow that it is a stall."""
+    await channel.accept(heads=[bytes(20)], objects=1, enc="none")
+    data = packed(objects_of((BLOB, random.Random(1).randbytes(200_000))))
+    await channel.send_bytes(len(data).to_bytes(4, "big"))
+    for start in range(0, len(data), 500):
+        await channel.send_bytes(data[start : start + 500])
+        await asyncio.sleep(0.25)
+
+
+@pytest.mark.parametrize("number", [PULLS_PER_CONVERSATION_MAX, 2 * PULLS_PER_CONVERSATION_MAX])
+def test_devices_that_drip_hold_up_the_pulls_of_a_conversation_for_a_minute_a_round(
+    tmp_path: Path, number: int
+) -> None:
+    async def story(world: World) -> None:
+        alice, carol = await world.house("alice"), await world.house("carol")
+        where = await world.room(alice, carol)
+        async with AsyncExitStack() as stack:
+            bobs = [await stack.enter_async_context(rogue(world, f"bob{n}", f"10.9.9.{n}")) for n in range(number)]
+            for bob in bobs:
+                await join(world, alice, bob, where)
+                bob.serve_pack = trickling
+            for n, bob in enumerate(bobs):
+                link = await stack.enter_async_context(bob.linked(alice.address))
+                channel = await bob.sync(link, Shared(where, ()))
+                await channel.send(encode(News(where, (CommitId(f"{n:040x}"),))))
+            await world.until(lambda: sum(bool(bob.asked) for bob in bobs) == PULLS_PER_CONVERSATION_MAX)
+            dice = random.Random(3)
+            texts = [dice.randbytes(30_000).hex() for _ in range(5)]
+            await asyncio.gather(*(carol.post(where, text) for text in texts))  # too long to be pushed together
+            rounds = number / PULLS_PER_CONVERSATION_MAX
+            took = await world.until(lambda: world.level(where, alice, carol), 400.0)
+            assert took <= rounds * (PULL_TURN_S + 2.0) + 2.0
+            for _ in range(3):  # and who brought nothing is behind who did
+                said = [dice.randbytes(30_000).hex() for _ in range(5)]
+                await asyncio.gather(*(carol.post(where, text) for text in said))
+                await world.until(lambda: world.level(where, alice, carol), rounds * (PULL_TURN_S + 2.0) + 2.0)
+
+    play(tmp_path, story)
+
+
+def test_who_names_what_another_has_and_drips_it_is_passed_over(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        alice = await world.house("alice")
+        async with rogue(world, "bob") as bob, rogue(world, "frank", "10.9.9.8") as frank:
+            where = await room(world, alice, bob)
+            await join(world, alice, frank, where)
+            bob.serve_pack = trickling
+            async with bob.linked(alice.address) as link, frank.linked(alice.address) as honest:
+                await frank.fetch(honest, where)
+                base = frank.log(where).heads
+                said = post(frank.log(where), frank.person, "what bob had heard of too", now=int(frank._runtime.now()))
+                first = await bob.sync(link, Shared(where, base))
+                await first.send(encode(News(where, (said,))))
+                await world.until(lambda: bool(bob.asked))
+                second = await frank.sync(honest, Shared(where, base))
+                await second.send(encode(News(where, (said,))))
+                took = await world.until(lambda: alice.catalog.open(where).knows(said), 100.0)
+                assert PULL_TURN_S - 2.0 < took < PULL_TURN_S + 2.0
+
+    play(tmp_path, story)
+
+
+def test_a_long_history_over_a_slow_line_comes_in_turns_and_nothing_twice(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        alice = await world.house("alice")
+        async with rogue(world, "bob") as bob, rogue(world, "frank", "10.9.9.8") as frank:
+            where = await room(world, alice, bob)
+            await join(world, alice, frank, where)
+            async with bob.linked(alice.address) as link, frank.linked(alice.address) as other:
+                await bob.fetch(link, where)
+                base = bob.log(where).heads
+                lines = [
+                    post(bob.log(where), bob.person, random.Random(n).randbytes(500).hex(), now=int(EPOCH) + n)
+                    for n in range(300)
+                ]
+                sent: list[int] = []
+
+                async def slow(channel: Channel, request: PackRequest) -> None:
+                    pack = bob.log(where).pack(request.want, request.have)
+                    assert pack is not None
+                    sent.append(pack.objects)
+                    await channel.accept(heads=[raw(each) for each in pack.heads], objects=pack.objects, enc="none")
+                    data = b"".join(pack.chunks)
+                    for start in range(0, len(data), 500):
+                        piece = data[start : start + 500]
+                        await channel.send_bytes(len(piece).to_bytes(4, "big") + piece)
+                        await asyncio.sleep(0.25)
+                    await channel.send_bytes(bytes(4))
+
+                for one, line in ((bob, link), (frank, other)):
+                    one.serve_pack = slow
+                    channel = await one.sync(line, Shared(where, base))
+                    await channel.send(encode(News(where, (lines[-1],))))
+                log = alice.catalog.open(where)
+                await world.until(lambda: log.knows(lines[-1]), 600.0)
+                assert len(bob.asked) >= 2
+                assert len(frank.asked) >= 1
+                assert sent == sorted(sent, reverse=True)
+                assert len(set(sent)) == len(sent)  # each was asked for less than the one before
+                assert log.verify().valid
+
+    play(tmp_path, story)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,8 @@ def test_an_invalid_history_is_told_with_its_commit_and_rule() -> None:
     told = refusal(ROOM, Objection(Cause.INVALID, "SCP-02 §5.2 bad-add: not invited", "SCP-02 §5.2", TOP))
     assert isinstance(told, VerificationError)
     assert told.message == (
-        "its history is invalid, so nothing of it was kept: commit dddddddddddd breaks SCP-02 §5.2 bad-add: not invited"
+        "its history is invalid, and nothing valid of it invites you: "
+        "commit dddddddddddd breaks SCP-02 §5.2 bad-add: not invited"
     )
     assert told.data == {"conversation": ROOM, "cause": "invalid", "rule": "SCP-02 §5.2", "commit": TOP}
     assert "purge cccccccc" in str(told.hint)

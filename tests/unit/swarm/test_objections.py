@@ -52,6 +52,14 @@ def test_only_a_public_one_is_joined_uninvited(any_mode: bool) -> None:
     assert cause(replace(INVITED, mode=3), roster(mode=3), any_mode=any_mode) is None
 
 
+def test_where_the_invitation_has_not_come_what_was_refused_is_to_blame() -> None:
+    refused = Rejection(Reason.BAD_SIGNATURE, "the signature does not hold", commit=TOP)
+    objection = to_roster(INVITED, roster(), (ME, HERE), any_mode=False, refused=[refused])
+    assert objection is not None
+    assert (objection.cause, objection.commit, objection.rule) == (Cause.INVALID, TOP, Reason.BAD_SIGNATURE.rule)
+    assert to_roster(INVITED, roster(f"invited/{ME}"), (ME, HERE), any_mode=False, refused=[refused]) is None
+
+
 @pytest.mark.parametrize("banned", [f"banned/members/{ME}.crt", f"banned/devices/{HERE}.crt"])
 def test_who_is_banned_is_told_so_before_all_else(banned: str) -> None:
     assert cause(INVITED, roster(banned, mode=3), any_mode=True) is Cause.BANNED

@@ -11,6 +11,7 @@ from swarmchat.limits import (
     NEWS_RETRY_S,
     PEER_BARRED_S,
     PEERS_PER_SESSION_MAX,
+    PULL_TURN_S,
     PULLS_PER_CONVERSATION_MAX,
     PUSHES_QUEUED_MAX,
     RELAY_JITTER_S,
@@ -348,6 +349,69 @@ def test_at_most_four_pulls_run() -> None:
     assert len(machine.poll(1.0)) == PULLS_PER_CONVERSATION_MAX
     machine.pulled(peers[0], 2.0, failed=True)
     assert machine.poll(2.0) == [Pull(peers[-1], (commit(100 + PULLS_PER_CONVERSATION_MAX),))]
+
+
+def test_a_long_pull_gives_way_to_who_waits_for_its_place() -> None:
+    peers = [device(10 + number) for number in range(PULLS_PER_CONVERSATION_MAX)]
+    _, machine = in_step(*peers, BOB)
+    for number, each in enumerate(peers):
+        machine.news(each, (commit(100 + number),), 1.0)
+    machine.poll(1.0)
+    assert not machine.gives_way(peers[0], 1_000.0)  # it waits for its turn still
+    machine.began(peers[0], 2.0)
+    assert not machine.gives_way(peers[0], 2.0 + PULL_TURN_S)  # nobody waits
+    machine.news(BOB, (B,), 3.0)
+    machine.began(peers[0], 3.0)
+    assert not machine.gives_way(peers[0], 3.0 + PULL_TURN_S - 0.1)
+    assert machine.gives_way(peers[0], 3.0 + PULL_TURN_S)
+    assert not machine.gives_way(BOB, 100.0)
+    machine.pulled(peers[0], 64.0, grew=True)
+    assert machine.poll(64.0) == [Pull(BOB, (B,))]
+
+
+def test_a_long_pull_gives_way_to_who_has_the_same_though_places_are_free() -> None:
+    _, machine = in_step(BOB, CAROL)
+    machine.news(BOB, (B,), 1.0)
+    assert machine.poll(1.0) == [Pull(BOB, (B,))]
+    machine.began(BOB, 1.0)
+    machine.news(CAROL, (B,), 2.0)
+    assert machine.poll(2.0) == []
+    assert machine.gives_way(BOB, 1.0 + PULL_TURN_S)
+    machine.pulled(BOB, 61.0, grew=True)
+    assert machine.poll(61.0) == [Pull(CAROL, (B,))]  # not bob again: he was asked later
+    assert not machine.gives_way(CAROL, 500.0)
+    machine.began(CAROL, 61.0)
+    assert machine.gives_way(CAROL, 61.0 + PULL_TURN_S)
+
+
+def test_a_long_pull_gives_way_to_nobody_who_could_not_be_asked() -> None:
+    chain, machine = in_step(BOB, CAROL)
+    machine.news(CAROL, (B,), 1.0)
+    machine.poll(1.0)
+    machine.pulled(CAROL, 1.0, failed=True)
+    machine.news(BOB, (B,), 1.0)
+    assert machine.poll(1.0) == [Pull(BOB, (B,))]
+    machine.began(BOB, 1.0)
+    machine.unlinked(CAROL)
+    assert not machine.gives_way(BOB, 1.0 + PULL_TURN_S)
+    chain.known.append(C)
+    machine.hello(CAROL, (C,), 62.0, told=(C,))
+    assert not machine.gives_way(BOB, 63.0)
+
+
+def test_turns_go_round() -> None:
+    _, machine = in_step(BOB, CAROL)
+    seen = []
+    for number in range(6):
+        for each in (BOB, CAROL):
+            machine.news(each, (B,), float(number))
+        (wish,) = machine.poll(float(number))
+        assert isinstance(wish, Pull)
+        seen.append(wish.device)
+        machine.unlinked(CAROL)
+        machine.hello(CAROL, (B,), float(number), told=(A,))  # another link changes nothing of it
+        machine.pulled(wish.device, float(number), grew=True)
+    assert seen == [BOB, CAROL] * 3
 
 
 def test_failed_pulls_back_off() -> None:
