@@ -21,6 +21,7 @@ _SENTENCES = {
     errno.EPERM: ("permission denied", "see who owns {path}, or choose another directory with --home DIR"),
     errno.ENOTDIR: ("a part of the path is a file, not a directory", "choose another directory with --home DIR"),
     errno.EEXIST: ("a part of the path is a file, not a directory", "choose another directory with --home DIR"),
+    errno.EIO: ("the disk does not answer", "the disk that holds {path} may be failing: save what you can"),
     errno.ENAMETOOLONG: ("the name is too long", "choose a shorter path"),
 }
 

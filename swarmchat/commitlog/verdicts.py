@@ -34,6 +34,7 @@ create table changes(seq integer not null, path text not null, content blob, pri
 create table sets(number integer primary key, members blob not null unique);
 create table rejections(id blob primary key, reason text not null, detail text not null, path text) without rowid;
 """
+_ANEW = "start again: it is made anew from the repository; if that does not help the disk may be failing"
 _REASONS = {reason.code: reason for reason in Reason}
 N = TypeVar("N", AccountId, CommitId)
 _Set = NewType("_Set", int)
@@ -127,7 +128,7 @@ class Verdicts:
 
     def refusal(self, commit: CommitId) -> Rejection | None:
         """Why a commit was refused."""
-        with self._refusals():
+        with self._in_use():
             row = self._db.execute(
                 "select reason, detail, path from rejections where id = ?", (bytes.fromhex(commit),)
             ).fetchone()
@@ -135,7 +136,7 @@ class Verdicts:
 
     def refusals(self) -> tuple[Rejection, ...]:
         """All refusals, by commit."""
-        with self._refusals():
+        with self._in_use():
             rows = self._db.execute("select id, reason, detail, path from rejections order by id").fetchall()
         return tuple(Rejection(_REASONS[code], detail, path, CommitId(oid.hex())) for oid, code, detail, path in rows)
 
@@ -152,7 +153,7 @@ class Verdicts:
         """
         known_authors, known_sets = dict(self._authors), dict(self._sets)
         try:
-            with self._refusals():
+            with self._in_use():
                 self._db.execute("begin immediate")
                 for seq, (fact, tree, parents) in enumerate(accepted, self._count):
                     self._add(seq, fact, tree, parents)
@@ -165,7 +166,7 @@ class Verdicts:
                     ],
                 )
             yield
-            with self._refusals():
+            with self._in_use():
                 self._db.execute("commit")
         except BaseException:
             self._authors, self._sets = known_authors, known_sets
@@ -276,6 +277,15 @@ class Verdicts:
                 frozenset(revoked[at : at + 16] for at in range(0, len(revoked), 16)),
             )
         return controls
+
+    @contextmanager
+    def _in_use(self) -> Iterator[None]:
+        """Rows that were believed when the log was opened: the next opening makes them anew."""
+        try:
+            with self._refusals():
+                yield
+        except DamagedError as error:
+            raise StorageError(f"{self._path} is damaged: {error}", hint=_ANEW) from error
 
     @contextmanager
     def _refusals(self) -> Iterator[None]:

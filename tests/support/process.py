@@ -83,8 +83,8 @@ class NodeProcess:
 
     # --- the daemon
 
-    def start(self) -> NodeProcess:
-        """Start the daemon and wait until its door is open."""
+    def spawn(self) -> None:
+        """Start the daemon, and do not wait for anything."""
         self.home.mkdir(parents=True, exist_ok=True)
         self._log = (self.home / "daemon.out").open("ab")
         self.process = subprocess.Popen(
@@ -93,6 +93,11 @@ class NodeProcess:
             stderr=self._log,
             start_new_session=True,
         )
+
+    def start(self) -> NodeProcess:
+        """Start the daemon and wait until its door is open."""
+        self.spawn()
+        assert self.process is not None
         deadline = time.monotonic() + PATIENCE_S
         socket = Home.locate(self.home, {}).socket
         while True:
