@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pygit2
+
 from swarmchat.commitlog.files import Files, NewFile
 from swarmchat.commitlog.libgit2 import object_id
 from swarmchat.commitlog.log import Admission, CommitLog, Writer
@@ -78,6 +80,17 @@ def stored(log: CommitLog) -> set[str]:
     """All files of the object store and the quarantine."""
     folders = (log.path / "objects", log.path / "incoming")
     return {str(path.relative_to(log.path)) for folder in folders for path in folder.rglob("*") if path.is_file()}
+
+
+def object_ids(log: CommitLog) -> set[str]:
+    """All objects of the store, by git's own count."""
+    return {str(oid) for oid in pygit2.Repository(str(log.path)).odb}
+
+
+def refs(log: CommitLog) -> dict[str, str]:
+    """All refs and where they point."""
+    references = pygit2.Repository(str(log.path)).references
+    return {name: str(references[name].target) for name in references}
 
 
 # --- what strangers send

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from swarmchat.conversation import tree as layout
-from swarmchat.conversation.actions import Add, Kick, Post, Promote
+from swarmchat.conversation.actions import Add, Edit, Kick, Leave, Post, Promote
 from swarmchat.conversation.commit import merge_bytes
-from swarmchat.ids import CommitId, ConversationId, TreeId
+from swarmchat.ids import AccountId, CommitId, ConversationId, TreeId
 from swarmchat.limits import (
     DEVICE_VALIDITY_S,
     INVALID_COMMITS_PER_HOUR_MAX,
@@ -27,6 +27,11 @@ from tests.support.loopback import Living, Loopback, play
 from tests.support.rogue import Rogue, other_device, refusing
 
 Forged = tuple[CommitId, list[Object]]
+
+
+def alice_of(rogue: Rogue, where: ConversationId) -> AccountId:
+    (alice,) = rogue.log(where).roster.admins
+    return alice
 
 
 def from_device(rogue: Rogue, where: ConversationId, one: Person, time: int) -> Forged:
@@ -86,6 +91,22 @@ FORGERIES: dict[str, Callable[[Rogue, ConversationId, int], Forged]] = {
         where, b'{"body":"a","type":"text/plain","x":' + b"[" * 500 + b"]" * 500 + b"}"
     ),
     "a clock run back": lambda bob, where, now: bob.forge(where, Post("long ago"), time=now - 86_400),
+    "removes another": lambda bob, where, now: bob.forge(
+        where, Leave(alice_of(bob, where)), changes={layout.admin(alice_of(bob, where)): None}
+    ),
+    "deletes what it writes with": lambda bob, where, now: bob.forge(
+        where, Post("where am I"), changes={layout.device(bob.account.device): None}
+    ),
+    "edits itself admin": lambda bob, where, now: bob.forge(
+        where,
+        Edit("better", bob.log(where).heads[0]),
+        changes={layout.admin(bob.account.id): bob.account.certificate.pem},
+    ),
+    "binary": lambda bob, where, now: bob.forge(where, Post("x"), changes={layout.PROFILE: bytes(range(256))}),
+    "a name like a diffstat": lambda bob, where, now: bob.forge(where, Post("x"), changes={"members/ | 1": b""}),
+    "from the year 33658": lambda bob, where, now: bob.forge(where, Post("x"), time=999_999_999_999),
+    "from 1970": lambda bob, where, now: bob.forge(where, Post("x"), time=0),
+    "an edit of what nobody wrote": lambda bob, where, now: bob.forge(where, Edit("x", CommitId("e" * 40))),
     "a second root": lambda bob, where, now: second_root(bob, where),
     "a forged merge": forged_merge,
 }
