@@ -40,6 +40,21 @@ DEVICE_VALIDITY_S: Final = 10 * 365 * 86_400
 NOT_BEFORE_SLACK_S: Final = 86_400  # so that a clock running ahead excludes nobody (SCP-01 §1.7)
 REVOCATION_NUMBER_MAX: Final = 2**63 - 1  # numbers grow by one; this fits every integer that a list may travel in
 
+# --- repositories that Jami made (SCP-02 §9.17); read only, so the bounds are about what reading may cost
+JAMI_COMMITS_MAX: Final = 250_000
+JAMI_OBJECTS_MAX: Final = 1_000_000
+JAMI_BYTES_MAX: Final = 1024 * MIB  # of all objects, inflated; RSA signatures make a commit 1.2 kB
+JAMI_BLOB_BYTES_MAX: Final = MIB  # the profile with its picture; all other files are certificates, or empty
+JAMI_NAME_BYTES_MAX: Final = 512  # of a display name in a commit
+JAMI_RSA_BITS_MIN: Final = 2_048
+JAMI_RSA_BITS_MAX: Final = 8_192  # a check costs the square of it; real keys have 4,096
+JAMI_CHAIN_MAX: Final = 4  # certificates in one file; real ones have one or two
+JAMI_BUNDLE_BYTES_MAX: Final = 256 * MIB
+JAMI_BUNDLE_INFLATED_BYTES_MAX: Final = 512 * MIB  # its objects are held in memory
+JAMI_BUNDLE_HEADER_BYTES_MAX: Final = 64 * KIB
+JAMI_DELTA_DEPTH_MAX: Final = 256  # git itself makes chains of 50
+JAMI_SUMMARY_BYTES_MAX: Final = 16 * KIB  # our own note about an archived conversation, beside its objects
+
 # --- the archive (SCP-01 §4.2); a reader refuses more before deriving
 ARCHIVE_BYTES_MAX: Final = 64 * MIB
 ARGON2_TIME: Final = 3

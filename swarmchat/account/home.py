@@ -63,6 +63,11 @@ class Home:
         return self.data / "conversations"
 
     @property
+    def archives(self) -> Path:
+        """One bare repository for each history that was imported, `<id>.git`; absent until the first."""
+        return self.data / "archives"
+
+    @property
     def lock_file(self) -> Path:
         """Held with flock by whoever may write; has the holder's pid."""
         return self.data / "lock"

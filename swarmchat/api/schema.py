@@ -23,7 +23,7 @@ ACCOUNT: Final[ObjectShape] = {"id": "account", "device": "device", "name": "tex
 CONVERSATION: Final[ObjectShape] = {"id": "conversation", "title": "text", "mode": "text"}
 CONVERSATION_ROW: Final[ObjectShape] = {
     **CONVERSATION,
-    "state": "text",  # ready, syncing, refused, closed
+    "state": "text",  # ready, syncing, refused, closed; archived: an imported history
     "members": "int",
     "last": "time?",
 }
@@ -37,6 +37,14 @@ CONVERSATION_PAGE: Final[ObjectShape] = {
     "heads": ["commit"],
     "held": ["commit"],  # heads of old forks that wait for consent (SCP-02 §6.4 g)
     "refused": "object?",  # why it does not become ours: {"cause", "text", "rule", "commit", "hint"} (SCP-06 §5)
+}
+IMPORTED: Final[ObjectShape] = {
+    **CONVERSATION,
+    "members": "int",
+    "state": "text",
+    "commits": "int",
+    "merges": "int",
+    "new": "bool",  # false: it was here already
 }
 STATE: Final[ObjectShape] = {"id": "text", "state": "text"}
 MEMBER: Final[ObjectShape] = {"id": "account", "name": "text", "role": "text", "devices": ["device"]}
@@ -99,6 +107,7 @@ DEVICE: Final[ObjectShape] = {"id": "device", "name": "text", "this": "bool", "r
 REJECTION: Final[ObjectShape] = {"commit": "commit", "rule": "text", "reason": "text", "path": "text?"}
 VERDICT: Final[ObjectShape] = {
     "id": "conversation",
+    "format": "text",  # whose rules it was judged by: swarmchat, jami
     "valid": "bool",
     "commits": "int",
     "merges": "int",
@@ -258,6 +267,12 @@ _TABLE: Final = (
         "let old forks that were held back into the conversation",
         (_CONVERSATION,),
         {"id": "conversation", "merged": ["commit"]},
+    ),
+    Method(
+        "conversation.import",
+        "keep the history of a repository or bundle that Jami made, as an archive to be read",
+        (Param("path", "string", "absolute path, on the machine of the node", required=True),),
+        IMPORTED,
     ),
     Method("conversation.purge", "erase history and files of a conversation here", (_CONVERSATION,), STATE),
     # --- member
@@ -419,7 +434,7 @@ _TABLE: Final = (
             Param(
                 "conversation",
                 "string",
-                "id, prefix or title; or the path of a repository",
+                "id, prefix or title; or the path of a repository or bundle",
                 required=True,
                 largest=4096,
             ),

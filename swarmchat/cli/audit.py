@@ -96,17 +96,18 @@ def graph(session: Session, conv: str, form: str | None, limit: int | None) -> N
 
 def _path_or_name(target: str) -> str:
     """A path is made absolute, for the daemon may stand elsewhere; ids and titles stay."""
-    return (
-        str(Path(target).absolute()) if "/" in target or (target.endswith(".git") and Path(target).is_dir()) else target
-    )
+    here = Path(target)
+    names_one = (target.endswith(".git") and here.is_dir()) or (target.endswith(".bundle") and here.is_file())
+    return str(here.absolute()) if "/" in target or names_one else target
 
 
 def _verdict(verdict: dict[str, Any], session: Session) -> list[str]:
     paint = session.output.paint
     word = paint("valid", "bold", "green") if verdict["valid"] else paint("NOT VALID", "bold", "red")
+    made = "" if verdict["format"] == "swarmchat" else f"  (made by {plain(verdict['format'])})"
     roster = ", ".join(f"{plain(role)} {len(who)}" for role, who in verdict["roster"].items() if isinstance(who, list))
     told = [
-        f"{plain(verdict['id'])}  {word}",
+        f"{plain(verdict['id'])}  {word}{made}",
         f"  {verdict['commits']} commits, {verdict['merges']} merges, heads {' '.join(map(short, verdict['heads']))}",
         f"  {roster}",
     ]

@@ -161,6 +161,29 @@ def merge_forks(session: Session, conv: str, yes: bool) -> None:
     session.output.emit(done, lambda: f"merged {len(done['merged'])} old forks")
 
 
+@conversation.command("import")
+@click.argument("path", type=click.Path(path_type=Path))
+@pass_session
+def import_(session: Session, path: Path) -> None:
+    """Bring a Jami conversation along: a repository or bundle, kept here to be read.
+
+    It is judged whole first, and nothing of an invalid one is kept (exit status 7). What was imported is never synced and never
+    written to; `log`, `member list`, `graph` and `verify` read it, `conversation purge` erases it.
+    """
+    with session.output.busy(f"judging {plain(str(path))}"):
+        done = session.door.call("conversation.import", path=str(path.absolute()))
+
+    def text() -> str:
+        told = "archived" if done["new"] else "archived already"
+        return (
+            f"{done['id']}  {plain(done['title']) or '(no title)'}  {told}: "
+            f"{done['commits']} commits, {done['merges']} merges, {done['members']} members"
+        )
+
+    session.output.emit(done, text)
+    session.output.note(f"read it: swarmchat log {short(done['id'])}")
+
+
 @conversation.command()
 @click.argument("conv", type=CONV)
 @click.option("--yes", "-y", is_flag=True, help="do not ask")

@@ -15,7 +15,9 @@ from swarmchat.api.shapes import JsonObject
 from swarmchat.cli.passwords import Passwords
 from swarmchat.errors import PasswordNeededError, UnreachableError
 
-_PATIENT: Final = frozenset({"verify", "graph", "explain", "account.export", "account.import", "device.revoke"})
+_PATIENT: Final = frozenset(
+    {"verify", "graph", "explain", "conversation.import", "account.export", "account.import", "device.revoke"}
+)
 _TRIES: Final = 3
 
 

@@ -169,6 +169,10 @@ class EntryView:
                 return "updated their devices"
             case "application/data-transfer+json":
                 return f"sent the file {plain(body.get('displayName'))} ({plain(body.get('totalSize'))} bytes)"
+            case "application/call-history+json" if str(body.get("duration", "")).isdecimal():
+                whom = f" {self._names(str(body['to']))}" if body.get("to") else ""
+                length = int(str(body["duration"])[:12]) // 1000
+                return f"called{whom} ({plain(body.get('reason') or f'{length} s')})"
             case other:
                 return plain(f"{other} {to_json(entry['body'])}"[:400])
 

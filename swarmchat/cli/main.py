@@ -53,7 +53,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, Entry]]] = {
     "Things": {
         "account": Entry("accounts:account", "this account: create, show, export, import, set-password"),
         "conversation": Entry(
-            "conversations:conversation", "conversations: create, list, show, set, join, leave, purge"
+            "conversations:conversation", "conversations: create, list, show, set, join, leave, import, purge"
         ),
         "member": Entry("members:member", "members: list, invite, ban, unban, kick, promote, demote, votes"),
         "message": Entry("messages:message", "messages: send, edit, delete, react, show, history"),

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from swarmchat.commitlog.files import Files
 from swarmchat.commitlog.graph import oldest_first
 from swarmchat.commitlog.judging import Judging
 from swarmchat.commitlog.ledger import Ledger, Provisional
 from swarmchat.commitlog.repository import DamagedObjectError, MissingObjectError, Repository
-from swarmchat.commitlog.shelf import Shelf
+from swarmchat.commitlog.shelf import Objects, Shelf
 from swarmchat.conversation.history import History
 from swarmchat.conversation.rejection import Reason, Rejection
 from swarmchat.conversation.roster import Roster
@@ -20,6 +21,7 @@ from swarmchat.crypto.keys import PublicKey
 from swarmchat.ids import CommitId, ConversationId, DeviceId
 
 Progress = Callable[[int], None]  # commits judged so far
+FORMAT: Final = "swarmchat"  # the rules of this project, as `verify` names them
 _PROGRESS_EVERY = 256
 
 
@@ -35,6 +37,7 @@ class Report:
     roster: Roster | None  # settled, of all heads; None when nothing is valid
     rejections: tuple[Rejection, ...]
     signers: Mapping[DeviceId, PublicKey]  # every device that ever stood in the history
+    form: str = FORMAT  # whose rules it was judged by
 
 
 def verify(path: Path, conversation: ConversationId | None = None, progress: Progress | None = None) -> Report:
@@ -50,7 +53,7 @@ def verify(path: Path, conversation: ConversationId | None = None, progress: Pro
 
 
 def audit(
-    repository: Repository,
+    repository: Objects,
     tips: Iterable[CommitId],
     conversation: ConversationId | None,
     progress: Progress | None = None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 
-from swarmchat.commitlog.repository import Repository
+from swarmchat.commitlog.shelf import Objects
 from swarmchat.commitlog.trees import COMMIT
 from swarmchat.ids import CommitId
 
@@ -21,7 +21,7 @@ def parents_of(raw: bytes) -> tuple[CommitId, ...]:
 
 
 def oldest_first(
-    repository: Repository, tips: Iterable[CommitId], known: Callable[[CommitId], bool] = lambda commit: False
+    repository: Objects, tips: Iterable[CommitId], known: Callable[[CommitId], bool] = lambda commit: False
 ) -> Iterator[tuple[CommitId, bytes]]:
     """All commits reachable from `tips` and not `known`, parents before children; MissingObjectError."""
     done: set[CommitId] = set()
@@ -44,7 +44,7 @@ def oldest_first(
 
 
 def _open_parents(
-    repository: Repository, commit: CommitId, done: set[CommitId], known: Callable[[CommitId], bool]
+    repository: Objects, commit: CommitId, done: set[CommitId], known: Callable[[CommitId], bool]
 ) -> list[CommitId]:
     parents = parents_of(repository.read(COMMIT, bytes.fromhex(commit)))
     return [parent for parent in reversed(parents) if parent not in done and not known(parent)]

@@ -128,6 +128,15 @@ class Repository:
         """Whether the object is here."""
         return bool(self._store.exists(pygit2.Oid(raw=oid)))
 
+    def size(self, oid: bytes) -> int:
+        """How many bytes the object has, without reading it; MissingObjectError, DamagedObjectError."""
+        try:
+            return int(self._store.read_header(pygit2.Oid(raw=oid))[1])
+        except KeyError:
+            raise MissingObjectError(f"object {oid.hex()} is not in {self.path}", hint=_HINT) from None
+        except (ValueError, OSError, pygit2.GitError) as error:
+            raise DamagedObjectError(f"object {oid.hex()} of {self.path} is damaged", hint=_HINT) from error
+
     def locate(self, kind: int, oid: bytes) -> Located:
         """Where the object lies, to be copied from there by `entry`."""
         for pack in self._pack_files():

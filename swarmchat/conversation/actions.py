@@ -210,6 +210,14 @@ def parse(message: bytes) -> tuple[Action, Body] | Rejection:
         return fault.rejection
 
 
+def read_object(message: bytes) -> Body | Rejection:
+    """The JSON object of a message, as strict as for any commit, whatever it says. (SCP-02 §2.2)"""
+    try:
+        return _json_object(message)
+    except _FaultError as fault:
+        return fault.rejection
+
+
 def message(action: Action, extra: Mapping[str, object] | None = None) -> bytes:
     """Write the commit message of an action: compact JSON, keys sorted, UTF-8, no newline. `extra` adds unknown keys.
 

@@ -69,6 +69,17 @@ def refused(commit: CommitId, rejection: Rejection) -> Explanation:
     return Explanation(commit, False, rejection.rule, "refused", (sentence, "nothing of it was kept"))
 
 
+def archived(history: History, commit: CommitId) -> Explanation:
+    """What a commit of an imported history is: it was judged by the rules for Jami, and nothing is settled anew. (SCP-02 §9)"""
+    entry = history[commit]
+    if entry.is_merge:
+        sentence = "a merge by Jami: signed by who made it, and every file is as one of its parents has it"
+        return Explanation(commit, True, "SCP-02 §9.16", "none", (sentence,))
+    effect = "none" if entry.fact.control is None else "in force"
+    kept = "its history is archived: nothing is merged or decided there any more"
+    return Explanation(commit, True, None, effect, (f"made by Jami, and valid by SCP-02 §9 ({entry.fact.type})", kept))
+
+
 def accepted(
     history: History, commit: CommitId, law: Law, *, beside: Mapping[CommitId, CommitId | None], called: Called
 ) -> Explanation:

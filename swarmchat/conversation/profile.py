@@ -62,6 +62,22 @@ def parse(content: bytes) -> Profile:
             raise ProfileError("no vCard of version 4.0 or 2.1")
 
 
+def read_loosely(content: bytes) -> Profile:
+    """What can be shown of the vCard of an archive, which Jami writes without escapes and bounds: never an error. (SCP-02 §9.14)"""
+    try:
+        return parse(content)
+    except ProfileError:
+        pass
+    found: dict[str, str] = {}
+    for line in content[: limits.PROFILE_BYTES_MAX].decode(errors="replace").splitlines():
+        name, colon, value = line.partition(":")
+        if colon:
+            found.setdefault(name.upper(), "".join(one for one in value if not _is_control(one)))
+    return Profile(
+        found.get("FN", "")[: limits.TITLE_CHARS_MAX], found.get("DESCRIPTION", "")[: limits.DESCRIPTION_CHARS_MAX]
+    )
+
+
 def write(profile: Profile) -> bytes:
     """The vCard 4.0 of a profile; raises ProfileError for what `parse` would refuse."""
     lines = ["BEGIN:VCARD", "VERSION:4.0", f"FN:{_escaped(profile.title)}"]

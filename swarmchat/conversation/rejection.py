@@ -48,6 +48,23 @@ class Reason(enum.Enum):
     GROUP_FULL = ("group-full", "SCP-02 §10")
     # --- merges (SCP-02 §6)
     BAD_MERGE = ("bad-merge", "SCP-02 §6.2")
+    # --- repositories that Jami made (SCP-02 §9)
+    JAMI_MALFORMED = ("jami-malformed", "SCP-02 §9.2")
+    JAMI_TREE = ("jami-tree", "SCP-02 §9.3")
+    JAMI_CHAIN = ("jami-chain", "SCP-02 §9.4")
+    JAMI_AUTHOR = ("jami-author", "SCP-02 §9.5")
+    JAMI_SIGNATURE = ("jami-signature", "SCP-02 §9.6")
+    JAMI_CHANGE = ("jami-change", "SCP-02 §9.7")
+    JAMI_ROOT = ("jami-root", "SCP-02 §9.8")
+    JAMI_ADD = ("jami-add", "SCP-02 §9.9")
+    JAMI_JOIN = ("jami-join", "SCP-02 §9.10")
+    JAMI_REMOVAL = ("jami-removal", "SCP-02 §9.11")
+    JAMI_VOTE = ("jami-vote", "SCP-02 §9.12")
+    JAMI_BALLOT = ("jami-ballot", "SCP-02 §9.13")
+    JAMI_PROFILE = ("jami-profile", "SCP-02 §9.14")
+    JAMI_REFERENCE = ("jami-reference", "SCP-02 §9.15")
+    JAMI_MERGE = ("jami-merge", "SCP-02 §9.16")
+    JAMI_LIMIT = ("jami-limit", "SCP-02 §9.17")
 
     @property
     def code(self) -> str:

@@ -7,11 +7,13 @@ changes in its tree are the same facts. Frozen; a text message shares the very o
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from types import MappingProxyType
 from typing import cast
 
 from swarmchat.conversation import tree
 from swarmchat.conversation.tree import BallotKind, Mode, Place, Vote
+from swarmchat.crypto import jami
 from swarmchat.crypto.certificates import Certificate, CertificateError
 from swarmchat.ids import AccountId, DeviceId, is_device
 
@@ -269,7 +271,16 @@ def _looked_at(files: Iterable[tuple[str, bytes]]) -> _Index:
 
 
 def _owner(certificate: bytes) -> AccountId:
-    try:
-        return AccountId(Certificate.from_pem(certificate).issuer_id)
-    except CertificateError:
-        return AccountId("")  # the law refuses such a file before it stands anywhere; only a foreign tree can hold one
+    for read in (_issuer, _issuer_of_jami):
+        with suppress(CertificateError):
+            return read(certificate)
+    return AccountId("")  # the law refuses such a file before it stands anywhere; only a foreign tree can hold one
+
+
+def _issuer(certificate: bytes) -> AccountId:
+    return AccountId(Certificate.from_pem(certificate).issuer_id)
+
+
+def _issuer_of_jami(certificate: bytes) -> AccountId:
+    """Of a tree that Jami made, which only an archive holds. (SCP-02 §9)"""
+    return AccountId(jami.read_file(certificate)[0].issuer_id)

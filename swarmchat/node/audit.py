@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from swarmchat.commitlog import audit
-from swarmchat.commitlog.audit import Report
+from swarmchat.commitlog import foreign
+from swarmchat.commitlog.archives import ArchivedLog
+from swarmchat.commitlog.audit import FORMAT, Report
+from swarmchat.commitlog.log import CommitLog
 from swarmchat.conversation import explain
 from swarmchat.conversation.rules import ballots
 from swarmchat.crypto.sshsig import allowed_signers_line
-from swarmchat.errors import AmbiguousError, NotFoundError
+from swarmchat.errors import AmbiguousError, NotFoundError, UsageError
 from swarmchat.ids import AccountId, CommitId, ConversationId, DeviceId
 from swarmchat.node import views
 from swarmchat.node.naming import resolve
@@ -24,12 +26,17 @@ class AuditVerbs(Verbs):
 
     async def verify(self, *, conversation: str, allowed_signers: bool = False) -> JsonObject:
         """Judge a whole history again, from nothing: one of this node, or a repository at a path."""
-        if "/" in conversation or conversation.startswith("."):
-            report = await self._node.runtime.offload(audit.verify, Path(conversation))
+        if is_path(conversation):
+            report = await self._node.runtime.offload(foreign.verify, Path(conversation))
         else:
-            log = await self._node.swarm.log(await self._conversation(conversation))
+            where = await self._readable(conversation)
+            log: CommitLog | ArchivedLog
+            if self._is_archived(where):
+                log = await self._node.runtime.offload(self._node.archives.open, where)
+            else:
+                log = await self._node.swarm.log(where)
             report = await self._node.runtime.offload(log.verify)
-        return _verdict(report, allowed_signers=allowed_signers)
+        return verdict(report, allowed_signers=allowed_signers)
 
     async def explain(self, *, commit: str, conversation: str | None = None) -> JsonObject:
         """Why a commit is valid or not, and whether it still has an effect."""
@@ -45,7 +52,7 @@ class AuditVerbs(Verbs):
 
     async def graph(self, *, conversation: str, limit: int | None = None) -> JsonObject:
         """The commits with their parents, newest first."""
-        where = await self._conversation(conversation)
+        where = await self._readable(conversation)
         return await self._look(where, lambda view: views.graph(view.history, limit or _GRAPH_DEFAULT))
 
     async def sync_status(self, *, conversation: str | None = None) -> list[JsonObject]:
@@ -76,7 +83,11 @@ class AuditVerbs(Verbs):
     # --- inside
 
     async def _commit(self, text: str, conversation: str | None) -> tuple[ConversationId, CommitId]:
-        places = [await self._conversation(conversation)] if conversation else [one.id for one in self._known()]
+        if conversation:
+            places = [await self._readable(conversation)]
+        else:
+            archived = await self._node.runtime.offload(self._node.archives.list)
+            places = [*(one.id for one in self._known()), *(one.id for one in archived)]
         found: dict[CommitId, ConversationId] = {}
         for where in places:
             names = await self._look(
@@ -101,6 +112,8 @@ class AuditVerbs(Verbs):
 
 def explained(view: View, commit: CommitId) -> explain.Explanation:
     """Why a commit is valid or not, and whether it still counts, with the names that people use."""
+    if isinstance(view.log, ArchivedLog):
+        return explain.archived(view.history, commit)
     refusal = view.log.refusal(commit)
     if refusal is not None:
         return explain.refused(commit, refusal)
@@ -116,9 +129,21 @@ def explained(view: View, commit: CommitId) -> explain.Explanation:
     return explain.accepted(view.history, commit, view.log, beside=view.witnesses(commit), called=called)
 
 
-def _verdict(report: Report, *, allowed_signers: bool) -> JsonObject:
+def is_path(text: str) -> bool:
+    """Whether a conversation to be verified is named by the place of a repository."""
+    return "/" in text or text.startswith(".")
+
+
+def verdict(report: Report, *, allowed_signers: bool = False) -> JsonObject:
+    """What came of judging a whole history."""
+    if allowed_signers and report.form != FORMAT:
+        raise UsageError(
+            "stock git cannot check these signatures: Jami keeps them in a header of its own",
+            hint="swarmchat verify checks them",
+        )
     shown: JsonObject = {
         "id": report.conversation,
+        "format": report.form,
         "valid": report.valid,
         "commits": report.commits,
         "merges": report.merges,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from swarmchat import __version__
+from swarmchat.commitlog import foreign
 from swarmchat.errors import NotFoundError, UnreachableError
 from swarmchat.node import views
 from swarmchat.node.accounts import AccountVerbs
-from swarmchat.node.audit import AuditVerbs
+from swarmchat.node.audit import AuditVerbs, is_path, verdict
 from swarmchat.node.members import MemberVerbs
 from swarmchat.node.messages import MessageVerbs
 from swarmchat.node.node import Node
@@ -91,6 +93,9 @@ class HomeCommands:
                 return self._accounts.import_(arguments["path"], arguments["password"], check=check)
             case "account.show":
                 return self._accounts.show()
+            case "verify" if is_path(arguments["conversation"]):
+                report = foreign.verify(Path(arguments["conversation"]))
+                return verdict(report, allowed_signers=bool(arguments.get("allowed_signers", False)))
             case _:
                 raise NotFoundError(
                     "there is no account here yet", hint="make one with `swarmchat account create --name NAME`"

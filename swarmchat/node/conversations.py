@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import replace
-from typing import cast
+from pathlib import Path
+from typing import Final, cast
 
 from swarmchat import limits
 from swarmchat.account.records import ConversationState, KnownConversation
+from swarmchat.commitlog.archives import Summary
 from swarmchat.conversation import profile as profiles
 from swarmchat.conversation.actions import UpdateProfile
 from swarmchat.conversation.profile import Profile, ProfileError
@@ -21,6 +23,8 @@ from swarmchat.node.verbs import JsonObject, Verbs, View, account
 from swarmchat.swarm.access import MODE_PUBLIC
 from swarmchat.swarm.objections import Cause, Objection
 
+ARCHIVED: Final = "archived"  # the state of an imported history
+
 
 class ConversationVerbs(Verbs):
     """Everything about whole conversations."""
@@ -33,11 +37,21 @@ class ConversationVerbs(Verbs):
 
     async def conversation_list(self) -> list[JsonObject]:
         """The conversations of this node, in the order in which they came."""
-        return [await self._row(known) for known in self._known()]
+        archived = await self._node.runtime.offload(self._node.archives.list)
+        return [*[await self._row(known) for known in self._known()], *map(_archived_row, archived)]
 
     async def conversation_show(self, *, conversation: str) -> JsonObject:
         """One conversation."""
-        return await self._page(await self._conversation(conversation))
+        where = await self._readable(conversation)
+        return await (self._archived_page(where) if self._is_archived(where) else self._page(where))
+
+    async def conversation_import(self, *, path: str) -> JsonObject:
+        """Keep the history of a repository that Jami made, to be read: judged whole first. (SCP-02 §9.18)"""
+        summary, new = await self._node.runtime.offload(self._node.archives.bring, Path(path))
+        self._node.forget_timeline(summary.id)
+        told = {"state": ARCHIVED, "commits": summary.commits, "merges": summary.merges, "new": new}
+        row = _archived_row(summary)
+        return {key: row[key] for key in ("id", "title", "mode", "members")} | told
 
     async def conversation_set(
         self,
@@ -121,9 +135,12 @@ class ConversationVerbs(Verbs):
 
     async def conversation_purge(self, *, conversation: str) -> JsonObject:
         """Erase history and files of a conversation here."""
-        where = await self._conversation(conversation)
+        where = await self._readable(conversation)
         self._node.forget_timeline(where)
-        await self._node.swarm.purge(where)
+        if self._is_archived(where):
+            await self._node.runtime.offload(self._node.archives.remove, where)
+        else:
+            await self._node.swarm.purge(where)
         return {"id": where, "state": "purged"}
 
     # --- inside
@@ -169,6 +186,10 @@ class ConversationVerbs(Verbs):
 
         return row | await self._look(known.id, look)
 
+    async def _archived_page(self, where: ConversationId) -> JsonObject:
+        row = _archived_row(await self._node.runtime.offload(self._node.archives.summary, where))
+        return row | await self._look(where, self._told) | {"refused": None}
+
     async def _page(self, where: ConversationId) -> JsonObject:
         known = self._node.keeper.state.conversations[where]
         row = await self._row(known)
@@ -184,20 +205,30 @@ class ConversationVerbs(Verbs):
             }
             return row | empty | {"created": views.time(known.added_ms / 1000)}
 
-        def look(view: View) -> JsonObject:
-            profile = views.profile(view.roster)
-            return {
-                "description": profile.description,
-                "color": profile.color,
-                "image": profile.photo is not None,
-                "role": views.role(view.roster, view.history, self._node.account.id),
-                "created": views.time(view.history.root.fact.time),
-                "heads": list(view.history.heads),
-                "held": list(view.log.held),
-                "refused": None,
-            }
+        return row | await self._look(where, self._told) | {"refused": None}
 
-        return row | await self._look(where, look)
+    def _told(self, view: View) -> JsonObject:
+        profile = views.profile(view.roster)
+        return {
+            "description": profile.description,
+            "color": profile.color,
+            "image": profile.photo is not None,
+            "role": views.role(view.roster, view.history, self._node.account.id),
+            "created": views.time(view.history.root.fact.time),
+            "heads": list(view.history.heads),
+            "held": list(view.log.held),
+        }
+
+
+def _archived_row(archived: Summary) -> JsonObject:
+    return {
+        "id": archived.id,
+        "title": archived.title,
+        "mode": MODE_WORDS[archived.mode],
+        "state": ARCHIVED,
+        "members": archived.members,
+        "last": views.maybe_time(archived.last),
+    }
 
 
 def refusal(where: ConversationId, objection: Objection) -> UserError:

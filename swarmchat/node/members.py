@@ -25,7 +25,7 @@ class MemberVerbs(Verbs):
 
     async def member_list(self, *, conversation: str) -> list[JsonObject]:
         """Who is in it, by role then id."""
-        where = await self._conversation(conversation)
+        where = await self._readable(conversation)
         return await self._look(
             where, lambda view: views.members(view.roster, view.history, view.timeline, view.log.commit)
         )
@@ -89,7 +89,7 @@ class MemberVerbs(Verbs):
 
     async def member_votes(self, *, conversation: str) -> list[JsonObject]:
         """The open ballots."""
-        return await self._look(await self._conversation(conversation), lambda view: views.open_ballots(view.roster))
+        return await self._look(await self._readable(conversation), lambda view: views.open_ballots(view.roster))
 
     # --- inside
 

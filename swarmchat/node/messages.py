@@ -62,7 +62,7 @@ class MessageVerbs(Verbs):
 
     async def message_show(self, *, conversation: str, message: str, local: bool = False) -> JsonObject:
         """One message."""
-        where = await self._conversation(conversation)
+        where = await self._readable(conversation)
         target = await self._first(where, await self._message_in(where, message))
         return await self._look(where, lambda view: self._shown(view, target, local=local))
 
@@ -84,7 +84,7 @@ class MessageVerbs(Verbs):
 
     async def message_history(self, *, conversation: str, message: str) -> list[JsonObject]:
         """All versions of a message, oldest first."""
-        where = await self._conversation(conversation)
+        where = await self._readable(conversation)
         target = await self._first(where, await self._message_in(where, message))
         return await self._look(where, lambda view: views.versions(view.timeline.item(target), view.log.commit))
 
@@ -99,7 +99,7 @@ class MessageVerbs(Verbs):
         local: bool = False,
     ) -> list[JsonObject]:
         """The newest lines, oldest first; with `hidden` the hidden ones instead."""
-        where = await self._conversation(conversation)
+        where = await self._readable(conversation)
         end = None if before is None else await self._message_in(where, before)
         start = None if since is None else _time(since)
         count = _LINES_DEFAULT if limit is None else limit

@@ -15,6 +15,7 @@ from swarmchat.account.home import Home
 from swarmchat.account.records import OwnDevice
 from swarmchat.account.store import AccountStore
 from swarmchat.addresses import Address
+from swarmchat.commitlog.archives import ArchivedLog, Archives
 from swarmchat.commitlog.catalog import Catalog
 from swarmchat.commitlog.log import CommitLog
 from swarmchat.conversation.timeline import Timeline
@@ -66,6 +67,7 @@ class Node:
         self._watcher: Watcher | None = None
         self.keeper = Keeper(store, parts.runtime)
         self.catalog = Catalog(home.conversations, accept_old_forks=config.accept_old_forks)
+        self.archives = Archives(home.archives)
         self.journal = Journal(EventLog(home.data / "events.sqlite"), parts.runtime)
         self.receipts = Receipts(home.data / "receipts.sqlite")
         self._book_file, self._cards_file = home.data / "addresses.json", home.data / "cards"
@@ -74,7 +76,7 @@ class Node:
         self._cards = _kept(self._cards_file, lambda data: CardBox.load(data, now=now)) or CardBox()
         self._saved = (self._book.to_json(), self._cards.dump())
         self.finder = Finder(parts.runtime, self._book, self._cards)
-        self._timelines: dict[ConversationId, tuple[CommitLog, Timeline]] = {}
+        self._timelines: dict[ConversationId, tuple[CommitLog | ArchivedLog, Timeline]] = {}
         self._account = account if config.name is None else account.renamed(config.name)
         identity = Identity(
             account.device_key, account.device_certificate, account.certificate, parts.runtime.entropy(8)
@@ -134,6 +136,7 @@ class Node:
         """Write down what is only remembered, and close every file."""
         self._save_hints()
         self.catalog.close()
+        self.archives.close()
         self.journal.close()
         self.receipts.close()
 
@@ -198,7 +201,7 @@ class Node:
 
     # --- looking
 
-    def timeline(self, log: CommitLog) -> Timeline:
+    def timeline(self, log: CommitLog | ArchivedLog) -> Timeline:
         """The display order of a log, kept while it is looked at."""
         known = self._timelines.pop(log.conversation, None)
         if known is None or known[0] is not log:
@@ -212,7 +215,7 @@ class Node:
         """The log is about to go."""
         self._timelines.pop(conversation, None)
 
-    def delivery(self, log: CommitLog) -> Delivery:
+    def delivery(self, log: CommitLog | ArchivedLog) -> Delivery:
         """Who has what of a conversation, as far as they told; to be asked under the log's lock."""
         heads = {device: held.heads for device, held in self.receipts.all_heads(log.conversation).items()}
         read = {device: mark.commit for device, mark in self.receipts.read_marks(log.conversation).items()}

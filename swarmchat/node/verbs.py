@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from swarmchat.account.records import ConversationState, KnownConversation
+from swarmchat.commitlog.archives import ArchivedLog
 from swarmchat.commitlog.log import CommitLog
 from swarmchat.commitlog.writing import Admission
 from swarmchat.conversation.history import History
 from swarmchat.conversation.rejection import Rejection
 from swarmchat.conversation.roster import Roster
 from swarmchat.conversation.timeline import Timeline, bans_in_force, witnesses
-from swarmchat.errors import NotFoundError, RefusedError, UsageError
+from swarmchat.errors import NotFoundError, ReadOnlyError, RefusedError, UsageError
 from swarmchat.ids import AccountId, CommitId, ConversationId, DeviceId, account_id
 from swarmchat.node import views
 from swarmchat.node.naming import resolve
@@ -33,7 +35,7 @@ _HINTS = {
 class View:
     """One conversation as it stands, read in a worker under the log's lock: nothing changes while it is looked at."""
 
-    def __init__(self, log: CommitLog, timeline: Timeline) -> None:
+    def __init__(self, log: CommitLog | ArchivedLog, timeline: Timeline) -> None:
         self.log = log
         self.timeline = timeline
 
@@ -72,12 +74,30 @@ class Verbs:
         self._node = node
 
     async def _conversation(self, text: str) -> ConversationId:
+        """A conversation that this node takes part in; ReadOnlyError for an archived one."""
+        where = await self._readable(text)
+        if self._is_archived(where):
+            raise ReadOnlyError(
+                "it is archived: an imported history can be read and is never written to",
+                hint=f"read it with: swarmchat log {where[:12]}; talk with these people in a conversation of your own",
+                data={"rule": "SCP-02 §9.18", "conversation": where},
+            )
+        return where
+
+    async def _readable(self, text: str) -> ConversationId:
+        """A conversation of this node, archived ones included."""
         known = self._known()
-        try:
+        with suppress(NotFoundError):
             return resolve(text, {one.id: self._names_kept(one) for one in known}, "conversation")
-        except NotFoundError:
-            titles = {one.id: [title] if (title := await self._title(one)) else [] for one in known}
-            return resolve(text, titles, "conversation")
+        archived = await self._node.runtime.offload(self._node.archives.list)
+        with suppress(NotFoundError):
+            return resolve(text, {one.id: [] for one in archived}, "conversation")
+        titles = {one.id: [title] if (title := await self._title(one)) else [] for one in known}
+        titles |= {one.id: [one.title] if one.title else [] for one in archived}
+        return resolve(text, titles, "conversation")
+
+    def _is_archived(self, conversation: ConversationId) -> bool:
+        return conversation not in self._node.keeper.state.conversations and conversation in self._node.archives
 
     def _known(self) -> list[KnownConversation]:
         state = self._node.keeper.state
@@ -106,7 +126,11 @@ class Verbs:
 
     async def _look(self, conversation: ConversationId, read: Callable[[View], T]) -> T:
         """Read in a worker, with the log held still."""
-        log = await self._node.swarm.log(conversation)
+        log: CommitLog | ArchivedLog
+        if self._is_archived(conversation):
+            log = await self._node.runtime.offload(self._node.archives.open, conversation)
+        else:
+            log = await self._node.swarm.log(conversation)
         timeline = self._node.timeline(log)
 
         def locked() -> T:
@@ -117,7 +141,8 @@ class Verbs:
 
     async def _names_in(self, conversation: ConversationId) -> dict[AccountId, list[str]]:
         """What the people of a conversation are called; nobody, while it is still being cloned."""
-        if self._node.keeper.state.conversations[conversation].state is ConversationState.SYNCING:
+        known = self._node.keeper.state.conversations.get(conversation)
+        if known is not None and known.state is ConversationState.SYNCING:
             return {}
         return await self._look(conversation, View.names)
 

@@ -96,6 +96,16 @@ ANSWERS: Mapping[str, Any] = {
     },
     "conversation.leave": {"id": ROOM, "state": "closed"},
     "conversation.merge_forks": {"id": ROOM, "merged": []},
+    "conversation.import": {
+        "id": ROOM,
+        "title": "Boats",
+        "mode": "one-to-one",
+        "members": 2,
+        "state": "archived",
+        "commits": 8,
+        "merges": 1,
+        "new": True,
+    },
     "conversation.purge": {"id": ROOM, "state": "purged"},
     "member.list": [
         {"id": ALICE, "name": "Alice", "role": "admin", "devices": [PHONE]},
@@ -169,6 +179,7 @@ ANSWERS: Mapping[str, Any] = {
     "device.revoke": {"id": LAPTOP, "state": "revoked", "conversations": 1},
     "verify": {
         "id": ROOM,
+        "format": "swarmchat",
         "valid": True,
         "commits": 3,
         "merges": 0,

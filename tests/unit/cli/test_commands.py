@@ -49,6 +49,7 @@ COMMANDS: list[tuple[str, str, dict[str, Any]]] = [
     ("leave boats --promote bob", "conversation.leave", {"conversation": "boats", "promote": "bob"}),
     ("conversation leave boats --dissolve --yes", "conversation.leave", {"conversation": "boats", "dissolve": True}),
     ("conversation merge-forks boats --yes", "conversation.merge_forks", {"conversation": "boats"}),
+    ("conversation import /x/r.bundle", "conversation.import", {"path": "/x/r.bundle"}),
     ("conversation purge boats --yes", "conversation.purge", {"conversation": "boats"}),
     ("member list boats", "member.list", {"conversation": "boats"}),
     ("invite boats x y", "member.invite", {"conversation": "boats", "accounts": ["x", "y"]}),
