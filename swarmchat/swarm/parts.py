@@ -22,7 +22,7 @@ from swarmchat.swarm.access import Access
 from swarmchat.swarm.events import Event
 
 T = TypeVar("T")
-Chore = Callable[[], Awaitable[None]]
+Chore = Callable[[], Awaitable[object]]
 
 _log = logging.getLogger(__name__)
 

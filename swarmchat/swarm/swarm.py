@@ -12,7 +12,7 @@ from swarmchat.account.records import Contact, RequestId
 from swarmchat.addresses import Address
 from swarmchat.commitlog.catalog import Catalog
 from swarmchat.commitlog.log import CommitLog
-from swarmchat.conversation import profile
+from swarmchat.conversation import profile, tree
 from swarmchat.conversation.actions import Action, UpdateDevice, UpdateProfile
 from swarmchat.conversation.rejection import Rejection
 from swarmchat.conversation.tree import Mode
@@ -26,6 +26,7 @@ from swarmchat.runtime import Runtime
 from swarmchat.swarm.access import Access
 from swarmchat.swarm.connector import Connector
 from swarmchat.swarm.events import (
+    ConversationReady,
     ConversationRemoved,
     Event,
     MemberChanged,
@@ -139,6 +140,7 @@ class Swarm:
                 )
             ]
             self.ready.set()
+            self._parts.chores.add("revocations", self._publish_revocations)  # a crash may have come between
             await self._closing.wait()
             self._board.farewell("closing")
             await self.links.close()
@@ -296,10 +298,7 @@ class Swarm:
         self._parts.access.revoked_by_us = account.revoked
         now_ms = self._parts.now_ms
         await self._parts.change(lambda state: state.revoke_device(device, now_ms=now_ms))
-        told = 0
-        for replicator in self._rooms.all():
-            if self.state_of(replicator.conversation) == "ready":
-                told += not isinstance(await replicator.append(UpdateDevice()), Rejection)
+        told = await self._publish_revocations()
         self._board.reevaluate()
         await self._parts.chores.drain()
         return told
@@ -394,7 +393,19 @@ class Swarm:
     def _tell(self, event: Event) -> None:
         if isinstance(event, MessageAdded | MemberChanged):
             self._presences.noticed(event)
+        elif isinstance(event, ConversationReady):
+            self._parts.chores.add("revocations", self._publish_revocations)
         self._observer(event)
+
+    async def _publish_revocations(self) -> int:
+        """Bring our revocation list to every conversation that has an older one; to how many. (SCP-01 §3.3)"""
+        mine, told = self.account.revocations, 0
+        for replicator in self._rooms.all():
+            if mine is None or self.state_of(replicator.conversation) != "ready":
+                continue
+            if replicator.log.roster.files.get(tree.revocations(self.account.id)) != mine.der:
+                told += not isinstance(await replicator.append(UpdateDevice()), Rejection)  # refused: theirs is newer
+        return told
 
     def _recheck_lan(self) -> None:
         self.recheck_lan()
