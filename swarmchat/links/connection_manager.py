@@ -10,7 +10,7 @@ from typing import Protocol
 from swarmchat import __version__
 from swarmchat.addresses import Address
 from swarmchat.crypto.certificates import check_chain
-from swarmchat.errors import LinkError, PeerError
+from swarmchat.errors import LinkError, PeerError, StorageError
 from swarmchat.ids import AccountId, DeviceId
 from swarmchat.limits import DIAL_CANDIDATES_MAX, FUTURE_TOLERANCE_S, HANDSHAKES_MAX, PROBE_TIMEOUT_S
 from swarmchat.links.admission import HandshakeGate, StrangerQuota, source_of
@@ -324,6 +324,9 @@ class ConnectionManager:
             await self._on_channel(channel)
         except (LinkError, PeerError) as error:
             _log.info("channel %s of %s: %s", channel.name, channel.link.peer.device, error)
+            channel.reset()
+        except StorageError as error:  # a full disk is no fault of ours, and the peer asks again
+            _log.warning("channel %s of %s: %s", channel.name, channel.link.peer.device, error)
             channel.reset()
         except Exception:  # noqa: BLE001 - a handler's fault costs its channel, not the node
             _log.exception("channel %s of %s broke its handler", channel.name, channel.link.peer.device)

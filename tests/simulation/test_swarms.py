@@ -11,11 +11,21 @@ from pathlib import Path
 import pytest
 
 from tests.support.sim import runs
-from tests.support.sim.world import WEIGHTS
+from tests.support.sim.scripts import WEIGHTS
+from tests.support.sim.villains import FORGERIES, TRICKS
 
-SEEDS = 200
-MUST_HAPPEN = {*WEIGHTS, "merge", "second device", "pair in step", "link with a banned one"} - {"boot"}
+SEEDS = 40
+MUST_HAPPEN = {"merge", "second device", "pair in step", "receipt", "forgery refused", "post", "ban", "crash", "clock"}
+KINDS = {
+    *WEIGHTS,
+    *(f"rogue: {kind}" for kind in (*FORGERIES, *TRICKS)),
+}  # all of them happen in some hundreds of seeds
+DAYS = 1
 ROOT = Path(__file__).parents[2]
+
+
+def told(counts: Counter[str]) -> str:
+    return ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))
 
 
 @pytest.mark.simulation
@@ -25,9 +35,20 @@ def test_swarms_are_in_step_when_all_is_over() -> None:
     for result in runs.run_many("swarm", range(SEEDS)):
         counts += result.counts
         assert result.failure is None, f"seed {result.script['seed']}: {runs.how(result)}\n{result.failure}"
-    print(f"\n{SEEDS} seeds of swarms: " + ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items())))
+    print(f"\n{SEEDS} seeds of swarms: {told(counts)}")
     missing = MUST_HAPPEN - set(counts)
     assert not missing, f"the seeds did not try {sorted(missing)}"
+
+
+@pytest.mark.simulation
+@pytest.mark.timeout(600)
+def test_a_day_mostly_idle_ends_in_step() -> None:
+    counts: Counter[str] = Counter()
+    for result in runs.run_many("day", range(DAYS)):
+        counts += result.counts
+        assert result.failure is None, f"seed {result.script['seed']}: {runs.how(result)}\n{result.failure}"
+    assert counts["virtual seconds"] >= DAYS * 86_400
+    print(f"\n{DAYS} days: {told(counts)}")
 
 
 @pytest.mark.simulation

@@ -9,7 +9,7 @@ import random
 import pytest
 
 from swarmchat.addresses import Address
-from swarmchat.errors import LinkError
+from swarmchat.errors import LinkError, StorageError
 from swarmchat.ids import DeviceId
 from swarmchat.limits import MIB
 from swarmchat.links.channel import NAMES, Channel
@@ -148,6 +148,23 @@ def test_a_ban_ends_a_running_transfer_at_once() -> None:
 async def send_for_ever(channel: Channel) -> None:
     while True:
         await channel.send_bytes(bytes(65_536))
+
+
+def test_a_disk_that_is_full_costs_the_channel_and_is_no_fault_of_the_program(caplog: pytest.LogCaptureFixture) -> None:
+    async def no_room(channel: Channel) -> None:
+        raise StorageError("there is no space left")
+
+    async def run() -> None:
+        alice, bob = LinkedNode(ALICE), LinkedNode(BOB, on_channel=no_room)
+        async with alice.running(), bob.running() as address:
+            link = await alice.manager.dial(DeviceId(bob.device), [address])
+            with pytest.raises(LinkError, match=r"ended without an answer|reset"):
+                await link.open_channel("invite")
+            assert await link.ping() < 10
+
+    asyncio.run(run())
+    told = [record for record in caplog.records if "no space left" in record.getMessage()]
+    assert [record.levelname for record in told] == ["WARNING"]
 
 
 def test_a_peer_that_stopped_without_a_word_is_found_dead() -> None:

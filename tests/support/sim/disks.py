@@ -1,19 +1,22 @@
-"""Disks that lose power: a change to the files is the last one, and what was not synced is lost in part or whole."""
+"""Disks that lose power or have no room: a change to the files is the last one, and what was not synced is lost in part or whole."""
 
 from __future__ import annotations
 
+import errno
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from swarmchat.commitlog.files import OBJECT_MODE, Files, NewFile
+from swarmchat.commitlog.files import OBJECT_MODE, Files, NewFile, refusals
 
 
 class WatchedFiles(Files):
-    """Calls `last` before the change to the files that is chosen by `arm`; until then, and after, files as they are."""
+    """Calls `last` before the change to the files that is chosen by `arm`; knows what a power cut would take; may be full."""
 
     def __init__(self) -> None:
+        self.full = False  # not a byte more goes onto it
+        self.unsafe: dict[Path, int] = {}  # files of which so many bytes, and no more, survive a power cut
         self._left = 0
         self._last: Callable[[], None] = lambda: None
 
@@ -27,20 +30,36 @@ class WatchedFiles(Files):
         if self._left == 0:
             self._last()
 
+    def need_room(self, path: Path) -> None:
+        """StorageError when the disk is full."""
+        if self.full:
+            with refusals(path, "write"):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
     def create(self, path: Path, mode: int = OBJECT_MODE) -> NewFile:
         self.change()
-        return super().create(path, mode)
+        self.need_room(path)
+        made = super().create(path, mode)
+        file = _File(path, os.dup(made._handle), self)
+        made.close()
+        self.unsafe[path] = 0
+        return file
 
     def rename(self, source: Path, target: Path) -> None:
         self.change()
         super().rename(source, target)
+        for path in [each for each in self.unsafe if each == source or source in each.parents]:
+            self.unsafe[target / path.relative_to(source)] = self.unsafe.pop(path)
 
     def remove(self, path: Path) -> None:
         self.change()
         super().remove(path)
+        self.unsafe.pop(path, None)
 
     def make_folder(self, path: Path) -> None:
         self.change()
+        if not path.exists():
+            self.need_room(path)
         super().make_folder(path)
 
     def sync_folder(self, path: Path) -> None:
@@ -52,57 +71,44 @@ class WatchedFiles(Files):
         super().remove_tree(path)
 
 
-class PowerCutError(BaseException):
-    """Nothing runs after this, so nothing may catch it as an error."""
-
-
 class _File(NewFile):
     """Remembers how much of it is safe."""
 
-    def __init__(self, path: Path, handle: int, files: CutFiles) -> None:
+    def __init__(self, path: Path, handle: int, files: WatchedFiles) -> None:
         super().__init__(path, handle)
-        self.safe = 0
         self._files = files
 
     def write(self, data: bytes | memoryview) -> None:
         self._files.change()
+        self._files.need_room(self.path)
         super().write(data)
 
     def sync(self) -> None:
         self._files.change()
         super().sync()
-        self.safe = os.fstat(self._handle).st_size
+        self._files.unsafe.pop(self.path, None)
+
+
+def cut(unsafe: Mapping[Path, int], dice: random.Random) -> None:
+    """The power is gone: of what was not synced some bytes are there, or none."""
+    for path, safe in sorted(unsafe.items()):
+        if path.exists():
+            path.chmod(0o600)
+            os.truncate(path, dice.randint(safe, path.stat().st_size))
+
+
+class PowerCutError(BaseException):
+    """Nothing runs after this, so nothing may catch it as an error."""
 
 
 class CutFiles(WatchedFiles):
-    """The power goes at the change number `last`; files written and not synced keep a part of their bytes."""
+    """The power goes at the change number `last`."""
 
     def __init__(self, last: int, dice: random.Random) -> None:
         super().__init__()
-        self.arm(last, self._lose)
-        self._dice = dice
-        self._open: list[_File] = []
+        self.arm(last, lambda: cut(self.unsafe, dice))
 
     def change(self) -> None:
         super().change()
         if self._left <= 0:
             raise PowerCutError
-
-    def create(self, path: Path, mode: int = OBJECT_MODE) -> NewFile:
-        made = super().create(path, mode)
-        file = _File(path, os.dup(made._handle), self)
-        made.close()
-        self._open.append(file)
-        return file
-
-    def rename(self, source: Path, target: Path) -> None:
-        super().rename(source, target)
-        for file in self._open:
-            if file.path == source:
-                file.path = target
-
-    def _lose(self) -> None:
-        for file in self._open:
-            if file.path.exists():
-                file.path.chmod(0o600)
-                os.truncate(file.path, self._dice.randint(file.safe, file.path.stat().st_size))

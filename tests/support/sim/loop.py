@@ -176,6 +176,7 @@ def run(main: Callable[[], Coroutine[Any, Any, T]], *, trace: Trace | None = Non
     AssertionError when a task is left, or an exception went unseen; Deadlock; Livelock; TimeoutError.
     """
     SimTask._numbers = itertools.count()
+    gc.freeze()  # what was there before is no business of the collection below
     loop = SimLoop(trace)
 
     async def within() -> T:
@@ -193,6 +194,7 @@ def run(main: Callable[[], Coroutine[Any, Any, T]], *, trace: Trace | None = Non
     finally:
         _drop(loop)
         loop.close()
+        gc.unfreeze()
 
 
 def _drop(loop: SimLoop) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import random
 import shutil
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -19,27 +20,31 @@ from swarmchat.commitlog.catalog import Catalog
 from swarmchat.discovery.addressbook import AddressBook
 from swarmchat.discovery.cards import CardBox
 from swarmchat.discovery.finder import Finder
-from swarmchat.ids import DeviceId
+from swarmchat.ids import CommitId, ConversationId, DeviceId
 from swarmchat.index.receipts import Receipts
 from swarmchat.links.connection_manager import ConnectionManager
 from swarmchat.links.peers import Identity
-from swarmchat.swarm.events import Event, data
+from swarmchat.swarm.events import ConversationRemoved, ConversationSyncing, Event, MessageAdded, data
 from swarmchat.swarm.swarm import Swarm
 from tests.support.sim.directory import PORT
-from tests.support.sim.disks import WatchedFiles
+from tests.support.sim.disks import WatchedFiles, cut
 from tests.support.sim.network import NamingSecurity
-from tests.support.sim.runtime import EPOCH, SimRuntime
+from tests.support.sim.runtime import EPOCH, OFFLOAD_S, SimRuntime
 
 if TYPE_CHECKING:
     from tests.support.sim.world import World
 
 T = TypeVar("T")
+SLOW_S = 4.0  # the longest that a slow disk takes for one piece of work
+
+
+DAY_S = 86_400
 
 
 @cache
-def account_of(name: str, number: int) -> Account:
-    """Device `number` of an account; the same account for the same name."""
-    now = int(EPOCH) - 86_400
+def account_of(name: str, number: int, days: int = 1) -> Account:
+    """Device `number` of an account that was made so many days ago; the same account for the same name."""
+    now = int(EPOCH) - days * DAY_S
     first = accounts.create(name=name, now=now, entropy=random.Random(f"account {name}").randbytes)
     if number == 1:
         return first
@@ -62,20 +67,41 @@ class Machine:
     account: Account
     folder: Path  # the disk
     stubborn: bool = False  # goes on speaking where it is banned
+    hostile: bool = False  # no node of ours runs on it: see `villains`
     saved: State = field(default_factory=State)  # also on the disk
     life: Life | None = None
     lives: int = 0
     skew_s: float = 0.0
+    is_slow: bool = False  # its disk
+    is_full: bool = False
+    told: dict[ConversationId, Counter[CommitId]] = field(default_factory=dict)  # of which messages its user was told
 
     @property
     def host(self) -> str:
         return f"10.0.0.{self.number + 1}"
 
-    def save_disk(self) -> None:
-        """What the disk holds at this moment is all that a next life will find; what is written to it later is lost."""
-        folder = self.folder.with_name(f"{self.number}-{self.lives}")
-        shutil.copytree(self.folder, folder, ignore=shutil.ignore_patterns("*-shm"))
-        self.folder = folder
+    def save_disk(self, unsafe: Mapping[Path, int], dice: random.Random) -> None:
+        """What the disk holds at this moment is all that a next life will find, but for what was `unsafe`."""
+        before, self.folder = self.folder, self.folder.with_name(f"{self.number}-{self.lives}")
+        shutil.copytree(before, self.folder, ignore=shutil.ignore_patterns("*-shm"))
+        cut({self.folder / path.relative_to(before): safe for path, safe in unsafe.items()}, dice)
+
+    def was_told(self, event: Event) -> None:
+        """Count it; a conversation that is gone, or fetched anew, is told anew."""
+        match event:
+            case ConversationRemoved(where) | ConversationSyncing(where):
+                self.told.pop(where, None)
+            case MessageAdded():
+                self.told.setdefault(event.conversation, Counter())[event.id] += 1
+            case _:
+                pass
+
+    def adjust(self) -> None:
+        """The node that runs finds the clock and the disk as they are now."""
+        if self.life is not None:
+            self.life.runtime.skew_s = self.skew_s
+            self.life.runtime.disk_s = SLOW_S if self.is_slow else OFFLOAD_S
+            self.life.files.full = self.is_full
 
     def __str__(self) -> str:
         return f"{self.account.name}/{self.number}"
@@ -94,12 +120,27 @@ class MemoryKeeper:
         async with self._turn:
             state, outcome = step(self.state)
             if state is not self.state:
+                if self._machine.life is not None:
+                    self._machine.life.files.need_room(self._machine.folder / "state.json")
                 await self._runtime.offload(self._save, state)
                 self.state = state
             return outcome
 
     def _save(self, state: State) -> None:
         self._machine.saved = state
+
+
+class RoomyReceipts(Receipts):
+    """Receipts on a disk that may be full."""
+
+    def __init__(self, path: Path, files: WatchedFiles) -> None:
+        super().__init__(path)
+        self._files = files
+        self._file = path
+
+    def _change(self, statement: str, values: tuple[object, ...]) -> bool:
+        self._files.need_room(self._file)
+        return super()._change(statement, values)
 
 
 class Life:
@@ -110,12 +151,11 @@ class Life:
         self.host = machine.host
         self.device: DeviceId = machine.account.device
         self.runtime = SimRuntime(f"{world.seed} {machine.number} {machine.lives}", skew_s=machine.skew_s)
-        self.events: list[Event] = []
         self.work: set[asyncio.Task[None]] = set()  # what people do on it just now
         self.files = WatchedFiles()
         self._world = world
         self.catalog = Catalog(machine.folder / "conversations", files=self.files)
-        self.receipts = Receipts(machine.folder / "receipts.sqlite")
+        self.receipts = RoomyReceipts(machine.folder / "receipts.sqlite", self.files)
         self.finder = Finder(self.runtime, AddressBook(), CardBox())
         account = machine.account
         self._identity = Identity(
@@ -189,6 +229,6 @@ class Life:
 
     def _observe(self, event: Event) -> None:
         if not self.dead:
-            self.events.append(event)
+            self.machine.was_told(event)
             told = " ".join(f"{key}={str(value)[:12]}" for key, value in data(event).items())
             self._world.note(f"{self.machine} {event.type} {told}")

@@ -23,17 +23,21 @@ HIGH = 64 * 1024  # bytes on the way above which a stream says that it is conges
 LOW = 32 * 1024
 PIECE = 16 * 1024  # what arrives at once, at most
 RATE = 20e6  # bytes a second
+RETRANSMIT_S = 0.2  # until what was lost is sent again; then double
 BLOCKED_S = 30.0  # so long the kernel tries to get bytes through before it gives the stream up; TCP_USER_TIMEOUT
 
 
 class Network:
     """All hosts and the wires between them. Whoever cannot reach whom is told by `partition`, `cut`, `stall` and `unplug`."""
 
-    def __init__(self, seed: object, trace: Trace, *, delay_s: tuple[float, float] = (0.001, 0.08)) -> None:
+    def __init__(
+        self, seed: object, trace: Trace, *, delay_s: tuple[float, float] = (0.001, 0.08), loss: float = 0.0
+    ) -> None:
         self.trace = trace
         self.dice = random.Random(f"network {seed}")
         self.streams: list[tuple[SimStream, SimStream]] = []
         self.delivered = 0  # bytes
+        self.loss = loss  # of 1: what is sent is lost on the way, and sent again by the kernel
         self._delay_s = delay_s
         self._ears: dict[Address, tuple[int, Callable[[ByteStream], None]]] = {}
         self._island: dict[str, int] = {}
@@ -112,7 +116,12 @@ class Network:
         pair = (min(one, other), max(one, other))
         if pair not in self._pair_delay:
             self._pair_delay[pair] = self.dice.uniform(*self._delay_s)
-        return self._pair_delay[pair] * self.dice.uniform(1.0, 1.2)
+        took = self._pair_delay[pair] * self.dice.uniform(1.0, 1.2)
+        again_s = RETRANSMIT_S
+        while self.loss and self.dice.random() < self.loss:
+            took += again_s
+            again_s *= 2
+        return took
 
     def later(self, call: Callable[..., object], *args: object, delay_s: float) -> None:
         asyncio.get_running_loop().call_later(delay_s, call, *args)

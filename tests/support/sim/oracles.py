@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import combinations, product
 from pathlib import Path
@@ -12,7 +11,8 @@ import pygit2
 
 from swarmchat import limits
 from swarmchat.commitlog.log import CommitLog
-from swarmchat.conversation import tree
+from swarmchat.conversation import timeline, tree
+from swarmchat.conversation.actions import Ban, Unban
 from swarmchat.conversation.roster import Roster
 from swarmchat.conversation.timeline import Timeline
 from swarmchat.crypto.certificates import Certificate
@@ -20,7 +20,6 @@ from swarmchat.crypto.revocation import RevocationList, device_prefix
 from swarmchat.errors import NotFoundError
 from swarmchat.ids import AccountId, CommitId, ConversationId, DeviceId
 from swarmchat.links.peers import LinkClass
-from swarmchat.swarm.events import MessageAdded
 from tests.support.sim.network import HIGH
 
 if TYPE_CHECKING:
@@ -138,6 +137,10 @@ def _same(world: World, conversation: ConversationId, logs: Mapping[Life, Commit
     orders = {life: list(Timeline(log.history).order()) for life, log in logs.items()}
     for life, order in orders.items():
         assert len(order) == len(set(order)), f"{life.machine} shows a commit twice"
+    for life, log in logs.items():
+        _honest_only(world, life, log)
+        _no_way_back(life, log)
+    hidden = {life: _hidden(log) for life, log in logs.items()}
     for (one, log), (other, its_log) in _pairs(logs):
         world.counts["pair in step"] += 1
         who = f"{one.machine} and {other.machine}"
@@ -145,19 +148,71 @@ def _same(world: World, conversation: ConversationId, logs: Mapping[Life, Commit
         assert log.roster == its_log.roster, f"{who} have other rosters"
         assert log.main == its_log.main, f"{who} have another main"
         assert orders[one] == orders[other], f"{who} see another order"
+        assert hidden[one] == hidden[other], f"{who} hide other messages"
+        fates = [(entry.id, log.fate(entry.id)) for entry in log.history.controls]
+        assert all(its_log.fate(commit) == fate for commit, fate in fates), f"{who} see other effects"
         shown = set(orders[one])
         for commit, (author, where) in sorted(world.acknowledged.items()):
             if where == conversation and author in (one.machine, other.machine):
                 assert commit in shown, f"{author} was told that {commit} is written, and {who} lack it"
+    world.counts["hidden"] += max((len(each) for each in hidden.values()), default=0)
     longest = max(logs.values(), key=lambda log: len(log.history), default=None)
     if longest is not None:
         world.counts["merge"] += sum(entry.is_merge for entry in longest.history.entries)
 
 
+def _hidden(log: CommitLog) -> frozenset[CommitId]:
+    bans = [ban for ban in timeline.bans_in_force(log.history, log.roster) if log.fate(ban) is None]
+    return timeline.hidden(log.history, log.roster, bans, log.roster_at)
+
+
 def _told_once(life: Life) -> None:
-    told = Counter(event.id for event in life.events if isinstance(event, MessageAdded))
-    twice = [commit for commit, times in told.items() if times > 1]
-    assert not twice, f"{life.machine} told of {twice} more than once"
+    for told in life.machine.told.values():
+        twice = [commit for commit, times in told.items() if times > 1]
+        assert not twice, f"{life.machine} told of {twice} more than once"
+
+
+async def no_flip(world: World) -> None:
+    """The order of two messages that were shown together is for ever: also while half of the swarm is away. (SCP-02 §8.1)"""
+    for life, conversation in product(world.lives, world.conversations):
+        log = await log_of(life, conversation)
+        if log is None:
+            continue
+        with log.still():
+            order = list(Timeline(log.history).order())
+        known = set(order)
+        before = [commit for commit in world.orders.get((life.machine, conversation), ()) if commit in known]
+        kept = set(before)
+        assert before == [commit for commit in order if commit in kept], (
+            f"{life.machine} shows what it had in another order"
+        )
+        world.orders[life.machine, conversation] = order
+
+
+def _honest_only(world: World, life: Life, log: CommitLog) -> None:
+    """What is refused a villain forged, and what it forged is nowhere."""
+    refused = {rejection.commit: rejection for rejection in log.refusals()}
+    unjust = [str(refused[commit]) for commit in sorted(refused.keys() - world.forged)]
+    assert not unjust, f"{life.machine} refuses what is lawful: {unjust}"
+    kept = [commit for commit in sorted(world.forged) if log.knows(commit)]
+    assert not kept, f"{life.machine} has kept what was forged: {kept}"
+    world.counts["forgery refused"] += len(refused)
+
+
+def _no_way_back(life: Life, log: CommitLog) -> None:
+    """Whoever a ban that counts has put out is in again only by an unban that does not come before it."""
+    history, roster = log.history, log.roster
+    counts = [
+        (entry, entry.fact.control.action)
+        for entry in history.controls
+        if entry.fact.control and log.fate(entry.id) is None
+    ]
+    unbans = [(entry, action.uri) for entry, action in counts if isinstance(action, Unban)]
+    for ban, action in counts:
+        if not isinstance(action, Ban) or not (roster.is_joined(action.uri) or action.uri in roster.devices):
+            continue
+        undone = any(uri == action.uri and not history.reaches(ban, unban) for unban, uri in unbans)
+        assert undone, f"{life.machine}: {action.uri} is in although {ban.id} has banned it"
 
 
 def _no_banned_peer(life: Life, conversation: ConversationId, roster: Roster) -> None:
@@ -240,25 +295,35 @@ def _links(life: Life) -> list[str]:
 
 
 def disks(world: World) -> None:
-    """What is left when everybody has gone home: whole, judged right, and nothing that was refused."""
-    clones: set[tuple[CommitId, ...]] = set()
-    for machine, conversation in product(world.machines, world.conversations):
+    """What is left when everybody has gone home: whole, judged right, and nothing that was refused.
+
+    Of those who have the same, one is judged anew from the root on, and cloned.
+    """
+    seen: set[tuple[CommitId, ...]] = set()
+    for machine, conversation in product(world.honest, world.conversations):
         path = machine.folder / "conversations" / f"{conversation}.git"
         if not path.exists():
             continue
         log = CommitLog.open(path, conversation)
         try:
             if not log.is_empty:
-                stored(log, path)
-                if log.heads not in clones:
-                    clones.add(log.heads)
+                reached(log, path)
+                if log.heads not in seen:
+                    seen.add(log.heads)
+                    judged_anew(log, path)
                     clone(log, machine.folder / f"clone-{conversation}")
         finally:
             log.close()
 
 
 def stored(log: CommitLog, path: Path) -> None:
-    """The refs reach what was accepted, and nothing else; judging all of it again comes to the same."""
+    """Both: what the refs reach, and what judging comes to."""
+    reached(log, path)
+    judged_anew(log, path)
+
+
+def reached(log: CommitLog, path: Path) -> None:
+    """The refs reach what was accepted, and nothing else."""
     reachable = set(_reachable(path))
     known = {entry.id for entry in log.history.entries}
     assert known <= reachable, f"{path.name}: accepted and not reachable: {sorted(known - reachable)}"
@@ -266,6 +331,10 @@ def stored(log: CommitLog, path: Path) -> None:
     assert not refused & reachable, f"{path.name}: refused and reachable: {sorted(refused & reachable)}"
     strange = {commit for commit in reachable - known if not _is_merge(path, commit)}
     assert not strange, f"{path.name}: reachable and never judged: {sorted(strange)}"
+
+
+def judged_anew(log: CommitLog, path: Path) -> None:
+    """Judging all of it again comes to the same."""
     report = log.verify()
     assert report.valid, f"{path.name}: {report.rejections}"
     assert report.heads == log.heads, f"{path.name}: judged again, it has the heads {report.heads}"

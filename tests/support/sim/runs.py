@@ -21,7 +21,11 @@ from typing import Any
 from tests.support.sim.loop import Trace
 
 Script = Mapping[str, Any]
-WORLDS = {"swarm": "tests.support.sim.world", "logs": "tests.support.sim.logs"}  # each has `script` and `play`
+WORLDS = {
+    "swarm": "tests.support.sim.world",
+    "day": "tests.support.sim.day",
+    "logs": "tests.support.sim.logs",
+}  # each has `script` and `play`
 REPLAYS = Path(__file__).resolve().parents[2] / "simulation" / "replays"
 
 
@@ -90,30 +94,7 @@ def how(result: Result) -> str:
     """How to see it again."""
     script = result.script
     world_flag = "" if script["world"] == "swarm" else f" --world {script['world']}"
-    return f"scripts/sim{world_flag} --seed {script['seed']} --trace   (smaller: scripts/sim{world_flag} --shrink {script['seed']})"
-
-
-def shrink(script: Script, *, tell: Any = print) -> Result:
-    """The same failure with as few steps as can be found by leaving some out; ValueError if it does not fail."""
-    best = run(script)
-    if best.failure is None:
-        raise ValueError("this script does not fail")
-    steps = list(script["steps"])
-    size = max(len(steps) // 2, 1)
-    while steps:
-        at, shorter = 0, False
-        while at < len(steps):
-            fewer = [*steps[:at], *steps[at + size :]]
-            result = run({**script, "steps": fewer})
-            if result.failure is not None and result.sort == best.sort:
-                steps, best, shorter = fewer, result, True
-                tell(f"{len(steps)} steps: {best.sort}")
-            else:
-                at += size
-        if size == 1 and not shorter:
-            break
-        size = max(size // 2, 1)
-    return best
+    return f"scripts/sim{world_flag} --seed {script['seed']} --trace   (smaller: scripts/sim{world_flag} --seed {script['seed']} --shrink)"
 
 
 def keep(script: Script, name: str) -> Path:

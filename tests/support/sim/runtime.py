@@ -20,11 +20,12 @@ OFFLOAD_S = 0.004  # work in a thread ends within this time, in any order: other
 class SimRuntime:
     """See `swarmchat.runtime.Runtime`. `skew_s`: how far the wall clock is ahead; it may be changed while running.
 
-    After `kill` nothing that was handed to a thread happens any more, like in a process that was killed.
+    `disk_s`: how long work in a thread takes at most. After `kill` nothing that was handed to a thread happens any more, like in a process that was killed.
     """
 
     def __init__(self, seed: object, *, skew_s: float = 0.0) -> None:
         self.skew_s = skew_s
+        self.disk_s = OFFLOAD_S
         self.dead = False
         self._busy = 0
         self._idle = asyncio.Event()
@@ -69,12 +70,17 @@ class SimRuntime:
                 done.set_result(result)
 
         self._idle.clear()
-        loop.call_later(self._dice.random() * OFFLOAD_S, turn)
+        loop.call_later(self._dice.random() * self.disk_s, turn)
         return await done
 
     async def idle(self) -> None:
         """Wait until no thread works any more, as a process does before it ends."""
         await self._idle.wait()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no thread works."""
+        return not self._busy
 
     def kill(self) -> None:
         """The process is gone."""

@@ -6,6 +6,7 @@ A script (a plain JSON value) says who does what and when; all else follows from
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 from collections import Counter
@@ -21,83 +22,25 @@ from swarmchat.conversation.rejection import Rejection
 from swarmchat.errors import SwarmchatError
 from swarmchat.ids import CommitId, ConversationId
 from tests.support.sim import loop as sim
-from tests.support.sim import oracles
+from tests.support.sim import oracles, rest, scripts
 from tests.support.sim.choices import choose, picked
 from tests.support.sim.directory import PORT, Directory
+from tests.support.sim.loop import START_S
 from tests.support.sim.machines import Life, Machine, account_of
 from tests.support.sim.network import Network
 from tests.support.sim.runtime import EPOCH
+from tests.support.sim.scripts import Script, Step
+from tests.support.sim.villains import Villain
 
-NAMES = ("alice", "bob", "carol", "dave")
 SETTLE_S = 240.0  # of virtual time, until all must be in step again: less than the 5 minutes of anti-entropy, so that it hides nothing
+LOOK_EVERY = 8  # steps between two looks at the order of every timeline
+LIMIT_S = 2 * 86_400.0
 HANG_UP_S = 60.0  # until links that nobody wants any more are gone
-
-WEIGHTS = {
-    # what people do
-    "post": 20,
-    "edit": 4,
-    "react": 4,
-    "invite": 6,
-    "accept": 6,
-    "contact": 2,
-    "leave": 1,
-    "kick": 1,
-    "promote": 7,
-    "demote": 1,
-    "vote": 4,
-    "ban": 4,
-    "ban device": 2,
-    "unban": 3,
-    "profile": 2,
-    "revoke": 1,
-    "read": 2,
-    "typing": 2,
-    # what goes wrong
-    "partition": 4,
-    "heal": 4,
-    "crash": 2,
-    "crash while writing": 2,
-    "restart": 2,
-    "boot": 6,
-    "cut": 2,
-    "stall": 2,
-    "skew": 1,
-}
-WAITS = (0.0, 0.001, 0.01, 0.05, 0.2, 1.0, 3.0, 12.0, 45.0)
-
-Step = dict[str, Any]
-Script = dict[str, Any]
 
 
 def script(seed: int) -> Script:
-    """A random script. Everything in it is small numbers and words."""
-    dice = random.Random(f"swarm {seed}")
-    kinds, weights = zip(*sorted(WEIGHTS.items()), strict=True)
-    cast = [[name, 1] for name in NAMES[: dice.choices((3, 4), (2, 1))[0]]]
-    for name, _ in list(cast):
-        if dice.random() < 0.3 and len(cast) < 6:
-            cast.append([name, 2])
-    steps: list[Step] = [
-        {
-            "do": dice.choices(kinds, weights)[0],
-            "by": dice.randrange(60),
-            "picks": [dice.randrange(1000), dice.randrange(1000)],
-            "wait": dice.choice(WAITS),
-        }
-        for _ in range(dice.randint(25, 45))
-    ]
-    mode = dice.choices((1, 2, 3), (5, 2, 1))[0]
-    late = int(dice.random() < 0.4)  # one account is not invited at first
-    stubborn = dice.choice((None, None, *range(1, len(cast))))
-    return {
-        "world": "swarm",
-        "seed": seed,
-        "mode": mode,
-        "late": late,
-        "stubborn": stubborn,
-        "cast": cast,
-        "steps": steps,
-    }
+    """A random script."""
+    return scripts.swarm(seed)
 
 
 def play(script: Mapping[str, Any], folder: Path, *, trace: sim.Trace, counts: Counter[str]) -> None:
@@ -106,7 +49,7 @@ def play(script: Mapping[str, Any], folder: Path, *, trace: sim.Trace, counts: C
     async def main() -> None:
         await World(folder, script, trace, counts).play()
 
-    sim.run(main, trace=trace, limit_s=86_400.0)
+    sim.run(main, trace=trace, limit_s=LIMIT_S)
 
 
 class _Complaints(logging.Handler):
@@ -129,16 +72,30 @@ class World:
         self.script = script
         self.seed = script["seed"]
         self.trace = trace
-        self.network = Network(self.seed, trace)
+        self.network = Network(self.seed, trace, loss=script.get("loss", 0.0))
         self.directory = Directory(self.network)
         self.counts = counts
         self.faults: list[str] = []
         self.conversations: list[ConversationId] = []  # the group, then those of two
         self.acknowledged: dict[CommitId, tuple[Machine, ConversationId]] = {}
+        self.forged: set[CommitId] = set()  # by villains
+        self.lawful: set[CommitId] = set()  # by villains too
+        self.orders: dict[tuple[Machine, ConversationId], list[CommitId]] = {}  # as last seen
+        self.dice = random.Random(f"world {self.seed}")
+        hostile, clocks, slow = script.get("hostile", ()), script.get("clocks", ()), script.get("slow", ())
         self.machines = [
-            Machine(number, account_of(name, device), folder / f"{number}-0", script.get("stubborn") == number)
+            Machine(
+                number,
+                account_of(name, device, script.get("made", 1)),
+                folder / f"{number}-0",
+                stubborn=script.get("stubborn") == number,
+                hostile=number in hostile,
+                skew_s=float(clocks[number]) if number < len(clocks) else 0.0,
+                is_slow=number in slow,
+            )
             for number, (name, device) in enumerate(script["cast"])
         ]
+        self.villains: list[Villain] = []
 
     # --- the play
 
@@ -155,11 +112,16 @@ class World:
                     await self._step(step)
                     await asyncio.sleep(step["wait"])
                     oracles.invariants(self)
+                    if number % LOOK_EVERY == 0:
+                        await oracles.no_flip(self)
                 await self._calm_down()
                 await self._settle()
                 for machine in self.machines:
                     await self._stop(machine)
+                for villain in self.villains:
+                    await villain.down()
             oracles.disks(self)
+            self.counts["virtual seconds"] += int(asyncio.get_running_loop().time() - START_S)
             assert not self.faults, "\n".join(self.faults)
         finally:
             logger.removeHandler(complaints)
@@ -169,6 +131,11 @@ class World:
         self.trace.note(asyncio.get_running_loop().time(), what)
 
     @property
+    def honest(self) -> list[Machine]:
+        """The machines on which our node runs."""
+        return [machine for machine in self.machines if not machine.hostile]
+
+    @property
     def lives(self) -> list[Life]:
         """The nodes that run, by machine."""
         return [machine.life for machine in self.machines if machine.life is not None]
@@ -176,7 +143,7 @@ class World:
     # --- the beginning
 
     async def _set_up(self) -> None:
-        for machine in self.machines:
+        for machine in self.honest:
             await self._boot(machine)
         creator, others = self.machines[0], self.machines[1:]
         assert creator.life is not None
@@ -184,9 +151,12 @@ class World:
         self.conversations.append(group)
         self._acknowledge(creator, group, (await creator.life.swarm.log(group)).heads)
         guests = [machine for machine in others if machine.account.id != creator.account.id]
-        names = [name for name in NAMES if any(machine.account.name == name for machine in guests)]
+        names = list(dict.fromkeys(machine.account.name for machine in guests))
         first = names[: len(names) - self.script["late"]]
-        invited = sorted({machine.account.id for machine in guests if machine.account.name in first})
+        for machine in self.machines:
+            if machine.hostile and machine.account.name in first:
+                await self._let_in(machine, creator, group)
+        invited = sorted({m.account.id for m in guests if m.account.name in first and not m.hostile})
         for outcome in await creator.life.swarm.invite(group, invited):
             assert isinstance(outcome, Admission), outcome
             self._acknowledge(creator, group, outcome.new)
@@ -199,6 +169,17 @@ class World:
             in_it = machine.account.id in {creator.account.id, *invited}
             if in_it and group not in machine.saved.conversations:
                 await self._bring_device(machine, group)
+
+    async def _let_in(self, machine: Machine, creator: Machine, group: ConversationId) -> None:
+        """A villain is a member like others at first."""
+        assert creator.life is not None
+        (outcome,) = await creator.life.swarm.append_all(group, [Add(machine.account.id)])
+        assert isinstance(outcome, Admission), outcome
+        villain = Villain(self, machine)
+        await villain.up()
+        self.villains.append(villain)
+        await villain.join(creator.life, group)
+        self.directory.came(villain)
 
     async def _bring_device(self, machine: Machine, group: ConversationId) -> None:
         """A second device of somebody who is in: it knows the conversation from the archive and fetches it."""
@@ -246,23 +227,71 @@ class World:
                     await self._stop(machine)
                     await self._boot(machine)
                     self.counts["restart"] += 1
+            case "power cut":
+                if machine.life is not None:
+                    self._crash_while_writing(machine, changes=1 + one % 12, silently=True, power=True)
             case "boot":
-                off = [each for each in self.machines if each.life is None]
+                off = [each for each in self.honest if each.life is None]
                 if off:
                     await self._boot(off[one % len(off)])
             case "cut" | "stall" as trouble:
                 self._trouble(trouble, one, two)
             case "skew":
-                machine.skew_s = (one - 500) / 5.0  # within 100 s: the law allows 300 between two starts
-                if machine.life is not None:
-                    machine.life.runtime.skew_s = machine.skew_s
-                self.counts["skew"] += 1
+                self._set(machine, "skew", skew_s=(one - 500) / 5.0)  # the law allows 300 s between two starts
+            case "clock":
+                self._set(machine, "clock", skew_s=float(scripts.CLOCKS_S[one % len(scripts.CLOCKS_S)]))
+            case "slow disk":
+                self._set(machine, "slow disk", is_slow=not machine.is_slow)
+            case "full disk":
+                self._set(machine, "full disk", is_full=True)
+            case "room on disk":
+                full = picked([each for each in self.honest if each.is_full], one)
+                if full is not None:
+                    self._set(full, "room on disk", is_full=False)
+            case "second line":
+                self._dial_again(machine, one)
+            case "rogue":
+                villain = picked(self.villains, one)
+                if villain is not None:
+                    self.tasks.create_task(self._let_act(villain, (one, two)), name=f"{villain.machine} acts")
             case "accept":
                 asked = [each for each in self.machines if each.life is not None and each.saved.pending()]
                 guest = picked(asked, one) or machine
                 self._begin(guest.life, "accept", (one, two))
             case act:
                 self._begin(machine.life, act, (one, two))
+
+    def _set(self, machine: Machine, kind: str, **fields: Any) -> None:
+        """The clock or the disk of a machine is another from now on."""
+        if not machine.hostile:
+            for name, value in fields.items():
+                setattr(machine, name, value)
+            machine.adjust()
+            self.counts[kind] += 1
+
+    def _dial_again(self, machine: Machine, number: int) -> None:
+        """It dials somebody with whom it is linked: two links with one device, for a moment."""
+        life = machine.life
+        link = picked(life.swarm.links.links, number) if life is not None else None
+        other = next(
+            (each for each in self.honest if link is not None and each.account.device == link.peer.device), None
+        )
+        if life is None or other is None:
+            return
+
+        async def dial() -> None:
+            with contextlib.suppress(SwarmchatError, OSError, asyncio.CancelledError):
+                await life.swarm.links._attempt(other.account.device, Address(other.host, PORT))
+                self.counts["second line"] += 1
+
+        task = self.tasks.create_task(dial(), name=f"{machine} dials {other} again")
+        life.work.add(task)
+        task.add_done_callback(life.work.discard)
+
+    async def _let_act(self, villain: Villain, picks: tuple[int, int]) -> None:
+        trick = await villain.act(self.conversations[0], self.lives, picks)
+        if trick is not None:
+            self.counts[f"rogue: {trick}"] += 1
 
     def _begin(self, life: Life | None, act: str, picks: tuple[int, int]) -> None:
         """Somebody starts to do something; the world does not wait for it."""
@@ -310,8 +339,8 @@ class World:
             case "typing":
                 await life.swarm.typing(where, bool(one % 2))
                 self._done(life, act)
-            case "leave":
-                outcome = await life.swarm.leave(where)
+            case "leave" | "dissolve":
+                outcome = await life.swarm.leave(where, dissolve=act == "dissolve")
                 if isinstance(outcome, Admission):
                     self._done(life, act, where, outcome.new)
             case _:
@@ -415,6 +444,7 @@ class World:
         machine.lives += 1
         machine.folder.mkdir(parents=True, exist_ok=True)
         machine.life = life = Life(self, machine)
+        machine.adjust()
         self.note(f"{machine} starts")
         await life.up()
         if not life.dead:
@@ -427,24 +457,24 @@ class World:
             self.directory.left(life, saying_so=True)
             await life.stop()
 
-    def _crash(self, machine: Machine, kind: str, *, silently: bool) -> None:
+    def _crash(self, machine: Machine, kind: str, *, silently: bool, power: bool = False) -> None:
         """The process is gone; what its disk holds at this moment is all that is left."""
         life, machine.life = machine.life, None
         assert life is not None
-        machine.save_disk()
+        machine.save_disk(life.files.unsafe if power else {}, self.dice)
         self.directory.left(life, saying_so=False)
         self.network.unplug(machine.host, silently=silently)
         life.kill()
         self.note(f"{machine} crashes")
         self.counts[kind] += 1
 
-    def _crash_while_writing(self, machine: Machine, *, changes: int, silently: bool) -> None:
+    def _crash_while_writing(self, machine: Machine, *, changes: int, silently: bool, power: bool = False) -> None:
         """It will crash between two changes to its files, whenever that is."""
         life = machine.life
 
         def crash() -> None:
             if machine.life is life and life is not None:
-                self._crash(machine, "crash while writing", silently=silently)
+                self._crash(machine, "power cut" if power else "crash while writing", silently=silently, power=power)
 
         if life is not None:
             life.files.arm(changes, crash)
@@ -457,7 +487,10 @@ class World:
             life.files.arm(0, lambda: None)
         if self.network.partitioned:
             self._heal()
-        for machine in self.machines:
+        self.network.loss = 0.0
+        for machine in self.honest:
+            machine.is_slow = machine.is_full = False
+            machine.adjust()
             if machine.life is None:
                 await self._boot(machine)
 
@@ -473,4 +506,7 @@ class World:
         self.counts["seconds to settle"] += int(waited)
         await asyncio.sleep(HANG_UP_S)
         await oracles.settled(self)
+        await oracles.no_flip(self)
+        await rest.at_rest(self)
+        await rest.receipts(self)
         oracles.invariants(self)
