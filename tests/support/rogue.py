@@ -42,6 +42,9 @@ from swarmchat.swarm.messages import (
 )
 from tests.support.builders import Person
 from tests.support.commitlogs import Object, forged, must, packed, writer
+from tests.support.sim.network import NamingSecurity
+from tests.support.sim.runtime import SimRuntime
+from tests.support.swarms import World, account_of
 
 END = bytes(4)
 PackServer = Callable[[Channel, PackRequest], Awaitable[None]]
@@ -261,6 +264,24 @@ class Rogue:
             await channel.accept(**pack_answer_fields(PackAnswer((), 0)))
             return
         await give(channel, b"".join(pack.chunks), pack.heads, pack.objects)
+
+
+@asynccontextmanager
+async def simulated(world: World, name: str, host: str = "10.9.9.9") -> AsyncIterator[Rogue]:
+    """A rogue in virtual time, on a host of his own, with the account of that name."""
+    runtime = SimRuntime(f"rogue {name}")
+    one = Rogue(
+        account_of(name),
+        world.folder / f"rogue-{name}",
+        runtime,
+        carrier=world.network.carrier(host),
+        security=lambda identity: NamingSecurity(identity, runtime.now, Anything().revoked),
+    )
+    await one.up()
+    try:
+        yield one
+    finally:
+        await one.down()
 
 
 def other_device(who: Person, *, now: int) -> Person:

@@ -18,6 +18,7 @@ from swarmchat.limits import HAVES_MAX, MIB, PACK_PIECE_BYTES_MAX, SERVED_PACKS_
 from swarmchat.links.channel import Channel
 from swarmchat.links.link import Link
 from swarmchat.swarm import pace, transfer
+from swarmchat.swarm.mail import Ask
 from swarmchat.swarm.messages import News, PackRequest, Shared, encode, pack_request_fields
 from tests.support.commitlogs import must, packed, writer
 from tests.support.loopback import Living, Loopback, level, play
@@ -55,6 +56,16 @@ def test_nobody_is_given_what_is_not_theirs_and_hears_whether_it_exists(tmp_path
             for link, allowed in ((member, {where, public}), (invited, {where, public}), (stranger, {public})):
                 for asked in (where, secret, public, NOWHERE):
                     assert await answer(link, asked) == ("ok" if asked in allowed else "unknown-conversation")
+            with pytest.raises(PeerError) as caught:
+                await stranger.open_channel("sync")
+            assert caught.value.peer_code == "forbidden"
+            for spoken in (where, secret):  # a letter is read, and answered to nobody it does not concern
+                assert (await eve.write(stranger, Ask(spoken)))["ok"] is True
+            with pytest.raises(PeerError) as caught:
+                await stranger.open_channel("invite", mimetype=7)
+            assert caught.value.peer_code == "bad-message"
+            await stranger.ping()
+            assert eve.mail == []
         await world.unharmed(where, alice, carol)
 
     play(tmp_path, story)
@@ -265,7 +276,7 @@ def test_whatever_comes_instead_of_a_pack_costs_one_pull_and_the_head_comes_from
             bad = await bob.sync(link, Shared(where, alice.log(where).heads))
             good = await frank.sync(honest, Shared(where, log.heads))
             attacks = ["stalling", "dripping", "breaking", "aborting", "long", "ok", "heads", "enc", "objects", "wrong"]
-            for attack in attacks:
+            for attack in [*attacks, "garbage"]:
                 base, now = log.heads, int(alice.node.runtime.now())
                 (head,) = must(log.append(Post(f"through {attack}"), writer(frank.person), now=now)).new
                 pack = log.small_pack(base, MIB)
@@ -281,6 +292,7 @@ def test_whatever_comes_instead_of_a_pack_costs_one_pull_and_the_head_comes_from
                     "enc": no_answer({"ok": True, "v": 1, "heads": [raw(head)], "objects": 1, "enc": "brotli"}),
                     "objects": no_answer({"ok": True, "v": 1, "heads": [raw(head)], "objects": -1}),
                     "wrong": giving(pack, [CommitId("e" * 40)]),
+                    "garbage": giving(b"no pack!!", [head], objects=3),
                 }[attack]
                 bob.asked.clear()
                 session = alice.swarm._rooms.room(where).session

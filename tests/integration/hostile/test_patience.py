@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
 from swarmchat.conversation.actions import Kick, Post
+from swarmchat.errors import LinkError
 from swarmchat.ids import CommitId, ConversationId, raw
 from swarmchat.limits import (
     ANSWER_TIMEOUT_S,
@@ -22,31 +22,12 @@ from swarmchat.limits import (
     PULLS_PER_CONVERSATION_MAX,
 )
 from swarmchat.links.channel import Channel
-from swarmchat.swarm.messages import News, PackRequest, Shared, encode
+from swarmchat.swarm.messages import Hello, News, PackRequest, Shared, encode
 from tests.support.builders import DAVE
 from tests.support.commitlogs import BLOB, objects_of, packed, post
-from tests.support.rogue import Anything, PackServer, Rogue, refusing
-from tests.support.sim.network import NamingSecurity
-from tests.support.sim.runtime import EPOCH, SimRuntime
-from tests.support.swarms import House, World, account_of, play
-
-
-@asynccontextmanager
-async def rogue(world: World, name: str, host: str = "10.9.9.9") -> AsyncIterator[Rogue]:
-    """Somebody on a host of his own, with the account of that name."""
-    runtime = SimRuntime(f"rogue {name}")
-    one = Rogue(
-        account_of(name),
-        world.folder / f"rogue-{name}",
-        runtime,
-        carrier=world.network.carrier(host),
-        security=lambda identity: NamingSecurity(identity, runtime.now, Anything().revoked),
-    )
-    await one.up()
-    try:
-        yield one
-    finally:
-        await one.down()
+from tests.support.rogue import PackServer, Rogue, refusing, simulated
+from tests.support.sim.runtime import EPOCH
+from tests.support.swarms import House, World, play
 
 
 async def room(world: World, founder: House, bob: Rogue, *guests: House) -> ConversationId:
@@ -104,7 +85,7 @@ def test_devices_that_drip_hold_up_the_pulls_of_a_conversation_for_a_minute_a_ro
         alice, carol = await world.house("alice"), await world.house("carol")
         where = await world.room(alice, carol)
         async with AsyncExitStack() as stack:
-            bobs = [await stack.enter_async_context(rogue(world, f"bob{n}", f"10.9.9.{n}")) for n in range(number)]
+            bobs = [await stack.enter_async_context(simulated(world, f"bob{n}", f"10.9.9.{n}")) for n in range(number)]
             for bob in bobs:
                 await join(world, alice, bob, where)
                 bob.serve_pack = trickling
@@ -130,7 +111,7 @@ def test_devices_that_drip_hold_up_the_pulls_of_a_conversation_for_a_minute_a_ro
 def test_who_names_what_another_has_and_drips_it_is_passed_over(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         alice = await world.house("alice")
-        async with rogue(world, "bob") as bob, rogue(world, "frank", "10.9.9.8") as frank:
+        async with simulated(world, "bob") as bob, simulated(world, "frank", "10.9.9.8") as frank:
             where = await room(world, alice, bob)
             await join(world, alice, frank, where)
             bob.serve_pack = trickling
@@ -152,7 +133,7 @@ def test_who_names_what_another_has_and_drips_it_is_passed_over(tmp_path: Path) 
 def test_a_long_history_over_a_slow_line_comes_in_turns_and_nothing_twice(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         alice = await world.house("alice")
-        async with rogue(world, "bob") as bob, rogue(world, "frank", "10.9.9.8") as frank:
+        async with simulated(world, "bob") as bob, simulated(world, "frank", "10.9.9.8") as frank:
             where = await room(world, alice, bob)
             await join(world, alice, frank, where)
             async with bob.linked(alice.address) as link, frank.linked(alice.address) as other:
@@ -200,7 +181,7 @@ def test_who_does_not_give_what_it_announced_is_given_up_and_asked_ever_more_sel
 ) -> None:
     async def story(world: World) -> None:
         alice, carol = await world.house("alice"), await world.house("carol")
-        async with rogue(world, "bob") as bob:
+        async with simulated(world, "bob") as bob:
             where = await room(world, alice, bob, carol)
             bob.serve_pack = serve
             async with bob.linked(alice.address) as link:
@@ -214,6 +195,7 @@ def test_who_does_not_give_what_it_announced_is_given_up_and_asked_ever_more_sel
                 assert 8 <= len(bob.asked) <= 60
                 (row,) = [row for row in alice.swarm.sync_status(where) if row.device == bob.account.device]
                 assert [missing.head for missing in row.missing] == ["f" * 40]
+                assert (row.ahead, row.linked) == (1, True)
                 said = await carol.post(where, "in the meantime")
                 await world.until(lambda: alice.catalog.open(where).knows(said), 5.0)
                 assert not link.is_over
@@ -221,10 +203,32 @@ def test_who_does_not_give_what_it_announced_is_given_up_and_asked_ever_more_sel
     play(tmp_path, story)
 
 
+def test_a_peer_that_reads_nothing_loses_its_link_and_not_our_memory(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        alice = await world.house("alice")
+        async with simulated(world, "bob") as bob:
+            where = await room(world, alice, bob)
+            async with bob.linked(alice.address) as link:
+                channel, _ = await link.open_channel("sync")
+                await channel.send(encode(Hello((Shared(where, await alice.heads(where)),))))
+                await asyncio.sleep(1)
+                dialogue = alice.swarm._board._by_device[bob.account.device]
+                for _ in range(2_000):
+                    dialogue.post(News(where, (), (), bytes(60_000)))
+                    if link.is_over:
+                        break
+                await asyncio.sleep(1)
+                assert link.is_over
+                with pytest.raises(LinkError):
+                    await channel.send({})
+
+    play(tmp_path, story)
+
+
 def test_invalid_commits_bar_for_a_day_only_when_they_come_within_an_hour(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         alice = await world.house("alice")
-        async with rogue(world, "bob") as bob:
+        async with simulated(world, "bob") as bob:
             where = await room(world, alice, bob)
             async with bob.linked(alice.address) as link:
                 await bob.fetch(link, where)

@@ -11,7 +11,7 @@ from typing import Any
 import msgpack
 import pytest
 
-from swarmchat.errors import LinkError
+from swarmchat.errors import LinkError, PeerError
 from swarmchat.ids import CommitId, ConversationId, raw
 from swarmchat.limits import (
     ASKS_PER_PEER_MAX,
@@ -250,6 +250,21 @@ def test_a_hundred_messages_about_what_is_not_common_end_the_link(tmp_path: Path
             await channel.send(kinds[0])
             await over(link)
         assert alice.log(secret).heads == (secret,)
+
+    play(tmp_path, story)
+
+
+def test_a_second_sync_is_one_too_many(tmp_path: Path) -> None:
+    async def story(world: Loopback) -> None:
+        alice = await world.node("alice")
+        bob = await world.rogue("bob")
+        where = await world.room(alice, rogues=[bob])
+        async with bob.linked(alice.address) as link:
+            await bob.sync(link, Shared(where, ()))
+            with pytest.raises(PeerError) as caught:
+                await link.open_channel("sync")
+            assert caught.value.peer_code == "busy"
+            assert not link.is_over
 
     play(tmp_path, story)
 

@@ -19,7 +19,7 @@ from swarmchat.links.channel import Channel
 from swarmchat.swarm.introductions import Introductions
 from swarmchat.swarm.messages import Hello, decode, encode
 from swarmchat.swarm.parts import Audience, Settings
-from tests.integration.swarm.test_hostile_peers import rogue
+from tests.support.rogue import simulated
 from tests.support.sim.runtime import SimRuntime
 from tests.support.swarms import House, World, account_of, play
 
@@ -62,7 +62,7 @@ async def houses(world: World, *names: str, audience: Audience = Audience.MEMBER
 @asynccontextmanager
 async def peer(world: World, name: str, where: Sequence[Address]) -> AsyncIterator[Channel]:
     """A device that says what it likes on `sync`."""
-    async with rogue(world, name, where[0]) as link:
+    async with simulated(world, name) as one, one.linked(where[0]) as link:
         channel, _ = await link.open_channel("sync")
         yield channel
         channel.close()

@@ -16,7 +16,7 @@ from swarmchat.ids import ConversationId
 from swarmchat.limits import HANDED_OVER_AFTER_S, INVITATIONS_CHECKED_S
 from swarmchat.swarm import replicator
 from swarmchat.swarm.farewells import Farewells
-from tests.integration.swarm.test_hostile_peers import rogue
+from tests.support.rogue import simulated
 from tests.support.swarms import House, World, play
 
 
@@ -139,7 +139,7 @@ def test_who_is_removed_and_does_not_answer_keeps_its_link_for_a_second_at_most(
         where = await world.room(alice, bob)
         heads = await alice.heads(where)
         await bob.down()
-        async with rogue(world, "bob", alice.address) as link:
+        async with simulated(world, "bob") as bob_himself, bob_himself.linked(alice.address) as link:
             channel, _ = await link.open_channel("sync")
             await channel.send(
                 {
