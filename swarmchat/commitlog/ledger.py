@@ -37,9 +37,18 @@ class Ledger:
             self.history.add(judged.fact)
             self.trees.append(judged.tree)
 
+    def grow(self, here: Provisional) -> None:
+        """Take in all that `here` adds; it is not to be added to any more."""
+        if here.size or len(self.history):
+            for judged in here.added:
+                self.add(judged)
+        else:  # nothing to continue: what was judged is all there is, and need not stand in memory twice
+            self.history.take_over(here.history)
+            self.trees.extend([judged.tree for judged in here.added])
+
     def tree_of(self, commit: CommitId) -> TreeId:
         """The tree of an accepted commit; KeyError."""
-        return self.trees[self.history[commit].seq]
+        return self.trees[self.history.number(commit)]
 
 
 class Provisional:
@@ -67,7 +76,7 @@ class Provisional:
 
     def tree_of(self, commit: CommitId) -> TreeId:
         """The tree of one of the commits; KeyError."""
-        number = self.history[commit].seq
+        number = self.history.number(commit)
         return self._ledger.trees[number] if number < self.size else self.added[number - self.size].tree
 
     def load(self, oid: bytes, path: str) -> Folder:

@@ -73,8 +73,7 @@ class Store:
 
     def _load(self) -> None:
         try:
-            for fact, tree in self._verdicts.load():
-                self.ledger.add(Judged(fact, tree))
+            self.ledger = Ledger(*self._verdicts.load())
             self._refused = self._verdicts.refused()
             self._check_rows()
         except DamagedError:
@@ -183,15 +182,14 @@ class Store:
         fresh = [each for each in rejected if each.commit is not None and each.commit not in self._refused]
         if here.added or fresh:
             history = here.history
-            rows = [
-                (each.fact, each.tree, [history[parent].seq for parent in each.fact.parents]) for each in here.added
-            ]
+            rows = (
+                (each.fact, each.tree, [history.number(parent) for parent in each.fact.parents]) for each in here.added
+            )
             self._record(rows, fresh, refs)
         elif refs != self._refs:
             keep()
             self.repository.move_refs(refs)
-        for judged in here.added:
-            self.ledger.add(judged)
+        self.ledger.grow(here)
         self._refused.update(each.commit for each in fresh if each.commit is not None)
         self._refs = refs
         self.tip = tip
@@ -223,7 +221,7 @@ class Store:
             here.add(judged)
         return here
 
-    def _record(self, rows: Sequence[Row], rejected: Sequence[Rejection], refs: Mapping[str, CommitId]) -> None:
+    def _record(self, rows: Iterable[Row], rejected: Sequence[Rejection], refs: Mapping[str, CommitId]) -> None:
         moved = False
         try:
             with self._verdicts.recording(rows, rejected):

@@ -7,8 +7,11 @@ can be computed anew from git.
 from __future__ import annotations
 
 import json
+import operator
 import sqlite3
 import struct
+import sys
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,8 +19,9 @@ from typing import Any, Final, NewType, TypeVar, cast
 
 from swarmchat.conversation import actions
 from swarmchat.conversation.actions import Relation
-from swarmchat.conversation.history import Control, Fact
+from swarmchat.conversation.history import Control, Fact, History
 from swarmchat.conversation.rejection import Reason, Rejection
+from swarmchat.conversation.rows import Rows
 from swarmchat.errors import StorageError
 from swarmchat.ids import AccountId, CommitId, ConversationId, DeviceId, TreeId
 
@@ -35,6 +39,7 @@ create table sets(number integer primary key, members blob not null unique);
 create table rejections(id blob primary key, reason text not null, detail text not null, path text) without rowid;
 """
 _ANEW = "start again: it is made anew from the repository; if that does not help the disk may be failing"
+_NO_PARENT = bytes(4)  # in the column of those with one
 _REASONS = {reason.code: reason for reason in Reason}
 N = TypeVar("N", AccountId, CommitId)
 _Set = NewType("_Set", int)
@@ -72,52 +77,63 @@ class Verdicts:
 
     # --- reading
 
-    def load(self) -> Iterator[tuple[Fact, TreeId]]:
-        """All accepted commits in the order of their rows, each with its tree; DamagedError where they do not fit together."""
+    def load(self) -> tuple[History, list[TreeId]]:
+        """All accepted commits and the tree of each, by the numbers of their rows; DamagedError where they do not fit together."""
         with self._refusals():
-            authors = {
-                number: (AccountId(account.hex()), DeviceId(device.hex()))
-                for number, account, device in self._db.execute("select number, account, device from authors")
-            }
-            self._authors = {author: number for number, author in authors.items()}
+            rows, several = Rows(), {}
+            self._authors = {}
+            for number, account, device in self._db.execute(
+                "select number, account, device from authors order by number"
+            ):
+                author = AccountId(account.hex()), DeviceId(device.hex())
+                if rows.author_number(*author) != number:
+                    raise DamagedError(f"author {number}")
+                self._authors[author] = number
             members = dict(self._db.execute("select number, members from sets"))
             self._sets = {content: _Set(number) for number, content in members.items()}
             controls = self._load_controls(members)
-            ids: list[CommitId] = []
-            trees: dict[bytes, TreeId] = {}
-            kinds: dict[str, str] = {}
-            rows = self._db.execute(
-                "select seq, id, parents, tree, author, time, type, relation, target from commits order by seq"
-            )
-            for seq, oid, packed, tree, author, time, kind, relation, target in rows:
-                if (
-                    seq != len(ids)
-                    or len(oid) != 20
-                    or len(packed) % 4
-                    or (author is not None and author not in authors)
-                ):
-                    raise DamagedError(f"row {seq}")
-                parents = struct.unpack(f">{len(packed) // 4}I", packed)
-                if any(parent >= seq for parent in parents):
-                    raise DamagedError(f"row {seq} stands before its parent")
-                commit = CommitId(oid.hex())
-                account, device = (None, None) if author is None else authors[author]
-                about = None if relation is None else (cast(Relation, relation), CommitId(target.hex()))
-                fact = Fact(
-                    commit,
-                    tuple([ids[parent] for parent in parents]),
-                    account,
-                    device,
-                    time,
-                    kinds.setdefault(kind, kind),
-                    about,
-                    controls.pop(seq, None),
-                )
-                ids.append(commit)
-                yield fact, trees.get(tree) or trees.setdefault(tree, TreeId(tree.hex()))
-            if controls:
+            found = self._db.execute(
+                "select seq, id, parents, author, time, type, tree from commits order by seq"
+            ).fetchall()
+            count = len(found)
+            seqs, oids, packed, authors, times, types, trees = zip(*found, strict=True) if found else ((),) * 7
+            del found
+            names = b"".join(oids).hex()
+            if seqs != tuple(range(count)) or any(len(oid) != 20 for oid in oids) or len(set(oids)) != count:
+                raise DamagedError("rows out of their order")
+            if any(len(one) % 4 for one in packed):
+                raise DamagedError("parents that are no numbers")
+            parents = array("I", b"".join([one if len(one) == 4 else _NO_PARENT for one in packed]))
+            if sys.byteorder == "little":
+                parents.byteswap()
+            for seq in [seq for seq, one in enumerate(packed) if len(one) != 4]:
+                several[seq] = struct.unpack(f">{len(packed[seq]) // 4}I", packed[seq])
+                parents[seq] = max(several[seq], default=0)
+            if any(map(operator.ge, parents[1:], range(1, count))) or several.get(0, ()):
+                raise DamagedError("a row stands before its parent")
+            writers = array("i", [-1 if author is None else author for author in authors])
+            if count and not -1 <= min(writers) <= max(writers) < len(rows.authors):
+                raise DamagedError("rows of an unknown author")
+            if not controls.keys() <= set(range(count)):
                 raise DamagedError("control data of commits that are not there")
-            self._count = len(ids)
+            kinds = {kind: rows.type_number(kind) for kind in dict.fromkeys(types)}
+            rows.extend(
+                [CommitId(names[at : at + 40]) for at in range(0, 40 * count, 40)],
+                array("i", parents),
+                several,
+                writers,
+                array("q", times),
+                array("I", [kinds[kind] for kind in types]),
+                {
+                    seq: (cast(Relation, relation), CommitId(target.hex()))
+                    for seq, relation, target in self._db.execute(
+                        "select seq, relation, target from commits where relation is not null order by seq"
+                    )
+                },
+            )
+            spelled = {tree: TreeId(tree.hex()) for tree in dict.fromkeys(trees)}
+            self._count = count
+            return History.of(rows, controls), [spelled[tree] for tree in trees]
 
     def refused(self) -> set[CommitId]:
         """The ids of all refused commits; DamagedError when one was refused for a reason that is unknown here."""
@@ -144,19 +160,18 @@ class Verdicts:
 
     @contextmanager
     def recording(
-        self, accepted: Sequence[tuple[Fact, TreeId, Sequence[int]]], rejected: Iterable[Rejection] = ()
+        self, accepted: Iterable[tuple[Fact, TreeId, Sequence[int]]], rejected: Iterable[Rejection] = ()
     ) -> Iterator[None]:
         """Add rows in one transaction around what is done inside: accepted commits with their trees and parents' numbers, refusals.
 
         The numbers of `accepted` follow those that are here. When anything fails, inside or here, nothing was added;
         StorageError.
         """
-        known_authors, known_sets = dict(self._authors), dict(self._sets)
+        known_authors, known_sets, known_count = dict(self._authors), dict(self._sets), self._count
         try:
             with self._in_use():
                 self._db.execute("begin immediate")
-                for seq, (fact, tree, parents) in enumerate(accepted, self._count):
-                    self._add(seq, fact, tree, parents)
+                self._db.executemany("insert into commits values(?, ?, ?, ?, ?, ?, ?, ?, ?)", self._rows(accepted))
                 self._db.executemany(
                     "insert or replace into rejections values(?, ?, ?, ?)",
                     [
@@ -169,11 +184,10 @@ class Verdicts:
             with self._in_use():
                 self._db.execute("commit")
         except BaseException:
-            self._authors, self._sets = known_authors, known_sets
+            self._authors, self._sets, self._count = known_authors, known_sets, known_count
             if self._connection is not None and self._connection.in_transaction:
                 self._connection.execute("rollback")
             raise
-        self._count += len(accepted)
 
     # --- inside
 
@@ -200,14 +214,17 @@ class Verdicts:
         elif connection.execute("select version, conversation from about").fetchall() != [about]:
             raise DamagedError("rows of another version or another conversation")
 
-    def _add(self, seq: int, fact: Fact, tree: TreeId, parents: Sequence[int]) -> None:
-        author = None
-        if fact.account is not None and fact.device is not None:
-            author = self._author(fact.account, fact.device)
-        kind, target = (None, None) if fact.relation is None else fact.relation
-        self._db.execute(
-            "insert into commits values(?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
+    def _rows(self, accepted: Iterable[tuple[Fact, TreeId, Sequence[int]]]) -> Iterator[tuple[object, ...]]:
+        for fact, tree, parents in accepted:
+            seq = self._count
+            self._count += 1
+            author = None
+            if fact.account is not None and fact.device is not None:
+                author = self._author(fact.account, fact.device)
+            kind, target = fact.relation or (None, None)
+            if fact.control is not None:
+                self._add_control(seq, fact.control)
+            yield (
                 seq,
                 bytes.fromhex(fact.id),
                 struct.pack(f">{len(parents)}I", *parents),
@@ -217,11 +234,9 @@ class Verdicts:
                 fact.type,
                 kind,
                 target and bytes.fromhex(target),
-            ),
-        )
-        control = fact.control
-        if control is None:
-            return
+            )
+
+    def _add_control(self, seq: int, control: Control) -> None:
         self._db.execute(
             "insert into controls values(?, ?, ?, ?, ?, ?)",
             (

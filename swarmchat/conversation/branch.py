@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Generic, Protocol, SupportsIndex, TypeVar, cast, overload
+from collections.abc import Iterator, Sequence
+from typing import Generic, TypeVar, overload
 
+from swarmchat.conversation.actions import Relation
 from swarmchat.conversation.history import Entry, History
-from swarmchat.ids import CommitId
+from swarmchat.ids import AccountId, CommitId, DeviceId
 
-K = TypeVar("K")
-K_contra = TypeVar("K_contra", contravariant=True)
+T = TypeVar("T")
 
 
 class Branch(History):
@@ -19,122 +19,128 @@ class Branch(History):
     """
 
     def __init__(self, base: History) -> None:
-        size = len(base)
-        self._by_id = cast("dict[CommitId, Entry]", _Names(base, size))
-        self._entries = cast("list[Entry]", _Stack(base.entries, size))
-        self._controls = cast("list[Entry]", _Stack(base.controls, _count(base.controls, size)))
-        self._by_device = cast("dict[object, list[Entry]]", _Groups(base._by_device, size))  # type: ignore[assignment]  # noqa: SLF001
-        self._by_account = cast("dict[object, list[Entry]]", _Groups(base._by_account, size))  # type: ignore[assignment]  # noqa: SLF001
-        self._revoking = cast("dict[object, list[Entry]]", _Groups(base._revoking, size))  # type: ignore[assignment]  # noqa: SLF001
+        super().__init__()
+        self._base = base
+        self._size = len(base)
+        self._shared_controls = base.controls
+        self._shared_count = len(base.controls)
         self._heads = set(base.heads)
 
+    def __len__(self) -> int:
+        return self._size + len(self._rows)
 
-class _Rows(Protocol):
-    """What is asked of a list of entries: by a list and by a `_Stack` alike."""
+    def __contains__(self, commit: CommitId) -> bool:
+        return self.find(commit) is not None
 
-    def __len__(self) -> int: ...
-    def __getitem__(self, place: SupportsIndex) -> Entry: ...
+    def find(self, commit: CommitId) -> int | None:
+        number = self._rows.numbers.get(commit)
+        if number is None:
+            number = self._base.find(commit)
+            if number is not None and number >= self._size:
+                return None
+        return number
+
+    def number(self, commit: CommitId) -> int:
+        number = self.find(commit)
+        if number is None:
+            raise KeyError(commit)
+        return number
+
+    def id(self, number: int) -> CommitId:
+        return self._base.id(number) if number < self._size else self._rows.ids[number - self._size]
+
+    def time(self, number: int) -> int:
+        return self._base.time(number) if number < self._size else self._rows.times[number - self._size]
+
+    def relation(self, number: int) -> tuple[Relation, CommitId] | None:
+        if number < self._size:
+            return self._base.relation(number)
+        return self._rows.relations.get(number - self._size)
+
+    def is_merge(self, number: int) -> bool:
+        return self._base.is_merge(number) if number < self._size else self._rows.is_merge(number - self._size)
+
+    def parents(self, number: int) -> tuple[int, ...]:
+        return self._base.parents(number) if number < self._size else self._rows.parents(number - self._size)
+
+    def entry(self, number: int) -> Entry:
+        return self._base.entry(number) if number < self._size else super().entry(number)
+
+    @property
+    def controls(self) -> Sequence[Entry]:
+        return _Both(self._shared_controls, self._shared_count, self._controls)
+
+    @property
+    def accounts(self) -> frozenset[AccountId]:
+        old = {account for account in self._base.accounts if self.numbers_of_account(account)}
+        return self._rows.accounts | old
+
+    def numbers_of_account(self, account: AccountId) -> Sequence[int]:
+        return self._both(self._base.numbers_of_account(account), self._rows.by_account(account))
+
+    def numbers_of_device(self, device: DeviceId) -> Sequence[int]:
+        return self._both(self._base.numbers_of_device(device), self._rows.by_device(device))
+
+    def _both(self, base: Sequence[int], own: Sequence[int]) -> Sequence[int]:
+        count = len(base)
+        while count and base[count - 1] >= self._size:
+            count -= 1
+        return _Both(base, count, own) if count else own
+
+    def _control_place(self, number: int) -> int | None:
+        if number < self._size:
+            return self._base._control_place(number)  # noqa: SLF001 - one class in two places
+        return self._control_places.get(number)
+
+    def _mask(self, number: int) -> int:
+        if number < self._size:
+            return self._base._mask(number)  # noqa: SLF001
+        return self._rows.masks[number - self._size]
+
+    def _floor(self, number: int) -> int:
+        if number < self._size:
+            return self._base._floor(number)  # noqa: SLF001
+        return self._rows.floors[number - self._size]
+
+    def _clock(self, number: int) -> tuple[int, bool]:
+        if number < self._size:
+            return self._base._clock(number)  # noqa: SLF001
+        row = number - self._size
+        return self._rows.latest[row], bool(self._rows.chained[row])
+
+    def _revoking_of(self, account: AccountId) -> Sequence[Entry]:
+        old = [entry for entry in self._base._revoking_of(account) if entry.seq < self._size]  # noqa: SLF001
+        return [*old, *self._revoking.get(account, ())]
+
+    def _make(self, number: int) -> Entry:
+        return self._made_from(self._rows, number - self._size, number)
 
 
-class _Lists(Protocol[K_contra]):
-    def get(self, key: K_contra) -> list[Entry] | None: ...
-
-
-def _count(rows: _Rows, size: int) -> int:
-    """How many of these entries, numbered in rising order, have a number below `size`."""
-    count = len(rows)
-    while count and rows[count - 1].seq >= size:
-        count -= 1
-    return count
-
-
-class _Stack:
-    """A list whose first `limit` entries are another's."""
+class _Both(Sequence[T], Generic[T]):
+    """The first `limit` of one sequence, then all of another."""
 
     __slots__ = ("_base", "_limit", "_own")
 
-    def __init__(self, base: _Rows, limit: int) -> None:
+    def __init__(self, base: Sequence[T], limit: int, own: Sequence[T]) -> None:
         self._base = base
         self._limit = limit
-        self._own: list[Entry] = []
+        self._own = own
 
     def __len__(self) -> int:
         return self._limit + len(self._own)
 
     @overload
-    def __getitem__(self, place: SupportsIndex) -> Entry: ...
+    def __getitem__(self, place: int) -> T: ...
     @overload
-    def __getitem__(self, place: slice) -> list[Entry]: ...
-    def __getitem__(self, place: SupportsIndex | slice) -> Entry | list[Entry]:
+    def __getitem__(self, place: slice) -> list[T]: ...
+    def __getitem__(self, place: int | slice) -> T | list[T]:
         if isinstance(place, slice):
             return [self[index] for index in range(*place.indices(len(self)))]
-        index = place.__index__()
-        if index < 0:
-            index += len(self)
-        if index < 0:
+        if place < 0:
+            place += len(self)
+        if place < 0:
             raise IndexError(place)
-        return self._base[index] if index < self._limit else self._own[index - self._limit]
+        return self._base[place] if place < self._limit else self._own[place - self._limit]
 
-    def __iter__(self) -> Iterator[Entry]:
+    def __iter__(self) -> Iterator[T]:
         return (self[index] for index in range(len(self)))
-
-    def __reversed__(self) -> Iterator[Entry]:
-        return (self[index] for index in range(len(self) - 1, -1, -1))
-
-    def append(self, entry: Entry) -> None:
-        self._own.append(entry)
-
-
-class _Names:
-    """Entries by id: one's own, then those of the base that were there at the start."""
-
-    __slots__ = ("_base", "_own", "_size")
-
-    def __init__(self, base: History, size: int) -> None:
-        self._base = base
-        self._size = size
-        self._own: dict[CommitId, Entry] = {}
-
-    def get(self, commit: CommitId) -> Entry | None:
-        entry = self._own.get(commit)
-        if entry is None:
-            entry = self._base.get(commit)
-            if entry is not None and entry.seq >= self._size:
-                return None
-        return entry
-
-    def __getitem__(self, commit: CommitId) -> Entry:
-        entry = self.get(commit)
-        if entry is None:
-            raise KeyError(commit)
-        return entry
-
-    def __contains__(self, commit: object) -> bool:
-        return self.get(cast(CommitId, commit)) is not None
-
-    def __setitem__(self, commit: CommitId, entry: Entry) -> None:
-        self._own[commit] = entry
-
-
-class _Groups(Generic[K]):
-    """Lists of entries by device or account, each taken over from the base when it is first asked for."""
-
-    __slots__ = ("_base", "_own", "_size")
-
-    def __init__(self, base: _Lists[K], size: int) -> None:
-        self._base = base
-        self._size = size
-        self._own: dict[K, _Stack] = {}
-
-    def get(self, key: K, default: Iterable[Entry] = ()) -> _Stack | Iterable[Entry]:
-        stack = self._own.get(key)
-        if stack is not None:
-            return stack
-        rows = self._base.get(key)
-        if not rows:
-            return default
-        return self._own.setdefault(key, _Stack(rows, _count(rows, self._size)))
-
-    def setdefault(self, key: K, default: list[Entry]) -> _Stack:
-        found = self.get(key)
-        return found if isinstance(found, _Stack) else self._own.setdefault(key, _Stack(default, 0))

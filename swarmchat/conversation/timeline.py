@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import heapq
+from array import array
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 
 from swarmchat.conversation.actions import Ban
 from swarmchat.conversation.history import Entry, History
 from swarmchat.conversation.roster import Roster
 from swarmchat.ids import AccountId, CommitId, DeviceId, is_device
 
-_INSERTED_SINGLY_MAX = 64  # more at once: sorting all anew costs less than finding each its place
+_INSERTED_SINGLY_MAX = 64  # more at once: sorting anew costs less than finding each its place
+_AT_ONCE = 128  # commits whose order is found at once, at least
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,32 +43,44 @@ class Timeline:
 
     The order is Kahn's algorithm with the key (time, id): parents first, of the ready ones the least key. An entry that
     comes later has no descendant among those already here, so it never swaps two of them: it only finds its place.
+
+    A commit with all older ones before it and all newer ones after it (a cut) parts the order in two that know nothing of
+    each other. So it is known from some cut on, and found further back when somebody asks: the last page of a long
+    history costs a page.
     """
 
     def __init__(self, history: History) -> None:
         self._history = history
-        self._order: list[Entry] = []
+        self._order = array("I")  # numbers in display order, of all from `_start` on
+        self._start = 0  # a cut; 0 or the end of the history are cuts too
         self._taken = 0
-        self._rank: dict[CommitId, int] | None = {}
-        self._about: dict[CommitId, list[CommitId]] = {}  # target -> its edits and reactions
+        self._places: dict[int, int] | None = None  # in `_order`
+        self._about: dict[CommitId, list[int]] = {}  # target -> its edits and reactions
         self._hidden_for: tuple[CommitId, ...] | None = None
         self._hidden: frozenset[CommitId] = frozenset()
 
     def __len__(self) -> int:
-        self._catch_up()
+        self._reach(0)
         return len(self._order)
 
     def order(self) -> Iterator[CommitId]:
         """All ordinary commits, oldest first."""
-        self._catch_up()
-        return (entry.id for entry in self._order)
+        self._reach(0)
+        return (self._history.id(number) for number in self._order)
 
     def rank(self, commit: CommitId) -> int:
-        """The place of a commit in the order, from 0; only comparable until the history grows. KeyError for merges."""
+        """The place of a commit in the order, from the end (-1) down; only comparable until the history grows. KeyError for merges."""
+        return self._place(self._history.number(commit)) - len(self._order)
+
+    def newest_by(self, account: AccountId) -> CommitId | None:
+        """What an account wrote last in display order; None if nothing."""
         self._catch_up()
-        if self._rank is None:
-            self._rank = {entry.id: place for place, entry in enumerate(self._order)}
-        return self._rank[commit]
+        written = self._history.numbers_of_account(account)
+        if not written:
+            return None
+        self._reach(written[-1])
+        recent = takewhile(lambda number: number >= self._start, reversed(written))
+        return self._history.id(max(recent, key=self._place))
 
     def item(self, commit: CommitId, hidden: Collection[CommitId] = frozenset()) -> Item:
         """One commit with its edits and reactions; those in `hidden` do not speak."""
@@ -87,16 +102,16 @@ class Timeline:
         wanted: Callable[[Entry], bool] = lambda entry: True,
     ) -> list[Item]:
         """The newest `limit` lines before a commit (or of all), oldest first; hidden ones only when asked for."""
-        self._catch_up()
-        end = len(self._order) if before is None else self.rank(before)
+        history = self._history
         found: list[Item] = []
-        for place in range(end - 1, -1, -1):
-            entry = self._order[place]
+        for number in self._backwards(before):
             if len(found) >= limit:
                 break
-            if _speaks_about_another(entry) or (entry.id in hidden and not with_hidden) or not wanted(entry):
+            commit = history.id(number)
+            if self._speaks_about_another(number) or (commit in hidden and not with_hidden):
                 continue
-            found.append(self.item(entry.id, hidden))
+            if wanted(history.entry(number)):
+                found.append(self.item(commit, hidden))
         found.reverse()
         return found
 
@@ -117,73 +132,138 @@ class Timeline:
     # --- inside
 
     def _catch_up(self) -> None:
-        entries = self._history.entries
-        if self._taken == len(entries):
+        history, size = self._history, len(self._history)
+        if self._taken == size:
             return
-        new = [entry for entry in entries[self._taken :] if not entry.is_merge]
-        self._taken = len(entries)
-        for entry in new:
-            relation = entry.fact.relation
+        fresh = range(self._taken, size)
+        for number in fresh if self._taken else history.relations():
+            relation = history.relation(number)
             if relation is not None and relation[0] != "reply":
-                self._about.setdefault(relation[1], []).append(entry.id)
-        if len(new) > _INSERTED_SINGLY_MAX:
-            self._order = sorted_by_kahn(self._history)
-            self._rank = None
+                self._about.setdefault(relation[1], []).append(number)
+        if len(fresh) > _INSERTED_SINGLY_MAX or not self._order:
+            self._order, self._start, self._places = array("I"), size, None
         else:
-            for entry in new:
-                self._insert(entry)
+            for number in fresh:
+                if not history.is_merge(number):
+                    self._insert(number)
+        self._taken = size
 
-    def _insert(self, entry: Entry) -> None:
+    def _insert(self, number: int) -> None:
+        history = self._history
+        if history.floor(number) <= self._start:
+            self._extend(history.floor(number) - 1)
         order = self._order
-        waits_for = set(self._history.ordinary_parents(entry))
+        waits_for = set(history.ordinary_parents_of(number))
         place = len(order)
-        while place and order[place - 1].id not in waits_for:
+        while place and order[place - 1] not in waits_for:
             place -= 1  # back to the latest parent: from there on it is ready
-        key = _key(entry)
-        while place < len(order) and _key(order[place]) < key:
+        key = _key(history, number)
+        while place < len(order) and _key(history, order[place]) < key:
             place += 1  # each of these was the least of the ready ones, so the new one goes before the first greater
         if place == len(order):
-            if self._rank is not None:
-                self._rank[entry.id] = place
-            order.append(entry)
+            if self._places is not None:
+                self._places[number] = place
+            order.append(number)
         else:
-            self._rank = None
-            order.insert(place, entry)
+            self._places = None
+            order.insert(place, number)
+
+    def _reach(self, number: int) -> None:
+        """Know the order from this commit on."""
+        self._catch_up()
+        if number < self._start:
+            self._extend(number)
+
+    def _extend(self, number: int) -> None:
+        """Find the order further back, from the last cut that is not after `number`."""
+        older = ordered_back(self._history, self._start, max(number, 0))
+        self._start = older[0] if number > 0 else 0
+        self._order = older + self._order
+        self._places = None
+
+    def _place(self, number: int) -> int:
+        self._reach(number)
+        if self._places is None:
+            self._places = {each: place for place, each in enumerate(self._order)}
+        return self._places[number]
+
+    def _backwards(self, before: CommitId | None) -> Iterator[int]:
+        """The numbers of all before a commit (or of all), newest first."""
+        self._catch_up()
+        back = 0 if before is None else self._place(self._history.number(before)) - len(self._order)
+        while True:
+            back -= 1
+            if -back > len(self._order):
+                if not self._start:
+                    return
+                self._extend(self._start - max(len(self._order), _AT_ONCE))
+            yield self._order[back]
+
+    def _speaks_about_another(self, number: int) -> bool:
+        relation = self._history.relation(number)
+        return relation is not None and relation[0] != "reply"
 
     def _spoken(self, target: CommitId, hidden: Collection[CommitId]) -> tuple[list[CommitId], list[CommitId]]:
         edits: list[CommitId] = []
         reactions: list[CommitId] = []
         self._catch_up()
-        for commit in sorted(self._about.get(target, ()), key=self.rank):
+        history = self._history
+        about = self._about.get(target, ())
+        for number in about if len(about) < 2 else sorted(about, key=self._place):
+            commit = history.id(number)
             if commit in hidden:
                 continue
-            relation = self._history[commit].fact.relation
+            relation = history.relation(number)
             (edits if relation is not None and relation[0] == "edit" else reactions).append(commit)
         return edits, reactions
 
 
-def sorted_by_kahn(history: History) -> list[Entry]:
-    """All ordinary commits in display order, from nothing: parents first, of the ready ones the least (time, id). (SCP-02 §8.1)"""
-    waiting: dict[CommitId, int] = {}
-    children: dict[CommitId, list[Entry]] = {}
-    ready: list[tuple[int, CommitId, Entry]] = []
-    for entry in history.entries:
-        if entry.is_merge:
+def ordered_back(history: History, end: int, wanted: int = 0) -> array[int]:
+    """The numbers of the ordinary commits before the cut `end` in display order, from the last cut that is not after `wanted`."""
+    cuts = [end]
+    lowest = end
+    for number in range(end - 1, -1, -1):
+        floor = history.floor(number)
+        if floor == number < lowest and not history.is_merge(number):
+            cuts.append(number)
+            if number <= wanted:
+                break
+        lowest = min(lowest, floor)
+    order = array("I")
+    for start, stop in zip(reversed(cuts), [*cuts[-2::-1], end], strict=True):
+        if stop - start == 1:
+            order.append(start)
+        elif start < stop:
+            order.extend(sorted_by_kahn(history, start, stop))
+    return order
+
+
+def sorted_by_kahn(history: History, start: int = 0, stop: int | None = None) -> list[int]:
+    """The numbers of the ordinary commits in display order: parents first, of the ready ones the least (time, id). (SCP-02 §8.1)
+
+    Of those from `start` to before `stop`; what stands before `start` is before all of them.
+    """
+    waiting: dict[int, int] = {}
+    children: dict[int, list[int]] = {}
+    ready: list[tuple[int, CommitId, int]] = []
+    for number in range(start, len(history) if stop is None else stop):
+        if history.is_merge(number):
             continue
-        parents = set(history.ordinary_parents(entry))
-        waiting[entry.id] = len(parents)
+        parents = {parent for parent in history.ordinary_parents_of(number) if parent >= start}
+        waiting[number] = len(parents)
         for parent in parents:
-            children.setdefault(parent, []).append(entry)
+            children.setdefault(parent, []).append(number)
         if not parents:
-            ready.append((*_key(entry), entry))
-    order: list[Entry] = []
+            ready.append((*_key(history, number), number))
+    order: list[int] = []
+    heapq.heapify(ready)
     while ready:
-        entry = heapq.heappop(ready)[2]
-        order.append(entry)
-        for child in children.get(entry.id, ()):
-            waiting[child.id] -= 1
-            if not waiting[child.id]:
-                heapq.heappush(ready, (*_key(child), child))
+        number = heapq.heappop(ready)[2]
+        order.append(number)
+        for child in children.get(number, ()):
+            waiting[child] -= 1
+            if not waiting[child]:
+                heapq.heappush(ready, (*_key(history, child), child))
     return order
 
 
@@ -224,9 +304,11 @@ def witnesses(
             continue
         trusted = _Trusted(history, ban, {own.fact.account, _target(ban)}, roster, bans, roster_at)
         seen = [
-            entry for entry in trusted.beside if entry is not own and history.reaches(entry, own) and entry in trusted
+            entry
+            for entry in trusted.beside
+            if entry.seq != own.seq and history.reaches(entry, own) and entry in trusted
         ]
-        found[name] = min(seen, key=_key).id if seen else None
+        found[name] = min(seen, key=lambda entry: (entry.fact.time, entry.id)).id if seen else None
     return found
 
 
@@ -302,10 +384,5 @@ def _owners(history: History, commits: Collection[CommitId]) -> set[AccountId | 
     return {owner for owner in owners if owner is not None}
 
 
-def _speaks_about_another(entry: Entry) -> bool:
-    relation = entry.fact.relation
-    return relation is not None and relation[0] != "reply"
-
-
-def _key(entry: Entry) -> tuple[int, CommitId]:
-    return entry.fact.time, entry.id
+def _key(history: History, number: int) -> tuple[int, CommitId]:
+    return history.time(number), history.id(number)

@@ -93,7 +93,7 @@ class AuditVerbs(Verbs):
             names = await self._look(
                 where,
                 lambda view: [
-                    *(e.id for e in view.history.entries),
+                    *view.history.ids,
                     *(one.commit for one in view.log.refusals() if one.commit),
                 ],
             )

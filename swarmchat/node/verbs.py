@@ -163,7 +163,8 @@ class Verbs:
 
     async def _message_in(self, conversation: ConversationId, text: str) -> CommitId:
         def commits(view: View) -> dict[CommitId, list[str]]:
-            return {entry.id: [] for entry in view.history.entries if not entry.is_merge}
+            history = view.history
+            return {history.id(number): [] for number in range(len(history)) if not history.is_merge(number)}
 
         return resolve(text, await self._look(conversation, commits), "message")
 

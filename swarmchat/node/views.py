@@ -86,10 +86,10 @@ def members(roster: Roster, history: History, timeline: Timeline, read: Read) ->
 
 def name(account: AccountId, history: History, timeline: Timeline, read: Read) -> str:
     """The name an account last wrote under; empty for who never wrote."""
-    written = history.by_account(account)
-    if not written:
+    written = timeline.newest_by(account)
+    if written is None:
         return ""
-    newest = read(max(written, key=lambda entry: timeline.rank(entry.id)).id)
+    newest = read(written)
     assert isinstance(newest, Commit)
     return "" if newest.name == newest.device else newest.name
 

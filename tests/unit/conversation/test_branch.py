@@ -47,8 +47,8 @@ def control(dice: random.Random) -> Control:
 
 def same(branch: History, plain: History) -> None:
     assert len(branch) == len(plain)
-    assert list(branch.entries) == plain.entries
-    assert list(branch.controls) == plain.controls
+    assert list(branch.entries) == list(plain.entries)
+    assert list(branch.controls) == list(plain.controls)
     assert branch.heads == plain.heads
     assert branch.root == plain.root
     commits = [entry.id for entry in plain.entries]
@@ -57,7 +57,7 @@ def same(branch: History, plain: History) -> None:
         assert commit in branch
         for account in ("a0", "a1", "a2"):
             assert branch.revoked(AccountId(account), commit) == plain.revoked(AccountId(account), commit)
-            assert list(branch.by_account(AccountId(account))) == plain.by_account(AccountId(account))
+            assert list(branch.by_account(AccountId(account))) == list(plain.by_account(AccountId(account)))
         for device in ("d00", "d01", "d10", "d11", "d2"):
             assert branch.latest_time(DeviceId(device), commit) == plain.latest_time(DeviceId(device), commit)
         for other in commits[::5]:

@@ -34,6 +34,7 @@ from swarmchat.conversation.rules.settled import Edge, Fate, Precedence, Tally
 from swarmchat.ids import AccountId, CommitId, DeviceId
 
 ANN, BEN = AccountId("a" * 40), AccountId("b" * 40)
+PHONE = DeviceId("a" * 64)
 ROOT, LEFT, RIGHT, MERGE = (CommitId(digit * 40) for digit in "1234")
 
 
@@ -197,7 +198,7 @@ def test_a_promotion_that_takes_votes_from_a_ban_has_words() -> None:
     law = Law({RIGHT: Fate(settled.NOT_AUTHORISED, LEFT, tally=tally)})
     graph = banned_beside(Ban(ANN))
     promoted = History(
-        Fact(LEFT, (ROOT,), ANN, None, 0, "member", None, control(Promote(BEN))) if entry.id == LEFT else entry.fact
+        Fact(LEFT, (ROOT,), ANN, PHONE, 0, "member", None, control(Promote(BEN))) if entry.id == LEFT else entry.fact
         for entry in graph.entries
     )
     told = explain.accepted(promoted, RIGHT, law, beside={}, called=called)
@@ -208,7 +209,7 @@ def test_a_promotion_that_takes_votes_from_a_ban_has_words() -> None:
 
 
 def test_an_only_change_says_that_nothing_was_beside_it() -> None:
-    alone = History([Fact(ROOT, (), ANN, None, 0, "initial", None, control(Initial(1, "0" * 32)))])
+    alone = History([Fact(ROOT, (), ANN, PHONE, 0, "initial", None, control(Initial(1, "0" * 32)))])
     told = explain.accepted(alone, ROOT, Law(), beside={}, called=called)
     assert told.because == ("Ann began the conversation", "nothing happened to the roster at the same time")
 
@@ -216,15 +217,15 @@ def test_an_only_change_says_that_nothing_was_beside_it() -> None:
 @pytest.mark.parametrize(
     ("fact", "words"),
     [
-        (Fact(LEFT, (ROOT,), ANN, None, 0, "text/plain"), "Ann wrote a message"),
-        (Fact(LEFT, (ROOT,), ANN, None, 0, "text/plain", ("reply", ROOT)), "Ann wrote a message"),
-        (Fact(LEFT, (ROOT,), ANN, None, 0, "text/plain", ("edit", ROOT)), "Ann edited a message"),
-        (Fact(LEFT, (ROOT,), ANN, None, 0, "text/plain", ("reaction", ROOT)), "Ann reacted to a message"),
-        (Fact(LEFT, (ROOT,), ANN, None, 0, "any/thing"), "Ann wrote a commit of type any/thing"),
+        (Fact(LEFT, (ROOT,), ANN, PHONE, 0, "text/plain"), "Ann wrote a message"),
+        (Fact(LEFT, (ROOT,), ANN, PHONE, 0, "text/plain", ("reply", ROOT)), "Ann wrote a message"),
+        (Fact(LEFT, (ROOT,), ANN, PHONE, 0, "text/plain", ("edit", ROOT)), "Ann edited a message"),
+        (Fact(LEFT, (ROOT,), ANN, PHONE, 0, "text/plain", ("reaction", ROOT)), "Ann reacted to a message"),
+        (Fact(LEFT, (ROOT,), ANN, PHONE, 0, "any/thing"), "Ann wrote a commit of type any/thing"),
     ],
 )
 def test_what_changes_no_file_has_words(fact: Fact, words: str) -> None:
-    plain = History([Fact(ROOT, (), ANN, None, 0, "initial"), fact])
+    plain = History([Fact(ROOT, (), ANN, PHONE, 0, "initial"), fact])
     told = explain.accepted(plain, LEFT, Law(), beside={}, called=called)
     assert told.because == (words, "it changes no file, so nothing can take its effect away")
     assert (told.effect, told.rule) == ("none", None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable
 
 from swarmchat.conversation.actions import Ban, Relation
@@ -81,19 +82,24 @@ def test_a_late_branch_finds_its_place_and_swaps_nobody() -> None:
     history.add(fact("x", "r", time=7))
     history.add(fact("y", "x", time=20))
     assert shown(timeline) == "rxaby"
-    assert [letter(entry.id) for entry in sorted_by_kahn(history)] == list("rxaby")
+    assert [letter(history.id(number)) for number in sorted_by_kahn(history)] == list("rxaby")
 
 
 def test_many_at_once_are_sorted_as_one_by_one() -> None:
     facts = [fact("r")] + [
-        Fact(CommitId(f"{i:040x}"), (named("r"),), ANN, None, (i * 7919) % 101, "text/plain") for i in range(1, 200)
+        Fact(CommitId(f"{i:040x}"), (named("r"),), ANN, DeviceId("a" * 64), (i * 7919) % 101, "text/plain")
+        for i in range(1, 200)
     ]
     history = History()
     single = Timeline(history)
     for one in facts:
         history.add(one)
         assert len(single) == len(history)
-    assert list(single.order()) == list(Timeline(history).order()) == [entry.id for entry in sorted_by_kahn(history)]
+    assert (
+        list(single.order())
+        == list(Timeline(history).order())
+        == [history.id(number) for number in sorted_by_kahn(history)]
+    )
 
 
 def test_edits_and_reactions_fold_onto_their_target() -> None:
@@ -216,3 +222,70 @@ def test_a_ban_that_does_not_count_hides_nothing() -> None:
     history = History([fact("r"), fact("x", "r", by=BEN), fact("!", "r", ban=BEN)])
     assert list(bans_in_force(history, _Banned(BEN))) == [named("!")]
     assert Timeline(history).hidden(_Banned(BEN), lambda ban: False, lambda commit: _Banned()) == frozenset()
+
+
+def test_a_page_of_a_long_history_is_the_end_of_its_whole_order() -> None:
+    for seed in range(25):
+        dice = random.Random(seed)
+        facts = [fact("r")]
+        for number in range(1, dice.choice([5, 40, 150])):
+            back = 1 if dice.random() < 0.8 else dice.randint(1, 8 if dice.random() < 0.9 else 140)
+            older = facts[-min(back, len(facts))]
+            joined = [] if dice.random() < 0.9 else [facts[-1].id]
+            parents = tuple(sorted({older.id, *joined}))
+            by = None if len(parents) > 1 else dice.choice([ANN, BEN])
+            about = (dice.choice(["edit", "reaction"]), older.id) if by and dice.random() < 0.1 else None
+            facts.append(
+                Fact(
+                    CommitId(f"{dice.getrandbits(128):040x}"),
+                    parents,
+                    by,
+                    None if by is None else DeviceId(by[0] * 64),
+                    number + dice.randint(-9, 9),
+                    "text/plain",
+                    about,  # type: ignore[arg-type]
+                )
+            )
+        cut = dice.randint(1, len(facts))
+        history = History(facts[:cut])
+        timeline = Timeline(history)
+        for new in (*facts[cut:][:70], None):
+            whole = Timeline(history)
+            order = [history.id(number) for number in sorted_by_kahn(history)]
+            assert timeline.page(7) == [whole.item(one) for one in order if not spoken(history, one)][-7:]
+            if dice.random() < 0.2:
+                some = dice.choice(order)
+                before = [one for one in order[: order.index(some)] if not spoken(history, one)]
+                assert [item.commit for item in timeline.page(3, before=some)] == before[-3:]
+                mine = [one for one in order if history[one].fact.account == BEN]
+                assert timeline.newest_by(BEN) == (mine[-1] if mine else None)
+                assert timeline.rank(some) == order.index(some) - len(order)
+            if dice.random() < 0.1:
+                timeline = Timeline(history)
+            if new is not None:
+                history.add(new)
+        assert list(timeline.order()) == order
+
+
+def spoken(history: History, commit: CommitId) -> bool:
+    relation = history[commit].fact.relation
+    return relation is not None and relation[0] != "reply"
+
+
+def test_the_last_page_of_a_long_history_looks_at_no_more_than_a_page() -> None:
+    history = History([fact("r")])
+    for number in range(1, 5_000):
+        history.add(
+            Fact(CommitId(f"{number:040x}"), (history.id(number - 1),), ANN, DeviceId("a" * 64), number, "text/plain")
+        )
+    asked: list[int] = []
+
+    class Counting(History):
+        def floor(self, number: int) -> int:
+            asked.append(number)
+            return super().floor(number)
+
+    counting = Counting()
+    counting.take_over(history)
+    assert len(Timeline(counting).page(50)) == 50
+    assert len(asked) < 300
