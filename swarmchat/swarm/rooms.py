@@ -138,18 +138,39 @@ class Rooms:
         known = self._parts.state.conversations
         for conversation in sorted(here - known.keys()):
             await self._adopt(self._replicators[conversation].log)
-        for conversation, entry in sorted(known.items()):
-            match entry.state:
-                case ConversationState.SYNCING if conversation not in self._damaged:
+        for conversation in sorted(known):
+            await self._take_up(conversation)
+
+    async def _take_up(self, conversation: ConversationId) -> None:
+        """Go on with one where a crash, or a disk that was full, ended it; what the disk refuses now is tried again later."""
+        try:
+            match self._unfinished(conversation):
+                case ConversationState.SYNCING:
                     await self.expect(conversation)
-                case ConversationState.REMOVED if conversation in here:
+                case ConversationState.REMOVED:
                     await self._departures.stay_behind(conversation)
-                case ConversationState.ACTIVE if conversation in here and self._departures.has_left(conversation):
-                    await self._departures.go(conversation)
-                case ConversationState.ACTIVE if conversation not in self._damaged and self._is_lost(conversation):
+                case ConversationState.ACTIVE if self._is_lost(conversation):
                     await self._clone_again(conversation)
-                case _:
+                case ConversationState.ACTIVE:
+                    await self._departures.go(conversation)
+                case ConversationState.ARCHIVED | None:
                     pass
+        except StorageError as error:
+            _log.warning("conversation %s has to wait: %s", conversation, error)
+
+    def _unfinished(self, conversation: ConversationId) -> ConversationState | None:
+        """The state of one in which more is to be done than was done since the start."""
+        known, replicator = self._parts.state.conversations.get(conversation), self._replicators.get(conversation)
+        if known is None or conversation in self._damaged:
+            return None
+        if known.state is ConversationState.SYNCING:
+            waits = not self._parts.access.is_expected(conversation)
+        elif known.state is ConversationState.REMOVED:
+            waits = replicator is not None and not replicator.session.closed
+        else:
+            here = known.state is ConversationState.ACTIVE
+            waits = here and (self._is_lost(conversation) or self._departures.has_left(conversation))
+        return known.state if waits else None
 
     async def run(self) -> None:
         """Run all replicators, also those that come, until cancelled."""
@@ -181,7 +202,8 @@ class Rooms:
         parts = self._parts
         replicator = self._replicators.get(conversation)
         if replicator is None:
-            replicator = self._enter(await parts.runtime.offload(parts.catalog.prepare, conversation))
+            log = await parts.runtime.offload(parts.catalog.prepare, conversation)
+            replicator = self._replicators.get(conversation) or self._enter(log)  # somebody else expects it too
         replicator.session.closed = False
         parts.access.set_heirs(conversation, None)
         self._refused.pop(conversation, None)
@@ -236,10 +258,13 @@ class Rooms:
             await parts.runtime.offload(parts.catalog.remove, conversation)
             await parts.runtime.offload(parts.receipts.forget, conversation)
 
-    def expire(self) -> None:
-        """What was left 30 days ago and nobody took is erased."""
+    def look_after(self) -> None:
+        """What was left 30 days ago and nobody took is erased; what a full disk kept from being done is tried again."""
         for conversation in self._departures.expired():
             self._parts.chores.add(f"erase {conversation}", partial(self.erase, conversation))
+        for conversation in sorted(self._parts.state.conversations):
+            if self._unfinished(conversation) is not None:
+                self._parts.chores.add(f"take up {conversation}", partial(self._take_up, conversation))
 
     # --- what replicators tell
 

@@ -451,4 +451,4 @@ class Swarm:
             for account in sorted({link.peer.account for link in self.links.links}):
                 self._parts.chores.add(f"mail to {account}", partial(self._postman.deliver, account))
             self._parts.chores.add("expire invitations", self._postman.expire)
-            self._rooms.expire()
+            self._rooms.look_after()

@@ -9,8 +9,12 @@ from pathlib import Path
 import pytest
 
 from swarmchat.account.records import ConversationState
+from swarmchat.commitlog.catalog import Catalog
+from swarmchat.commitlog.log import CommitLog
 from swarmchat.conversation.actions import Ban, CastVote, Unban
 from swarmchat.errors import StorageError
+from swarmchat.ids import ConversationId
+from swarmchat.limits import INVITATIONS_CHECKED_S
 from tests.support.swarms import World, play
 
 
@@ -364,6 +368,35 @@ def test_a_disk_that_refuses_costs_the_work_and_not_the_node(tmp_path: Path) -> 
         alice.keeper.change = change  # type: ignore[method-assign]
         said = await alice.post(where, "there is room again")
         await world.until(lambda: bob.catalog.open(where).knows(said))
+
+    play(tmp_path, story)
+
+
+def test_a_node_starts_on_a_full_disk_and_takes_up_what_waits_once_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare, full = Catalog.prepare, [False]
+
+    def checked(catalog: Catalog, conversation: ConversationId) -> CommitLog:
+        if full[0]:
+            raise StorageError("no space left")
+        return prepare(catalog, conversation)
+
+    monkeypatch.setattr(Catalog, "prepare", checked)
+
+    async def story(world: World) -> None:
+        alice, bob = await world.house("alice"), await world.house("bob")
+        where, whole = await world.room(alice, bob), await world.room(alice, bob)
+        await bob.down()
+        shutil.rmtree(tmp_path / "bob1" / "conversations" / f"{where}.git")
+        full[0] = True
+        await bob.up()
+        assert (bob.swarm.state_of(where), bob.swarm.state_of(whole)) == ("closed", "ready")
+        await bob.knows(alice)
+        await asyncio.sleep(120)
+        full[0] = False
+        assert await world.until(lambda: bob.swarm.state_of(where) == "ready", 120.0) <= INVITATIONS_CHECKED_S + 5
+        await world.until(lambda: world.level(where, alice, bob))
 
     play(tmp_path, story)
 
