@@ -99,7 +99,9 @@ def _judge(
         return fault
     control = None
     if changes:
-        control = Control(told.action, dict(changes), before.admins, told.votes, frozenset(told.voters), frozenset())
+        # Without the contents: nothing is settled here, and a thousand pictures would fill the memory of whoever reads it.
+        paths = {path: None if content is None else b"" for path, content in changes.items()}
+        control = Control(told.action, paths, before.admins, told.votes, told.voters, frozenset())
     return Verdict(
         after,
         Fact(commit.id, commit.parents, account, commit.device, commit.time, commit.type, commit.relation, control),
