@@ -118,7 +118,7 @@ class Session:
         if peer is None or not peer.linked:
             if peer is None and not self._make_room():
                 return
-            fresh = Standing(told=told, since=heads)
+            fresh = Standing(told=told, since=heads, asked_at=now)  # who comes later queues behind who waits
             if peer is not None:
                 fresh.failures, fresh.behind_since = peer.failures, peer.behind_since
                 fresh.spoilt, fresh.push_at, fresh.asked_at = peer.spoilt, peer.push_at, peer.asked_at

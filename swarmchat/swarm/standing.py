@@ -27,7 +27,7 @@ class Standing:
     repeated: bool = False
     owed: bool = False  # it waits for our `got`
     asked: frozenset[CommitId] | None = None  # a pull from it runs, for these
-    asked_at: float = -math.inf  # the last time; who was asked longest ago is asked first
+    asked_at: float = -math.inf  # the last time, or when it came; the longest ago is asked first
     stays_until: float = math.inf  # before that its pull gives way to nobody
     failures: int = 0
     pull_at: float = 0.0

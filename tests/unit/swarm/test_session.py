@@ -402,7 +402,7 @@ def test_a_long_pull_gives_way_to_nobody_who_could_not_be_asked() -> None:
 def test_turns_go_round() -> None:
     _, machine = in_step(BOB, CAROL)
     seen = []
-    for number in range(6):
+    for number in range(1, 7):
         for each in (BOB, CAROL):
             machine.news(each, (B,), float(number))
         (wish,) = machine.poll(float(number))
@@ -412,6 +412,21 @@ def test_turns_go_round() -> None:
         machine.hello(CAROL, (B,), float(number), told=(A,))  # another link changes nothing of it
         machine.pulled(wish.device, float(number), grew=True)
     assert seen == [BOB, CAROL] * 3
+
+
+def test_newcomers_queue_behind_who_waits() -> None:
+    peers = [device(10 + number) for number in range(PULLS_PER_CONVERSATION_MAX)]
+    _, machine = in_step(*peers, CAROL)
+    for number, each in enumerate((*peers, CAROL)):
+        machine.news(each, (commit(100 + number),), 1.0)
+    assert {wish.device for wish in machine.poll(1.0) if isinstance(wish, Pull)} == {CAROL, *peers[:-1]}
+    machine.hello(device(0), (commit(200),), 2.0, told=(A,))  # of the lowest id
+    machine.pulled(CAROL, 2.0, grew=True)
+    assert machine.poll(2.0) == [Pull(peers[-1], (commit(100 + len(peers) - 1),))]
+    machine.pulled(peers[-1], 3.0, grew=True)
+    assert machine.poll(3.0) == [Pull(CAROL, (commit(100 + len(peers)),))]  # asked before the newcomer came
+    machine.pulled(CAROL, 4.0, grew=True)
+    assert machine.poll(4.0) == [Pull(device(0), (commit(200),))]
 
 
 def test_failed_pulls_back_off() -> None:
