@@ -43,6 +43,31 @@ class NewFile:
             os.close(self._handle)
 
 
+class SteadyFile:
+    """A file whose size is fixed and whose every block was written once: to sync it costs its new data and nothing else."""
+
+    def __init__(self, path: Path, handle: int) -> None:
+        self.path = path
+        self._handle = handle
+
+    def write_at(self, offset: int, data: bytes) -> None:
+        """Replace bytes in the middle; StorageError."""
+        with refusals(self.path, "write"):
+            view = memoryview(data)
+            while view:
+                written = os.pwrite(self._handle, view, offset)
+                view, offset = view[written:], offset + written
+
+    def sync(self) -> None:
+        """What was written survives a power cut from here on; StorageError."""
+        with refusals(self.path, "write"):
+            os.fdatasync(self._handle)
+
+    def close(self) -> None:
+        """Give the handle back."""
+        os.close(self._handle)
+
+
 class Files:
     """The file system as a commit log uses it. Every failure is a StorageError with a hint."""
 
@@ -50,6 +75,25 @@ class Files:
         """A new, empty file; one of that name must not be there."""
         with refusals(path, "write"):
             return NewFile(path, os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode))
+
+    def reserve(self, path: Path, size: int) -> SteadyFile:
+        """A new file of `size` zero bytes, on the disk for its owner alone; its name is durable only after `sync_folder`."""
+        file = self.create(path, disk.FILE_MODE)
+        try:
+            file.write(bytes(size))
+            file.sync()
+            with refusals(path, "write"):
+                return self.steady(path, os.open(path, os.O_WRONLY | os.O_CLOEXEC))
+        except BaseException:
+            with suppress(StorageError):
+                self.remove(path)
+            raise
+        finally:
+            file.close()
+
+    def steady(self, path: Path, handle: int) -> SteadyFile:
+        """The reserved file behind an open handle."""
+        return SteadyFile(path, handle)
 
     def write(self, path: Path, data: bytes, mode: int = OBJECT_MODE) -> None:
         """A new file with these bytes, synced; its name is durable only after `sync_folder`."""

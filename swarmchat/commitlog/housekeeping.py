@@ -12,6 +12,7 @@ def roll_up(store: Store) -> bool:
     """Copy loose objects and the small packs into one, when there are too many of either; whether that was due."""
     if store.users:
         return False  # they may count on objects that no ref reaches yet
+    store.put_away()
     repository = store.repository
     loose, packs = repository.loose_objects(), repository.pack_files()
     if len(loose) <= limits.LOOSE_OBJECTS_MAX and len(packs) <= limits.PACKS_MAX:

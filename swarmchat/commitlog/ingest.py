@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Self
@@ -14,6 +14,7 @@ from swarmchat.commitlog.judging import Outcome, UnknownParentError
 from swarmchat.commitlog.packs import Packed, PackFaultError, Scanned, Scanner
 from swarmchat.commitlog.repository import MissingObjectError
 from swarmchat.commitlog.staging import PackStaging, entries_at
+from swarmchat.commitlog.steps import Object
 from swarmchat.commitlog.store import Store
 from swarmchat.commitlog.trees import COMMIT, TreeFaultError, additions
 from swarmchat.commitlog.writing import Admission
@@ -199,15 +200,14 @@ class Ingest:
     def _named_ends(self) -> list[CommitId]:
         return sorted(self._ends)[: limits.WANTED_HEADS_MAX]
 
-    def _keep(self, outcome: Outcome, whole: bool) -> None:
-        """Make the valid part durable: the `whole` pack as it came, else rewritten without what is refused or lacks its end."""
+    def _keep(self, outcome: Outcome, whole: bool) -> Sequence[Object]:
+        """The objects of the valid part. Those of a big pack are stored now: the `whole` as it came, else without what is refused."""
         repository = self._store.repository
         if self._small is not None:
             contents = {scanned.packed.oid: scanned for scanned in self._small}
             wanted = contents if whole else self._wanted(outcome)
             objects = [(contents[oid].packed.kind, oid, contents[oid].raw) for oid in wanted]
-            repository.write([*objects, *self._staging.written()])
-            return
+            return [*objects, *self._staging.written()]
         assert self._file is not None
         if not whole:
             places = {packed.oid: packed for packed in self._table}
@@ -217,7 +217,7 @@ class Ingest:
             trailer = self._scanner.trailer
             assert trailer is not None
             repository.adopt(self._file, self._table, trailer)
-        repository.write(self._staging.written())
+        return self._staging.written()
 
     def _wanted(self, outcome: Outcome) -> dict[bytes, None]:
         """The objects of the pack that accepted commits need, in the order of a strict pack."""

@@ -70,7 +70,7 @@ class CommitLog:
         if outcome.rejected:
             raise _refused(outcome.rejected[0])
         try:
-            store.land(judging, outcome, staging, lambda: repository.write(staging.written()))
+            store.land(judging, outcome, staging, staging.written)
         finally:
             store.rest()
         files.rename(draft, path)
@@ -101,7 +101,7 @@ class CommitLog:
         return cls(store)
 
     def close(self) -> None:
-        """Let go of all files. A later call opens them again, so whoever still holds the log may use it."""
+        """Bring everything into git (SCP-04 §4.3a) and let go of all files. A later call opens them again, so whoever still holds the log may use it."""
         with self._store.lock:
             self._store.rest()
 
@@ -279,7 +279,7 @@ class CommitLog:
             staging = Staging(store.repository)
             here = Provisional(store.ledger, staging, store.shelf)
             after = store.tip_of(here, staging, before.merged)
-            store.record(here, after, (), lambda: store.repository.write(staging.written()))
+            store.record(here, after, (), staging.written)
             return store.admission((), (), before, after, here)
 
     # --- writing
@@ -320,10 +320,20 @@ class CommitLog:
                 judging.outcome(), rejected=()
             )  # of our own we keep no memory: nothing was sent to anybody
             if outcome.accepted:
-                store.land(judging, outcome, staging, lambda: store.repository.write(staging.written()), wanted)
+                store.land(judging, outcome, staging, staging.written, wanted)
             return results
 
     # --- keeping house
+
+    @property
+    def waiting(self) -> int:
+        """How many commits are durable and not in git yet. (SCP-04 §4.3a)"""
+        return self._store.waiting
+
+    def put_away(self) -> None:
+        """Bring all that is durable into git, where any git sees it. To be called when idle. StorageError."""
+        with self._store.lock:
+            self._store.put_away()
 
     def rollup(self) -> bool:
         """Copy many small files into one pack, when it is due (SCP-04 §4.7); whether it was. To be called when idle. StorageError."""
@@ -334,6 +344,7 @@ class CommitLog:
         """Judge all again from the root, from the objects alone; `progress` is told how many commits were judged so far."""
         store = self._store
         with store.lock:
+            store.put_away()
             store.users += 1
             tips = list(store.repository.refs().values())
         repository = Repository(self.path, store.files)  # of our own, so that others need not wait

@@ -75,6 +75,7 @@ class Repository:
         self._folders: set[str] = set()
         self._serial = 0
         self._packs: list[PackFile] | None = None
+        self._held: dict[bytes, tuple[int, bytes]] = {}
         if not (self._objects.is_dir() and (self.path / "HEAD").is_file()):
             raise NotFoundError(f"{path} is no git repository")
         self._odb: pygit2.Odb | None = None
@@ -115,7 +116,7 @@ class Repository:
     def read(self, kind: int, oid: bytes) -> bytes:
         """The content of an object; MissingObjectError when it is not here or of another kind, DamagedObjectError."""
         try:
-            found, data = self._store.read(pygit2.Oid(raw=oid))
+            found, data = self._held.get(oid) or self._store.read(pygit2.Oid(raw=oid))
         except KeyError:
             raise MissingObjectError(f"object {oid.hex()} is not in {self.path}", hint=_HINT) from None
         except (ValueError, OSError, pygit2.GitError) as error:
@@ -126,7 +127,7 @@ class Repository:
 
     def has(self, oid: bytes) -> bool:
         """Whether the object is here."""
-        return bool(self._store.exists(pygit2.Oid(raw=oid)))
+        return oid in self._held or self._is_stored(oid)
 
     def size(self, oid: bytes) -> int:
         """How many bytes the object has, without reading it; MissingObjectError, DamagedObjectError."""
@@ -139,6 +140,8 @@ class Repository:
 
     def locate(self, kind: int, oid: bytes) -> Located:
         """Where the object lies, to be copied from there by `entry`."""
+        if (held := self._held.get(oid)) is not None:
+            return Located(kind, oid, None, 0, len(held[1]))
         for pack in self._pack_files():
             span = pack.span(oid)
             if span is not None and not pack.is_delta(span[0]):
@@ -175,11 +178,23 @@ class Repository:
 
     def write(self, objects: Sequence[tuple[int, bytes, bytes]]) -> None:
         """Store (kind, id, content) durably: few objects loose, more as one pack. StorageError; nothing then refers to them."""
-        new = [item for item in objects if not self.has(item[1])]
+        new = [item for item in objects if not self._is_stored(item[1])]
         if len(new) < limits.LOOSE_OBJECTS_PER_BATCH:
             self._write_loose(new)
         elif new:
             self.write_pack(len(new), ((kind, oid, encode(kind, raw)) for kind, oid, raw in new))
+
+    def hold(self, objects: Iterable[tuple[int, bytes, bytes]]) -> None:
+        """Have these (kind, id, content), which are durable elsewhere, from here on; `store_held` writes them."""
+        self._held.update((oid, (kind, raw)) for kind, oid, raw in objects)
+
+    def store_held(self, more: Sequence[tuple[int, bytes, bytes]] = ()) -> None:
+        """Store what is held, and `more`, durably. StorageError: all of it is held as before."""
+        self.write([*((kind, oid, raw) for oid, (kind, raw) in self._held.items()), *more])
+
+    def let_go(self) -> None:
+        """Hold nothing more: it was stored."""
+        self._held.clear()
 
     def write_pack(self, count: int, entries: Iterable[tuple[int, bytes, bytes]]) -> Path:
         """Store `count` entries (kind, id, entry) durably as one pack; gives its place."""
@@ -305,6 +320,9 @@ class Repository:
             yield entry[0] >> 4 & 7, oid, entry
 
     # --- inside
+
+    def _is_stored(self, oid: bytes) -> bool:
+        return bool(self._store.exists(pygit2.Oid(raw=oid)))
 
     @property
     def _store(self) -> pygit2.Odb:

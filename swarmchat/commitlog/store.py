@@ -1,18 +1,20 @@
 """What is on disk of one conversation and what is known of it, always in step. (SCP-04 §4.3, §4.5)
 
-Order of every step: objects, durably; then, inside one transaction of the rows, the refs; then the memory. Whatever fails
-leaves rows, refs and memory as they were; objects that nothing refers to do no harm. A crash between refs and rows is
-mended when the log is opened next: what a ref reaches and no row knows is judged anew.
+A small step is written to the steps file, which makes it durable, and then believed. Later, many at once, and for a step that
+is too big for that file at once, in this order: objects, durably; then, inside one transaction of the rows, the refs; then the
+steps file begins anew. Whatever fails leaves steps, rows, refs and memory as they were; objects that nothing refers to do no
+harm. A crash is mended when the log is opened next: what a ref or a step names and no row knows is judged anew.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from swarmchat import limits
 from swarmchat.commitlog.files import Files
 from swarmchat.commitlog.graph import oldest_first, parents_of
 from swarmchat.commitlog.judging import Judging, Outcome
@@ -20,6 +22,8 @@ from swarmchat.commitlog.ledger import Judged, Ledger, Provisional
 from swarmchat.commitlog.repository import HEADS, MAIN, DamagedObjectError, MissingObjectError, Repository
 from swarmchat.commitlog.shelf import Objects, Shelf
 from swarmchat.commitlog.staging import Staging
+from swarmchat.commitlog.steps import FILE_NAME as STEPS
+from swarmchat.commitlog.steps import Object, Step, Steps
 from swarmchat.commitlog.tips import Tip, tip_of
 from swarmchat.commitlog.trees import COMMIT
 from swarmchat.commitlog.verdicts import FILE_NAME, DamagedError, Verdicts
@@ -34,6 +38,7 @@ COUNTS: Final = "counts"  # in `Admission.effect_changed`: what did not count do
 CLONE_AGAIN: Final = "look into it with `swarmchat verify`, or remove the conversation and clone it again"
 
 Row = tuple[Fact, TreeId, Sequence[int]]
+Contents = Callable[[], Sequence[Object]]  # the objects of a step, asked for once all of them are staged
 
 
 class Store:
@@ -52,10 +57,16 @@ class Store:
         self.users = 0  # ingests and audits under way: the object store must not lose what they count on
         self._verdicts = Verdicts(path / FILE_NAME, conversation)
         self._refused: set[CommitId] = set()
-        self._refs: Mapping[str, CommitId] = {}
+        self._refs: Mapping[str, CommitId] = {}  # as they stand in git
+        self._steps = Steps(path / STEPS, files)
+        self._rows: list[Row] = []  # of the steps that are in the steps file only
 
     def rest(self) -> None:
-        """Let go of all files until the next use."""
+        """Let go of all files until the next use; a disk that refuses leaves the steps where they are."""
+        with suppress(StorageError):
+            self.put_away()
+            self._steps.remove()
+        self._steps.close()
         self.repository.rest()
         self._verdicts.rest()
 
@@ -64,10 +75,15 @@ class Store:
     def recover(self) -> None:
         """Bring memory, rows and refs in step after a start, however the last run ended. StorageError when git itself is damaged."""
         self.repository.empty_quarantine()
+        steps = self._steps.read()
+        for step in steps:
+            self.repository.hold(step.objects)
+        if not steps and not self._steps.is_usable:
+            self._steps.remove()
         self._load()
         self._refs = self.repository.refs()
         try:
-            self._catch_up()
+            self._catch_up(steps)
         except (MissingObjectError, DamagedObjectError) as error:
             raise StorageError(error.message, hint=CLONE_AGAIN) from error
 
@@ -89,10 +105,11 @@ class Store:
         if not all(self.repository.has(bytes.fromhex(head)) for head in history.heads):
             raise DamagedError("rows of commits that are not here")
 
-    def _catch_up(self) -> None:
-        main = self._refs.get(MAIN)
-        behind_main = self._ordinary_behind(main) if main else set()
+    def _catch_up(self, steps: Sequence[Step]) -> None:
+        mains = {step.main for step in steps[-1:]} | ({self._refs[MAIN]} if MAIN in self._refs else set())
+        behind_main = set().union(*map(self._ordinary_behind, sorted(mains)))
         named = {commit for name, commit in self._refs.items() if name.startswith(HEADS)} | behind_main
+        named.update(head for step in steps for head in step.heads)
         staging = Staging(self.repository)
         judging = self.judging(staging)
         for commit, raw in oldest_first(self.repository, named, self.knows):
@@ -105,7 +122,19 @@ class Store:
             return
         known = [commit for commit in behind_main if commit in here.history]
         tip = self.tip_of(here, staging, here.history.ordinary_heads(known))
-        self.record(here, tip, outcome.rejected, lambda: self.repository.write(staging.written()))
+        self._remember(outcome.rejected)
+        if steps:
+            self.repository.hold(staging.written())
+            self._rows += _rows(here)
+            self._believe(here, tip)
+            with suppress(StorageError):  # a full disk is no reason to show nothing: the file stands
+                self.put_away()
+                self._steps.remove()
+        elif here.added or _refs_of(tip) != self._refs:
+            self._store(_rows(here), _refs_of(tip), staging.written())
+            self._believe(here, tip)
+        else:
+            self._believe(here, tip)
 
     def _ordinary_behind(self, main: CommitId) -> set[CommitId]:
         """The ordinary commits that a ref stands for, canonical merges of which no row speaks looked through."""
@@ -152,10 +181,10 @@ class Store:
         judging: Judging,
         outcome: Outcome,
         staging: Staging,
-        keep: Callable[[], None],
+        contents: Contents,
         wanted: Iterable[CommitId] = (),
     ) -> Admission:
-        """Take in what was judged; `keep` makes its objects durable, those that `staging` was given included. StorageError.
+        """Take in what was judged; `contents` gives its objects, those that `staging` was given included. StorageError.
 
         `wanted` are commits that our own user wrote on an old fork, which is agreement enough to merge it.
         """
@@ -164,35 +193,43 @@ class Store:
             here = self._continued(staging, outcome.accepted)
         before = self.tip
         if not here.added:
-            self.record(here, before, rejected, lambda: None)
+            self.record(here, before, rejected, tuple)
             return self.admission((), rejected, before, before, here)
         after = self.tip_of(here, staging, (*before.merged, *wanted) if before else ())
         new = tuple(judged.fact.id for judged in here.added if judged.fact.account is not None)
         admission = self.admission(new, rejected, before, after, here)
-        self.record(here, after, rejected, keep)
+        self.record(here, after, rejected, contents)
         return admission
 
-    def record(
-        self, here: Provisional, tip: Tip | None, rejected: Sequence[Rejection], keep: Callable[[], None]
-    ) -> None:
-        """Make durable what `here` adds, and believe it."""
-        if here.added:
-            keep()
-        refs = self._refs if tip is None else {MAIN: tip.main, **{HEADS + head: head for head in tip.heads}}
+    def record(self, here: Provisional, tip: Tip | None, rejected: Sequence[Rejection], contents: Contents) -> None:
+        """Make durable what `here` adds and where it stands then, and believe it. StorageError: nothing changed."""
         fresh = [each for each in rejected if each.commit is not None and each.commit not in self._refused]
-        if here.added or fresh:
-            history = here.history
-            rows = (
-                (each.fact, each.tree, [history.number(parent) for parent in each.fact.parents]) for each in here.added
-            )
-            self._record(rows, fresh, refs)
-        elif refs != self._refs:
-            keep()
-            self.repository.move_refs(refs)
-        self.ledger.grow(here)
-        self._refused.update(each.commit for each in fresh if each.commit is not None)
-        self._refs = refs
-        self.tip = tip
+        if tip is None or not (here.added or tip != self.tip):
+            self._remember(fresh)
+            return
+        objects = contents()
+        if self._note(here, tip, objects):
+            with suppress(StorageError):  # the step stands; what is not remembered is refused again
+                self._remember(fresh)
+        else:
+            self.put_away()
+            self._store(_rows(here), _refs_of(tip), objects, fresh)
+        self._believe(here, tip)
+
+    def put_away(self) -> None:
+        """Have the object store, the rows and the refs take over what only the steps file holds. StorageError: nothing changed."""
+        if not (self._steps.is_empty and self._steps.is_usable):
+            refs = self._refs if self.tip is None else _refs_of(self.tip)
+            self.repository.store_held()
+            self._store(self._rows, refs, ())
+            self.repository.let_go()
+            self._rows = []
+            self._steps.restart()
+
+    @property
+    def waiting(self) -> int:
+        """How many commits are in the steps file only."""
+        return len(self._rows)
 
     def admission(
         self,
@@ -221,6 +258,42 @@ class Store:
             here.add(judged)
         return here
 
+    def _note(self, here: Provisional, tip: Tip, objects: Sequence[Object]) -> bool:
+        """Write a step to the steps file; False when it does not belong there. StorageError: it did not happen."""
+        size = self._steps.size_of(tip.heads, objects)
+        if self.tip is None or len(here.added) > limits.STEP_COMMITS_MAX or size > limits.STEPS_FILE_BYTES:
+            return False
+        if not (self._steps.is_usable and self._steps.has_room(size)):
+            self.put_away()
+        if not self._steps.is_usable:
+            self._steps.remove()
+        if not self._steps.is_usable:
+            return False
+        self._steps.add(tip.main, tip.heads, objects)
+        self.repository.hold(objects)
+        self._rows += _rows(here)
+        return True
+
+    def _store(
+        self,
+        rows: Iterable[Row],
+        refs: Mapping[str, CommitId],
+        objects: Sequence[Object],
+        rejected: Sequence[Rejection] = (),
+    ) -> None:
+        """Bring objects, rows and refs onto the disk, each in its own place."""
+        self.repository.write(objects)
+        self._record(rows, rejected, refs)
+        self._refs = refs
+
+    def _believe(self, here: Provisional, tip: Tip) -> None:
+        self.ledger.grow(here)
+        self.tip = tip
+
+    def _remember(self, rejected: Sequence[Rejection]) -> None:
+        if rejected:
+            self._record((), rejected, self._refs)
+
     def _record(self, rows: Iterable[Row], rejected: Sequence[Rejection], refs: Mapping[str, CommitId]) -> None:
         moved = False
         try:
@@ -233,6 +306,17 @@ class Store:
                 with suppress(StorageError):  # else the next start judges what the refs reach
                     self.repository.move_refs(self._refs)
             raise
+        self._refused.update(each.commit for each in rejected if each.commit is not None)
+
+
+def _rows(here: Provisional) -> Iterator[Row]:
+    history = here.history
+    for each in here.added:
+        yield each.fact, each.tree, [history.number(parent) for parent in each.fact.parents]
+
+
+def _refs_of(tip: Tip) -> Mapping[str, CommitId]:
+    return {MAIN: tip.main, **{HEADS + head: head for head in tip.heads}}
 
 
 def _changed_effects(here: Provisional, before: Tip | None, after: Tip | None) -> Mapping[CommitId, str]:

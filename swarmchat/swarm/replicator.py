@@ -18,7 +18,15 @@ from swarmchat.conversation.rejection import Rejection
 from swarmchat.errors import LinkError, NotFoundError, StorageError, SwarmchatError
 from swarmchat.ids import CommitId, ConversationId, DeviceId
 from swarmchat.index.receipts import Receipts
-from swarmchat.limits import BAD_MESSAGES_MAX, PULL_TURN_S, PUSH_PACK_BYTES_MAX, ROLLUP_IDLE_S, SYNCING_EVERY_S
+from swarmchat.limits import (
+    BAD_MESSAGES_MAX,
+    PULL_TURN_S,
+    PUSH_PACK_BYTES_MAX,
+    ROLLUP_IDLE_S,
+    STEPS_AGE_S,
+    STEPS_IDLE_S,
+    SYNCING_EVERY_S,
+)
 from swarmchat.links.channel import Channel
 from swarmchat.links.link import Link
 from swarmchat.runtime import Runtime
@@ -112,6 +120,8 @@ class Replicator:
         self._hidden: frozenset[CommitId] | None = None  # as last told; None: nothing was told since the start
         self._syncing_told = -SYNCING_EVERY_S
         self._rollup_at: float | None = None
+        self._put_away_at: float | None = None
+        self._put_away_by = 0.0
 
     @property
     def conversation(self) -> ConversationId:
@@ -127,8 +137,7 @@ class Replicator:
                     self._carry_out(wish, tasks)
                 if not self.log.is_empty and self.session.is_level(self._runtime.monotonic()):
                     self._wires.level(self.conversation)
-                if self._is_idle():
-                    tasks.create_task(self._roll_up())
+                self._tidy(tasks)
                 if (
                     self._held and not self._storing
                 ):  # one at a time: who tells faster than the disk writes is told last
@@ -399,7 +408,11 @@ class Replicator:
         for event in told:
             self._wires.tell(event)
         if admission.new:
-            self._rollup_at = self._runtime.monotonic() + ROLLUP_IDLE_S
+            now = self._runtime.monotonic()
+            if self._put_away_at is None:
+                self._put_away_by = now + STEPS_AGE_S
+            self._put_away_at = min(now + STEPS_IDLE_S, self._put_away_by)
+            self._rollup_at = now + ROLLUP_IDLE_S
             self._wires.admitted(self.conversation, admission)
 
     def _progress(self, received: int, total: int) -> None:
@@ -427,22 +440,25 @@ class Replicator:
     def _set_heads(self, device: DeviceId, heads: Heads, time_ms: int) -> bool:
         return self._receipts.set_heads(self.conversation, device, heads, time_ms=time_ms)
 
-    def _is_idle(self) -> bool:
-        """Whether it grew, and then nothing came for a second: time to put the object store in order. (SCP-04 §4.7)"""
-        if self._rollup_at is None or self._runtime.monotonic() < self._rollup_at:
-            return False
-        self._rollup_at = None
-        return True
+    def _tidy(self, tasks: asyncio.TaskGroup) -> None:
+        """When it grew, and then nothing came for a while: time to put the object store in order. (SCP-04 §4.3a, §4.7)"""
+        now = self._runtime.monotonic()
+        if self._put_away_at is not None and now >= self._put_away_at:
+            self._put_away_at = None
+            tasks.create_task(self._in_order(self.log.put_away))
+        if self._rollup_at is not None and now >= self._rollup_at:
+            self._rollup_at = None
+            tasks.create_task(self._in_order(self.log.rollup))
 
-    async def _roll_up(self) -> None:
+    async def _in_order(self, work: Callable[[], object]) -> None:
         try:
-            await self._runtime.offload(self.log.rollup)
+            await self._runtime.offload(work)
         except StorageError as error:
-            _log.warning("%s is not rolled up: %s", self.conversation, error)
+            _log.warning("%s is not put in order: %s", self.conversation, error)
 
     async def _sleep(self) -> None:
         now = self._runtime.monotonic()
-        times = [at for at in (self.session.deadline(now), self._rollup_at) if at is not None]
+        times = [at for at in (self.session.deadline(now), self._put_away_at, self._rollup_at) if at is not None]
         deadline = min(times, default=None)
         try:
             async with asyncio.timeout(None if deadline is None else max(0.0, deadline - now)):

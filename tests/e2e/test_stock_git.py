@@ -44,7 +44,7 @@ def test_log_fsck_and_verify_commit(tmp_path: Path) -> None:
 
 def check(node: NodeProcess, room: str) -> None:
     repository = node.home / "conversations" / f"{room}.git"
-    assert "after the merge" in git(repository, "log", "main")
+    node.until(lambda: "after the merge" in git(repository, "log", "main"))  # half a second of quiet (SCP-04 §4.3a)
     faults = git(repository, "fsck", "--strict", "--no-dangling")
     assert "error" not in faults
     assert "warning" not in faults

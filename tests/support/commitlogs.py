@@ -12,7 +12,7 @@ from typing import Any
 
 import pygit2
 
-from swarmchat.commitlog.files import Files, NewFile
+from swarmchat.commitlog.files import Files, NewFile, SteadyFile
 from swarmchat.commitlog.libgit2 import object_id
 from swarmchat.commitlog.log import Admission, CommitLog, Writer
 from swarmchat.commitlog.packs import encode, entry_header, header, write_whole
@@ -52,6 +52,13 @@ def clone(log: CommitLog, path: Path) -> CommitLog:
     return copy
 
 
+def drop(log: CommitLog) -> None:
+    """What becomes of a log whose process dies: its files are closed, nothing is written."""
+    log._store._steps.close()
+    log._store._verdicts.rest()
+    log._store.repository.rest()
+
+
 def pull(to: CommitLog, source: CommitLog) -> Admission | None:
     """What one node does when another has news."""
     pack = source.pack(None, to.locator())
@@ -78,17 +85,20 @@ def posts(log: CommitLog) -> list[str]:
 
 def stored(log: CommitLog) -> set[str]:
     """All files of the object store and the quarantine."""
+    log.put_away()
     folders = (log.path / "objects", log.path / "incoming")
     return {str(path.relative_to(log.path)) for folder in folders for path in folder.rglob("*") if path.is_file()}
 
 
 def object_ids(log: CommitLog) -> set[str]:
     """All objects of the store, by git's own count."""
+    log.put_away()
     return {str(oid) for oid in pygit2.Repository(str(log.path)).odb}
 
 
 def refs(log: CommitLog) -> dict[str, str]:
     """All refs and where they point."""
+    log.put_away()
     references = pygit2.Repository(str(log.path)).references
     return {name: str(references[name].target) for name in references}
 
@@ -177,6 +187,26 @@ class _WatchedFile(NewFile):
         super().sync()
 
 
+class _WatchedSteadyFile(SteadyFile):
+    """So is every write in the middle of one."""
+
+    def __init__(self, path: Path, handle: int, step: Callable[[str, Path], None]) -> None:
+        super().__init__(path, handle)
+        self._step = step
+
+    def write_at(self, offset: int, data: bytes) -> None:
+        try:
+            self._step("fill", self.path)
+        except BaseException:
+            super().write_at(offset, data[: len(data) // 2])  # torn
+            raise
+        super().write_at(offset, data)
+
+    def sync(self) -> None:
+        self._step("fsync", self.path)
+        super().sync()
+
+
 @dataclass
 class FailingFiles(Files):
     """Refuses the n-th change (from 1), and with `for_good` all that follow; counts them all."""
@@ -196,6 +226,9 @@ class FailingFiles(Files):
     def create(self, path: Path, mode: int = 0o444) -> NewFile:
         self._step("create", path)
         return _WatchedFile(super().create(path, mode), self._step)
+
+    def steady(self, path: Path, handle: int) -> SteadyFile:
+        return _WatchedSteadyFile(path, handle, self._step)
 
     def rename(self, source: Path, target: Path) -> None:
         self._step("rename", target)

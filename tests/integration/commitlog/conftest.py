@@ -25,3 +25,4 @@ def tmp_path(tmp_path: Path) -> Iterator[Path]:
 @pytest.fixture(autouse=True)
 def _no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "fsync", lambda handle: None)
+    monkeypatch.setattr(os, "fdatasync", lambda handle: None)

@@ -83,7 +83,7 @@ def test_only_some_hold_files_open_and_all_can_be_used(tmp_path: Path, monkeypat
     for log in logs:
         post(log, ALICE, "still works")
         assert catalog.open(log.conversation) is log
-    assert [log for log in logs if log._store._verdicts._connection is None] == logs[:3]
+    assert [log for log in logs if log._store._steps._file is None] == logs[:3]
 
 
 def test_old_forks_are_agreed_to_in_all_of_them(tmp_path: Path) -> None:

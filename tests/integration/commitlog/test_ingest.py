@@ -194,6 +194,7 @@ def test_a_refused_commit_is_refused_again_without_being_judged(
     first = refused_commit(log, objects, Reason.BAD_REMOVAL)
     monkeypatch.setattr(judging, "judge", None)
     assert log.admit(packed(objects)).rejected == (first,)
+    log.close()
     reopened = CommitLog.open(log.path, log.conversation)
     assert reopened.refusal(commit) == first
     assert reopened.refusals() == (first,)

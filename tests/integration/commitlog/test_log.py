@@ -87,6 +87,7 @@ def test_a_batch_goes_on_after_a_refusal(tmp_path: Path) -> None:
 def test_many_commits_of_one_batch_become_one_pack(tmp_path: Path) -> None:
     log = group(tmp_path)
     log.append_all([Pending(Post(str(n)), writer(ALICE), NOW) for n in range(40)])
+    log.put_away()
     assert len(list((log.path / "objects" / "pack").glob("*.pack"))) == 1
     assert posts(log) == [str(n) for n in range(40)]
 

@@ -163,8 +163,8 @@ def test_refs_that_are_behind_are_moved(tmp_path: Path) -> None:
     log.close()
     old = (log.path / "packed-refs").read_bytes()
     post(log, ALICE, "after")
-    new = (log.path / "packed-refs").read_bytes()
     log.close()
+    new = (log.path / "packed-refs").read_bytes()
     (log.path / "packed-refs").write_bytes(old)
     again = CommitLog.open(log.path, log.conversation)
     same(again, log)
@@ -401,14 +401,20 @@ def test_rows_that_cannot_be_written_leave_everything_as_it_was(
 
     real = store._verdicts._db
     store._verdicts._connection = FullDisk(real)  # type: ignore[assignment]
+    many = [Pending(Post(f"too many for a step: {n}"), writer(ALICE), NOW) for n in range(limits.STEP_COMMITS_MAX + 1)]
     with pytest.raises(StorageError, match="no space") as refusal:
-        post(log, ALICE, "lost")
+        log.append_all(many)
     assert refusal.value.hint
     assert (log.heads, log.main) == before
     assert (log.path / "packed-refs").read_bytes() == refs
+    post(log, ALICE, "a step needs no row")
+    with pytest.raises(StorageError, match="no space"):
+        log.put_away()
+    assert (log.path / "packed-refs").read_bytes() == refs
+    assert posts(copied(log, tmp_path / "found.git")) == ["a step needs no row"]
     store._verdicts._connection = real
     post(log, ALICE, "kept")
-    assert posts(reopened(log)) == ["kept"]
+    assert posts(reopened(log)) == ["a step needs no row", "kept"]
 
 
 def test_a_read_only_file_system_is_said_in_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -445,8 +451,9 @@ def test_a_process_that_holds_the_rows_makes_us_say_so(tmp_path: Path, monkeypat
     real = sqlite3.connect
     monkeypatch.setattr(verdicts.sqlite3, "connect", lambda *rest, **more: real(*rest, **more, timeout=0.01))
     try:
+        post(log, ALICE, "x")
         with pytest.raises(StorageError, match="locked"):
-            post(log, ALICE, "x")
+            log.put_away()
     finally:
         other.execute("rollback")
         other.close()

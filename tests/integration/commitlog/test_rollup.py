@@ -40,6 +40,7 @@ def test_too_many_packs_become_few(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(limits, "PACKS_MAX", 3)
     for n in range(4):
         log.append_all([Pending(Post(f"{n} {m}"), writer(ALICE), NOW) for m in range(20)])
+        log.put_away()
     expected = posts(log)
     assert packs(log) == [20] * 4
     assert log.rollup()

@@ -216,6 +216,7 @@ def test_packs_that_are_none_leave_nothing_and_are_pulled_instead(tmp_path: Path
                 raw_pack(entry(TREE, bytes(TREE_BYTES_MAX))),
                 raw_pack(entry(COMMIT, bytes(32 * MIB), size=600)),
             ]
+            alice.log(where).put_away()
             files = sorted(str(path) for path in alice.log(where).path.rglob("*"))
             await link.ping()
             peer = alice.swarm._rooms.room(where).session._peers[bob.account.device]

@@ -8,7 +8,10 @@ import random
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from swarmchat.commitlog.files import OBJECT_MODE, Files, NewFile, refusals
+from swarmchat.commitlog.files import OBJECT_MODE, Files, NewFile, SteadyFile, refusals
+
+Patch = tuple[int, bytes, bytes]  # in the middle of a file: where, what was there, what was written
+Unsafe = int | list[Patch]  # so many bytes survive a power cut, or all but these
 
 
 class WatchedFiles(Files):
@@ -16,7 +19,7 @@ class WatchedFiles(Files):
 
     def __init__(self) -> None:
         self.full = False  # not a byte more goes onto it
-        self.unsafe: dict[Path, int] = {}  # files of which so many bytes, and no more, survive a power cut
+        self.unsafe: dict[Path, Unsafe] = {}
         self._left = 0
         self._last: Callable[[], None] = lambda: None
 
@@ -70,6 +73,9 @@ class WatchedFiles(Files):
         self.change()
         super().remove_tree(path)
 
+    def steady(self, path: Path, handle: int) -> SteadyFile:
+        return _SteadyFile(path, handle, self)
+
 
 class _File(NewFile):
     """Remembers how much of it is safe."""
@@ -89,12 +95,43 @@ class _File(NewFile):
         self._files.unsafe.pop(self.path, None)
 
 
-def cut(unsafe: Mapping[Path, int], dice: random.Random) -> None:
+class _SteadyFile(SteadyFile):
+    """Writing in it is a change, and so is syncing it."""
+
+    def __init__(self, path: Path, handle: int, files: WatchedFiles) -> None:
+        super().__init__(path, handle)
+        self._files = files
+
+    def write_at(self, offset: int, data: bytes) -> None:
+        self._files.change()
+        with self.path.open("rb") as file:
+            file.seek(offset)
+            patch = offset, file.read(len(data)), data
+        patches = self._files.unsafe.setdefault(self.path, [])
+        assert isinstance(patches, list), "it was synced when it was reserved"
+        patches.append(patch)
+        super().write_at(offset, data)
+
+    def sync(self) -> None:
+        self._files.change()
+        super().sync()
+        self._files.unsafe.pop(self.path, None)
+
+
+def cut(unsafe: Mapping[Path, Unsafe], dice: random.Random) -> None:
     """The power is gone: of what was not synced some bytes are there, or none."""
-    for path, safe in sorted(unsafe.items()):
-        if path.exists():
-            path.chmod(0o600)
-            os.truncate(path, dice.randint(safe, path.stat().st_size))
+    for path, what in sorted(unsafe.items(), key=lambda item: item[0]):
+        if not path.exists():
+            continue
+        path.chmod(0o600)
+        if isinstance(what, int):
+            os.truncate(path, dice.randint(what, path.stat().st_size))
+            continue
+        with path.open("r+b") as file:
+            for offset, before, after in what:
+                kept = dice.randint(0, len(after))
+                file.seek(offset)
+                file.write(after[:kept] + before[kept:])
 
 
 class PowerCutError(BaseException):

@@ -30,6 +30,7 @@ from swarmchat.conversation.tree import Mode
 from swarmchat.crypto import sshsig
 from swarmchat.ids import CommitId, ConversationId, TreeId
 from tests.support.builders import NONCE, NOW, Person, person
+from tests.support.commitlogs import drop
 from tests.support.sim import oracles
 from tests.support.sim.choices import MOVES, choose, picked
 from tests.support.sim.disks import CutFiles, PowerCutError
@@ -237,16 +238,17 @@ class Logs:
         path = self.folder / str(player.number)
         known = {entry.id for entry in player.log.history.entries}
         player.log.close()
-        files = CutFiles(1 + two % 14, random.Random(one))
+        files = CutFiles(1 + two % 20, random.Random(one))
         try:
             player.log = CommitLog.open(path, self.conversation, files=files)
             if one % 2:
                 self._pull(player, self._other(player, one))
             else:
                 self._move(player, "post", (one, two))
+            player.log.close()
         except PowerCutError:
             self.counts["power cut"] += 1
-        player.log.close()
+            drop(player.log)
         player.log = CommitLog.open(path, self.conversation)
         there = {entry.id: entry for entry in player.log.history.entries}
         assert known <= there.keys(), "a power cut took what was there before"

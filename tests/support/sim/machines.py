@@ -27,7 +27,7 @@ from swarmchat.links.peers import Identity
 from swarmchat.swarm.events import ConversationRemoved, ConversationSyncing, Event, MessageAdded, data
 from swarmchat.swarm.swarm import Swarm
 from tests.support.sim.directory import PORT
-from tests.support.sim.disks import WatchedFiles, cut
+from tests.support.sim.disks import Unsafe, WatchedFiles, cut
 from tests.support.sim.network import NamingSecurity
 from tests.support.sim.runtime import EPOCH, OFFLOAD_S, SimRuntime
 
@@ -80,7 +80,7 @@ class Machine:
     def host(self) -> str:
         return f"10.0.0.{self.number + 1}"
 
-    def save_disk(self, unsafe: Mapping[Path, int], dice: random.Random) -> None:
+    def save_disk(self, unsafe: Mapping[Path, Unsafe], dice: random.Random) -> None:
         """What the disk holds at this moment is all that a next life will find, but for what was `unsafe`."""
         before, self.folder = self.folder, self.folder.with_name(f"{self.number}-{self.lives}")
         shutil.copytree(before, self.folder, ignore=shutil.ignore_patterns("*-shm"))

@@ -324,6 +324,7 @@ def stored(log: CommitLog, path: Path) -> None:
 
 def reached(log: CommitLog, path: Path) -> None:
     """The refs reach what was accepted, and nothing else."""
+    log.put_away()
     reachable = set(_reachable(path))
     known = {entry.id for entry in log.history.entries}
     assert known <= reachable, f"{path.name}: accepted and not reachable: {sorted(known - reachable)}"
