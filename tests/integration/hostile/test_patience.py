@@ -22,6 +22,7 @@ from swarmchat.limits import (
     PULLS_PER_CONVERSATION_MAX,
 )
 from swarmchat.links.channel import Channel
+from swarmchat.swarm import rooms
 from swarmchat.swarm.messages import Hello, News, PackRequest, Shared, encode
 from tests.support.builders import DAVE
 from tests.support.commitlogs import BLOB, objects_of, packed, post
@@ -104,6 +105,31 @@ def test_devices_that_drip_hold_up_the_pulls_of_a_conversation_for_a_minute_a_ro
                 said = [dice.randbytes(30_000).hex() for _ in range(5)]
                 await asyncio.gather(*(carol.post(where, text) for text in said))
                 await world.until(lambda: world.level(where, alice, carol), rounds * (PULL_TURN_S + 2.0) + 2.0)
+
+    play(tmp_path, story)
+
+
+def test_devices_that_drip_in_one_conversation_hold_up_another_for_a_minute_at_most(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rooms, "PULLS_MAX", 2)  # in all, on one node; 16 would only take longer
+
+    async def story(world: World) -> None:
+        alice, carol = await world.house("alice"), await world.house("carol")
+        where = await world.room(alice, carol)
+        async with AsyncExitStack() as stack:
+            for n in range(2):
+                bob = await stack.enter_async_context(simulated(world, f"bob{n}", f"10.9.9.{n}"))
+                theirs = await room(world, alice, bob)
+                bob.serve_pack = trickling
+                link = await stack.enter_async_context(bob.linked(alice.address))
+                channel = await bob.sync(link, Shared(theirs, ()))
+                await channel.send(encode(News(theirs, (CommitId(f"{n:040x}"),))))
+                await world.until(lambda: bool(bob.asked))  # noqa: B023
+            said = random.Random(4).randbytes(30_000).hex()
+            await asyncio.gather(*(carol.post(where, f"{n} {said}") for n in range(5)))
+            took = await world.until(lambda: world.level(where, alice, carol), 100.0)
+            assert PULL_TURN_S - 5.0 < took < PULL_TURN_S + 2.0
 
     play(tmp_path, story)
 
