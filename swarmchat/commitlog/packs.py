@@ -325,11 +325,11 @@ class Scanner:
 def read_entry(entry: bytes) -> tuple[int, bytes]:
     """Kind and content of an entry that this node wrote or scanned itself; ValueError for a delta or a damaged one."""
     position = 1
-    while entry[position - 1] & 0x80:
+    while entry[position - 1 : position] > b"\x7f":
         position += 1
-    kind = entry[0] >> 4 & 7
+    kind = entry[0] >> 4 & 7 if entry else 0
     if kind not in OBJECT_BYTES_MAX:
-        raise ValueError("a delta")
+        raise ValueError("a delta, or nothing")
     try:
         return kind, zlib.decompress(entry[position:])
     except zlib.error as error:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from swarmchat import limits
 from swarmchat.commitlog.ledger import Ledger
 from swarmchat.commitlog.packs import HEADER_BYTES, TRAILER_BYTES, Writer, encode, read_entry
-from swarmchat.commitlog.repository import Located
+from swarmchat.commitlog.repository import DamagedObjectError, Located
 from swarmchat.commitlog.trees import COMMIT, Load, additions
 from swarmchat.conversation.history import Entry, History
 from swarmchat.ids import CommitId
@@ -62,12 +62,18 @@ def plan(
 
 
 def stream(places: list[Located], fetch: Callable[[Located], bytes], *, stored: bool = False) -> Iterator[bytes]:
-    """The bytes of the pack in pieces; `stored` leaves its entries uncompressed, for a stream that is compressed as a whole."""
+    """The bytes of the pack in pieces; `stored` leaves its entries uncompressed, for a stream that is compressed as a whole.
+
+    StorageError at a damaged object.
+    """
     writer = Writer(len(places))
     for place in places:
         entry = fetch(place)
         if stored:
-            entry = encode(*read_entry(entry), level=0)
+            try:
+                entry = encode(*read_entry(entry), level=0)
+            except ValueError as error:
+                raise DamagedObjectError(f"object {place.oid.hex()} is damaged in its pack") from error
         writer.add(place.kind, place.oid, entry)
         if writer.waiting >= _CHUNK_BYTES:
             yield writer.take()

@@ -157,7 +157,9 @@ def decode(fields: Fields) -> SyncMessage | None:
             pack = _opt(fields, "pack", lambda value: _bin(value, "pack", PUSH_PACK_BYTES_MAX))
             if pack is not None and since is None:
                 raise MessageError("news: a pack without `since` is complete for nobody")
-            return News(_conversation(fields), _heads(fields.get("heads"), "heads"), since, pack)
+            return News(
+                _conversation(fields), _heads(fields.get("heads"), "heads"), None if pack is None else since, pack
+            )
         case "got":
             return Got(_conversation(fields), _heads(fields.get("heads"), "heads"))
         case "bad":

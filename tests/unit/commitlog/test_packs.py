@@ -26,7 +26,10 @@ from swarmchat.commitlog.packs import (
     read_entry,
     write_whole,
 )
+from swarmchat.commitlog.repository import Located
+from swarmchat.commitlog.serving import stream
 from swarmchat.commitlog.trees import BLOB, COMMIT, TREE
+from swarmchat.errors import StorageError
 from tests.support.commitlogs import entry, objects_of, packed, raw_pack
 
 OBJECTS = objects_of((BLOB, b""), (BLOB, b"x" * 5000), (TREE, os.urandom(300)), (COMMIT, b"c" * 100), (COMMIT, b"d"))
@@ -229,6 +232,20 @@ def test_an_entry_that_is_a_delta_or_damaged_is_said_to_be() -> None:
         read_entry(entry(6, b"x"))
     with pytest.raises(ValueError, match="incorrect"):
         read_entry(entry_header(BLOB, 3) + b"nonsense")
+
+
+@pytest.mark.parametrize("cut", [b"", b"\xb0", b"\xb0\xff\xff"], ids=["nothing", "one byte", "no end of its size"])
+def test_an_entry_that_ends_in_its_head_is_damaged(cut: bytes) -> None:
+    with pytest.raises(ValueError, match=r"incomplete|nothing"):
+        read_entry(cut)
+
+
+def test_a_damaged_entry_is_not_sent_uncompressed() -> None:
+    damaged = {BLOB: entry(BLOB, b"words")[:-3], TREE: b"\xa0\xff"}
+    for kind, bytes_ in damaged.items():
+        with pytest.raises(StorageError, match="damaged"):
+            list(stream([Located(kind, bytes(20), None, 0, 9)], lambda place: damaged[place.kind], stored=True))
+        assert bytes_ in b"".join(stream([Located(kind, bytes(20), None, 0, 9)], lambda place: damaged[place.kind]))
 
 
 def test_the_index_is_sorted_by_id() -> None:

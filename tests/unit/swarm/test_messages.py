@@ -83,6 +83,12 @@ def test_unknown_keys_are_ignored() -> None:
     assert decode({**encode(Got(WHERE, (A,))), "mood": "good"}) == Got(WHERE, (A,))
 
 
+def test_since_without_a_pack_says_nothing() -> None:
+    assert decode({"t": "news", "id": RAW, "heads": [RAW], "since": [RAW]}) == decode(
+        {"t": "news", "id": RAW, "heads": [RAW]}
+    )
+
+
 @pytest.mark.parametrize(
     "fields",
     [
