@@ -43,6 +43,7 @@ REVOCATION_NUMBER_MAX: Final = 2**63 - 1  # numbers grow by one; this fits every
 # --- repositories that Jami made (SCP-02 §9.17); read only, so the bounds are about what reading may cost
 JAMI_COMMITS_MAX: Final = 250_000
 JAMI_OBJECTS_MAX: Final = 1_000_000
+JAMI_MERGE_STEPS_MAX: Final = 5_000_000  # commits passed in search of what the sides of all merges have in common
 JAMI_BYTES_MAX: Final = 1024 * MIB  # of all objects, inflated; RSA signatures make a commit 1.2 kB
 JAMI_BLOB_BYTES_MAX: Final = MIB  # the profile with its picture; all other files are certificates, or empty
 JAMI_NAME_BYTES_MAX: Final = 512  # of a display name in a commit

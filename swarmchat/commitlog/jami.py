@@ -15,7 +15,7 @@ from swarmchat.commitlog.repository import DamagedObjectError, MissingObjectErro
 from swarmchat.commitlog.shelf import Objects, Shelf
 from swarmchat.commitlog.trees import BLOB, COMMIT, TREE, TreeFaultError
 from swarmchat.conversation.history import Past
-from swarmchat.conversation.jami.bases import merge_bases
+from swarmchat.conversation.jami.bases import TooFarError, merge_bases
 from swarmchat.conversation.jami.commit import JamiCommit, parse
 from swarmchat.conversation.jami.judge import Verdict, judge, judge_merge
 from swarmchat.conversation.rejection import Reason, Rejection
@@ -123,7 +123,7 @@ def audit(
     merges = sum(1 for judged in here.added if judged.fact.account is None)
     report = Report(
         not judging.rejected,
-        ConversationId(here.history.root.id) if len(here.history) else conversation,
+        judging.conversation,
         len(here.added) - merges,
         merges,
         here.history.heads,
@@ -141,11 +141,14 @@ class _Judging:
     def __init__(self, objects: Objects, conversation: ConversationId | None, *, check_signatures: bool) -> None:
         self.here = Provisional(Ledger(), objects, Shelf())
         self.rejected: dict[CommitId | None, Rejection] = {}
-        self._conversation = conversation
+        self.conversation = conversation
         self._check_signatures = check_signatures
+        self._steps = limits.JAMI_MERGE_STEPS_MAX
 
     def consider(self, commit: CommitId, raw: bytes) -> None:
         """Judge one commit whose parents were considered before."""
+        if self.conversation is None:
+            self.conversation = ConversationId(commit)
         outcome = self._judged(commit, raw)
         if isinstance(outcome, Rejection):
             self.rejected[commit] = outcome
@@ -157,10 +160,8 @@ class _Judging:
         refused = next((parent for parent in parsed.parents if parent not in self.here.history), None)
         if refused is not None:
             return Rejection(Reason.REFUSED_PARENT, f"built on {refused[:12]}, which was refused", commit=commit)
-        if self._conversation is None:
-            self._conversation = ConversationId(commit)
         try:
-            verdict = self._merged(parsed) if parsed.is_merge else self._ordinary(parsed, self._conversation)
+            verdict = self._merged(parsed) if parsed.is_merge else self._ordinary(parsed)
         except TreeFaultError as error:
             return Rejection(Reason.JAMI_TREE, error.detail, error.path, commit)
         if isinstance(verdict, Rejection):
@@ -169,24 +170,31 @@ class _Judging:
         self.here.shelf.keep(parsed.tree, verdict.after)
         return None
 
-    def _ordinary(self, commit: JamiCommit, conversation: ConversationId) -> Verdict | Rejection:
+    def _ordinary(self, commit: JamiCommit) -> Verdict | Rejection:
         here = self.here
+        assert self.conversation is not None, "taken from the first commit"
         parent = commit.parents[0] if commit.parents else None
         before = None if parent is None else here.roster_at(parent)
         changes = self._changes(parent, commit)
         past = Past(here.history, parent)
-        return judge(commit, changes, before, past, conversation=conversation, check_signature=self._check_signatures)
+        return judge(
+            commit, changes, before, past, conversation=self.conversation, check_signature=self._check_signatures
+        )
 
     def _merged(self, commit: JamiCommit) -> Verdict | Rejection:
         here = self.here
         one, other = commit.parents
-        bases = [here.roster_at(base) for base in merge_bases(here.history, one, other)]
+        try:
+            bases, steps = merge_bases(here.history, one, other, steps_max=self._steps)
+        except TooFarError:
+            raise LimitError("merges of sides that went apart for too long, too often") from None
+        self._steps -= steps
         return judge_merge(
             commit,
             here.roster_at(one),
             self._changes(one, commit),
             here.roster_at(other),
-            bases,
+            [here.roster_at(base) for base in bases],
             Past(here.history, one),
             check_signature=self._check_signatures,
         )

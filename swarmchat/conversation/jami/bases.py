@@ -10,11 +10,18 @@ from swarmchat.ids import CommitId
 _FIRST, _SECOND, _OLD = 1, 2, 4
 
 
-def merge_bases(history: History, one: CommitId, other: CommitId) -> tuple[CommitId, ...]:
-    """The common ancestors (the two themselves included) that no other common ancestor descends from, sorted.
+class TooFarError(Exception):
+    """The two differ for longer than the caller walks."""
 
-    Costs the stretch where the two differ, not the length of the history.
+
+def merge_bases(
+    history: History, one: CommitId, other: CommitId, *, steps_max: int
+) -> tuple[tuple[CommitId, ...], int]:
+    """The common ancestors (the two themselves included) that no other common ancestor descends from, sorted; and the steps it took.
+
+    Costs the stretch where the two differ, not the length of the history; TooFarError when that has over `steps_max` commits.
     """
+    steps = 0
     marks: dict[int, int] = {}
     queue: list[int] = []
     fresh = 0  # queued entries that are not known to be behind a common ancestor
@@ -33,6 +40,9 @@ def merge_bases(history: History, one: CommitId, other: CommitId) -> tuple[Commi
     mark(history[other], _SECOND)
     found: list[Entry] = []
     while queue and fresh:
+        steps += 1
+        if steps > steps_max:
+            raise TooFarError
         entry = history.entries[-heapq.heappop(queue)]
         flags = marks[entry.seq]
         fresh -= not flags & _OLD
@@ -41,4 +51,4 @@ def merge_bases(history: History, one: CommitId, other: CommitId) -> tuple[Commi
             flags |= _OLD
         for parent in entry.fact.parents:
             mark(history[parent], flags)
-    return tuple(sorted(entry.id for entry in found))
+    return tuple(sorted(entry.id for entry in found)), steps

@@ -109,6 +109,16 @@ def test_a_one_to_one_left_and_joined_again_is_valid() -> None:
     assert judged(story).valid
 
 
+def test_a_one_to_one_with_oneself_is_valid() -> None:
+    story = Story(0)
+    story.root(ALICE, ALICE)
+    story.text(PHONE, "a note to myself")
+    report = judged(story)
+    assert report.valid
+    assert report.roster is not None
+    assert report.roster.joined == {ALICE.uri}
+
+
 def test_certificates_are_renewed_in_any_commit_of_their_owner() -> None:
     story = group()
     end = MADE + 2 * TEN_YEARS
@@ -668,6 +678,24 @@ def test_a_history_over_a_bound_is_refused_before_it_is_read(monkeypatch: pytest
             assert judged(story).valid, name
             patched.setattr(limits, name, bound - 1)
             assert first_fault(story).reason is Reason.JAMI_LIMIT
+
+
+def test_merges_that_cost_too_much_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    story = group()
+    fork = story.main
+    one, two = story.text(ALICE, at=fork), story.text(BOB, at=fork)
+    story.merge(CAROL, one, two, base=fork)
+    monkeypatch.setattr(limits, "JAMI_MERGE_STEPS_MAX", 3)
+    assert judged(story).valid
+    monkeypatch.setattr(limits, "JAMI_MERGE_STEPS_MAX", 2)
+    assert first_fault(story).reason is Reason.JAMI_LIMIT
+
+
+def test_a_history_with_a_broken_root_still_has_a_name() -> None:
+    told, struck = doctored(bundled(), 0, lambda raw: raw.replace(b"{", b"["))
+    report = judged(told)
+    assert report.conversation == struck
+    assert report.commits == 0
 
 
 def test_a_huge_file_is_refused_before_it_is_read() -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import random
 
+import pytest
+
 from swarmchat.conversation.history import Fact, History
-from swarmchat.conversation.jami.bases import merge_bases
+from swarmchat.conversation.jami.bases import TooFarError, merge_bases
 from swarmchat.ids import CommitId
 
 
@@ -28,7 +30,7 @@ def by_definition(history: History, one: CommitId, other: CommitId) -> tuple[Com
 
 
 def bases(history: History, one: str, other: str) -> str:
-    return "".join(merge_bases(history, CommitId(one), CommitId(other)))
+    return "".join(merge_bases(history, CommitId(one), CommitId(other), steps_max=99)[0])
 
 
 def test_a_fork_a_line_and_a_criss_cross() -> None:
@@ -50,4 +52,15 @@ def test_any_history_as_the_definition_says() -> None:
         history = told(shape)
         for _ in range(20):
             one, other = CommitId(dice.choice(names)), CommitId(dice.choice(names))
-            assert merge_bases(history, one, other) == by_definition(history, one, other), (seed, one, other)
+            found, _ = merge_bases(history, one, other, steps_max=99)
+            assert found == by_definition(history, one, other), (seed, one, other)
+
+
+def test_the_walk_ends_where_the_two_differ_no_longer_and_at_its_bound() -> None:
+    line = {chr(0x100 + number): chr(0xFF + number) if number else "" for number in range(50)}
+    tip = chr(0x100 + 49)
+    history = told({**line, "x": tip, "y": tip})
+    one, other = CommitId("x"), CommitId("y")
+    assert merge_bases(history, one, other, steps_max=3) == ((tip,), 3)
+    with pytest.raises(TooFarError):
+        merge_bases(history, one, other, steps_max=2)
