@@ -240,7 +240,13 @@ def test_a_device_is_banned_alone_and_comes_back() -> None:
     room.must(DAVE.on(2), Post("not banned"))
     for admin in (ALICE, BOB):
         room.must(admin, CastVote("unban", DAVE.device))
-    room.must(CAROL, Unban(DAVE.device))
+    lifted = room.must(CAROL, Unban(DAVE.device))
+    assert room.changes[lifted] == {
+        tree.device(DAVE.device): DAVE.device_certificate.pem,
+        tree.banned("devices", DAVE.device): None,
+        tree.vote(Vote("unban", "devices", DAVE.device, ALICE.id)): None,
+        tree.vote(Vote("unban", "devices", DAVE.device, BOB.id)): None,
+    }
     room.must(DAVE, Post("back"))
 
 
@@ -396,3 +402,27 @@ def quorum_of(*voters: Person) -> int:
 
 def test_votes_are_counted_by_voter() -> None:
     assert [quorum_of(), quorum_of(ALICE), quorum_of(ALICE, CAROL)] == [0, 1, 2]
+
+
+def test_who_is_joined_alone_promotes_himself_and_nobody_else() -> None:
+    alone = Roster(1, {tree.member(ALICE.id): ALICE.certificate.pem})
+    assert ballots.promotes_alone(ALICE.id, ALICE.id, alone)
+    assert not ballots.promotes_alone(BOB.id, ALICE.id, alone)
+
+
+def test_who_may_not_vote_is_told_whether_anybody_may() -> None:
+    room = three_admins()
+    assert "only admins" in room.refuses(Reason.BAD_VOTE, DAVE, CastVote("ban", BOB.id)).detail
+    nobody = Roster(2, {tree.member(who.id): who.certificate.pem for who in (ALICE, BOB)})
+    refused = ballots.vote("ban", BOB.id, ALICE.id, nobody)
+    assert isinstance(refused, Rejection)
+    assert "no admin" in refused.detail
+
+
+def test_who_stands_nowhere_takes_nothing_away_but_the_votes_about_him() -> None:
+    room = three_admins()
+    room.must(ALICE, CastVote("ban", DAVE.id))
+    assert ballots.departure(room.roster, FRANK.id) == {}
+    about = tree.vote(Vote("ban", "members", DAVE.id, ALICE.id))
+    gone = Roster(2, {about: b""})
+    assert ballots.departure(gone, DAVE.id) == {about: None}
