@@ -302,7 +302,7 @@ class Story(Objects):
         return self.write(by, member("join", by.uri), {f"invited/{by.uri}": None, by.member: by.chain}, **other)
 
     def leave(self, by: Device, **other: Any) -> str:
-        before = self.files[other.get("at") or self.main]
+        before = self.files[str(other.get("at") or self.main)]
         place = by.admin if by.admin in before else by.member
         return self.write(by, member("remove", by.uri), {place: None, by.path: None}, **other)
 
@@ -311,7 +311,7 @@ class Story(Objects):
         return self.write(by, {"type": "vote", "uri": target}, {path: b""}, **other)
 
     def resolve(self, by: Device, kind: str, place: str, target: str, **other: Any) -> str:
-        before = self.files[other.get("at") or self.main]
+        before = self.files[str(other.get("at") or self.main)]
         suffix = "" if place == "invited" else ".crt"
         old, new = f"{place}/{target}{suffix}", f"banned/{place}/{target}{suffix}"
         if kind == "unban":

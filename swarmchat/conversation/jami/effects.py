@@ -51,7 +51,7 @@ def effects(commit: JamiCommit, account: AccountId, before: Roster, changes: Cha
         case Leave() as action:
             return _leave(action, account, before, changes)
         case Ban() | Unban() as action:
-            return _resolve(action, commit, account, before, changes, past)
+            return _resolve(action, account, before, changes, past)
         case UpdateProfile() as action:
             return _profile(action, account, before, changes)
         case Other(kind) if kind == VOTE:
@@ -79,9 +79,9 @@ def _add(action: Add, account: AccountId, before: Roster, changes: Changes, past
         return Rejection(Reason.JAMI_ADD, "a one-to-one conversation holds the two it began with", path)
     if before.mode == 1 and not before.is_admin(account):
         return Rejection(Reason.JAMI_ADD, "only admins invite here", path)
-    if uri == account or before.is_joined(uri) or before.is_banned(uri):
+    if before.is_joined(uri) or before.is_banned(uri):
         return Rejection(Reason.JAMI_ADD, "who is in it, or banned, is not invited", path)
-    if path in before.files or changes.get(path) != b"":
+    if changes.get(path) != b"":
         return Rejection(Reason.JAMI_ADD, "an invitation is one new empty file", path)
     return Told(frozenset({path}), action)
 
@@ -91,7 +91,7 @@ def _join(action: Join, account: AccountId, before: Roster, changes: Changes) ->
     invitation, place = tree.invited(uri), tree.member(uri)
     if uri != account:
         return Rejection(Reason.JAMI_JOIN, "everybody joins for himself", place)
-    if invitation not in before.files or changes.get(invitation, b"") is not None:
+    if changes.get(invitation, b"") is not None:
         return Rejection(Reason.JAMI_JOIN, "who joins was invited, and the invitation goes", invitation)
     if before.is_joined(uri) or changes.get(place) is None:
         return Rejection(Reason.JAMI_JOIN, "who joins adds the certificate of the account", place)
@@ -116,7 +116,7 @@ def _vote(commit: JamiCommit, account: AccountId, before: Roster, changes: Chang
     if not paths:
         return Told(frozenset(), Other(VOTE))  # cast again: Jami writes it, and it changes nothing
     path, vote = paths[0], tree.read_vote(paths[0])
-    if len(paths) > 1 or changes[path] != b"" or path in before.files or vote.kind == "promote":
+    if changes[path] != b"" or vote.kind == "promote":
         return Rejection(Reason.JAMI_VOTE, "a vote is one new empty file", path)
     if vote.voter != account or vote.target != commit.body["uri"]:
         return Rejection(Reason.JAMI_VOTE, "everybody votes for himself, on whom the message names", path)
@@ -128,15 +128,11 @@ def _vote(commit: JamiCommit, account: AccountId, before: Roster, changes: Chang
     return Told(frozenset({path}), CastVote(vote.kind, vote.target))
 
 
-def _resolve(
-    action: Ban | Unban, commit: JamiCommit, account: AccountId, before: Roster, changes: Changes, past: Past
-) -> Told | Rejection:
+def _resolve(action: Ban | Unban, account: AccountId, before: Roster, changes: Changes, past: Past) -> Told | Rejection:
     kind: Literal["ban", "unban"] = "ban" if isinstance(action, Ban) else "unban"
     uri = action.uri
-    if before.mode == 0 or not before.is_admin(account):
+    if not before.is_admin(account):
         return Rejection(Reason.JAMI_BALLOT, "only the admins of a group ban and unban")
-    if uri in (account, commit.device):
-        return Rejection(Reason.JAMI_BALLOT, "nobody resolves a ballot on himself")
     places = [
         place for place in _PLACES if (place == "devices") == is_device(uri) and tree.banned(place, uri) in changes
     ]
@@ -146,7 +142,7 @@ def _resolve(
     old, new = tree.standing(place, uri), tree.banned(place, uri)
     if kind == "unban":
         old, new = new, old
-    if old not in before.files or new in before.files or changes.get(old, b"") is not None:
+    if changes.get(old, b"") is not None:
         return Rejection(Reason.JAMI_BALLOT, "what the ballot moves does not stand there", old)
     if changes.get(new) != before.files[old]:
         return Rejection(Reason.JAMI_BALLOT, "a ballot moves a file as it is", new)
@@ -161,7 +157,7 @@ def _resolve(
         if changes.get(path, b"") is not None:
             return Rejection(Reason.JAMI_BALLOT, "the votes of the ballot go with it", path)
     gone: set[str] = set()
-    if kind == "ban" and not is_device(uri):
+    if kind == "ban":
         owned = {tree.device(device) for device in before.devices_of(AccountId(uri))}
         gone = {path for path in owned if changes.get(path, b"") is None}
     return Told(frozenset({old, new} | spent | gone), action, _cast(votes, past), frozenset(voters))
@@ -170,7 +166,7 @@ def _resolve(
 def _profile(action: UpdateProfile, account: AccountId, before: Roster, changes: Changes) -> Told | Rejection:
     if not before.is_admin(account):
         return Rejection(Reason.JAMI_PROFILE, "only admins change the profile", tree.PROFILE)
-    if tree.PROFILE in changes and changes[tree.PROFILE] is None:
+    if changes.get(tree.PROFILE, b"") is None:
         return Rejection(Reason.JAMI_PROFILE, "the profile is replaced, not removed", tree.PROFILE)
     if len(changes.get(tree.PROFILE) or b"") > limits.JAMI_BLOB_BYTES_MAX:
         return Rejection(Reason.JAMI_PROFILE, f"the profile is over {limits.JAMI_BLOB_BYTES_MAX} bytes", tree.PROFILE)

@@ -67,6 +67,7 @@ def test_the_real_bundle_is_valid() -> None:
 def test_a_group_with_everything_that_jami_does_is_valid() -> None:
     story = group()
     story.write(ALICE, {"type": "application/update-profile"}, {"profile.vcf": VECARD})
+    story.write(ALICE, {"type": "application/update-profile"})  # the same again
     said = story.text(BOB, "first")
     story.text(BOB, "second", more={"edit": said})
     story.text(BOB, "third", more={"edit": said}, time=1_690_000_000 + 10_000_000)  # its clock ran back
@@ -117,6 +118,27 @@ def test_a_one_to_one_with_oneself_is_valid() -> None:
     assert report.valid
     assert report.roster is not None
     assert report.roster.joined == {ALICE.uri}
+
+
+def test_a_ban_may_take_the_devices_of_its_target() -> None:
+    story = group()
+    story.vote(ALICE, "ban", "members", BOB.uri)
+    story.resolve(ALICE, "ban", "members", BOB.uri, more={BOB.path: None})
+    assert judged(story).valid
+
+
+def test_who_is_admin_does_not_join_himself() -> None:
+    story = Story(0)
+    story.root(ALICE, ALICE)
+    story.join(ALICE)
+    wrote(story, "10", ALICE.member)
+
+
+def test_a_device_does_not_ban_itself() -> None:
+    story = group()
+    story.vote(ALICE, "ban", "devices", PHONE.id)
+    story.resolve(PHONE, "ban", "devices", PHONE.id, alone=True)
+    wrote(story, "5", PHONE.path)
 
 
 def test_certificates_are_renewed_in_any_commit_of_their_owner() -> None:
@@ -413,6 +435,11 @@ DOCTORED: dict[str, tuple[Doctoring, str, str | None]] = {
         MALLORY.member,
     ),
     # remove (§9.11)
+    "leaving in another's name": (
+        lambda s: s.write(BOB, member("remove", CAROL.uri), {BOB.member: None}),
+        "11",
+        None,
+    ),
     "removing another": (
         lambda s: s.write(BOB, member("remove", CAROL.uri), {CAROL.member: None}),
         "11",
@@ -448,6 +475,24 @@ DOCTORED: dict[str, tuple[Doctoring, str, str | None]] = {
         None,
     ),
     "a vote to promote": (lambda s: s.vote(ALICE, "promote", "members", BOB.uri), "12", None),
+    "a vote to promote who is banned": (
+        lambda s: (
+            s.vote(ALICE, "ban", "members", BOB.uri),
+            s.resolve(ALICE, "ban", "members", BOB.uri),
+            s.vote(ALICE, "promote", "members", BOB.uri),
+        ),
+        "12",
+        None,
+    ),
+    "two votes at once": (
+        lambda s: s.write(
+            ALICE,
+            {"type": "vote", "uri": BOB.uri},
+            {f"votes/ban/members/{one.uri}/{ALICE.uri}": b"" for one in (BOB, CAROL)},
+        ),
+        "12" if BOB.uri > CAROL.uri else "7",
+        None,
+    ),
     "a vote to unban who is not banned": (lambda s: s.vote(ALICE, "unban", "members", BOB.uri), "12", None),
     # ban, unban (§9.13)
     "a ban without votes": (lambda s: s.resolve(ALICE, "ban", "members", BOB.uri), "13", None),
@@ -464,6 +509,41 @@ DOCTORED: dict[str, tuple[Doctoring, str, str | None]] = {
         ),
         "13",
         None,
+    ),
+    "a ban that moves nothing": (
+        lambda s: (
+            s.vote(ALICE, "ban", "members", BOB.uri),
+            s.write(ALICE, member("ban", BOB.uri), {f"votes/ban/members/{BOB.uri}/{ALICE.uri}": None}),
+        ),
+        "13",
+        None,
+    ),
+    "a ban to two places": (
+        lambda s: (
+            s.vote(ALICE, "ban", "members", BOB.uri),
+            s.resolve(ALICE, "ban", "members", BOB.uri, more={"banned/" + BOB.admin: BOB.chain}),
+        ),
+        "13",
+        None,
+    ),
+    "a ban of who has left": (
+        lambda s: (
+            s.vote(ALICE, "ban", "members", BOB.uri),
+            s.leave(BOB),
+            s.resolve(ALICE, "ban", "members", BOB.uri),
+        ),
+        "13",
+        BOB.member,
+    ),
+    "an unban that takes a device": (
+        lambda s: (
+            s.vote(ALICE, "ban", "members", BOB.uri),
+            s.resolve(ALICE, "ban", "members", BOB.uri),
+            s.vote(ALICE, "unban", "members", BOB.uri),
+            s.resolve(ALICE, "unban", "members", BOB.uri, more={BOB.path: None}),
+        ),
+        "7",
+        BOB.path,
     ),
     "a ban that keeps its votes": (
         lambda s: (
