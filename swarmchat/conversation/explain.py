@@ -85,7 +85,7 @@ def accepted(
 ) -> Explanation:
     """What an accepted commit does, as the history stands now.
 
-    `beside` holds the concurrent bans of its author that count, each with a commit that vouches for it (SCP-02 §8.2), if any.
+    `beside` holds the concurrent removals of its author, each with a commit that vouches for it (SCP-02 §8.2), if any.
     """
     return _Told(history, law, called).of(history[commit], beside)
 
@@ -118,16 +118,17 @@ class _Told:
         won = list(self._won(entry, entry.fact.control))
         return Explanation(entry.id, True, "SCP-02 §6.4 (c)" if won else None, "in force", (*said, *won))
 
-    # --- messages beside the ban of their author (SCP-02 §8.2)
+    # --- messages beside the removal of their author (SCP-02 §8.2)
 
     def _seen(self, beside: Mapping[CommitId, CommitId | None]) -> Iterator[str]:
-        for ban, witness in sorted(beside.items())[:_NAMED_MAX]:
-            yield f"at the same time {self._cited(ban)}"
+        for removal, witness in sorted(beside.items())[:_NAMED_MAX]:
+            what = "ban" if isinstance(self._control(removal).action, Ban) else "revocation"
+            yield f"at the same time {self._cited(removal)}"
             if witness is None:
-                yield "it is not shown: nobody else had seen it before that ban, so it may be new and dated back"
+                yield f"it is not shown: nobody else had seen it before that {what}, so it may be new and dated back"
             else:
                 who = self._account(self._history[witness])
-                yield f"it is shown: {who} had seen it and not that ban when writing {witness[:12]}"
+                yield f"it is shown: {who} had seen it and not that {what} when writing {witness[:12]}"
 
     # --- what settle decided (SCP-02 §6.4)
 
@@ -156,9 +157,12 @@ class _Told:
                 cited = cited or self._arrivals(entry, entry.fact.account)
             case settled.ALREADY_BANNED:
                 sentence = f"{target} is banned already when its turn comes: one ban is enough"
-            case settled.NEVER_ARRIVED:
-                sentence = f"what had brought {target} in does not count, so there is nobody to ban"
-                cited = self._arrivals(entry, control.action.uri if isinstance(control.action, Ban) else None)
+            case settled.AUTHOR_NO_ADMIN:
+                sentence = f"{author} is no admin when its turn comes"
+            case settled.TARGET_PROMOTED:
+                sentence = f"{target} was made an admin at the same time: that outweighs a kick"
+            case settled.VOTES_FELL:
+                sentence = "none of the votes it rests on stood when its turn came"
             case settled.VOTES_SPENT:
                 sentence = "its votes were spent by another resolution at the same time: a vote counts once"
             case settled.DEVICE_REVOKED:

@@ -8,23 +8,17 @@ from typing import Any
 
 import pytest
 
-from swarmchat.conversation.history import Entry
 from swarmchat.conversation.rules.settled import BANNED_BESIDE, NOT_AUTHORISED
 from swarmchat.conversation.rules.settling import Settler
 from swarmchat.ids import CommitId
+from tests.support.settle_adversary import run
 from tests.support.settle_group import Group
-from tests.support.settle_model import Model, Node, RefusedError, Standing, name
+from tests.support.settle_model import Model, Node, RefusedError, Standing
+from tests.support.settle_oracles import FromTheRoot, another_order
 from tests.support.settle_search import attempt
 from tests.support.settle_stories import Story, tell
 
 BATCHES = 8  # so that a failure names a short range of seeds
-
-
-class FromTheRoot(Settler):
-    """Without the shortcut of SCP-02 §6.4 f."""
-
-    def _start(self, mask: int) -> Entry | None:
-        return None
 
 
 def agree(story: Story, heads: list[Node]) -> None:
@@ -39,21 +33,6 @@ def agree(story: Story, heads: list[Node]) -> None:
     }
     void = {commit for commit, fate in fates.items() if fate and fate.code in (NOT_AUTHORISED, BANNED_BESIDE)}
     assert void == wanted.void, where
-
-
-def another_order(group: Group, dice: random.Random) -> list[tuple[Any, ...]]:
-    left, here, order = list(group.asked), {group.root}, []
-    while left:
-        ready = [one for one in left if here.issuperset(one[0] if len(one) == 1 else one[:1])]
-        chosen = dice.choice(ready)
-        left.remove(chosen)
-        order.append(chosen)
-        if len(chosen) == 1:
-            here.add(CommitId(name(chosen[0], "", 0, ("merge",), 0)))
-        else:
-            parent, who, act, device, salt = chosen
-            here.add(CommitId(name((parent,), who, device, act, salt)))
-    return order
 
 
 def told(group: Group, heads: list[CommitId]) -> dict[CommitId, Any]:
@@ -136,3 +115,13 @@ def test_the_model_and_the_law_see_the_same_attacks() -> None:
         by_law = attempt(seed, law, standing)
         by_model = attempt(seed, Model, lambda _, node: node.room.standing())
         assert by_law == by_model, f"seed {seed}"
+
+
+@pytest.mark.parametrize("batch", range(BATCHES))
+def test_an_adversary_who_searches_finds_nothing(batch: int) -> None:
+    """The oracles of `settle_oracles`; `scripts/law` searches longer."""
+    outcomes = list(run(range(batch * 6, batch * 6 + 6), thorough=3))
+    histories, found = sum(tried for _, tried, _ in outcomes), [find for _, _, finds in outcomes for find in finds]
+    print(f"{len(outcomes)} seeds, {histories} histories")
+    assert histories > 6 * 30
+    assert not found, "\n".join(map(str, found))

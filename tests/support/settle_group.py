@@ -103,24 +103,27 @@ class Group:
     def standing(self, roster: Roster) -> Standing:
         """A roster in names."""
         files = roster.files
-        renewals = {self._name(account): _renewal(roster.certificate(account)) for account in roster.joined}
+        renewals = {self.name_of(account): _renewal(roster.certificate(account)) for account in roster.joined}
         renewals |= {
-            self._name(target): _renewal(files[tree.banned(place, target)]) for target, place in roster.banned.items()
+            self.name_of(target): _renewal(files[tree.banned(place, target)]) for target, place in roster.banned.items()
         }
-        renewals |= {self._name(device): _renewal(files[tree.device(device)]) for device in roster.devices}
+        renewals |= {self.name_of(device): _renewal(files[tree.device(device)]) for device in roster.devices}
         return Standing(
-            frozenset(map(self._name, roster.admins)),
-            frozenset(map(self._name, roster.members)),
-            frozenset(map(self._name, roster.invited)),
-            frozenset((self._name(target), place) for target, place in roster.banned.items()),
-            frozenset(map(self._name, roster.devices)),
-            frozenset((v.kind, v.place, self._name(v.target), self._name(v.voter)) for v in roster.votes),
+            frozenset(map(self.name_of, roster.admins)),
+            frozenset(map(self.name_of, roster.members)),
+            frozenset(map(self.name_of, roster.invited)),
+            frozenset((self.name_of(target), place) for target, place in roster.banned.items()),
+            frozenset(map(self.name_of, roster.devices)),
+            frozenset((v.kind, v.place, self.name_of(v.target), self.name_of(v.voter)) for v in roster.votes),
             None if roster.profile is None else _profile_name(roster.profile),
             frozenset(renewals.items()),
-            frozenset((self._name(one), self._number(one, files[tree.revocations(one)])) for one in roster.revocations),
+            frozenset(
+                (self.name_of(one), self._number(one, files[tree.revocations(one)])) for one in roster.revocations
+            ),
         )
 
-    def _name(self, known: str) -> str:
+    def name_of(self, known: str) -> str:
+        """The account or device, as the scenes call it."""
         return self._names[known]
 
     def _number(self, account: AccountId, content: bytes) -> int:

@@ -136,13 +136,13 @@ class Room:
     # --- §5
 
     def act(self, who: str, device: str, act: Act, *, again: bool = False) -> None:
-        """Carry out, or raise RefusedError; `again` asks neither for the quorum nor whether an admin may kick alone."""
+        """Carry out, or raise RefusedError; `again` asks neither for the quorum nor what place the author holds."""
         kind, target = act[0], act[1] if len(act) > 1 else None
         if self.mode == 0:
             need(kind not in ("kick", "promote", "demote", "vote", "ban", "unban"), "not in this mode")
         match kind:
             case "add":
-                need(who in (self.admins if self.mode == 1 else self.joined), "who may add")
+                need(again or who in (self.admins if self.mode == 1 else self.joined), "who may add")
                 need(target != who and not self.place(target) and target not in self.banned, "whom to add")
                 self.invited.add(target)
             case "join":
@@ -157,14 +157,14 @@ class Room:
                 need(self.mode == 0 or self.admins != {who} or self.joined | self.invited == {who}, "last admin")
                 self.depart(who)
             case "kick":
-                need(who in self.admins and self.place(target) in ("members", "invited"), "kick")
+                need((again or who in self.admins) and self.place(target) in ("members", "invited"), "kick")
                 need(again or self.mode == 1 or len(self.admins) == 1, "needs a ballot")
                 self.depart(target)
             case "promote":
                 need(target in self.members, "promote")
-                if not self.promotes_alone(who, target):
+                if not again and not self.promotes_alone(who, target):
                     need(who in self.electorate("promote", target), "who may promote")
-                    need(again or self.has_quorum("promote", target), "quorum")
+                    need(self.has_quorum("promote", target), "quorum")
                 self.members.discard(target)
                 self.admins.add(target)
                 self.forget_votes(target)
@@ -187,7 +187,7 @@ class Room:
                 need(self.has_quorum("ban", target), "quorum")
                 self.land(target, place, self.renewal(target))
             case "unban":
-                need(target in self.banned and who in self.admins, "unban")
+                need(target in self.banned and (again or who in self.admins), "unban")
                 need(again or self.has_quorum("unban", target), "quorum")
                 self.forget_votes(target)
                 place = self.banned.pop(target)
@@ -200,7 +200,7 @@ class Room:
                     if place != "invited":
                         self.certificates[target] = renewal
             case "profile":
-                need(self.mode == 0 or who in self.admins, "profile")
+                need(again or self.mode == 0 or who in self.admins, "profile")
                 need(again or self.profile != target, "the same profile")
                 self.profile = target
 
@@ -398,23 +398,22 @@ class Model:
         refused: set[int] = set()
         inside = sum(1 << ban.index for ban in bans)
 
-        def authorised(ban: Node, beside: Node | None = None) -> bool:
-            standing = accepted + ([beside] if beside else [])
-            voided = {n.index for n in controls if any(voids(other, n) for other in standing)}
+        def authorised(ban: Node, beside: Iterable[Node] = ()) -> bool:
+            first = [
+                other
+                for other in [*accepted, *beside]
+                if concurrent(other, ban) and (other.index in forced or self.precedes(other, ban))
+            ]
+            voided = {n.index for n in controls if any(self.voids(other, n) for other in first)}
             room, _, _ = self.replay([n for n in controls if ban.past >> n.index & 1], voided | refused)
             electorate = set(room.admins)
-            voters = {
-                voter
-                for voter in ban.voters & room.admins
-                if not any(
-                    concurrent(other, ban) and other.act[1] == voter
-                    and (other.index in forced or self.precedes(other, ban))
-                    for other in standing
-                )
-            }  # fmt: skip
+            voters = (ban.voters & room.admins) - {other.act[1] for other in first if not self.spent(other, ban)}
             if ban.act[1] not in ban.admins:
                 for node in controls:
-                    if node.act == ("promote", ban.act[1]) and concurrent(node, ban) and node.index not in voided:
+                    if (
+                        node.act == ("promote", ban.act[1]) and concurrent(node, ban) and node.index not in voided
+                        and not (node.votes and node.votes <= voided)
+                    ):  # fmt: skip
                         electorate |= node.admins
                         voters -= node.voters | {node.who}
             return 2 * len(voters) > len(electorate)
@@ -425,10 +424,7 @@ class Model:
                 free = [
                     ban
                     for ban in undecided
-                    if not any(
-                        concurrent(other, ban) and self.precedes(other, ban) and not authorised(ban, other)
-                        for other in undecided
-                    )
+                    if authorised(ban) == authorised(ban, [other for other in undecided if other is not ban])
                 ]
                 chosen = min(free or undecided, key=lambda ban: ((ban.past & inside).bit_count(), ban.id))
                 undecided.remove(chosen)
@@ -438,7 +434,28 @@ class Model:
                         forced.add(chosen.index)
                 else:
                     refused.add(chosen.index)
-        return accepted, refused | {n.index for n in controls if any(voids(ban, n) for ban in accepted)}
+        return accepted, refused | {n.index for n in controls if any(self.voids(ban, n) for ban in accepted)}
+
+    def voids(self, ban: Node, node: Node) -> bool:
+        """(d)"""
+        return (
+            node.act[0] not in ("ban", "leave", "demote")
+            and not node.votes
+            and ban.act[1] in (node.who, node.device)
+            and concurrent(ban, node)
+            and not self.spent(ban, node)
+        )
+
+    def spent(self, ban: Node, behind: Node) -> bool:
+        """Whether, for whoever wrote `behind`, the votes of the ban were used up by other resolutions of the ballot."""
+        used = {
+            vote
+            for other in self.of(behind.past & ~ban.past)
+            if other.act == ban.act and concurrent(other, ban)
+            for vote in other.votes
+        }
+        left = {self.nodes[vote].who for vote in ban.votes - used} & ban.voters
+        return bool(used) and 2 * len(left) <= len(ban.admins)
 
     def precedes(self, one: Node, other: Node) -> bool:
         """(c)"""
@@ -462,17 +479,16 @@ class Model:
         kept = [node for node in controls if node.index not in void]
         room = Room(self.mode)
         spent: dict[int, list[Node]] = {}
-        arrivals: dict[str, list[Node]] = {}
         profiles: list[Node] = []
         ineffective: set[int] = set()
+        gave_up: list[tuple[Node, str, bool]] = []  # leave, demote and kick: who, and whether as admin
+        cast: set[int] = set()
         seniority: list[str] = []
         for node in kahn(kept):
             before = set(room.admins)
             if node.act[0] == "initial":
                 room = self.root.room.copy()
-                for came in self.first_two - {None}:
-                    arrivals[came] = [node]
-            elif not self._again(node, room, spent, arrivals, profiles):
+            elif not self._again(node, room, kept, spent, profiles, gave_up, cast):
                 ineffective.add(node.index)
             if (
                 node.act[0] != "initial"
@@ -490,18 +506,18 @@ class Model:
         self,
         node: Node,
         room: Room,
+        kept: list[Node],
         spent: dict[int, list[Node]],
-        arrivals: dict[str, list[Node]],
         profiles: list[Node],
+        gave_up: list[tuple[Node, str, bool]],
+        cast: set[int],
     ) -> bool:
         kind = node.act[0]
         used = {vote for vote in node.votes if any(concurrent(by, node) for by in spent.get(vote, ()))}
         if kind == "ban":
             target, (place, renewal) = node.act[1], node.landed
-            if place != "devices" and not any(node.past >> came.index & 1 for came in arrivals.get(target, ())):
-                return False
             unspent = {self.nodes[vote].who for vote in node.votes - used}
-            if 2 * len(unspent) <= len(node.admins):
+            if 2 * len(unspent & node.voters) <= len(node.admins):
                 return False
             for vote in node.votes:
                 spent.setdefault(vote, []).append(node)
@@ -509,21 +525,50 @@ class Model:
                 return False
             room.land(target, place, renewal)
             return True
-        if {node.who, node.device} & room.banned.keys():
+        if node.votes:
+            if used or not node.votes & cast:
+                return False
+        elif not self._may_still(node, room, gave_up):
             return False
-        if (kind != "join" and node.who not in room.joined) or (kind in ("unban", "promote") and used):
+        if kind == "kick" and any(n.act == ("promote", node.act[1]) and concurrent(n, node) for n in kept):
             return False
+        leaver = {"leave": node.who, "demote": node.who, "kick": node.act[1] if kind == "kick" else None}.get(kind)
+        held = room.place(leaver) if leaver else None
         try:
             room.act(node.who, node.device, node.act, again=True)
         except RefusedError:
+            if kind == "vote" and (*node.act[1:], node.who) in {
+                (k, t, v) for k, p, t, v in room.votes if p == room.ballot_place(k, t)
+            }:
+                cast.add(node.index)
             return False
+        if kind == "vote":
+            cast.add(node.index)
+        if held in ("admins", "members"):
+            gave_up.append((node, leaver, held == "admins"))
         for vote in node.votes:
             spent.setdefault(vote, []).append(node)
-        if kind in ("add", "join"):
-            arrivals.setdefault(node.act[1] if kind == "add" else node.who, []).append(node)
         if kind == "profile":
             profiles.append(node)
         return True
+
+    def _may_still(self, node: Node, room: Room, gave_up: list[tuple[Node, str, bool]]) -> bool:
+        """Whether the author holds the place by which he acted, or gave it up on a line that the act did not know of."""
+        kind, who = node.act[0], node.who
+        if {who, node.device} & room.banned.keys():
+            return False
+        if kind == "join":
+            return True
+        for_admins = kind in ("kick", "promote", "unban", "vote", "demote") or (
+            (kind == "add" and self.mode == 1) or (kind == "profile" and self.mode != 0)
+        )
+        as_admin = for_admins and who in node.admins
+        if who in room.admins or (who in room.members and not as_admin):
+            return True
+        return kind != "vote" and any(
+            gone == who and concurrent(taker, node) and (was_admin or not as_admin)
+            for taker, gone, was_admin in gave_up
+        )
 
     def _house_again(self, node: Node, room: Room, kept: list[Node], controls: list[Node]) -> None:
         if node.account_renewal is not None:
@@ -565,15 +610,6 @@ def need(condition: object, why: str) -> None:
 
 def concurrent(one: Node, other: Node) -> bool:
     return one is not other and not one.past >> other.index & 1 and not other.past >> one.index & 1
-
-
-def voids(ban: Node, node: Node) -> bool:
-    """(d)"""
-    return (
-        node.act[0] not in ("ban", "leave", "demote")
-        and ban.act[1] in (node.who, node.device)
-        and concurrent(ban, node)
-    )
 
 
 def groups(bans: list[Node]) -> list[list[Node]]:

@@ -73,6 +73,12 @@ def vote(kind: BallotKind, target: Target, account: AccountId, before: Roster) -
     return {path: b""}
 
 
+def has_voted(kind: BallotKind, target: Target, account: AccountId, before: Roster) -> bool:
+    """Whether the account's vote stands in the ballot, as it is now."""
+    where = place(kind, target, before)
+    return where is not None and tree.vote(Vote(kind, where, target, account)) in before.files
+
+
 def ban(target: Target, account: AccountId, before: Roster, *, replayed: bool = False) -> Changes | Rejection:
     """Resolve a ballot: the target's file moves under `banned/`, and all that is the target's goes. (SCP-02 §5.6)"""
     where = place("ban", target, before)
@@ -155,6 +161,8 @@ def quorum_fault(kind: BallotKind, where: Place, target: Target, before: Roster)
 def _resolution_fault(
     kind: BallotKind, where: Place, target: Target, account: AccountId, before: Roster, *, replayed: bool
 ) -> Rejection | None:
+    if replayed:
+        return None  # whether its votes count, the replay has asked (§6.4 e)
     if account not in electorate(kind, target, before):
         return Rejection(Reason.BAD_BALLOT, "only who may decide resolves a ballot")
-    return None if replayed else quorum_fault(kind, where, target, before)
+    return quorum_fault(kind, where, target, before)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import heapq
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from swarmchat.conversation.actions import Ban, Demote, Leave, Promote
+from swarmchat.conversation.actions import Ban, CastVote, Demote, Leave, Promote, Unban, UpdateProfile
 from swarmchat.conversation.history import Control, Entry, History
 from swarmchat.conversation.rules.settled import BANNED_BESIDE, NOT_AUTHORISED, Fate, Steps, Tally
 from swarmchat.ids import AccountId, CommitId, DeviceId
@@ -15,7 +16,7 @@ from swarmchat.ids import AccountId, CommitId, DeviceId
 class Answers(Protocol):
     """What a dispute must be told about other sets of commits; a question may need another set to be settled first."""
 
-    def admins_before(self, ban: Entry, void: int, window: int) -> Steps[frozenset[AccountId]]:
+    def admins_before(self, ban: Entry, void: int, window: int) -> frozenset[AccountId]:
         """The admins after a replay of the past of `ban` without the control commits of the mask `void`."""
         ...
 
@@ -35,7 +36,7 @@ class Ruling:
 
 @dataclass(slots=True, eq=False)
 class _Case:
-    """A ban, and what does not change while the rounds go on."""
+    """A ban, what does not change while the rounds go on, and what they have found out about it."""
 
     ban: Entry
     control: Control
@@ -44,8 +45,24 @@ class _Case:
     past: int
     voids: int  # what it makes void if it counts (d)
     promotions: list[Entry]  # concurrent ones of its target, where that is no admin at the parent (b)
+    scope: int  # of what others make void, that which can matter to whether it is authorised
     rank: tuple[int, CommitId]  # the bans among its ancestors, then the id
-    rivals: dict[_Case, None] = field(default_factory=dict)  # the concurrent bans
+    lost: dict[AccountId, CommitId] = field(default_factory=dict)  # voters, and the accepted ban that took each
+    asked: dict[AccountId, int] = field(
+        default_factory=dict
+    )  # by voter: how many of the accepted bans of him were compared
+    risks: dict[AccountId, int] = field(default_factory=dict)  # by voter: the first ban of him that may still take him
+    voiders: list[tuple[_Case, bool]] | None = (
+        None  # concurrent bans that void something of its scope; which precede it
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """How a ban stands while others are undecided: beside the accepted ones alone, and what it waits for."""
+
+    tally: Tally
+    waits_for: tuple[_Case, ...]  # empty: whether it counts no longer hangs on what is undecided
 
 
 class Dispute:
@@ -55,52 +72,53 @@ class Dispute:
         self._history = history
         self._window = window
         self._answers = answers
-        entries = list(history.controls_of(window))
         self._authored: dict[str, list[Entry]] = {}  # what a ban of the account or the device could make void
         self._promotions: dict[str, list[Entry]] = {}
+        self._weighty = 0  # what can matter to who is admin
         bans: list[Entry] = []
-        for entry in entries:
-            match _control(entry).action:
+        for entry in history.controls_of(window):
+            control = _control(entry)
+            match control.action:
                 case Ban():
                     bans.append(entry)
+                    self._weighty |= _bit(entry)
                     continue
                 case Leave() | Demote():
                     continue
                 case Promote(uri):
                     self._promotions.setdefault(uri, []).append(entry)
-                case _:
+                    self._weighty |= _bit(entry) | self._votes(control)
+                case Unban():
+                    self._weighty |= _bit(entry) | self._votes(control)
+                case CastVote() | UpdateProfile():
                     pass
+                case _:
+                    self._weighty |= _bit(entry)
+            if control.votes:
+                continue  # rests on its votes, whoever wrote it
             assert entry.fact.device is not None
             for author in (_author(entry), entry.fact.device):
                 self._authored.setdefault(author, []).append(entry)
-        ban_bits = sum(_bit(ban) for ban in bans)
-        self._cases = [self._case(ban, ban_bits) for ban in bans]
-        for case in self._cases:
-            case.rivals = {
-                other: None for other in self._cases if other is not case and _concurrent(other.ban, case.ban)
-            }
+        self._ban_bits = _mask(bans)
+        self._of: dict[str, list[Entry]] = {}  # the bans of each target
+        for ban in bans:
+            self._of.setdefault(_banned(ban), []).append(ban)
+        self._cases = [self._case(ban) for ban in bans]
+        self._against: dict[str, list[_Case]] = {}
+        for case in sorted(self._cases, key=lambda case: (-len(case.control.voters), case.rank)):
+            self._against.setdefault(case.target, []).append(case)
+        self._voiding = [case for case in self._cases if case.voids & self._weighty]
         self._accepted: list[_Case] = []
-        self._forced: set[CommitId] = set()
+        self._accepted_of: dict[str, list[_Case]] = {}
+        self._undecided: set[_Case] = set()
+        self._forced: set[_Case] = set()
         self._unauthorised: dict[_Case, Tally] = {}
         self._refused = 0  # these, as a mask
-        self._voided = 0
 
     def decide(self) -> Steps[Ruling]:
         """Go through the rounds, one group of bans after the other."""
         for group in self._groups():
-            undecided = dict.fromkeys(sorted(group, key=lambda case: case.rank))
-            while undecided:
-                chosen, is_free = yield from self._choose(undecided)
-                del undecided[chosen]
-                tally = yield from self._tally(chosen)
-                if tally.suffices:
-                    self._accepted.append(chosen)
-                    self._voided |= chosen.voids
-                    if not is_free:
-                        self._forced.add(chosen.ban.id)
-                else:
-                    self._unauthorised[chosen] = tally
-                    self._refused |= chosen.bit
+            yield from self._decide(sorted(group, key=lambda case: case.rank))
         return self._ruling()
 
     # --- rounds
@@ -112,82 +130,185 @@ class Dispute:
         and what it came to there must be what it comes to here.
         """
         groups: list[list[_Case]] = []
-        all_bits = sum(case.bit for case in self._cases)
         in_all_later = -1
         for case in reversed(self._cases):  # the last admitted first: nothing descends from it
-            not_later = all_bits & (2 * case.bit - 1)
+            not_later = self._ban_bits & (2 * case.bit - 1)
             if not groups or not not_later & ~in_all_later:
                 groups.append([])
             groups[-1].append(case)
             in_all_later &= case.ban.control_mask
         return groups[::-1]
 
-    def _choose(self, undecided: dict[_Case, None]) -> Steps[tuple[_Case, bool]]:
-        for case in undecided:
-            if (yield from self._is_free(case, undecided)):
-                return case, True
-        return next(iter(undecided)), False
+    def _decide(self, group: list[_Case]) -> Steps[None]:
+        """Take the bans of a group that hang on no undecided one, lowest rank first; where there is none, all.
 
-    def _is_free(self, case: _Case, undecided: dict[_Case, None]) -> Steps[bool]:
-        """No undecided concurrent ban both precedes it and would leave it unauthorised."""
-        rivals = [rival for rival in case.rivals if rival in undecided]
-        if not rivals:
-            return True
-        alone = (yield from self._tally(case)).suffices
-        for rival in rivals:
-            if alone and not self._touches(rival, case):
-                continue
-            if (yield from self._answers.precedes(rival.ban, case.ban)) and not (
-                yield from self._tally(case, rival)
-            ).suffices:
-                return False
-        return True
+        A ban that hangs on others is looked at again when one of these was decided, and not before.
+        """
+        self._undecided = set(group)
+        waiting: dict[_Case, list[_Case]] = {}  # by the ban that they wait for
+        free: list[tuple[tuple[int, CommitId], int]] = []
+        number = {case: at for at, case in enumerate(group)}
+        look_at, first = list(group), 0
+        while self._undecided:
+            for case in look_at:
+                standing = yield from self._standing(case)
+                for other in standing.waits_for:
+                    waiting.setdefault(other, []).append(case)
+                if not standing.waits_for:
+                    heapq.heappush(free, (case.rank, number[case]))
+            look_at = []
+            if free:
+                chosen = group[heapq.heappop(free)[1]]
+                if chosen not in self._undecided:
+                    continue
+                standing = yield from self._standing(chosen)
+                if standing.waits_for:  # what was decided since counts against it as nothing undecided had
+                    look_at = [chosen]
+                    continue
+            else:
+                while group[first] not in self._undecided:
+                    first += 1
+                chosen = group[first]
+                standing = yield from self._standing(chosen)
+                if standing.tally.suffices:
+                    self._forced.add(chosen)
+            self._undecided.discard(chosen)
+            if standing.tally.suffices:
+                self._accepted.append(chosen)
+                self._accepted_of.setdefault(chosen.target, []).append(chosen)
+            else:
+                self._unauthorised[chosen] = standing.tally
+                self._refused |= chosen.bit
+            look_at = [case for case in dict.fromkeys(waiting.pop(chosen, ())) if case in self._undecided]
+            if standing.tally.suffices:
+                look_at += [case for case in group if case in self._undecided and self._may_lose(case, chosen)]
+
+    def _may_lose(self, case: _Case, accepted: _Case) -> bool:
+        return accepted.target in case.control.voters and accepted.target not in case.lost
+
+    def _standing(self, case: _Case) -> Steps[_Standing]:
+        """Whether it is authorised beside the accepted bans, and which undecided ones could change that."""
+        for voter in case.control.voters:
+            yield from self._find_taker(case, voter)
+        voiders = yield from self._voiders(case)
+        certain = self._tally(case, (), [other for other in voiders if other not in self._undecided])
+        open_voiders = [other for other in voiders if other in self._undecided]
+        risks: dict[AccountId, _Case] = {}
+        if certain.suffices or open_voiders:
+            for voter in sorted(case.control.voters - case.lost.keys()):
+                taker = yield from self._find_risk(case, voter)
+                if taker is not None:
+                    risks[voter] = taker
+        if certain.suffices == self._tally(case, risks, voiders).suffices:
+            return _Standing(certain, ())
+        ancestors = [other for other in self._undecided if case.past & other.bit]
+        return _Standing(certain, tuple(dict.fromkeys([*risks.values(), *open_voiders, *ancestors])))
+
+    def _find_taker(self, case: _Case, voter: AccountId) -> Steps[None]:
+        """Note the accepted ban that takes a voter from the case. (b)"""
+        if voter in case.lost:
+            return
+        accepted = self._accepted_of.get(voter, [])
+        for other in accepted[case.asked.get(voter, 0) :]:
+            if self._bears_on(other, case) and (
+                other in self._forced or (yield from self._answers.precedes(other.ban, case.ban))
+            ):
+                case.lost[voter] = other.ban.id
+                break
+        case.asked[voter] = len(accepted)
+
+    def _find_risk(self, case: _Case, voter: AccountId) -> Steps[_Case | None]:
+        """An undecided ban that would take a voter from the case."""
+        against = self._against.get(voter, [])
+        at = case.risks.get(voter, 0)
+        while at < len(against):
+            other = against[at]
+            if (
+                other in self._undecided
+                and self._bears_on(other, case)
+                and (yield from self._answers.precedes(other.ban, case.ban))
+            ):
+                break
+            at += 1  # decided bans do not open again: what was passed over stays so
+        case.risks[voter] = at
+        return against[at] if at < len(against) else None
+
+    def _voiders(self, case: _Case) -> Steps[list[_Case]]:
+        """The concurrent bans that go before it, are not refused, and would make void what can matter to it."""
+        if case.voiders is None:
+            case.voiders = []
+            for other in self._voiding:
+                if other.voids & case.scope and _concurrent(other.ban, case.ban):
+                    case.voiders.append((other, (yield from self._answers.precedes(other.ban, case.ban))))
+        return [
+            other
+            for other, is_first in case.voiders
+            if (is_first or other in self._forced) and not self._refused & other.bit
+        ]
+
+    def _bears_on(self, other: _Case, case: _Case) -> bool:
+        """Whether they are concurrent, and the votes of the other are not spent for what the case descends from."""
+        return _concurrent(other.ban, case.ban) and not self._is_spent(other.ban, case.ban)
 
     # --- one ban
 
-    def _tally(self, case: _Case, beside: _Case | None = None) -> Steps[Tally]:
-        """Which voters are left of which admins, beside the accepted bans and `beside`. (b)"""
-        standing = self._accepted if beside is None else [*self._accepted, beside]
-        voided = self._voided if beside is None else self._voided | beside.voids
-        void = (voided | self._refused) & case.past
-        admins = yield from self._answers.admins_before(case.ban, void, self._window)
+    def _tally(self, case: _Case, risks: Collection[AccountId], voiders: Collection[_Case]) -> Tally:
+        """Which voters are left of which admins, beside the bans that took or may take some. (b)"""
+        voided = 0
+        for other in voiders:
+            voided |= other.voids
+        void = (voided & case.scope | self._refused) & case.past
+        admins = self._answers.admins_before(case.ban, void, self._window)
         electorate, voters = set(admins), set(case.control.voters & admins)
         lost: dict[AccountId, CommitId | None] = dict.fromkeys(case.control.voters - admins)
-        for other in standing:
-            if other.target in voters and other in case.rivals:
-                is_first = other.ban.id in self._forced or (yield from self._answers.precedes(other.ban, case.ban))
-                if is_first:
-                    voters.discard(AccountId(other.target))
-                    lost[AccountId(other.target)] = other.ban.id
+        for voter, taker in case.lost.items():
+            voters.discard(voter)
+            lost[voter] = taker
+        voters.difference_update(risks)
         for promotion in case.promotions:
-            if not voided & _bit(promotion):
-                control = _control(promotion)
-                electorate |= control.admins
-                backers = voters & (control.voters | {_author(promotion)})
-                voters -= backers
-                lost.update(dict.fromkeys(backers, promotion.id))
+            control = _control(promotion)
+            votes = self._votes(control)
+            if voided & _bit(promotion) or (votes and not votes & ~voided):
+                continue
+            electorate |= control.admins
+            backers = voters & (control.voters | {_author(promotion)})
+            voters -= backers
+            lost.update(dict.fromkeys(backers, promotion.id))
         return Tally(frozenset(voters), frozenset(electorate), tuple(sorted(lost.items())))
 
-    def _touches(self, one: _Case, other: _Case) -> bool:
-        """Whether the acceptance of one can matter to whether the other is authorised."""
-        return (
-            one.target in other.control.voters
-            or bool(one.voids & other.past)
-            or any(one.voids & _bit(promotion) for promotion in other.promotions)
-        )
-
-    def _case(self, ban: Entry, ban_bits: int) -> _Case:
-        control, bit = _control(ban), _bit(ban)
-        assert isinstance(control.action, Ban)
-        target, past = control.action.uri, ban.control_mask & ~bit
-        beside = [entry for entry in self._authored.get(target, ()) if _concurrent(entry, ban)]
+    def _case(self, ban: Entry) -> _Case:
+        control, bit, target = _control(ban), _bit(ban), _banned(ban)
+        past = ban.control_mask & ~bit
         promotions = [
             entry
             for entry in sorted(self._promotions.get(target, ()), key=lambda entry: entry.id)
             if target not in control.admins and _concurrent(entry, ban)
         ]
-        rank = (past & ban_bits).bit_count(), ban.id
-        return _Case(ban, control, target, bit, past, _mask(beside), promotions, rank)
+        scope = past
+        for entry in promotions:
+            scope |= _bit(entry) | self._votes(_control(entry))
+        rank = (past & self._ban_bits).bit_count(), ban.id
+        return _Case(ban, control, target, bit, past, self._voids(ban, target), promotions, scope & self._weighty, rank)
+
+    def _voids(self, ban: Entry, target: AccountId | DeviceId) -> int:
+        voids, bit = 0, _bit(ban)
+        for entry in self._authored.get(target, ()):
+            if not ban.control_mask & _bit(entry) and not entry.control_mask & bit and not self._is_spent(ban, entry):
+                voids |= _bit(entry)
+        return voids
+
+    def _is_spent(self, ban: Entry, behind: Entry) -> bool:
+        """Whether other resolutions of the ballot are behind a commit that is concurrent with the ban: it knew of them. (d)"""
+        others = [other for other in self._of[_banned(ban)] if behind.control_mask & ~ban.control_mask & _bit(other)]
+        if not others:
+            return False
+        control = _control(ban)
+        unspent = control.votes.difference(*(_control(other).votes for other in others))
+        left = {self._history[vote].fact.account for vote in unspent} & control.voters
+        return 2 * len(left) <= len(control.admins)
+
+    def _votes(self, control: Control) -> int:
+        return _mask(self._history[vote] for vote in control.votes)
 
     # --- the outcome
 
@@ -200,12 +321,21 @@ class Dispute:
             for entry in self._history.controls_of(case.voids):
                 fates[entry.id] = Fate(BANNED_BESIDE, case.ban.id)
         accepted = frozenset(case.ban.id for case in self._accepted)
-        return Ruling(accepted, self._refused | self._voided, fates)
+        voided = 0
+        for case in self._accepted:
+            voided |= case.voids
+        return Ruling(accepted, self._refused | voided, fates)
 
 
 def _control(entry: Entry) -> Control:
     assert entry.fact.control is not None
     return entry.fact.control
+
+
+def _banned(ban: Entry) -> AccountId | DeviceId:
+    action = _control(ban).action
+    assert isinstance(action, Ban)
+    return action.uri
 
 
 def _author(entry: Entry) -> AccountId:

@@ -46,8 +46,8 @@ def effects(
     """What the action does, or why it may not be done; `profile` is the new `profile.vcf` of an update-profile.
 
     Says nothing of authorship (SCP-02 §4), references (§3), sizes (§10) or which accounts a one-to-one holds: those are the
-    judge's. `replayed` (§6.4 e) leaves out what was judged at the commit's own parent and is not asked again: the quorum of
-    a ballot, and whether an admin could kick alone.
+    judge's. `replayed` (§6.4 e) leaves out what was judged at the commit's own parent and is the replay's to ask, or nobody's:
+    the quorum of a ballot, whether an admin could kick alone, whether the author still holds the place by which he acted.
     """
     outcome = _changes(action, author, before, profile, replayed)
     if isinstance(outcome, Rejection):
@@ -65,7 +65,7 @@ def _changes(
         case Initial():
             return membership.initial(action, author, before)
         case Add(uri):
-            return membership.add(uri, author, before)
+            return membership.add(uri, author, before, replayed=replayed)
         case Join(uri):
             return membership.join(uri, author, before)
         case Leave(uri):
@@ -85,6 +85,6 @@ def _changes(
         case Unban(target):
             return ballots.unban(target, author.account, before, replayed=replayed)
         case UpdateProfile():
-            return contents.update_profile(profile, author, before)
+            return contents.update_profile(profile, author, before, replayed=replayed)
         case UpdateDevice() | Post() | React() | Edit() | FileOffer() | FileWithdrawal() | Other():
             return {}

@@ -28,9 +28,9 @@ def initial(action: Initial, author: Author, before: Roster) -> Changes | Reject
     return changes
 
 
-def add(uri: AccountId, author: Author, before: Roster) -> Changes | Rejection:
+def add(uri: AccountId, author: Author, before: Roster, *, replayed: bool = False) -> Changes | Rejection:
     """Invite. Which two accounts a one-to-one may hold stands in its root, so the judge asks that. (SCP-02 §5.2)"""
-    if before.mode == 1 and not before.is_admin(author.account):
+    if not replayed and before.mode == 1 and not before.is_admin(author.account):
         return Rejection(Reason.BAD_ADD, "only admins invite here")
     if uri == author.account:
         return Rejection(Reason.BAD_ADD, "nobody invites himself")
@@ -74,7 +74,7 @@ def kick(uri: AccountId, author: Author, before: Roster, *, replayed: bool) -> C
     """An admin takes away a member or an invitation, where one admin may decide alone. (SCP-02 §5.4)"""
     if before.mode == 0:
         return _not_one_to_one("kick")
-    if not before.is_admin(author.account):
+    if not replayed and not before.is_admin(author.account):
         return Rejection(Reason.BAD_REMOVAL, "only admins kick")
     if not replayed and before.mode != 1 and len(before.admins) != 1:
         return Rejection(Reason.NOT_IN_THIS_MODE, "where several admins share a group a removal needs a ballot: ban")
@@ -90,10 +90,10 @@ def promote(uri: AccountId, author: Author, before: Roster, *, replayed: bool) -
     content = before.files.get(tree.member(uri))
     if content is None:
         return Rejection(Reason.BAD_PROMOTION, "only a member who is no admin is promoted", tree.member(uri))
-    if not ballots.promotes_alone(uri, author.account, before):
+    if not replayed and not ballots.promotes_alone(uri, author.account, before):
         if author.account not in ballots.electorate("promote", uri, before):
             return Rejection(Reason.BAD_PROMOTION, "only those who may vote on it promote")
-        if not replayed and (fault := ballots.quorum_fault("promote", "members", uri, before)):
+        if fault := ballots.quorum_fault("promote", "members", uri, before):
             return fault
     moved: dict[str, bytes | None] = {tree.member(uri): None, tree.admin(uri): content}
     return moved | ballots.votes_about(before, uri)

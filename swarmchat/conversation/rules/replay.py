@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import heapq
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import cast
 
@@ -37,17 +37,19 @@ from swarmchat.conversation.rules.effects import effects
 from swarmchat.conversation.rules.settled import (
     ALREADY_BANNED,
     AUTHOR_BANNED,
+    AUTHOR_NO_ADMIN,
     AUTHOR_NOT_JOINED,
     DEVICE_REVOKED,
-    NEVER_ARRIVED,
     PROFILE_OUTBID,
+    TARGET_PROMOTED,
+    VOTES_FELL,
     VOTES_SPENT,
     Fate,
 )
 from swarmchat.conversation.tree import Place
 from swarmchat.crypto.certificates import Certificate
 from swarmchat.crypto.revocation import RevocationList, device_prefix
-from swarmchat.ids import AccountId, CommitId, DeviceId, is_device
+from swarmchat.ids import AccountId, CommitId, DeviceId
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,18 +59,14 @@ class Replayed:
     roster: Roster
     ineffective: dict[CommitId, Fate]
     promoted: tuple[AccountId, ...]  # who became admin, in that order, perhaps not for the first time
-    arrived: frozenset[AccountId]  # whom an add, a join or the root brought in
 
 
-def replay(
-    history: History, start: Roster | None, window: int, void: int, arrived: Collection[AccountId] = frozenset()
-) -> Replayed:
+def replay(history: History, start: Roster | None, window: int, void: int) -> Replayed:
     """Carry out the control commits of the mask `window` but those of `void`, on `start`; None when the root is among them.
 
-    All of `window` descend from the commit that `start` is the roster of. `arrived` holds accounts that came in before and
-    stand nowhere in `start` any more.
+    All of `window` descend from the commit that `start` is the roster of.
     """
-    return _Replay(history, start, window, arrived).run(in_order(history, window & ~void))
+    return _Replay(history, start, window, void).run(in_order(history, window & ~void))
 
 
 def in_order(history: History, mask: int) -> list[Entry]:
@@ -118,20 +116,25 @@ def _turn(entry: Entry) -> tuple[int, CommitId, Entry]:
 
 
 class _Replay:
-    def __init__(self, history: History, start: Roster | None, window: int, arrived: Collection[AccountId]) -> None:
+    def __init__(self, history: History, start: Roster | None, window: int, void: int) -> None:
         self._history = history
         self._start = start
         self._roster: Sketch | None = None if start is None else _without_profile(start)
-        self._arrived_before = arrived
-        self._arrivals: dict[AccountId, int] = {}  # the control commits that brought in
+        self._window = window
+        self._cast = 0  # the votes of the window that stood when their turn had come
         self._spent: dict[CommitId, int] = {}  # the resolutions that each vote was spent by
         self._moved: dict[AccountId | DeviceId, Entry] = {}  # what last gave somebody another place
+        self._given_up: dict[AccountId, list[tuple[Entry, bool]]] = {}  # by leave, demote or kick; as an admin or not
         self._promoted: list[AccountId] = []
         self._profiles: list[tuple[Entry, bytes]] = []
         self._revoking: dict[AccountId, list[Entry]] = {}
+        self._promotions: dict[AccountId, list[Entry]] = {}
         for entry in history.controls_of(window):
-            if _control(entry).revoked and entry.fact.account is not None:
+            control = _control(entry)
+            if control.revoked and entry.fact.account is not None:
                 self._revoking.setdefault(entry.fact.account, []).append(entry)
+            if isinstance(control.action, Promote) and not void >> cast(int, entry.control_index) & 1:
+                self._promotions.setdefault(control.action.uri, []).append(entry)
 
     def run(self, order: list[Entry]) -> Replayed:
         ineffective: dict[CommitId, Fate] = {}
@@ -146,7 +149,7 @@ class _Replay:
             ineffective |= {update: Fate(PROFILE_OUTBID, winner) for update, _ in last}
         if profile is not None:
             self._roster.with_changes({tree.PROFILE: profile})
-        return Replayed(self._roster.fixed(), ineffective, tuple(self._promoted), frozenset(self._arrivals))
+        return Replayed(self._roster.fixed(), ineffective, tuple(self._promoted))
 
     # --- one commit
 
@@ -160,60 +163,97 @@ class _Replay:
         assert roster is not None
         if isinstance(control.action, Ban):
             fate = self._land(entry, control.action.uri, roster)
-        elif roster.is_banned(account) or roster.is_banned(device):
-            return Fate(AUTHOR_BANNED, self._mover(account if roster.is_banned(account) else device, entry))
-        elif not isinstance(control.action, Join) and not roster.is_joined(account):
-            return Fate(AUTHOR_NOT_JOINED, self._mover(account, entry))
+        elif isinstance(control.action, Promote | Unban) and control.votes:
+            fate = self._resolve(entry, control, account, device, roster)
         else:
-            fate = self._act(entry, account, device, roster)
+            fate = self._author_fault(entry, control, account, device, roster)
+            fate = fate or self._act(entry, account, device, roster)
         if roster.is_joined(account) and not roster.is_banned(device):
             fate = self._keep_house(entry, account, device, roster) or fate
         return fate
+
+    def _author_fault(
+        self, entry: Entry, control: Control, account: AccountId, device: DeviceId, roster: Sketch
+    ) -> Fate | None:
+        """Why the author may no longer: banned, or without the place by which he acted."""
+        if roster.is_banned(account) or roster.is_banned(device):
+            return Fate(AUTHOR_BANNED, self._mover(account if roster.is_banned(account) else device, entry))
+        if isinstance(control.action, Join):
+            return None
+        as_admin = account in control.admins and _is_for_admins(control.action, roster.mode)
+        if roster.is_admin(account) or (roster.is_joined(account) and not as_admin):
+            return None
+        # What he gave up on another line, or was kicked from, takes nothing from what he did without knowing of it. A vote
+        # is no deed of that kind: it is a file that stands for somebody who is there.
+        if not isinstance(control.action, CastVote) and any(
+            held_admin >= as_admin and not self._history.reaches(entry, taker)
+            for taker, held_admin in self._given_up.get(account, ())
+        ):
+            return None
+        return Fate(AUTHOR_NO_ADMIN if roster.is_joined(account) else AUTHOR_NOT_JOINED, self._mover(account, entry))
+
+    def _resolve(
+        self, entry: Entry, control: Control, account: AccountId, device: DeviceId, roster: Sketch
+    ) -> Fate | None:
+        """A promotion or unban by ballot rests on its votes, whoever wrote it."""
+        if spender := self._spender(control.votes, entry):
+            return Fate(VOTES_SPENT, spender)
+        votes = [self._history[vote] for vote in control.votes]
+        if not any(_bits(vote) & (self._cast | ~self._window) for vote in votes):
+            takers = (self._mover(cast(AccountId, vote.fact.account), entry) for vote in votes)
+            return Fate(VOTES_FELL, min(filter(None, takers), default=None))
+        return self._act(entry, account, device, roster)
 
     def _begin(self, entry: Entry, action: Initial, account: AccountId, device: DeviceId) -> Fate | None:
         outcome = effects(action, _author(entry, account, device), rosters.empty(action.mode))
         assert not isinstance(outcome, Rejection), outcome
         self._roster = Sketch(outcome.after)
-        self._note(entry, action, outcome.changes)
+        self._promoted += promoted_by(outcome.changes)
         return None
 
     def _act(self, entry: Entry, account: AccountId, device: DeviceId, roster: Sketch) -> Fate | None:
         control = _control(entry)
-        if isinstance(control.action, Promote | Unban) and (spender := self._spender(control.votes, entry)):
-            return Fate(VOTES_SPENT, spender)
+        action = control.action
+        if isinstance(action, Kick) and (rescuer := self._promoted_beside(action.uri, entry)):
+            return Fate(TARGET_PROMOTED, rescuer)
         profile = control.changes.get(tree.PROFILE)
-        outcome = effects(control.action, _author(entry, account, device), roster, profile=profile, replayed=True)
+        gone = _leaver(action)
+        held = roster.place_of(gone) if gone is not None else None
+        outcome = effects(action, _author(entry, account, device), roster, profile=profile, replayed=True)
         if isinstance(outcome, Rejection):
+            if isinstance(action, CastVote) and ballots.has_voted(action.kind, action.uri, account, roster):
+                self._cast |= _bits(entry)  # by another commit of his: the file stands
             return Fate(outcome.reason.code, self._in_the_way(entry, control, account, roster), outcome.detail)
-        if isinstance(control.action, UpdateProfile):
+        if isinstance(action, UpdateProfile):
             assert profile is not None
             roster.with_changes({tree.PROFILE: None})
             self._profiles.append((entry, profile))
+        if isinstance(action, CastVote):
+            self._cast |= _bits(entry)
+        if gone is not None and held in ("admins", "members"):
+            self._given_up.setdefault(gone, []).append((entry, held == "admins"))
         self._spend(entry)
-        self._note(entry, control.action, outcome.changes)
+        self._note(entry, action, outcome.changes)
         return None
 
+    def _promoted_beside(self, target: AccountId, kick: Entry) -> CommitId | None:
+        """A promotion of the kicked that the kicker did not know of: one admin does not outweigh those who made another."""
+        beside = (
+            other.id
+            for other in self._promotions.get(target, ())
+            if not self._history.reaches(other, kick) and not self._history.reaches(kick, other)
+        )
+        return min(beside, default=None)
+
     def _note(self, entry: Entry, action: Action, changes: Changes) -> None:
-        assert entry.control_index is not None
         if isinstance(action, Add | Join | Leave | Kick | Promote | Demote | Unban):
             self._moved[action.uri] = entry
-        match action:
-            case Initial(invited=invited):
-                came = [account for account in (entry.fact.account, invited) if account is not None]
-            case Add(uri) | Join(uri):
-                came = [uri]
-            case _:
-                came = []
-        for account in came:
-            self._arrivals[account] = self._arrivals.get(account, 0) | 1 << entry.control_index
         self._promoted += promoted_by(changes)
 
     # --- bans and the votes of ballots
 
     def _land(self, entry: Entry, target: AccountId | DeviceId, roster: Sketch) -> Fate | None:
         control = _control(entry)
-        if not is_device(target) and not self._brought_in(AccountId(target), entry):
-            return Fate(NEVER_ARRIVED)
         unspent = {self._history[vote].fact.account for vote in control.votes if not self._spenders(vote, entry)}
         if 2 * len(unspent & control.voters) <= len(control.admins):
             return Fate(VOTES_SPENT, self._spender(control.votes, entry))
@@ -224,12 +264,6 @@ class _Replay:
         place, content = _landed(control)
         roster.with_changes(ballots.landing(roster, place, target, content))
         return None
-
-    def _brought_in(self, target: AccountId, ban: Entry) -> bool:
-        if self._arrivals.get(target, 0) & ban.control_mask or target in self._arrived_before:
-            return True
-        start = self._start
-        return start is not None and (start.place_of(target) is not None or start.is_banned(target))
 
     def _spenders(self, vote: CommitId, resolution: Entry) -> int:
         # Concurrent ones: where an ancestor took effect, its votes are gone from the tree of the parent.
@@ -324,6 +358,28 @@ def _author(entry: Entry, account: AccountId, device: DeviceId) -> Author:
     changes = _control(entry).changes
     certificate = changes.get(tree.admin(account)) or changes.get(tree.member(account)) or b""
     return Author(account, device, certificate, changes.get(tree.device(device)) or b"")
+
+
+def _is_for_admins(action: Action, mode: int) -> bool:
+    """Whether it takes an admin, where the author was one."""
+    match action:
+        case Add():
+            return mode == 1
+        case UpdateProfile():
+            return mode != 0
+        case Kick() | Promote() | Unban() | CastVote() | Demote():
+            return True
+        case _:
+            return False
+
+
+def _leaver(action: Action) -> AccountId | None:
+    """Who loses a place by the action, other than by a ban."""
+    return action.uri if isinstance(action, Leave | Demote | Kick) else None
+
+
+def _bits(entry: Entry) -> int:
+    return 1 << cast(int, entry.control_index)
 
 
 def _target(action: Action) -> AccountId | DeviceId | None:

@@ -16,8 +16,10 @@ NOT_AUTHORISED: Final = "ban-not-authorised"  # a ban: too few of its voters are
 BANNED_BESIDE: Final = "author-banned-beside"  # the author is the target of a concurrent ban that counts (d)
 AUTHOR_BANNED: Final = "author-banned"  # in the replayed roster (e)
 AUTHOR_NOT_JOINED: Final = "author-not-joined"
+AUTHOR_NO_ADMIN: Final = "author-no-admin"
 ALREADY_BANNED: Final = "already-banned"
-NEVER_ARRIVED: Final = "target-never-arrived"  # what had brought the target in does not count
+TARGET_PROMOTED: Final = "target-promoted-beside"  # a kick: a ballot made the target an admin on another line
+VOTES_FELL: Final = "votes-fell"  # of a promotion or unban: none of its votes stood when its turn had come
 VOTES_SPENT: Final = "votes-spent"  # by a concurrent resolution of the same ballot
 DEVICE_REVOKED: Final = (
     "device-revoked-beside"  # the device that a commit brought, and nothing else, was revoked beside it
@@ -87,7 +89,6 @@ class Settled:
     void: Mapping[CommitId, Fate]  # what is void does nothing and voids nothing
     ineffective: Mapping[CommitId, Fate]  # not void, but no longer applied when its turn came
     promoted: tuple[AccountId, ...]  # who became admin after `start`, in that order, perhaps not for the first time
-    arrived: frozenset[AccountId]  # whom an add, a join or the root brought in after `start`
 
 
 _T = TypeVar("_T")

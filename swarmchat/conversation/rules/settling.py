@@ -15,13 +15,13 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from swarmchat.conversation.actions import Add, Ban, Initial, Join
+from swarmchat.conversation.actions import Ban
 from swarmchat.conversation.history import Control, Entry, History
 from swarmchat.conversation.roster import Roster
 from swarmchat.conversation.rules.disputes import Dispute
 from swarmchat.conversation.rules.replay import Replayed, promoted_by, replay
 from swarmchat.conversation.rules.settled import Edge, Fate, Precedence, Settled, Steps
-from swarmchat.ids import AccountId, CommitId, is_device
+from swarmchat.ids import AccountId, CommitId
 
 _SETTLED_KEPT: Final = 256  # sets; each may hold a roster of its own
 _PRECEDENCES_KEPT: Final = 131_072  # pairs of concurrent bans: those of 500 at once
@@ -33,7 +33,6 @@ class _Chronicle:
     """What a roster no longer tells of the commits behind it."""
 
     seniority: tuple[AccountId, ...]  # who was ever admin, by first adminship in the replay
-    arrived: frozenset[AccountId]  # who was ever brought in
     bans: frozenset[CommitId]  # that were ever accepted
 
 
@@ -150,9 +149,9 @@ class Settler:
         start = self._start(mask)
         window = mask if start is None else mask & ~start.control_mask
         if start is not None and not window:
-            return Settled(self._roster_at(start.id), start.id, frozenset(), {}, {}, (), frozenset())
+            return Settled(self._roster_at(start.id), start.id, frozenset(), {}, {}, ())
         ruling = yield from Dispute(self.history, window, self).decide()
-        replayed = yield from self._replay(start, window, ruling.void)
+        replayed = self._replay(start, window, ruling.void)
         return Settled(
             replayed.roster,
             None if start is None else start.id,
@@ -160,12 +159,11 @@ class Settler:
             ruling.fates,
             replayed.ineffective,
             replayed.promoted,
-            replayed.arrived,
         )
 
     # --- what disputes ask
 
-    def admins_before(self, ban: Entry, void: int, window: int) -> Steps[frozenset[AccountId]]:
+    def admins_before(self, ban: Entry, void: int, window: int) -> frozenset[AccountId]:
         """The admins after a replay of the past of `ban` without the control commits of the mask `void`."""
         key = ban.id, void, window
         known = self._admins.get(key)
@@ -176,8 +174,7 @@ class Settler:
         if start.control_mask == past:
             admins = _control(ban).admins
         else:
-            replayed = yield from self._replay(start, past & ~start.control_mask, void)
-            admins = replayed.roster.admins
+            admins = self._replay(start, past & ~start.control_mask, void).roster.admins
         _keep(self._admins, key, admins, _REPLAYS_KEPT)
         return admins
 
@@ -221,29 +218,13 @@ class Settler:
 
     # --- replays
 
-    def _replay(self, start: Entry | None, window: int, void: int) -> Steps[Replayed]:
-        if start is None:
-            return replay(self.history, None, window, void)
-        roster = self._roster_at(start.id)
-        gone = {
-            AccountId(target)
-            for target in self._banned_in(window & ~void)
-            if roster.place_of(target) is None and not roster.is_banned(target)
-        }
-        if gone:
-            gone &= (yield from self._chronicle(start.control_mask)).arrived
-        return replay(self.history, roster, window, void, gone)
-
-    def _banned_in(self, mask: int) -> Iterator[AccountId]:
-        for entry in self.history.controls_of(mask):
-            action = _control(entry).action
-            if isinstance(action, Ban) and not is_device(action.uri):
-                yield AccountId(action.uri)
+    def _replay(self, start: Entry | None, window: int, void: int) -> Replayed:
+        return replay(self.history, None if start is None else self._roster_at(start.id), window, void)
 
     def _chronicle(self, mask: int) -> Steps[_Chronicle]:
         """What happened behind a set: from the sets that it was settled by, back to the root."""
         parts: list[_Chronicle] = []
-        rest, base = mask, _Chronicle((), frozenset(), frozenset())
+        rest, base = mask, _Chronicle((), frozenset())
         while rest:
             known = self._chronicles.get(rest)
             if known is not None:
@@ -255,16 +236,12 @@ class Settler:
                 rest ^= _bit(newest)
             else:
                 settled = yield rest
-                parts.append(_Chronicle(settled.promoted, settled.arrived, settled.accepted))
+                parts.append(_Chronicle(settled.promoted, settled.accepted))
                 rest = 0 if settled.start is None else self.history[settled.start].control_mask
         seniority = dict.fromkeys(base.seniority)
         for part in reversed(parts):
             seniority.update(dict.fromkeys(part.seniority))
-        chronicle = _Chronicle(
-            tuple(seniority),
-            base.arrived.union(*(part.arrived for part in parts)),
-            base.bans.union(*(part.bans for part in parts)),
-        )
+        chronicle = _Chronicle(tuple(seniority), base.bans.union(*(part.bans for part in parts)))
         self._chronicles[mask] = chronicle
         if len(self._chronicles) > _SETTLED_KEPT:
             self._chronicles.popitem(last=False)
@@ -324,16 +301,8 @@ def _most_senior(voters: frozenset[AccountId], order: tuple[AccountId, ...]) -> 
 def _told_by(entry: Entry) -> _Chronicle:
     """What the greatest commit of a set adds: it counts, as it was judged."""
     control = _control(entry)
-    arrived: set[AccountId | None] = set()
-    match control.action:
-        case Initial(invited=invited):
-            arrived = {entry.fact.account, invited}
-        case Add(uri) | Join(uri):
-            arrived = {uri}
-        case _:
-            pass
     bans = frozenset({entry.id}) if isinstance(control.action, Ban) else frozenset()
-    return _Chronicle(tuple(promoted_by(control.changes)), frozenset(filter(None, arrived)), bans)
+    return _Chronicle(tuple(promoted_by(control.changes)), bans)
 
 
 _Key = TypeVar("_Key")

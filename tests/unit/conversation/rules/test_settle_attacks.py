@@ -588,3 +588,154 @@ def test_a_text_of_the_kicker_does_not_revive_the_kicked(found: Found) -> None:
     for device in (1, 2):
         after = scene.settle(kick, scene.write(text, "A2", "text", "hi", device=device))
         assert (after.joined, after.banned) == (first.joined, first.banned)
+
+
+# --- what the adversary who searches found (tests/support/settle_adversary.py), each as small as it goes
+
+
+def test_a_ban_of_an_invitation_holds_although_another_admin_invites_beside_it(found: Found) -> None:
+    for salt in SALTS:
+        scene = found(3)
+        ban = scene.ballot(scene.write(scene.tip, "A0", "add", "X"), "ban", "X", ["A0", "A1"])
+        twin = scene.write(scene.tip, "A2", "add", "X", salt=salt)
+        assert scene.settle(ban, twin).banned == {("X", "invited")}
+
+
+def test_a_ban_of_who_joined_holds_although_its_inviter_gives_up_in_an_old_fork(found: Found) -> None:
+    for salt in SALTS:
+        scene = found(3)
+        tip = scene.write(scene.tip, "A0", "demote")
+        tip = scene.enter(tip, "X", by="A1")
+        ban = scene.ballot(tip, "ban", "X", ["A1", "A2"])
+        back = scene.write(scene.at["promote A2"], "A1", "demote", device=2, salt=salt)
+        after = scene.settle(ban, back)
+        assert after.banned == {("X", "members")}
+        assert "X.1" not in after.devices
+
+
+def test_a_stale_resolution_does_not_void_what_its_target_did_since_the_unban(found: Found) -> None:
+    for salt in SALTS:
+        scene = found(4)
+        voted = scene.votes(scene.tip, "ban", "A3", ["A0", "A1", "A2"])
+        unban = scene.ballot(scene.write(voted, "A0", "ban", "A3"), "unban", "A3", ["A0", "A1"])
+        main = scene.enter(unban, "N", by="A3")
+        stale = scene.write(voted, "A2", "ban", "A3", salt=salt)
+        after = scene.settle(main, stale)
+        assert "N" in after.members
+        assert not after.out
+
+
+def test_nor_take_the_votes_that_its_target_cast_since(found: Found) -> None:
+    for salt in SALTS:
+        scene = found(4, 1)
+        voted = scene.votes(scene.tip, "ban", "A3", ["A0", "A1", "A2"])
+        unban = scene.ballot(scene.write(voted, "A0", "ban", "A3"), "unban", "A3", ["A0", "A1"])
+        main = scene.ballot(unban, "ban", "M0", ["A3", "A0", "A1"])
+        stale = scene.write(voted, "A2", "ban", "A3", salt=salt)
+        assert scene.settle(main, stale).out == {"M0"}
+
+
+def test_but_a_ban_with_votes_of_its_own_does(found: Found) -> None:
+    for salt in SALTS:
+        scene = found(4)
+        unban = scene.ballot(
+            scene.ballot(scene.tip, "ban", "A3", ["A0", "A1", "A2"]), "unban", "A3", ["A0", "A1"]
+        )  # fmt: skip
+        again = scene.ballot(unban, "ban", "A3", ["A0", "A1", "A2"], salt="again")
+        beside = scene.enter(unban, "N", by="A3", salt=salt)
+        after = scene.settle(again, beside)
+        assert after.out == {"A3"}
+        assert "N" not in after.joined
+
+
+def test_a_ban_that_another_precedes_counts_not_against_it_although_it_is_decided_first(found: Found) -> None:
+    """A0 and A1 ban A2 in an old fork: that would take away the promotions that A2 wrote down, and so the ban of M4."""
+    for salt in range(8):
+        scene = found(3, 5)
+        tip, admins = scene.tip, ["A0", "A1", "A2"]
+        for one in ("M0", "M1", "M2", "M3"):
+            tip = scene.ballot(tip, "promote", one, admins[: len(admins) // 2 + 1], resolver="A2")
+            admins.append(one)
+        ban = scene.ballot(tip, "ban", "M4", ["M0", "M1", "M2", "M3"])
+        fork = scene.ballot(scene.tip, "ban", "A2", ["A0", "A1"], salt=salt)
+        after = scene.settle(ban, fork)
+        assert "M4" in after.out
+        assert {"M0", "M1", "M2", "M3"} <= after.admins
+
+
+def test_a_promotion_by_ballot_stands_whoever_wrote_it_down(found: Found) -> None:
+    for salt in SALTS:
+        scene = found(4, 1)
+        promoted = scene.ballot(scene.tip, "promote", "M0", ["A0", "A1", "A2"], resolver="A3")
+        ban = scene.ballot(scene.tip, "ban", "A3", ["A0", "A1", "A2"], salt=salt)
+        after = scene.settle(promoted, ban)
+        assert "M0" in after.admins
+        assert after.out == {"A3"}
+
+
+def test_but_not_when_it_rests_on_votes_of_who_is_banned_beside_it_and_of_friends(found: Found) -> None:
+    for salt in SALTS:
+        scene = found(1, 3)
+        tip = scene.tip
+        for count, one in enumerate(("M0", "M1")):
+            tip = scene.promote(tip, one, ["A0", "M0"][: count + 1])
+        ban = scene.ballot(tip, "ban", "A0", ["M0", "M1"])
+        fork = scene.write(scene.enter(scene.tip, "S", salt=salt), "A0", "promote", "S", salt=salt)
+        fork = scene.ballot(fork, "promote", "M2", ["A0", "S"], salt=salt)
+        after = scene.settle(ban, fork)
+        assert after.admins == {"M0", "M1"}
+        assert after.out == {"A0"}
+
+
+def test_an_unban_stands_although_its_resolver_gives_up_in_an_old_fork(found: Found) -> None:
+    for salt in SALTS:
+        scene = found(5)
+        tip = scene.write(scene.tip, "A3", "demote")  # lets what is written beside it come first
+        tip = scene.ballot(tip, "ban", "A4", ["A0", "A1", "A2"])
+        unban = scene.ballot(tip, "unban", "A4", ["A0", "A2"], resolver="A1")
+        fork = scene.write(scene.at["promote A4"], "A1", "demote", device=2, salt=salt)
+        after = scene.settle(unban, fork)
+        assert not after.out
+        assert {"A0", "A2", "A4"} <= after.admins
+
+
+@pytest.mark.parametrize("way", ["leave", "demote"])
+def test_giving_up_in_an_old_fork_takes_nothing_from_what_was_done_since(found: Found, way: str) -> None:
+    for salt in SALTS:
+        scene = found(3)
+        tip = scene.write(scene.tip, "A0", "demote")
+        tip = scene.enter(tip, "N", by="A1")
+        tip = scene.ballot(tip, "promote", "N", ["A1", "A2"])
+        fork = scene.write(scene.at["promote A2"], "A1", way, salt=salt)
+        after = scene.settle(tip, fork)
+        assert {"A2", "N"} <= after.admins
+        assert "A1" not in after.admins
+
+
+def test_who_leaves_on_one_device_and_votes_on_another_leaves_no_vote_behind(found: Found) -> None:
+    for salt in SALTS:
+        scene = found(3, 1)
+        tip = scene.write(scene.tip, "A0", "demote")
+        tip = scene.write(tip, "A1", "vote", "ban", "M0")
+        fork = scene.write(scene.at["promote A2"], "A1", "leave", salt=salt)
+        assert not scene.settle(tip, fork).votes
+
+
+def test_one_admin_does_not_kick_in_an_old_fork_whom_a_majority_made_admin(found: Found) -> None:
+    for salt in SALTS:
+        scene = found(3, 2)
+        tip = scene.write(scene.tip, "A0", "leave")  # lets the kick come before the promotions
+        for one, voters in (("M0", ["A1", "A2"]), ("M1", ["A1", "A2"])):
+            tip = scene.ballot(tip, "promote", one, voters)
+        fork = scene.chain(scene.tip, ("A2", ("kick", "M0")), ("A2", ("kick", "M1")), salt=salt)
+        assert {"A1", "M0", "M1"} <= scene.settle(tip, fork).admins
+
+
+def test_but_he_may_kick_again_who_is_none_any_more(found: Found) -> None:
+    scene = found(3, 1)
+    tip = scene.ballot(scene.tip, "promote", "M0", ["A0", "A1"])
+    tip = scene.write(tip, "M0", "demote")
+    stale = scene.write(scene.tip, "A2", "add", "Z")
+    kick = scene.write(tip, "A2", "kick", "M0")
+    after = scene.settle(kick, stale)
+    assert "M0" not in after.joined

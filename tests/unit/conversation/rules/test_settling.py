@@ -153,7 +153,7 @@ def test_two_admins_ban_each_other_with_different_quorums(group: Found) -> None:
         told = fate(scene, three, four, three)
         assert told == Fate(codes.NOT_AUTHORISED, four)
         assert told.tally is not None
-        names = scene.world._name
+        names = scene.world.name_of
         assert {names(voter) for voter in told.tally.left} == {"A2", "A3"}
         assert [(names(voter), by) for voter, by in told.tally.lost] == [("A1", four)]
         assert not told.tally.suffices
@@ -188,7 +188,7 @@ def test_a_voter_on_both_sides(group: Found) -> None:
         assert after.out == {"A1"}  # a tie: the side of the most senior voter
         told = scene.world.settler.precedence(one, two)
         assert (told.first, told.edge) == (two, codes.Edge.SENIORITY)
-        assert [{scene.world._name(voter) for voter in side} for side in (told.ours, told.theirs)] == [{"A0"}, {"A1"}]
+        assert [{scene.world.name_of(voter) for voter in side} for side in (told.ours, told.theirs)] == [{"A0"}, {"A1"}]
 
 
 # --- replay: what still applies, and where
@@ -230,7 +230,7 @@ def test_two_ballots_that_ban_the_same_member_land_once_and_both_are_spent(group
         assert set(fates.values()) == {None, Fate(codes.ALREADY_BANNED, landed)}
 
 
-def test_a_ban_does_not_land_on_whom_only_a_void_invitation_had_brought_in(group: Found) -> None:
+def test_a_ban_lands_on_whom_only_a_void_invitation_had_brought_in(group: Found) -> None:
     for salt in SALTS:
         scene = group(4)
         fork = scene.write(scene.tip, "A3", "add", "V", salt=salt)
@@ -238,13 +238,12 @@ def test_a_ban_does_not_land_on_whom_only_a_void_invitation_had_brought_in(group
         ban = scene.ballot(scene.tip, "ban", "A3", ["A0", "A1", "A2"])
         main = scene.write(ban, "A1", "add", "V")
         after = everywhere(scene, main, fork)
-        assert after.out == {"A3"}
-        assert after.invited == {"V"}
-        assert fate(scene, fork, main, fork) == Fate(codes.NEVER_ARRIVED)
+        assert after.out == {"A3", "V"}
+        assert not after.invited
+        assert fate(scene, fork, main, fork) is None
 
 
 def test_a_ban_whose_target_left_long_before_the_common_past_ended_still_lands(group: Found) -> None:
-    """The replay starts where M0 stands nowhere: that M0 had come in before is known all the same."""
     for salt in SALTS:
         scene = group(3, 1)
         tip = scene.chain(scene.tip, ("M0", ("leave",)), ("A0", ("add", "M0")))
