@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 from swarmchat.account.records import ConversationState
 from swarmchat.conversation.rejection import Rejection
-from swarmchat.ids import AccountId, ConversationId
+from swarmchat.ids import AccountId, CommitId, ConversationId, DeviceId
 from swarmchat.limits import HANDED_OVER_AFTER_S
 from swarmchat.swarm import leaving
+from swarmchat.swarm.mail import Notice
 from swarmchat.swarm.parts import Parts
 from swarmchat.swarm.replicator import Outcome, Replicator
 
@@ -71,13 +72,19 @@ class Departures:
         if self._get(conversation) is not replicator:
             return  # somebody has answered meanwhile, and it is erased
         members = {device: owner for device, owner in log.roster.devices.items() if log.roster.is_joined(owner)}
-        served = {owner for device, owner in {**members, **heirs}.items() if replicator.has_all(device, told)}
+        concerned = {**members, **heirs}.items()
+        served = {owner for device, owner in concerned if self.is_told(replicator, device, told.get(device, ()))}
         waiting = {device: owner for device, owner in heirs.items() if owner not in served}
         if not waiting and (served or not members):
             await self._erase(conversation)
             return
         parts.access.set_heirs(conversation, waiting)
         self._reevaluate()
+
+    def is_told(self, replicator: Replicator, device: DeviceId, told: Iterable[CommitId] = ()) -> bool:
+        """Whether the device has said, now or as `told` before, that it has the commit by which we went."""
+        leave = leaving.leave_of(replicator.log, self._parts.account.id)
+        return leave is not None and replicator.has(device, leave, told)
 
     def has_left(self, conversation: ConversationId) -> bool:
         """Whether we went, as the log says it; the state may not know yet."""
@@ -96,6 +103,18 @@ class Departures:
             self._reevaluate()
         elif heirs or replicator.log.roster.is_joined(account):
             await self._erase(conversation)
+
+    def questions(self, account: AccountId) -> list[Notice]:
+        """What to ask an account to whom we are nobody any more: whether it has the commits by which we went."""
+        parts, found = self._parts, []
+        for conversation, known in sorted(parts.state.conversations.items()):
+            replicator = self._get(conversation) if known.state is ConversationState.REMOVED else None
+            leave = leaving.leave_of(replicator.log, parts.account.id) if replicator is not None else None
+            if replicator is None or leave is None:
+                continue
+            if account in parts.access.heirs_of(conversation).values() or replicator.log.roster.is_joined(account):
+                found.append(Notice(conversation, leave, (leave,), parts.account.device))
+        return found
 
     def expired(self) -> list[ConversationId]:
         """What was left 30 days ago, and nobody took."""

@@ -100,6 +100,7 @@ class Dialogue:
         self.was_useful = False  # it did, once on this link
         self.mentioned: Mapping[ConversationId, Heads] = {}  # what the peer believes is common, from its last hello
         self.told: dict[ConversationId, Heads] = {}  # our heads in our last hello
+        self.asked: set[ConversationId] = set()  # about these, whether the peer knows that we left
         self._runtime = runtime
         self._host = host
         self._channel: Channel | None = None

@@ -93,7 +93,16 @@ class Fetch:
     sender: Sender
 
 
-Outcome = Fetch | Tell | Confirmed | Answer | AskFor | Known
+@dataclass(frozen=True, slots=True)
+class Confirm:
+    """The sender, with whom the conversation is not spoken of, names a commit: if it wrote that, say that it is here. (SCP-06 §7)"""
+
+    conversation: ConversationId
+    commit: CommitId
+    sender: Sender
+
+
+Outcome = Fetch | Tell | Confirmed | Answer | AskFor | Known | Confirm
 
 
 class Mailroom:
@@ -128,9 +137,17 @@ class Mailroom:
             case Notice(conversation, commit, heads, device):
                 if device != sender.device:
                     return state, []  # SCP-05 §1.5: the signing device speaks of itself
-                if self._access.may_tell(sender.account, sender.device, conversation):
-                    return state, [Fetch(conversation, heads or (commit,), sender)]
-                return state, self.mentioned(state, sender, conversation, now)
+                return state, self._noticed(state, sender, conversation, heads or (commit,), now)
+
+    def _noticed(
+        self, state: State, sender: Sender, conversation: ConversationId, heads: tuple[CommitId, ...], now: float
+    ) -> list[Outcome]:
+        access, found = self._access, list[Outcome]()
+        if conversation in access.rosters and not access.is_common(sender.account, sender.device, conversation):
+            found.append(Confirm(conversation, heads[0], sender))
+        if access.may_tell(sender.account, sender.device, conversation):
+            return [*found, Fetch(conversation, heads, sender)]
+        return [*found, *self.mentioned(state, sender, conversation, now)]
 
     def mentioned(self, state: State, sender: Sender, conversation: ConversationId, now: float) -> list[Outcome]:
         """A peer spoke of a conversation; ask about it if it is not known here, or we were removed from it: we may be invited.

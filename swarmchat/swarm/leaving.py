@@ -40,6 +40,12 @@ def removed_by(actions: Sequence[Action], roster: Roster) -> dict[DeviceId, Acco
     return {device: owner for device, owner in sorted(roster.devices.items()) if owner in kicked}
 
 
+def leave_of(log: CommitLog, me: AccountId) -> CommitId | None:
+    """The commit by which we went by our own hand, if we have."""
+    found = None if log.is_empty else _leave_of(log.history, me)
+    return found.id if found is not None else None
+
+
 def has_left(log: CommitLog, me: AccountId) -> bool:
     """Whether we went by our own hand, so that our last commits are to be handed over."""
     if log.is_empty or log.roster.is_joined(me) or log.roster.is_invited(me):

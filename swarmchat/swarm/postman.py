@@ -17,6 +17,7 @@ from swarmchat.swarm.events import ContactChanged, RequestAdded, RequestRemoved
 from swarmchat.swarm.invitations import (
     Answer,
     AskFor,
+    Confirm,
     Confirmed,
     Fetch,
     Known,
@@ -25,7 +26,17 @@ from swarmchat.swarm.invitations import (
     Sender,
     Tell,
 )
-from swarmchat.swarm.mail import Ask, Letter, Mail, SwarmInvite, TrustAnswer, TrustRequest, letter_fields, read_letter
+from swarmchat.swarm.mail import (
+    Ask,
+    Letter,
+    Mail,
+    Notice,
+    SwarmInvite,
+    TrustAnswer,
+    TrustRequest,
+    letter_fields,
+    read_letter,
+)
 from swarmchat.swarm.messages import MessageError
 from swarmchat.swarm.parts import Parts
 from swarmchat.swarm.rooms import Rooms, shown
@@ -141,6 +152,9 @@ class Postman:
                 replicator = self._rooms.get(conversation)
                 if replicator is not None:
                     replicator.hello(sender.device, heads, told=None)
+            case Confirm(conversation, commit, sender):
+                if self._rooms.wrote(sender.account, conversation, commit):
+                    await self.send(link, Notice(conversation, commit, (commit,), self._parts.account.device))
             case Known(conversation, sender, contact):
                 await self._known(conversation, sender, link, contact=contact)
 

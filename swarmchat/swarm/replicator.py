@@ -7,12 +7,11 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any
 
 from swarmchat.commitlog.log import CommitLog
 from swarmchat.commitlog.writing import Admission, Pending, Writer
-from swarmchat.conversation import timeline
+from swarmchat.conversation import hiding
 from swarmchat.conversation.actions import Action
 from swarmchat.conversation.rejection import Rejection
 from swarmchat.errors import LinkError, NotFoundError, StorageError, SwarmchatError
@@ -239,9 +238,9 @@ class Replicator:
         """What the device certainly has, with all that is behind: the heads it named last, and what it wrote itself."""
         return (*self.session.heads_of(device), *self.log.history.newest_of(device))
 
-    def has_all(self, device: DeviceId, told: Mapping[DeviceId, Iterable[CommitId]] = MappingProxyType({})) -> bool:
-        """Whether the heads that the device named last, or `told` before the start, say that it has all that is here."""
-        return self.dag.covers((*self.session.heads_of(device), *told.get(device, ())), self.log.heads)
+    def has(self, device: DeviceId, commit: CommitId, told: Iterable[CommitId] = ()) -> bool:
+        """Whether the heads that the device named last, or `told` before the start, say that it has a commit."""
+        return self.dag.covers((*self.session.heads_of(device), *told), (commit,))
 
     def base_of(self, device: DeviceId) -> Heads:
         """What a pack for a linked device may build on: what it will have read, and what it wrote itself."""
@@ -395,8 +394,8 @@ class Replicator:
 
     def _hidden_now(self) -> frozenset[CommitId]:
         history, roster = self.log.history, self.log.roster
-        bans = [ban for ban in timeline.bans_in_force(history, roster) if self.log.fate(ban) is None]
-        return timeline.hidden(history, roster, bans, self.log.roster_at)
+        taken = hiding.removals(history, roster, lambda ban: self.log.fate(ban) is None)
+        return hiding.hidden(history, roster, taken, self.log.roster_at)
 
     def _received(self, device: DeviceId, admission: Admission, told: list[Event]) -> None:
         for each in admission.rejected[:BAD_MESSAGES_MAX]:

@@ -36,6 +36,7 @@ from swarmchat.swarm.events import (
     Delivered,
 )
 from swarmchat.swarm.farewells import Farewells
+from swarmchat.swarm.mail import Notice
 from swarmchat.swarm.messages import Bad, Got, News, Read, SyncMessage, Typing
 from swarmchat.swarm.objections import Cause, Objection
 from swarmchat.swarm.parts import Parts
@@ -243,6 +244,16 @@ class Rooms:
         self._lines.moved(conversation)
         return outcome
 
+    def questions(self, account: AccountId) -> list[Notice]:
+        """What an account that does not speak with us is asked about conversations that we left."""
+        return self._departures.questions(account)
+
+    def wrote(self, account: AccountId, conversation: ConversationId, commit: CommitId) -> bool:
+        """Whether a commit is here and is that account's."""
+        replicator = self._replicators.get(conversation)
+        entry = replicator.log.history.get(commit) if replicator is not None else None
+        return entry is not None and entry.fact.account == account
+
     async def erase(self, conversation: ConversationId) -> None:
         """Drop all that lies here of a conversation. Nothing happens if there is nothing."""
         replicator = self._replicators.pop(conversation, None)
@@ -321,7 +332,8 @@ class Rooms:
             return
         self._parts.tell(Delivered(conversation, account, device))
         self._lines.moved(conversation)
-        if replicator.session.closed and account != self._parts.account.id and replicator.has_all(device):
+        closed = replicator.session.closed and account != self._parts.account.id
+        if closed and self._departures.is_told(replicator, device):
             work = partial(self._departures.taken, conversation, account)
             self._parts.chores.add(f"hand {conversation} over to {account}", work)
 

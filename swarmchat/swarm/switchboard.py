@@ -247,6 +247,7 @@ class Switchboard:
     def greeted(self, dialogue: Dialogue) -> None:
         """The peer said hello."""
         self._match(dialogue, anew=True)
+        self._ask_about_leaving(dialogue)
         known, access = self._parts.state.conversations, self._parts.access
         if unknown := sorted(one for one in dialogue.mentioned if one not in known or access.is_outside(one)):
             self._spawn(self._postman.mentioned(dialogue.link, unknown))
@@ -298,8 +299,19 @@ class Switchboard:
             replicator = self._rooms.get(conversation)
             if replicator is not None and self._parts.access.is_expected(conversation):
                 replicator.probe(dialogue.device)
+        self._ask_about_leaving(dialogue)
 
     # --- inside
+
+    def _ask_about_leaving(self, dialogue: Dialogue) -> None:
+        """Who does not speak with us of what we left may know why: ask, once on a link. (SCP-06 §7)"""
+        for question in self._rooms.questions(dialogue.account):
+            if question.conversation not in dialogue.mentioned and question.conversation not in dialogue.asked:
+                dialogue.asked.add(question.conversation)
+                self._spawn(self._ask(dialogue.link, question))
+
+    async def _ask(self, link: Link, question: Notice) -> None:
+        await self._postman.send(link, question)
 
     def _announce(self, link: Link) -> None:
         """Tell the observer of a link, once, unless a stranger made it: his coming and going is no news. (SCP-08 §3.3)"""

@@ -16,6 +16,7 @@ from swarmchat.ids import ConversationId
 from swarmchat.limits import HANDED_OVER_AFTER_S, INVITATIONS_CHECKED_S
 from swarmchat.swarm import replicator
 from swarmchat.swarm.farewells import Farewells
+from swarmchat.swarm.mail import Notice
 from tests.support.rogue import simulated
 from tests.support.swarms import House, World, play
 
@@ -310,6 +311,48 @@ def test_an_answer_that_comes_while_it_is_looked_who_has_answered_counts(tmp_pat
         runtime.offload = slow  # type: ignore[method-assign,assignment]
         await goes.swarm.leave(where, dissolve=dissolve)
         assert where not in goes.catalog.list()
+
+    play(tmp_path, story)
+
+
+@pytest.mark.parametrize("dissolve", [False, True])
+def test_an_answer_that_was_lost_is_asked_for_and_given_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, dissolve: bool
+) -> None:
+    """To the other we are nobody by now: only mail passes. (SCP-06 §7)"""
+
+    async def lost(*_anything: object) -> None:
+        pass
+
+    async def story(world: World) -> None:
+        alice, bob = await world.house("alice"), await world.house("bob")
+        where = await world.room(alice, bob)
+        goes, stays = (alice, bob) if dissolve else (bob, alice)
+        await asyncio.sleep(5)
+        monkeypatch.setattr(goes.swarm._rooms._departures, "taken", lost)
+        await goes.swarm.leave(where, dissolve=dissolve)
+        await world.until(lambda: not roster(stays, where).is_joined(goes.account.id))
+        await asyncio.sleep(5)
+        await goes.down()
+        for path in goes._folder.glob("receipts.sqlite*"):
+            path.unlink()  # as if it had never heard the answer
+        await goes.up()
+        assert where in goes.catalog.list()
+        await goes.knows(stays)
+        await world.until(lambda: where not in goes.catalog.list(), 120.0)
+
+    play(tmp_path, story)
+
+
+def test_an_outsider_is_not_told_whether_a_commit_is_here(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        alice, bob = await world.house("alice"), await world.house("bob")
+        where = await world.room(alice, bob)
+        (head,) = await alice.heads(where)
+        async with simulated(world, "mallory") as mallory, mallory.linked(alice.address) as link:
+            await mallory.write(link, Notice(where, head, (head,), mallory.account.device))
+            await asyncio.sleep(10)
+            assert not [mail for mail in mallory.mail if isinstance(mail, Notice)]
 
     play(tmp_path, story)
 

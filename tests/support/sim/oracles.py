@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import pygit2
 
 from swarmchat import limits
+from swarmchat.account.records import ConversationState
 from swarmchat.commitlog.log import CommitLog
-from swarmchat.conversation import timeline, tree
+from swarmchat.conversation import hiding, tree
 from swarmchat.conversation.actions import Ban, Unban
 from swarmchat.conversation.roster import Roster
 from swarmchat.conversation.timeline import Timeline
@@ -20,6 +21,7 @@ from swarmchat.crypto.revocation import RevocationList, device_prefix
 from swarmchat.errors import NotFoundError
 from swarmchat.ids import AccountId, CommitId, ConversationId, DeviceId
 from swarmchat.links.peers import LinkClass
+from swarmchat.swarm import leaving
 from tests.support.sim.network import HIGH
 
 if TYPE_CHECKING:
@@ -65,7 +67,7 @@ async def difference(world: World) -> str | None:
         found = await _difference(world, conversation)
         if found is not None:
             return f"{conversation[:8]}: {found}"
-    return _unanswered(world)
+    return _unanswered(world) or await _still_served(world)
 
 
 async def _difference(world: World, conversation: ConversationId) -> str | None:
@@ -122,6 +124,30 @@ def _unanswered(world: World) -> str | None:
     return None
 
 
+async def _still_served(world: World) -> str | None:
+    """Something left that lies here still, although everybody who was to have it has it. (SCP-06 §7)"""
+    for life, conversation in product(world.lives, world.conversations):
+        known, replicator = life.machine.saved.conversations.get(conversation), life.swarm._rooms.get(conversation)
+        if known is None or known.state is not ConversationState.REMOVED or replicator is None:
+            continue
+        me, log = life.machine.account.id, replicator.log
+        leave = leaving.leave_of(log, me)
+        heirs = set(life.swarm._parts.access.heirs_of(conversation).values())
+        having = {other.machine.account.id for other in world.lives if await _took(other, life, conversation, leave)}
+        enough = heirs <= having if heirs else bool(having & log.roster.joined - {me})
+        if enough:
+            return f"{conversation[:8]}: {life.machine} has left, they know it, and it is not erased"
+    return None
+
+
+async def _took(other: Life, life: Life, conversation: ConversationId, leave: CommitId | None) -> bool:
+    """Whether the other has the leaving, and would talk about it with whom it is a stranger to."""
+    log = await log_of(other, conversation)
+    strangers = not other.swarm._parts.access.is_outlawed(life.machine.account.id, life.device)
+    mutual = not _shuts_out(other, life) and not _shuts_out(life, other)
+    return log is not None and leave is not None and log.knows(leave) and strangers and mutual
+
+
 async def settled(world: World) -> None:
     """Everything that must hold once `difference` finds nothing."""
     for conversation in world.conversations:
@@ -162,8 +188,8 @@ def _same(world: World, conversation: ConversationId, logs: Mapping[Life, Commit
 
 
 def _hidden(log: CommitLog) -> frozenset[CommitId]:
-    bans = [ban for ban in timeline.bans_in_force(log.history, log.roster) if log.fate(ban) is None]
-    return timeline.hidden(log.history, log.roster, bans, log.roster_at)
+    taken = hiding.removals(log.history, log.roster, lambda ban: log.fate(ban) is None)
+    return hiding.hidden(log.history, log.roster, taken, log.roster_at)
 
 
 def _told_once(life: Life) -> None:
