@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, cast
 
-from swarmchat import limits
 from swarmchat.conversation import tree
 from swarmchat.conversation.actions import (
     Action,
@@ -168,8 +167,6 @@ def _profile(action: UpdateProfile, account: AccountId, before: Roster, changes:
         return Rejection(Reason.JAMI_PROFILE, "only admins change the profile", tree.PROFILE)
     if changes.get(tree.PROFILE, b"") is None:
         return Rejection(Reason.JAMI_PROFILE, "the profile is replaced, not removed", tree.PROFILE)
-    if len(changes.get(tree.PROFILE) or b"") > limits.JAMI_BLOB_BYTES_MAX:
-        return Rejection(Reason.JAMI_PROFILE, f"the profile is over {limits.JAMI_BLOB_BYTES_MAX} bytes", tree.PROFILE)
     return Told(frozenset({tree.PROFILE}), action)
 
 

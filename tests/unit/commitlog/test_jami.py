@@ -685,6 +685,7 @@ def test_three_parents_are_no_merge_of_jami() -> None:
         (2, {"mode": True, "type": "initial"}, {}, "2"),
         (0, {"mode": 0, "type": "initial"}, {}, "2"),
         (0, {"invited": BOB.uri, "mode": 0, "type": "initial"}, {}, "8"),
+        (0, {"invited": BOB.uri, "mode": 0, "type": "initial"}, {f"invited/{BOB.uri}": b"x"}, "8"),
         (2, {"mode": 2, "type": "initial"}, {BOB.member: BOB.chain}, "8"),
         (2, {"mode": 2, "type": "initial"}, {f"invited/{BOB.uri}": b""}, "8"),
         (2, {"body": "x", "type": "text/plain"}, {}, "8"),
