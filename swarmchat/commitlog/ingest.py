@@ -172,7 +172,7 @@ class Ingest:
             raise PackFaultError(f"over {limits.BATCH_COMMITS_MAX} commits in one pack")
         commit = CommitId(packed.oid.hex())
         parsed = self._judging.consider(commit, raw)
-        self._ends.difference_update(parents_of(raw))
+        self._ends.difference_update(parents_of(raw) if parsed is None else parsed.parents)
         self._ends.add(commit)
         if isinstance(parsed, Merge):
             self._merges.add(commit)

@@ -237,23 +237,22 @@ class CommitLog:
             for want in wanted:
                 if self._require(want).is_merge:
                     raise NotFoundError(f"{want} is a merge: ask for what is built on it")
-            missing = self.history.missing(wanted, haves)
+            missing = self.history.numbers_missing(wanted, haves)
             if not missing:
                 return None
             places, heads = serving.plan(store.ledger, missing, self._folder, store.repository.locate)
-        size = sum(place.size for place in places)
-        return Pack(len(places), size, heads, serving.stream(places, self._fetch, stored=stored))
+        return Pack(len(places), places.size, heads, serving.stream(places, self._fetch, stored=stored))
 
     def small_pack(
         self, since: Iterable[CommitId], limit: int, *, wants: Iterable[CommitId] | None = None
     ) -> bytes | None:
         """A pack of what is behind `wants` (None: the heads) and who has `since` lacks; None: nothing, or over `limit` bytes."""
         with self._store.lock:
-            missing = self.history.missing(self.heads if wants is None else wants, since)
+            missing = self.history.numbers_missing(self.heads if wants is None else wants, since)
             if not missing or len(missing) * _COMMIT_BYTES_MIN > limit:
                 return None
             places, _ = serving.plan(self._store.ledger, missing, self._folder, self._store.repository.locate)
-        if sum(place.size for place in places if place.pack is not None) > limit:
+        if places.stored > limit:
             return None
         data = b"".join(serving.stream(places, self._fetch))
         return data if len(data) <= limit else None

@@ -86,10 +86,11 @@ def header(count: int) -> bytes:
 
 
 class Writer:
-    """Entries in, the bytes of a pack and the table of its objects out. `count` entries must follow."""
+    """Entries in, the bytes of a pack and the table of its objects out, unless nobody wants it. `count` entries must follow."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, *, keeps_table: bool = True) -> None:
         self.table: list[Packed] = []
+        self._keeps_table = keeps_table
         self._pending = [header(count)]
         self._left = count
         self._hash = hashlib.sha1(usedforsecurity=False)
@@ -98,7 +99,8 @@ class Writer:
 
     def add(self, kind: int, oid: bytes, entry: bytes) -> None:
         """The next entry."""
-        self.table.append(Packed(kind, oid, self._offset, len(entry), zlib.crc32(entry)))
+        if self._keeps_table:
+            self.table.append(Packed(kind, oid, self._offset, len(entry), zlib.crc32(entry)))
         self._pending.append(entry)
         self._offset += len(entry)
         self.waiting += len(entry)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from swarmchat import limits
 from swarmchat.commitlog.ledger import Ledger
+from swarmchat.commitlog.packfiles import PackFile
 from swarmchat.commitlog.packs import HEADER_BYTES, TRAILER_BYTES, Writer, encode, read_entry
 from swarmchat.commitlog.repository import DamagedObjectError, Located
 from swarmchat.commitlog.trees import COMMIT, Load, additions
-from swarmchat.conversation.history import Entry, History
+from swarmchat.conversation.history import History
 from swarmchat.ids import CommitId
 
 _CHUNK_BYTES = 64 * 1024
@@ -30,43 +32,86 @@ class Pack:
     chunks: Iterator[bytes]
 
 
+class Places:
+    """Where the objects of a pack lie, in columns: forty bytes for each."""
+
+    def __init__(self) -> None:
+        self.size = HEADER_BYTES + TRAILER_BYTES  # of a pack of them
+        self._kinds = bytearray()
+        self._oids = bytearray()
+        self._starts = array("Q")
+        self._ends = array("Q")
+        self._which = array("i")  # of the packs
+        self._packs: list[PackFile | None] = []
+
+    def __len__(self) -> int:
+        return len(self._kinds)
+
+    def __iter__(self) -> Iterator[Located]:
+        for row, kind in enumerate(self._kinds):
+            oid = bytes(self._oids[20 * row : 20 * row + 20])
+            yield Located(kind, oid, self._packs[self._which[row]], self._starts[row], self._ends[row])
+
+    def add(self, place: Located) -> None:
+        """One more."""
+        if not self._packs or self._packs[-1] is not place.pack:
+            self._packs.append(place.pack)
+        self.size += place.size
+        self._kinds.append(place.kind)
+        self._oids += place.oid
+        self._starts.append(place.start)
+        self._ends.append(place.end)
+        self._which.append(len(self._packs) - 1)
+
+    def cut(self, count: int) -> None:
+        """Only the first `count` stay."""
+        self.size -= sum(self._ends[count:]) - sum(self._starts[count:])
+        del self._kinds[count:], self._oids[20 * count :], self._starts[count:], self._ends[count:], self._which[count:]
+
+    @property
+    def stored(self) -> int:
+        """Bytes of those that lie in our packs."""
+        return sum(place.size for place in self if place.pack is not None)
+
+
 def plan(
     ledger: Ledger,
-    missing: list[Entry],
+    missing: Sequence[int],
     load: Load,
     locate: Callable[[int, bytes], Located],
     *,
     bytes_max: int = limits.BATCH_BYTES_MAX,
-) -> tuple[list[Located], tuple[CommitId, ...]]:
+) -> tuple[Places, tuple[CommitId, ...]]:
     """The objects of these commits in strict order, as many as fit in one batch, and the heads they end in."""
     seen: set[bytes] = set()
-    parts: list[tuple[Entry, list[Located]]] = []
-    size, count = HEADER_BYTES + TRAILER_BYTES, 0
-    for entry in missing:
-        tree = ledger.trees[entry.seq]
-        parents = entry.fact.parents
-        base = ledger.tree_of(parents[0]) if parents else None
-        part = []
+    history = ledger.history
+    places = Places()
+    ends = array("I", [0])  # how many objects there are with each commit
+    for number in missing:
+        tree = ledger.trees[number]
+        parents = history.parents(number)
+        base = ledger.trees[parents[0]] if parents else None
         if tree != base:
             old = None if base is None else bytes.fromhex(base)
-            part = [locate(kind, oid) for kind, oid in additions(old, bytes.fromhex(tree), load, seen)]
-        part.append(locate(COMMIT, bytes.fromhex(entry.id)))
-        size += sum(place.size for place in part)
-        count += len(part)
-        if size > bytes_max or count > limits.BATCH_OBJECTS_MAX or len(parts) >= limits.BATCH_COMMITS_MAX:
+            for kind, oid in additions(old, bytes.fromhex(tree), load, seen):
+                places.add(locate(kind, oid))
+        places.add(locate(COMMIT, bytes.fromhex(history.id(number))))
+        if places.size > bytes_max or len(places) > limits.BATCH_OBJECTS_MAX or len(ends) > limits.BATCH_COMMITS_MAX:
             break
-        parts.append((entry, part))
-    while (end := _first_dangling([entry for entry, _ in parts])) is not None:
-        del parts[end:]
-    return [place for _, part in parts for place in part], _ends(ledger.history, [entry for entry, _ in parts])
+        ends.append(len(places))
+    served = missing[: len(ends) - 1]
+    while (end := _first_dangling(history, served)) is not None:
+        served = served[:end]
+    places.cut(ends[len(served)])
+    return places, _ends(history, served)
 
 
-def stream(places: list[Located], fetch: Callable[[Located], bytes], *, stored: bool = False) -> Iterator[bytes]:
+def stream(places: Places, fetch: Callable[[Located], bytes], *, stored: bool = False) -> Iterator[bytes]:
     """The bytes of the pack in pieces; `stored` leaves its entries uncompressed, for a stream that is compressed as a whole.
 
     StorageError at a damaged object.
     """
-    writer = Writer(len(places))
+    writer = Writer(len(places), keeps_table=False)
     for place in places:
         entry = fetch(place)
         if stored:
@@ -83,34 +128,35 @@ def stream(places: list[Located], fetch: Callable[[Located], bytes], *, stored: 
 def locator(history: History) -> tuple[CommitId, ...]:
     """The heads, then ordinary commits ever further back, at most 64. (SCP-04 §3.1)"""
     found = dict.fromkeys(history.heads[: limits.HAVES_MAX // 2])
-    entries = history.entries
-    step, place = 1, len(entries) - 1
+    step, place = 1, len(history) - 1
     while place > 0 and len(found) < limits.HAVES_MAX:
         place = max(place - step, 0)
         step *= 2
-        while entries[place].is_merge:
+        while history.is_merge(place):
             place -= 1  # the first commit of all is no merge
-        found[entries[place].id] = None
+        found[history.id(place)] = None
     return tuple(found)
 
 
-def _first_dangling(entries: list[Entry]) -> int | None:
+def _first_dangling(history: History, numbers: Sequence[int]) -> int | None:
     """The first merge on which nothing in this batch is built: it would be refused."""
-    needed: set[CommitId] = set()
+    needed: set[int] = set()
     dangling = None
-    for place in range(len(entries) - 1, -1, -1):
-        entry = entries[place]
-        if entry.is_merge and entry.id not in needed:
+    for place in range(len(numbers) - 1, -1, -1):
+        number = numbers[place]
+        if number in needed:
+            needed.discard(number)
+        elif history.is_merge(number):
             dangling = place
-        needed.update(entry.fact.parents)
+        needed.update(history.parents(number))
     return dangling
 
 
-def _ends(history: History, entries: Iterable[Entry]) -> tuple[CommitId, ...]:
-    ends: set[CommitId] = set()
-    for entry in entries:
-        if entry.is_merge:
+def _ends(history: History, numbers: Iterable[int]) -> tuple[CommitId, ...]:
+    ends: set[int] = set()
+    for number in numbers:
+        if history.is_merge(number):
             continue
-        ends.difference_update(history.ordinary_parents(entry))
-        ends.add(entry.id)
-    return tuple(sorted(ends))
+        ends.difference_update(history.ordinary_parents_of(number))
+        ends.add(number)
+    return tuple(sorted(history.id(number) for number in ends))

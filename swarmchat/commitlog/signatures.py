@@ -13,6 +13,7 @@ from swarmchat.ids import CommitId
 
 Item = tuple[bytes, bytes, bytes]  # raw key, signature, signed bytes
 BATCH: Final = 256  # a thread hand-over costs about one signature
+_AHEAD_MAX: Final = 16  # batches that wait while commits are judged: 2 MB
 
 
 class Signatures:
@@ -29,6 +30,8 @@ class Signatures:
             commits = [commit for commit, _ in self._waiting]
             self._running.append((commits, _pool().submit(verify_batch, [item for _, item in self._waiting])))
             self._waiting = []
+            if len(self._running) > _AHEAD_MAX:
+                self._running[-_AHEAD_MAX][1].result()
 
     def broken_so_far(self) -> Iterator[CommitId]:
         """The commits whose signature is known not to hold, each once; waits for nothing."""

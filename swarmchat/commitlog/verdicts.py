@@ -12,7 +12,7 @@ import sqlite3
 import struct
 import sys
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NewType, TypeVar, cast
@@ -39,6 +39,7 @@ create table sets(number integer primary key, members blob not null unique);
 create table rejections(id blob primary key, reason text not null, detail text not null, path text) without rowid;
 """
 _ANEW = "start again: it is made anew from the repository; if that does not help the disk may be failing"
+_AT_ONCE = 8_192  # rows
 _NO_PARENT = bytes(4)  # in the column of those with one
 _REASONS = {reason.code: reason for reason in Reason}
 N = TypeVar("N", AccountId, CommitId)
@@ -80,7 +81,8 @@ class Verdicts:
     def load(self) -> tuple[History, list[TreeId]]:
         """All accepted commits and the tree of each, by the numbers of their rows; DamagedError where they do not fit together."""
         with self._refusals():
-            rows, several = Rows(), {}
+            rows = Rows()
+            several: dict[int, tuple[int, ...]] = {}
             self._authors = {}
             for number, account, device in self._db.execute(
                 "select number, account, device from authors order by number"
@@ -92,48 +94,47 @@ class Verdicts:
             members = dict(self._db.execute("select number, members from sets"))
             self._sets = {content: _Set(number) for number, content in members.items()}
             controls = self._load_controls(members)
-            found = self._db.execute(
-                "select seq, id, parents, author, time, type, tree from commits order by seq"
-            ).fetchall()
-            count = len(found)
-            seqs, oids, packed, authors, times, types, trees = zip(*found, strict=True) if found else ((),) * 7
-            del found
-            names = b"".join(oids).hex()
-            if seqs != tuple(range(count)) or any(len(oid) != 20 for oid in oids) or len(set(oids)) != count:
-                raise DamagedError("rows out of their order")
-            if any(len(one) % 4 for one in packed):
-                raise DamagedError("parents that are no numbers")
-            parents = array("I", b"".join([one if len(one) == 4 else _NO_PARENT for one in packed]))
+            parents, writers, times, types = array("I"), array("i"), array("q"), array("I")
+            ids: list[CommitId] = []
+            trees: list[TreeId] = []
+            spelled: dict[bytes, TreeId] = {}
+            found = self._db.execute("select seq, id, parents, author, time, type, tree from commits order by seq")
+            while some := found.fetchmany(_AT_ONCE):
+                seqs, oids, packed, authors, claimed, kinds, roots = zip(*some, strict=True)
+                start = len(ids)
+                if seqs != tuple(range(start, start + len(some))) or any(len(oid) != 20 for oid in oids):
+                    raise DamagedError("rows out of their order")
+                names = b"".join(oids).hex()
+                ids.extend([CommitId(names[at : at + 40]) for at in range(0, len(names), 40)])
+                parents.frombytes(b"".join([one if len(one) == 4 else _NO_PARENT for one in packed]))
+                for seq, one in zip(seqs, packed, strict=True):
+                    if len(one) != 4:
+                        several[seq] = _numbers(one)
+                writers.extend([-1 if author is None else author for author in authors])
+                times.extend(claimed)
+                numbers = {kind: rows.type_number(kind) for kind in dict.fromkeys(kinds)}
+                types.extend([numbers[kind] for kind in kinds])
+                spelled.update((root, TreeId(root.hex())) for root in {*roots} - spelled.keys())
+                trees.extend([spelled[root] for root in roots])
             if sys.byteorder == "little":
                 parents.byteswap()
-            for seq in [seq for seq, one in enumerate(packed) if len(one) != 4]:
-                several[seq] = struct.unpack(f">{len(packed[seq]) // 4}I", packed[seq])
-                parents[seq] = max(several[seq], default=0)
-            if any(map(operator.ge, parents[1:], range(1, count))) or several.get(0, ()):
-                raise DamagedError("a row stands before its parent")
-            writers = array("i", [-1 if author is None else author for author in authors])
+            _check(parents, several)
+            count = len(ids)
             if count and not -1 <= min(writers) <= max(writers) < len(rows.authors):
                 raise DamagedError("rows of an unknown author")
-            if not controls.keys() <= set(range(count)):
+            if any(not 0 <= seq < count for seq in controls):
                 raise DamagedError("control data of commits that are not there")
-            kinds = {kind: rows.type_number(kind) for kind in dict.fromkeys(types)}
-            rows.extend(
-                [CommitId(names[at : at + 40]) for at in range(0, 40 * count, 40)],
-                array("i", parents),
-                several,
-                writers,
-                array("q", times),
-                array("I", [kinds[kind] for kind in types]),
-                {
-                    seq: (cast(Relation, relation), CommitId(target.hex()))
-                    for seq, relation, target in self._db.execute(
-                        "select seq, relation, target from commits where relation is not null order by seq"
-                    )
-                },
-            )
-            spelled = {tree: TreeId(tree.hex()) for tree in dict.fromkeys(trees)}
+            relations = {
+                seq: (cast(Relation, relation), CommitId(target.hex()))
+                for seq, relation, target in self._db.execute(
+                    "select seq, relation, target from commits where relation is not null order by seq"
+                )
+            }
+            rows.extend(ids, array("i", parents), several, writers, times, types, relations)
+            if len(rows.numbers) != count:
+                raise DamagedError("a commit stands twice")
             self._count = count
-            return History.of(rows, controls), [spelled[tree] for tree in trees]
+            return History.of(rows, controls), trees
 
     def refused(self) -> set[CommitId]:
         """The ids of all refused commits; DamagedError when one was refused for a reason that is unknown here."""
@@ -310,6 +311,21 @@ class Verdicts:
             raise _storage_error(self._path, error) from error
         except (sqlite3.DatabaseError, ValueError, TypeError, AttributeError, json.JSONDecodeError) as error:
             raise DamagedError(str(error)) from error
+
+
+def _numbers(packed: bytes) -> tuple[int, ...]:
+    if len(packed) % 4:
+        raise DamagedError("parents that are no numbers")
+    return struct.unpack(f">{len(packed) // 4}I", packed)
+
+
+def _check(parents: array[int], several: Mapping[int, tuple[int, ...]]) -> None:
+    """Parents stand before children; those of `several` have 0 in the column."""
+    late = any(map(operator.ge, parents[1:], range(1, len(parents)))) or any(
+        parent >= seq for seq, numbers in several.items() for parent in numbers
+    )
+    if late or (parents and 0 not in several):
+        raise DamagedError("a row stands before its parent")
 
 
 def _storage_error(path: Path, error: sqlite3.OperationalError) -> Exception:

@@ -172,26 +172,14 @@ def check_chain(
 
     `revoked` holds the 16-byte device id prefixes of the account's revocation lists (SCP-01 §1.6).
     """
-    if not account.names_account or not account.is_ca or account.usage & _CA_USAGE != _CA_USAGE:
-        return ChainFault.NOT_A_CA
-    if device.is_ca or device.usage & KEY_CERT_SIGN:
-        return ChainFault.IS_A_CA
-    if not device.usage & DIGITAL_SIGNATURE:
-        return ChainFault.KEY_USAGE
-    account_id, device_id = account.key.account_id, device.key.device_id
-    if (
-        not account.subject_id == account.issuer_id == device.issuer_id == account_id
-        or device.subject_id != device_id
-        or device.serial >> 24 != device_serial(device_id, 0) >> 24
-    ):
-        return ChainFault.ID_MISMATCH
-    if not _signed(device, account):
-        return ChainFault.SIGNATURE
+    fault = _lasting_fault_once(device, account) if _are_small(device, account) else _lasting_fault(device, account)
+    if fault is not None:
+        return fault
     if not (at >= device.not_before and at >= account.not_before):
         return ChainFault.NOT_YET_VALID
     if not (at <= device.not_after and at <= account.not_after):
         return ChainFault.EXPIRED
-    if bytes.fromhex(device_id[:32]) in revoked:
+    if bytes.fromhex(device.key.device_id[:32]) in revoked:
         return ChainFault.REVOKED
     return None
 
@@ -386,15 +374,33 @@ def _unwrap(data: bytes) -> Certificate:
 _unwrapped = lru_cache(maxsize=4096)(_unwrap)  # three times a commit, of the same few files
 
 
-def _signed(device: Certificate, account: Certificate) -> bool:
-    if max(len(device.der), len(account.der)) > _CACHED_BYTES_MAX:
-        return _self_signed(account) and account.key.verify(device.signature, device.body)
-    return _signed_once(device, account)
+def _lasting_fault(device: Certificate, account: Certificate) -> ChainFault | None:
+    """What no time and no revocation list changes."""
+    if not account.names_account or not account.is_ca or account.usage & _CA_USAGE != _CA_USAGE:
+        return ChainFault.NOT_A_CA
+    if device.is_ca or device.usage & KEY_CERT_SIGN:
+        return ChainFault.IS_A_CA
+    if not device.usage & DIGITAL_SIGNATURE:
+        return ChainFault.KEY_USAGE
+    account_id, device_id = account.key.account_id, device.key.device_id
+    if (
+        not account.subject_id == account.issuer_id == device.issuer_id == account_id
+        or device.subject_id != device_id
+        or device.serial >> 24 != device_serial(device_id, 0) >> 24
+    ):
+        return ChainFault.ID_MISMATCH
+    if not (_self_signed(account) and account.key.verify(device.signature, device.body)):
+        return ChainFault.SIGNATURE
+    return None
 
 
-@lru_cache(maxsize=8192)  # two verifications cost 0.25 ms, and a history shows the same chain with every commit
-def _signed_once(device: Certificate, account: Certificate) -> bool:
-    return _self_signed(account) and account.key.verify(device.signature, device.body)
+_lasting_fault_once = lru_cache(maxsize=8192)(
+    _lasting_fault
+)  # two verifications, and a history shows the same chain with every commit
+
+
+def _are_small(device: Certificate, account: Certificate) -> bool:
+    return max(len(device.der), len(account.der)) <= _CACHED_BYTES_MAX
 
 
 def _self_signed(account: Certificate) -> bool:

@@ -125,6 +125,7 @@ async def _pieces(channel: Channel, encoding: str, runtime: Runtime) -> AsyncGen
         left -= length
         if left < 0:  # the quarantine counts what comes out of the deflate stream, which may be nothing at all
             raise PeerError("too-big", f"more than {_WIRE_BYTES_MAX} bytes for one pack")
+        parts: list[bytes] = []
         while length:
             data = await _within(channel.receive_bytes(length))
             if not data:
@@ -133,11 +134,15 @@ async def _pieces(channel: Channel, encoding: str, runtime: Runtime) -> AsyncGen
             if not pace.received(len(data), runtime.monotonic()):
                 raise StalledError
             if inflater is None:
-                yield data
+                parts.append(
+                    data
+                )  # what came in scraps is handed over whole: each handing over costs the loop as much as a scrap
                 continue
             while data:
                 yield _inflate(inflater, data)
                 data = inflater.unconsumed_tail
+        if parts:
+            yield b"".join(parts)
 
 
 def _inflate(inflater: zlib._Decompress, data: bytes) -> bytes:
