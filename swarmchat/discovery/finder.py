@@ -9,7 +9,7 @@ from swarmchat import limits
 from swarmchat.addresses import Address
 from swarmchat.discovery.addressbook import AddressBook, Candidate, Owner, Source
 from swarmchat.discovery.cards import Card, CardBox, CardFault
-from swarmchat.discovery.lan import Sighting
+from swarmchat.discovery.sightings import Sighting
 from swarmchat.ids import AccountId, DeviceId, is_device
 from swarmchat.runtime import Runtime
 

@@ -13,7 +13,7 @@ import ipaddress
 import logging
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import zeroconf
 from zeroconf import DNSQuestionType, IPVersion, ServiceStateChange, Zeroconf
@@ -23,6 +23,7 @@ from swarmchat import limits
 from swarmchat.addresses import Address
 from swarmchat.discovery import lantags
 from swarmchat.discovery.interfaces import Interface, Watcher, hosts_for
+from swarmchat.discovery.sightings import Sighting
 from swarmchat.ids import DeviceId
 from swarmchat.runtime import Runtime
 
@@ -30,18 +31,6 @@ SERVICE = "_swarmchat._tcp.local."
 _VERSION = "1"
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Sighting:
-    """One instance on the LAN. `device` is None for one that nobody here knows; all of it is a hint, TLS decides."""
-
-    instance: str
-    tag: str
-    device: DeviceId | None
-    addresses: tuple[Address, ...]
-    dht_port: int | None = None
-    gone: bool = False
 
 
 class Lan:

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from swarmchat import disk, limits
 from swarmchat.account.account import Account
@@ -23,7 +23,7 @@ from swarmchat.discovery.addressbook import AddressBook, Candidate, Source
 from swarmchat.discovery.cards import CardBox
 from swarmchat.discovery.finder import Finder
 from swarmchat.discovery.interfaces import Watcher
-from swarmchat.discovery.lan import Lan, Sighting
+from swarmchat.discovery.sightings import Sighting
 from swarmchat.discovery.whereabouts import whereabouts
 from swarmchat.errors import UserError
 from swarmchat.ids import AccountId, ConversationId, DeviceId, is_device
@@ -39,6 +39,9 @@ from swarmchat.node.keeper import Keeper
 from swarmchat.node.ports import Ports
 from swarmchat.runtime import Runtime
 from swarmchat.swarm.swarm import Settings, Swarm
+
+if TYPE_CHECKING:
+    from swarmchat.discovery.lan import Lan
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -164,6 +167,8 @@ class Node:
             self.finder.saw_lan(sighting)
             if not sighting.gone:
                 self.swarm.sighted(sighting.device, sighting.instance, sighting.addresses)
+
+        from swarmchat.discovery.lan import Lan  # noqa: PLC0415 - 3 MB for who has a LAN
 
         lan = Lan(
             self.runtime,

@@ -399,7 +399,7 @@ def test_bytes_bound_a_batch_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyP
     log = group(tmp_path)
     for n in range(20):
         post(log, ALICE, f"{n} " + "ab" * 200)
-    missing = log.history.missing(log.heads, ())
+    missing = log.history.numbers_missing(log.heads, ())
     store = log._store
     places, heads = serving.plan(store.ledger, missing, log._folder, store.repository.locate, bytes_max=3000)
     assert sum(place.size for place in places) <= 3000
