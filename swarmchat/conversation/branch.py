@@ -75,6 +75,11 @@ class Branch(History):
         old = {account for account in self._base.accounts if self.numbers_of_account(account)}
         return self._rows.accounts | old
 
+    @property
+    def devices(self) -> frozenset[DeviceId]:
+        old = {device for device in self._base.devices if self.numbers_of_device(device)}
+        return self._rows.devices | old
+
     def numbers_of_account(self, account: AccountId) -> Sequence[int]:
         return self._both(self._base.numbers_of_account(account), self._rows.by_account(account))
 

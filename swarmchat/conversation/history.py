@@ -281,6 +281,16 @@ class History:
         """Everybody who ever wrote here."""
         return self._rows.accounts
 
+    @property
+    def devices(self) -> frozenset[DeviceId]:
+        """Every device that ever wrote here."""
+        return self._rows.devices
+
+    @property
+    def revocations(self) -> tuple[Entry, ...]:
+        """The commits that brought a revocation list, by account."""
+        return tuple(entry for account in sorted(self.accounts) for entry in self._revoking_of(account))
+
     def by_account(self, account: AccountId) -> Sequence[Entry]:
         """All commits of one account."""
         return Entries(self, self.numbers_of_account(account))

@@ -123,6 +123,11 @@ class Rows:
         """Everybody who wrote."""
         return frozenset(self._accounts)
 
+    @property
+    def devices(self) -> frozenset[DeviceId]:
+        """Every device that wrote."""
+        return frozenset(self._devices)
+
     def by_device(self, device: DeviceId) -> Sequence[int]:
         """The numbers of what a device wrote, rising."""
         return self._of(self._devices.get(device))

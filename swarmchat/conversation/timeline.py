@@ -8,10 +8,10 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from itertools import takewhile
 
-from swarmchat.conversation.actions import Ban
+from swarmchat.conversation.hiding import hidden, removals
 from swarmchat.conversation.history import Entry, History
 from swarmchat.conversation.roster import Roster
-from swarmchat.ids import AccountId, CommitId, DeviceId, is_device
+from swarmchat.ids import AccountId, CommitId
 
 _INSERTED_SINGLY_MAX = 64  # more at once: sorting anew costs less than finding each its place
 _AT_ONCE = 128  # commits whose order is found at once, at least
@@ -118,14 +118,14 @@ class Timeline:
     def hidden(
         self, roster: Roster, counts: Callable[[CommitId], bool], roster_at: Callable[[CommitId], Roster]
     ) -> frozenset[CommitId]:
-        """The commits of banned accounts and devices that nobody had seen before the ban. (SCP-02 §8.2)
+        """The commits of the removed that nobody had seen before their removal. (SCP-02 §8.2)
 
         `roster` is settle(heads); `counts` says whether a ban counts there. Both are asked only when the heads have moved.
         """
         heads = self._history.heads
         if self._hidden_for != heads:
-            bans = {ban for ban in bans_in_force(self._history, roster) if counts(ban)}
-            self._hidden = hidden(self._history, roster, bans, roster_at)
+            taken = removals(self._history, roster, counts)
+            self._hidden = hidden(self._history, roster, taken, roster_at)
             self._hidden_for = heads
         return self._hidden
 
@@ -265,123 +265,6 @@ def sorted_by_kahn(history: History, start: int = 0, stop: int | None = None) ->
             if not waiting[child]:
                 heapq.heappush(ready, (*_key(history, child), child))
     return order
-
-
-def bans_in_force(history: History, roster: Roster) -> Iterator[CommitId]:
-    """The ban commits whose target stands banned in `roster`; whether each of them counts is settle's to say."""
-    for entry in history.controls if roster.banned else ():
-        control = entry.fact.control
-        if control is not None and isinstance(control.action, Ban) and roster.is_banned(control.action.uri):
-            yield entry.id
-
-
-def hidden(
-    history: History, roster: Roster, bans: Collection[CommitId], roster_at: Callable[[CommitId], Roster]
-) -> frozenset[CommitId]:
-    """What stays hidden of the banned: concurrent with the ban, and vouched for by nobody. (SCP-02 §8.2)"""
-    unseen: set[CommitId] = set()
-    for commit in sorted(bans):
-        unseen |= _unvouched(history, history[commit], roster, bans, roster_at)
-    return frozenset(unseen)
-
-
-def witnesses(
-    history: History,
-    commit: CommitId,
-    roster: Roster,
-    bans: Collection[CommitId],
-    roster_at: Callable[[CommitId], Roster],
-) -> dict[CommitId, CommitId | None]:
-    """The bans of its author that are concurrent with a commit, each with the oldest commit that vouches for it, if any.
-
-    It is hidden as soon as nothing vouches for it beside one of them. (SCP-02 §8.2)
-    """
-    own = history[commit]
-    found: dict[CommitId, CommitId | None] = {}
-    for name in sorted(bans):
-        ban = history[name]
-        if _target(ban) not in (own.fact.account, own.fact.device) or not history.concurrent(name, commit):
-            continue
-        trusted = _Trusted(history, ban, {own.fact.account, _target(ban)}, roster, bans, roster_at)
-        seen = [
-            entry
-            for entry in trusted.beside
-            if entry.seq != own.seq and history.reaches(entry, own) and entry in trusted
-        ]
-        found[name] = min(seen, key=lambda entry: (entry.fact.time, entry.id)).id if seen else None
-    return found
-
-
-def _unvouched(
-    history: History,
-    ban: Entry,
-    roster: Roster,
-    bans: Collection[CommitId],
-    roster_at: Callable[[CommitId], Roster],
-) -> set[CommitId]:
-    target = _target(ban)
-    own = history.by_device(DeviceId(target)) if is_device(target) else history.by_account(AccountId(target))
-    by_target = {
-        entry.id for entry in own if not history.reaches(ban, entry) and not history.reaches(entry, ban)
-    }  # asked first: most bans have nothing beside them, and what came since may be long
-    if not by_target:
-        return set()
-    removed = _owners(history, by_target) if is_device(target) else {target}
-    trusted = _Trusted(history, ban, removed, roster, bans, roster_at)
-    vouched: set[CommitId] = set()
-    for entry in reversed(trusted.beside):  # children first: what one of them vouches for, all its ancestors share
-        if entry.id in vouched or entry in trusted:
-            vouched.update(entry.fact.parents)
-    return by_target - vouched
-
-
-class _Trusted:
-    """The commits that vouch for what the banned wrote beside a ban: by others, joined then and now. (SCP-02 §8.2)"""
-
-    def __init__(
-        self,
-        history: History,
-        ban: Entry,
-        removed: Collection[AccountId | DeviceId | None],
-        roster: Roster,
-        bans: Collection[CommitId],
-        roster_at: Callable[[CommitId], Roster],
-    ) -> None:
-        self._history = history
-        self._removed = removed
-        self._roster = roster
-        self._bans = bans
-        self._before = roster_at(ban.fact.parents[0])
-        self.beside = [  # all that does not know of the ban, parents first
-            entry for entry in history.missing(history.heads, (ban.id,)) if not history.reaches(entry, ban)
-        ]
-
-    def __contains__(self, entry: Entry) -> bool:
-        account = entry.fact.account
-        return (
-            account is not None
-            and account not in self._removed
-            and self._before.is_joined(account)
-            and self._roster.is_joined(account)
-            and not _banned_beside(self._history, entry, account, self._bans)
-        )
-
-
-def _target(ban: Entry) -> AccountId | DeviceId:
-    control = ban.fact.control
-    assert control is not None
-    assert isinstance(control.action, Ban)
-    return control.action.uri
-
-
-def _banned_beside(history: History, entry: Entry, account: AccountId, bans: Collection[CommitId]) -> bool:
-    aimed = (account, entry.fact.device)
-    return any(_target(history[ban]) in aimed and history.concurrent(ban, entry.id) for ban in bans)
-
-
-def _owners(history: History, commits: Collection[CommitId]) -> set[AccountId | DeviceId]:
-    owners = (history[commit].fact.account for commit in commits)
-    return {owner for owner in owners if owner is not None}
 
 
 def _key(history: History, number: int) -> tuple[int, CommitId]:

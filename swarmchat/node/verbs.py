@@ -10,10 +10,11 @@ from swarmchat.account.records import ConversationState, KnownConversation
 from swarmchat.commitlog.archives import ArchivedLog
 from swarmchat.commitlog.log import CommitLog
 from swarmchat.commitlog.writing import Admission
+from swarmchat.conversation import hiding
 from swarmchat.conversation.history import History
 from swarmchat.conversation.rejection import Rejection
 from swarmchat.conversation.roster import Roster
-from swarmchat.conversation.timeline import Timeline, bans_in_force, witnesses
+from swarmchat.conversation.timeline import Timeline
 from swarmchat.errors import NotFoundError, ReadOnlyError, RefusedError, UsageError
 from swarmchat.ids import AccountId, CommitId, ConversationId, DeviceId, account_id
 from swarmchat.node import views
@@ -55,10 +56,10 @@ class View:
         return self.timeline.hidden(log.roster, lambda ban: log.fate(ban) is None, log.roster_at)
 
     def witnesses(self, commit: CommitId) -> dict[CommitId, CommitId | None]:
-        """The bans beside a commit that are about its author, each with what vouches for it. (SCP-02 §8.2)"""
+        """The removals of its author beside a commit, each with what vouches for it. (SCP-02 §8.2)"""
         log = self.log
-        bans = {ban for ban in bans_in_force(self.history, log.roster) if log.fate(ban) is None}
-        return witnesses(self.history, commit, log.roster, bans, log.roster_at)
+        taken = hiding.removals(self.history, log.roster, lambda ban: log.fate(ban) is None)
+        return hiding.witnesses(self.history, commit, log.roster, taken, log.roster_at)
 
     def names(self) -> dict[AccountId, list[str]]:
         """What the people of this conversation call themselves."""

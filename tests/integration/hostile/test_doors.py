@@ -52,23 +52,19 @@ def test_w27_a_device_is_banned_by_its_whole_id_and_its_owner_goes_on(tmp_path: 
     play(tmp_path, story)
 
 
-def test_what_a_revoked_device_dates_back_is_hidden_by_a_ban_of_the_device(tmp_path: Path) -> None:
-    """Its owner's list keeps it from writing on; only the group can put out of sight what it says beside the list."""
+def test_what_a_revoked_device_dates_back_is_hidden_like_the_messages_of_the_banned(tmp_path: Path) -> None:
     phone = DAVE.on(2)
     founded = found(tmp_path, ALICE, members=[CAROL, DAVE])
     founded.say(phone, "from my phone")
-    north, thief = founded.forks("north", "thief")
-    north.write(DAVE, UpdateDevice(), revocations=DAVE.revoking(phone))
+    north, thief, seen = founded.forks("north", "thief", "seen")
+    listed = north.write(DAVE, UpdateDevice(), revocations=DAVE.revoking(phone))
     dated_back = thief.say(phone, "send me money", now=NOW + 1)
-    kept_back = thief.fork("kept back")
-    after = everywhere(north, thief)
+    known = seen.say(phone, "I am late", now=NOW + 1)
+    seen.say(CAROL, "we wait")
+    after = everywhere(north, thief, seen)
     after.refuses(Reason.BAD_CHAIN, phone, Post("and more"))
-    assert after.hidden == frozenset()
-    ban = after.ban(phone.device, ALICE)
-    assert after.hidden == frozenset()  # the group had it before it banned: it was no secret any more
-    assert after.log.history.is_ancestor(dated_back, ban)
-    late = kept_back.say(phone, "and send it quickly", now=NOW + 2)
-    settled = everywhere(after, kept_back)
-    assert settled.hidden == {late}
-    says(settled.told(late), "hidden", "SCP-02 §8.2", f"at the same time {ban[:12]}")
-    settled.say(DAVE, "that was not me")
+    assert after.hidden == {dated_back}
+    says(after.told(dated_back), "hidden", "SCP-02 §8.2", f"at the same time {listed[:12]}", "before that revocation")
+    says(after.told(known), "none", "SCP-02 §8.2", "had seen it and not that revocation")
+    after.say(DAVE, "that was not me")
+    assert after.hidden == {dated_back}  # what comes on top of both says nothing of what was known before

@@ -5,43 +5,10 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable
 
-from swarmchat.conversation.actions import Ban, Relation
-from swarmchat.conversation.history import Control, Fact, History
-from swarmchat.conversation.roster import Roster
-from swarmchat.conversation.timeline import Item, Reaction, Timeline, bans_in_force, sorted_by_kahn
-from swarmchat.ids import AccountId, CommitId, DeviceId
-
-ANN, BEN, CEM = (AccountId(letter * 40) for letter in "abc")
-
-
-def named(letter: str) -> CommitId:
-    return CommitId(f"{ord(letter):02x}" * 20)
-
-
-def letter(commit: CommitId) -> str:
-    return chr(int(commit[:2], 16))
-
-
-def fact(
-    name: str,
-    parents: str = "",
-    *,
-    time: int = 0,
-    by: AccountId | None = ANN,
-    about: tuple[Relation, str] | None = None,
-    ban: AccountId | DeviceId | None = None,
-) -> Fact:
-    control = None if ban is None else Control(Ban(ban), {}, frozenset(), frozenset(), frozenset(), frozenset())
-    return Fact(
-        named(name),
-        tuple(named(parent) for parent in parents),
-        by,
-        None if by is None else DeviceId(by[0] * 64),
-        time,
-        "text/plain",
-        None if about is None else (about[0], named(about[1])),
-        control,
-    )
+from swarmchat.conversation.history import Fact, History
+from swarmchat.conversation.timeline import Item, Reaction, Timeline, sorted_by_kahn
+from swarmchat.ids import CommitId, DeviceId
+from tests.support.graphs import ANN, BEN, fact, letter, named
 
 
 def shown(timeline: Timeline) -> str:
@@ -132,96 +99,6 @@ def test_a_page_ends_before_a_commit_and_counts_lines_only() -> None:
     assert lines(timeline.page(2)) == "ef"
     assert lines(timeline.page(2, before=named("e"))) == "cd"
     assert lines(timeline.page(9, wanted=lambda entry: entry.id != named("c"))) == "abdef"
-
-
-class _Banned(Roster):
-    """A roster in which three accounts are joined and some banned; the rest of it does not matter here."""
-
-    def __init__(self, *gone: str) -> None:
-        super().__init__(1, {})
-        self.gone = gone
-
-    @property
-    def banned(self) -> dict[str, str]:  # type: ignore[override]
-        return dict.fromkeys(self.gone, "members")
-
-    def is_banned(self, target: str) -> bool:
-        return target in self.gone
-
-    def is_joined(self, account: str) -> bool:
-        return account in (ANN, BEN, CEM) and account not in self.gone
-
-
-def hidden_of(history: History, *banned: str) -> str:
-    found = Timeline(history).hidden(_Banned(*banned), lambda ban: True, lambda commit: _Banned())
-    return "".join(sorted(letter(commit) for commit in found))
-
-
-def test_what_the_banned_wrote_before_the_ban_is_shown() -> None:
-    history = History([fact("r"), fact("x", "r", by=BEN), fact("!", "x", ban=BEN)])
-    assert hidden_of(history, BEN) == ""
-
-
-def test_what_the_banned_wrote_beside_the_ban_is_hidden() -> None:
-    history = History([fact("r"), fact("x", "r", by=BEN), fact("y", "x", by=BEN), fact("!", "r", ban=BEN)])
-    assert hidden_of(history, BEN) == "xy"
-    gone = {named("x"), named("y")}
-    assert lines(Timeline(history).page(9, hidden=gone)) == "r!"
-    assert lines(Timeline(history).page(9, hidden=gone, with_hidden=True)) == "r!xy"
-
-
-def test_a_member_who_had_seen_it_vouches_for_it_and_all_before() -> None:
-    history = History(
-        [
-            fact("r"),
-            fact("x", "r", by=BEN),
-            fact("y", "x", by=BEN),
-            fact("v", "y", by=CEM),
-            fact("z", "v", by=BEN),
-            fact("!", "r", ban=BEN),
-        ]
-    )
-    assert hidden_of(history, BEN) == "z"
-
-
-def test_who_writes_after_the_ban_vouches_for_nothing() -> None:
-    history = History(
-        [fact("r"), fact("x", "r", by=BEN), fact("!", "r", ban=BEN), fact("m", "x!", by=None), fact("v", "m", by=CEM)]
-    )
-    assert hidden_of(history, BEN) == "x"
-
-
-def test_an_accomplice_who_is_banned_beside_it_vouches_for_nothing() -> None:
-    history = History(
-        [fact("r"), fact("x", "r", by=BEN), fact("v", "x", by=CEM), fact("!", "r", ban=BEN), fact("?", "r", ban=CEM)]
-    )
-    found = Timeline(history).hidden(_Banned(BEN, CEM), lambda ban: True, lambda commit: _Banned())
-    assert {letter(commit) for commit in found} == {"x", "v"}
-
-
-def test_a_banned_device_is_hidden_and_its_owner_does_not_vouch() -> None:
-    phone = DeviceId("b" * 64)
-    other = fact("o", "x", by=BEN)
-    history = History(
-        [
-            fact("r"),
-            fact("x", "r", by=BEN),
-            Fact(other.id, other.parents, BEN, DeviceId("e" * 64), 0, "text/plain"),
-            fact("!", "r", ban=phone),
-        ]
-    )
-    assert hidden_of(history, phone) == "x"
-
-
-def test_whoever_is_unbanned_is_shown_again() -> None:
-    history = History([fact("r"), fact("x", "r", by=BEN), fact("!", "r", ban=BEN)])
-    assert hidden_of(history) == ""
-
-
-def test_a_ban_that_does_not_count_hides_nothing() -> None:
-    history = History([fact("r"), fact("x", "r", by=BEN), fact("!", "r", ban=BEN)])
-    assert list(bans_in_force(history, _Banned(BEN))) == [named("!")]
-    assert Timeline(history).hidden(_Banned(BEN), lambda ban: False, lambda commit: _Banned()) == frozenset()
 
 
 def test_a_page_of_a_long_history_is_the_end_of_its_whole_order() -> None:
