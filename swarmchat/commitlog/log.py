@@ -218,6 +218,17 @@ class CommitLog:
             self._require(commit)
             return store.shelf.roster(store.repository, store.ledger.tree_of(commit), self.mode)
 
+    def since(self, count: int) -> Admission:
+        """What all commits after the first `count` brought, as if they had been admitted at once; at least one came before."""
+        store, history = self._store, self.history
+        with store.lock:
+            new = [history[history.id(number)] for number in range(count, len(history))]
+            older = {head for entry in new for head in history.ordinary_parents(entry)} | set(self.heads)
+            heads = history.ordinary_heads(head for head in older if history.number(head) < count)
+            before = self._settling().settle(heads).roster
+            ordinary = tuple(entry.id for entry in new if not entry.is_merge)
+            return Admission(ordinary, (), self.heads, before, self.roster, {})
+
     def locator(self) -> tuple[CommitId, ...]:
         """What to say we have: heads, then ever older ordinary commits, at most 64. (SCP-04 §3.1)"""
         with self._store.lock:
@@ -256,6 +267,23 @@ class CommitLog:
             return None
         data = b"".join(serving.stream(places, self._fetch))
         return data if len(data) <= limit else None
+
+    def pack_at_hand(self, since: Iterable[CommitId], limit: int) -> tuple[tuple[CommitId, ...], bytes | None] | None:
+        """The heads and the small pack up to them, if that costs neither waiting nor reading; None if it may."""
+        store = self._store
+        if not store.lock.acquire(blocking=False):
+            return None
+        try:
+            newest = len(self.history) - limits.AT_HAND_COMMITS_MAX
+            numbers = [self.history.find(commit) for commit in since]
+            if not numbers or any(number is None or number < newest for number in numbers):
+                return None
+            missing = self.history.missing(self.heads, since)
+            if not all(store.repository.holds(bytes.fromhex(entry.id)) for entry in missing):
+                return None
+            return self.heads, self.small_pack(since, limit)
+        finally:
+            store.lock.release()
 
     # --- taking
 

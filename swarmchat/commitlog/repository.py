@@ -188,6 +188,10 @@ class Repository:
         """Have these (kind, id, content), which are durable elsewhere, from here on; `store_held` writes them."""
         self._held.update((oid, (kind, raw)) for kind, oid, raw in objects)
 
+    def holds(self, oid: bytes) -> bool:
+        """Whether the object is among them."""
+        return oid in self._held
+
     def store_held(self, more: Sequence[tuple[int, bytes, bytes]] = ()) -> None:
         """Store what is held, and `more`, durably. StorageError: all of it is held as before."""
         self.write([*((kind, oid, raw) for oid, (kind, raw) in self._held.items()), *more])

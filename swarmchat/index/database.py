@@ -34,12 +34,13 @@ class Rebuilt:
 class Database:
     """One SQLite file in WAL mode, for several threads, one at a time. `rebuilt` tells whether it had to be begun anew."""
 
-    def __init__(self, path: Path, schema: str, version: int) -> None:
-        """Raises StorageError where the disk refuses, and for a file of a newer version."""
+    def __init__(self, path: Path, schema: str, version: int, *, lasting: bool = True) -> None:
+        """`lasting`: nothing is lost by a power cut, else what came since the last `checkpoint`. Raises StorageError where the disk refuses, and for a file of a newer version."""
         self.path = path
         self.rebuilt: Rebuilt | None = None
         self._schema = schema
         self._version = version
+        self._lasting = lasting
         self._lock = threading.RLock()
         try:
             self._connection = self._open()
@@ -51,7 +52,7 @@ class Database:
             raise disk.refusal(error, path, "open") from error
 
     def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Do the work in one transaction: all of it or nothing, durable when this returns; StorageError when the disk refuses.
+        """Do the work in one transaction: all of it or nothing, whatever becomes of the process; StorageError when the disk refuses.
 
         Where the file turns out to be damaged, it is moved aside and the work is done on an empty one.
         """
@@ -66,6 +67,14 @@ class Database:
             try:
                 return self._attempt(work)
             except sqlite3.Error as error:
+                raise self._refusal(error) from error
+
+    def checkpoint(self) -> None:
+        """Nothing that was written before is lost by a power cut; StorageError when the disk refuses."""
+        with self._lock:
+            try:
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            except sqlite3.DatabaseError as error:
                 raise self._refusal(error) from error
 
     def close(self) -> None:
@@ -90,7 +99,7 @@ class Database:
                 f"{self.path} was written by a newer swarmchat", hint="run that version, or move the file away"
             )
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")  # an event that was handed out must not be numbered again
+        connection.execute(f"PRAGMA synchronous = {'FULL' if self._lasting else 'NORMAL'}")
         connection.executescript(self._schema)
         connection.execute(f"PRAGMA user_version = {self._version:d}")
 

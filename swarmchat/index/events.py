@@ -1,4 +1,8 @@
-"""The durable, numbered event log: who was away asks for what came `since`. (SCP-08 §3.3)"""
+"""The numbered event log: who was away asks for what came `since`. (SCP-08 §3.3)
+
+What was written survives the process at once, and a power cut from the next `checkpoint` on. A number that was handed out is
+never another event's: a log that finds that the machine went down under it goes on far above what may have been lost.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +27,17 @@ CREATE TABLE IF NOT EXISTS numbering (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     last INTEGER NOT NULL
 ) STRICT;
+CREATE TABLE IF NOT EXISTS sitting (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    boot TEXT NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS told (
+    conversation TEXT PRIMARY KEY,
+    commits INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 """
 _PRUNE_EVERY = 1_000  # appends
+_BOOT = Path("/proc/sys/kernel/random/boot_id")  # of the running system; none elsewhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +65,12 @@ class EventLog:
         self, path: Path, *, kept_max: int = limits.EVENTS_KEPT_MAX, kept_s: int = limits.EVENTS_KEPT_S
     ) -> None:
         """Opens or makes the file; a damaged one is moved aside (`rebuilt`). Raises StorageError."""
-        self._database = Database(path, _SCHEMA, _VERSION)
+        self._database = Database(path, _SCHEMA, _VERSION, lasting=False)
+        self._sitting = False
         self._kept_max = kept_max
         self._kept_ms = kept_s * 1000
         self._appends = 0
+        self._unsafe = 0
 
     @property
     def rebuilt(self) -> Rebuilt | None:
@@ -68,12 +83,23 @@ class EventLog:
         return self._database.run(_last)
 
     def append(self, type: str, data: Mapping[str, object], *, time_ms: int) -> Event:  # noqa: A002 - the key's name in the API
-        """Write an event and give it its number; durable when this returns. ValueError for data that is not JSON; StorageError."""
+        """Write an event and give it its number. ValueError for data that is not JSON; StorageError."""
         return self.append_all([(type, data)], time_ms=time_ms)[0]
 
-    def append_all(self, facts: Sequence[tuple[str, Mapping[str, object]]], *, time_ms: int) -> list[Event]:
-        """Several of one moment, in one write: one disk sync for a batch of messages."""
+    def append_all(
+        self,
+        facts: Sequence[tuple[str, Mapping[str, object]]],
+        *,
+        time_ms: int,
+        told: Mapping[str, int | None] | None = None,
+    ) -> list[Event]:
+        """Several of one moment, in one write; `told`: how many commits of a conversation are told of with them, None where it is gone."""
         texts = [json.dumps(data, ensure_ascii=False, allow_nan=False) for _, data in facts]
+
+        if not self._sitting:
+            self._database.run(_sit_down)
+            self._database.checkpoint()
+            self._sitting = True
 
         def write(connection: sqlite3.Connection) -> list[Event]:
             last = _last(connection)
@@ -84,13 +110,34 @@ class EventLog:
             rows = [(event.id, time_ms, event.type, text) for event, text in zip(events, texts, strict=True)]
             connection.executemany("INSERT INTO event VALUES (?, ?, ?, ?)", rows)
             connection.execute("INSERT OR REPLACE INTO numbering VALUES (1, ?)", (last + len(rows),))
+            for conversation, commits in sorted((told or {}).items()):
+                connection.execute("DELETE FROM told WHERE conversation = ?", (conversation,))
+                if commits is not None:
+                    connection.execute("INSERT INTO told VALUES (?, ?)", (conversation, commits))
             return events
 
         events = self._database.run(write)
         self._appends += len(events)
+        self._unsafe += len(events)
         if self._appends >= _PRUNE_EVERY:
             self.prune(now_ms=time_ms)
         return events
+
+    def told(self, conversation: str) -> int | None:
+        """How many commits of a conversation were told of; None for one of which that was never written."""
+        query = "SELECT commits FROM told WHERE conversation = ?"
+        row = self._database.run(lambda connection: connection.execute(query, (conversation,)).fetchone())
+        return None if row is None else int(row[0])
+
+    @property
+    def is_unsafe(self) -> bool:
+        """Whether a power cut would take so many events that it is time for a `checkpoint`."""
+        return self._unsafe >= limits.EVENTS_UNSAFE_MAX
+
+    def checkpoint(self) -> None:
+        """Have all that was written survive a power cut; StorageError."""
+        self._database.checkpoint()
+        self._unsafe = 0
 
     def read(self, since: int, limit: int) -> list[Event] | Gap:
         """Events with id > `since`, oldest first, at most `limit`; Gap if any of them is gone, or `since` is of another log."""
@@ -123,8 +170,23 @@ class EventLog:
         self._database.run(drop)
 
     def close(self) -> None:
-        """Close the file."""
-        self._database.close()
+        """Close the file: a proper end."""
+        try:
+            if self._sitting:
+                self._database.checkpoint()  # first, so that what says that all is there is not there alone
+                self._database.run(lambda connection: connection.execute("DELETE FROM sitting"))
+                self._sitting = False
+        finally:
+            self._database.close()
+
+
+def _sit_down(connection: sqlite3.Connection) -> None:
+    boot = _BOOT.read_text("ascii").strip() if _BOOT.exists() else ""
+    row = connection.execute("SELECT boot FROM sitting").fetchone()
+    if row is not None and (row[0] != boot or not boot):
+        last = _last(connection) + limits.EVENTS_LOST_MAX
+        connection.execute("INSERT OR REPLACE INTO numbering VALUES (1, ?)", (last,))
+    connection.execute("INSERT OR REPLACE INTO sitting VALUES (1, ?)", (boot,))
 
 
 def _last(connection: sqlite3.Connection) -> int:

@@ -51,7 +51,7 @@ class Receipts:
 
     def __init__(self, path: Path) -> None:
         """Opens or makes the file; a damaged one is moved aside (`rebuilt`). Raises StorageError."""
-        self._database = Database(path, _SCHEMA, _VERSION)
+        self._database = Database(path, _SCHEMA, _VERSION, lasting=False)  # devices tell it again
 
     @property
     def rebuilt(self) -> Rebuilt | None:

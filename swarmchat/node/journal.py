@@ -7,26 +7,32 @@ from collections.abc import Mapping
 from typing import Any
 
 from swarmchat.errors import UsageError
+from swarmchat.ids import ConversationId
 from swarmchat.index.events import EventLog, Gap
 from swarmchat.node import views
 from swarmchat.runtime import Runtime
 from swarmchat.swarm import events
-from swarmchat.swarm.events import Delivered, Event
+from swarmchat.swarm.events import ConversationRemoved, Delivered, Event
 
 JsonObject = dict[str, Any]
+
+_AT_ONCE_MAX = 64  # events that are written without leaving the event loop
 
 
 class Journal:
     """Takes every event of the swarm, writes batches of them down and wakes who waits. One event loop.
 
     An event is written a moment after it happened, not before: nobody who sends or receives waits for this disk. Readers
-    see what is durable only.
+    see what is written only. With the events stands how many commits of a conversation they tell of: what a process that
+    died had not told is told at the next start.
     """
 
     def __init__(self, log: EventLog, runtime: Runtime) -> None:
         self._log = log
         self._runtime = runtime
         self._waiting: list[tuple[str, Mapping[str, object]]] = []
+        self._told: dict[str, int | None] = {}
+        self._last = log.last
         self._work = asyncio.Event()
         self._news = asyncio.Event()
 
@@ -34,7 +40,18 @@ class Journal:
         """Take an event; it is on the disk with the next batch."""
         if isinstance(event, Delivered):
             return  # for those who wait inside; `sync status` says it to people
+        if isinstance(event, ConversationRemoved):
+            self._told[event.conversation] = None
         self._waiting.append((event.type, events.data(event)))
+        self._work.set()
+
+    def told(self, conversation: ConversationId) -> int | None:
+        """How many commits of a conversation the events tell of; None for one of which none was told."""
+        return self._log.told(conversation)
+
+    def note_told(self, conversation: ConversationId, commits: int) -> None:
+        """What was recorded before tells of so many commits; written with it."""
+        self._told[conversation] = commits
         self._work.set()
 
     async def run(self) -> None:
@@ -42,25 +59,34 @@ class Journal:
         while True:
             await self._work.wait()
             self._work.clear()
-            await self._runtime.offload(self.flush)
+            if len(self._waiting) <= _AT_ONCE_MAX and not self._log.is_unsafe:
+                self.flush()  # nothing is synced: it costs less than the way into a thread and back
+            else:
+                await self._runtime.offload(self.flush)
             news, self._news = self._news, asyncio.Event()
             news.set()
 
     def flush(self) -> None:
         """Write what waits, in one go; raises StorageError."""
+        told, self._told = self._told, {}  # first: another thread may add to both meanwhile
         batch, self._waiting = self._waiting, []
-        if batch:
-            self._log.append_all(batch, time_ms=self._now_ms())
+        if batch or told:
+            written = self._log.append_all(batch, time_ms=self._now_ms(), told=told)
+            self._last = written[-1].id if written else self._last
+        if self._log.is_unsafe:
+            self._log.checkpoint()
 
     def read(self, since: int, limit: int) -> JsonObject:
         """The events after `since`, oldest first, and what retention has dropped of them."""
-        last = self._log.last
+        last = self._last
         if since > last:
             raise UsageError(
                 f"the newest event is {last}; {since} has not happened",
                 hint="a log that was begun anew counts from elsewhere: read the state again, then follow from the newest",
                 data={"last": last},
             )
+        if since == last:
+            return {"events": [], "gap": None, "last": last}
         found = self._log.read(since, limit)
         gap = None
         if isinstance(found, Gap):
@@ -70,11 +96,11 @@ class Journal:
         shown = [
             {"id": one.id, "time": views.time(one.time_ms / 1000), "type": one.type, "data": one.data} for one in rows
         ]
-        return {"events": shown, "gap": gap, "last": self._log.last}
+        return {"events": shown, "gap": gap, "last": self._last}
 
     async def wait(self, after: int) -> None:
         """Return when an event with a greater id than `after` exists."""
-        while self._log.last <= after:
+        while self._last <= after:
             await self._news.wait()
 
     def close(self) -> None:

@@ -125,8 +125,8 @@ class MessageVerbs(Verbs):
 
     async def _write(self, where: ConversationId, action: Action) -> JsonObject:
         commit = self._admitted(await self._node.swarm.append(where, action))
-        written = await self._look(where, lambda view: view.history[commit].fact.time)
-        return {"id": commit, "conversation": where, "time": views.time(written)}
+        log = await self._node.swarm.log(where)
+        return {"id": commit, "conversation": where, "time": views.time(log.history[commit].fact.time)}
 
     def _shown(self, view: View, target: CommitId, *, local: bool) -> JsonObject:
         item = view.timeline.item(target, view.hidden())

@@ -103,6 +103,7 @@ class Node:
                 addresses=config.addresses,
             ),
             where=self.whereabouts,
+            witness=self.journal,
         )
 
     @property

@@ -42,6 +42,7 @@ class Offline:
             parts = Parts(self._runtime, TcpCarrier())
             self._node = Node(self._home, configs.load(self._home.config_file), self._accounts.store, account, parts)
             await self._node.swarm.load()
+            self._node.journal.flush()  # what the last run had not told
         commands = NodeCommands(self._node, self._accounts, os.getpid(), None)
         try:
             return await getattr(commands, method.replace(".", "_"))(**arguments)

@@ -16,6 +16,7 @@ from swarmchat.commitlog.catalog import Catalog
 from swarmchat.commitlog.writing import Writer
 from swarmchat.discovery.finder import Finder
 from swarmchat.errors import SwarmchatError
+from swarmchat.ids import ConversationId
 from swarmchat.index.receipts import Receipts
 from swarmchat.runtime import Runtime
 from swarmchat.swarm.access import Access
@@ -37,6 +38,18 @@ class StateKeeper(Protocol):
 
     async def change(self, step: Callable[[State], tuple[State, T]]) -> T:
         """Take one step; durable when it returns, nothing is written for the very same State. StorageError: the old one stands."""
+        ...
+
+
+class Witness(Protocol):
+    """Keeps, with the events that were told, how many commits of a conversation they tell of. (SCP-08 §3.3)"""
+
+    def told(self, conversation: ConversationId) -> int | None:
+        """So many; None for a conversation of which none was told."""
+        ...
+
+    def note_told(self, conversation: ConversationId, commits: int) -> None:
+        """All that was told before tells of so many."""
         ...
 
 
@@ -106,6 +119,7 @@ class Parts:
     settings: Settings
     access: Access
     chores: Chores = field(default_factory=Chores)
+    witness: Witness | None = None
 
     @property
     def state(self) -> State:

@@ -21,6 +21,7 @@ from swarmchat.limits import (
     BAD_MESSAGES_MAX,
     PULL_TURN_S,
     PUSH_PACK_BYTES_MAX,
+    RECEIPTS_STORED_AFTER_S,
     ROLLUP_IDLE_S,
     STEPS_AGE_S,
     STEPS_IDLE_S,
@@ -32,6 +33,7 @@ from swarmchat.runtime import Runtime
 from swarmchat.swarm import facts, transfer
 from swarmchat.swarm.events import ConversationSyncing, Event, MessageHidden
 from swarmchat.swarm.messages import Bad, Got, News, PackRequest, SyncMessage, announced
+from swarmchat.swarm.parts import Witness
 from swarmchat.swarm.session import Acknowledge, Announce, Heads, Pull, Reputation, Session, TakePush, Wish
 from swarmchat.swarm.turns import Turn, Turns
 
@@ -103,6 +105,7 @@ class Replicator:
         receipts: Receipts,
         reputation: Reputation,
         pulls: Turns,
+        witness: Witness | None = None,
     ) -> None:
         self.log = log
         self.dag = LogDag(log, wires.barren)
@@ -115,12 +118,16 @@ class Replicator:
         self._queue: deque[_Writing] = deque()
         self._woken = asyncio.Event()
         self._held: dict[DeviceId, Heads] = {}  # told by devices, not stored yet
+        self._store_at: float | None = None
         self._storing = False
         self._hidden: frozenset[CommitId] | None = None  # as last told; None: nothing was told since the start
         self._syncing_told = -SYNCING_EVERY_S
         self._rollup_at: float | None = None
         self._put_away_at: float | None = None
         self._put_away_by = 0.0
+        self._witness = witness
+        self._told_to = len(log.history)  # all before the commit of this number was told, and these
+        self._told: set[int] = set()
 
     @property
     def conversation(self) -> ConversationId:
@@ -137,12 +144,8 @@ class Replicator:
                 if not self.log.is_empty and self.session.is_level(self._runtime.monotonic()):
                     self._wires.level(self.conversation)
                 self._tidy(tasks)
-                if (
-                    self._held and not self._storing
-                ):  # one at a time: who tells faster than the disk writes is told last
-                    held, self._held = self._held, {}
-                    self._storing = True
-                    tasks.create_task(self._store(held))
+                if self._is_due_to_store():
+                    tasks.create_task(self._store())
                 await self._sleep()
 
     # --- writing (SCP-04 §5.1)
@@ -250,9 +253,11 @@ class Replicator:
 
     def hello(self, device: DeviceId, heads: Heads, *, told: Heads | None) -> None:
         """It shares the conversation; `told`: our heads in our last hello to it."""
-        self._note(device, heads)
+        more = self._note(device, heads)
         self.session.hello(device, heads, self._runtime.monotonic(), told=told)
         self.wake()
+        if more:
+            self._wires.held(self.conversation, device)
 
     def probe(self, device: DeviceId) -> None:
         """It may have what is cloned here, and does not speak of it."""
@@ -262,15 +267,19 @@ class Replicator:
 
     def news(self, device: DeviceId, news: News) -> None:
         """It announced something."""
-        self._note(device, news.heads)
+        more = self._note(device, news.heads)
         self.session.news(device, news.heads, self._runtime.monotonic(), since=news.since, pack=news.pack)
         self.wake()
+        if more:
+            self._wires.held(self.conversation, device)
 
     def got(self, device: DeviceId, heads: Heads) -> None:
         """It admitted something."""
-        self._note(device, heads)
+        more = self._note(device, heads)
         self.session.got(device, heads, self._runtime.monotonic())
         self.wake()
+        if more:
+            self._wires.held(self.conversation, device)
 
     def unlinked(self, device: DeviceId) -> None:
         """Its link is gone, or the conversation no longer common."""
@@ -288,6 +297,7 @@ class Replicator:
 
     async def serve(self, channel: Channel, request: PackRequest) -> None:
         """Answer a `pack` channel."""
+        self.session.fetched(channel.link.peer.device)
         await transfer.serve(channel, self.log, request, self._runtime)
 
     # --- carrying out
@@ -298,7 +308,11 @@ class Replicator:
                 for device in devices:
                     self._wires.post(device, Got(self.conversation, announced(self.log.heads)))
             case Announce(devices, since):
-                tasks.create_task(self._announce(devices, since))
+                at_hand = (self.log.heads, None) if since is None else self.log.pack_at_hand(since, PUSH_PACK_BYTES_MAX)
+                if at_hand is None:
+                    tasks.create_task(self._announce(devices, since))
+                else:
+                    self._say(devices, since, *at_hand)
             case Pull(device, want):
                 tasks.create_task(self._pull(device, want))
             case TakePush(device, heads, pack):
@@ -311,6 +325,9 @@ class Replicator:
                 heads, pack = await self._runtime.offload(self._small_pack, since)
             except StorageError as error:
                 _log.warning("no pack of %s to push: %s", self.conversation, error)
+        self._say(devices, since, heads, pack)
+
+    def _say(self, devices: tuple[DeviceId, ...], since: Heads | None, heads: Heads, pack: bytes | None) -> None:
         carried = since if pack is not None else None
         for device in devices:
             self._wires.post(device, News(self.conversation, announced(heads), carried, pack))
@@ -407,6 +424,7 @@ class Replicator:
         for event in told:
             self._wires.tell(event)
         if admission.new:
+            self._note_told(admission.new)
             now = self._runtime.monotonic()
             if self._put_away_at is None:
                 self._put_away_by = now + STEPS_AGE_S
@@ -414,30 +432,65 @@ class Replicator:
             self._rollup_at = now + ROLLUP_IDLE_S
             self._wires.admitted(self.conversation, admission)
 
+    async def tell_missed(self) -> None:
+        """Tell what the commits mean of which a process that died had not told. StorageError."""
+        if self._witness is None or self.log.is_empty:
+            return
+        told, there = self._witness.told(self.conversation), len(self.log.history)
+        if told is not None and told < there:
+            for event in await self._runtime.offload(lambda: self._describe(self.log.since(told), None)):
+                self._wires.tell(event)
+        if told != there:
+            self._witness.note_told(self.conversation, there)
+
+    def _note_told(self, commits: Iterable[CommitId]) -> None:
+        if self._witness is None:
+            return
+        history = self.log.history
+        self._told.update(history.number(commit) for commit in commits)
+        while self._told_to < len(history):
+            if self._told_to not in self._told and not history[history.id(self._told_to)].is_merge:
+                break  # of another admission, which is told in a moment
+            self._told.discard(self._told_to)
+            self._told_to += 1
+        self._witness.note_told(self.conversation, self._told_to)
+
     def _progress(self, received: int, total: int) -> None:
         now = self._runtime.monotonic()
         if self.log.is_empty and now - self._syncing_told >= SYNCING_EVERY_S:
             self._syncing_told = now
             self._wires.tell(ConversationSyncing(self.conversation, received, total))
 
-    def _note(self, device: DeviceId, heads: Heads) -> None:
-        if self.session.heads_of(device) != heads:
-            self._held[device] = heads
+    def _note(self, device: DeviceId, heads: Heads) -> bool:
+        """Whether these are other heads than it named before; then they are stored soon."""
+        if self.session.heads_of(device) == heads:
+            return False
+        self._held[device] = heads
+        if self._store_at is None:
+            self._store_at = self._runtime.monotonic() + RECEIPTS_STORED_AFTER_S
+        return True
 
-    async def _store(self, held: Mapping[DeviceId, Heads]) -> None:
-        time_ms = int(self._runtime.now() * 1000)
+    def _is_due_to_store(self) -> bool:
+        """One at a time: who tells faster than the disk writes is told last."""
+        due = self._store_at is not None and self._runtime.monotonic() >= self._store_at
+        if not due or self._storing:
+            return False
+        self._storing, self._store_at = True, None
+        return True
+
+    async def _store(self) -> None:
+        held, self._held = self._held, {}
         try:
-            for device, heads in sorted(held.items()):
-                if await self._runtime.offload(self._set_heads, device, heads, time_ms):
-                    self._wires.held(self.conversation, device)
+            await self._runtime.offload(self._set_heads, held, int(self._runtime.now() * 1000))
         except StorageError as error:
             _log.warning("the receipts of %s are not stored: %s", self.conversation, error)
         finally:
             self._storing = False
             self.wake()
 
-    def _set_heads(self, device: DeviceId, heads: Heads, time_ms: int) -> bool:
-        return self._receipts.set_heads(self.conversation, device, heads, time_ms=time_ms)
+    def _set_heads(self, held: Mapping[DeviceId, Heads], time_ms: int) -> None:
+        for device, heads in sorted(held.items()):
+            self._receipts.set_heads(self.conversation, device, heads, time_ms=time_ms)
 
     def _tidy(self, tasks: asyncio.TaskGroup) -> None:
         """When it grew, and then nothing came for a while: time to put the object store in order. (SCP-04 §4.3a, §4.7)"""
@@ -457,7 +510,16 @@ class Replicator:
 
     async def _sleep(self) -> None:
         now = self._runtime.monotonic()
-        times = [at for at in (self.session.deadline(now), self._put_away_at, self._rollup_at) if at is not None]
+        times = [
+            at
+            for at in (
+                self.session.deadline(now),
+                self._put_away_at,
+                self._rollup_at,
+                None if self._storing else self._store_at,
+            )
+            if at is not None
+        ]
         deadline = min(times, default=None)
         try:
             async with asyncio.timeout(None if deadline is None else max(0.0, deadline - now)):

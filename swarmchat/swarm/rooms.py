@@ -130,7 +130,8 @@ class Rooms:
         here = set(await self._parts.runtime.offload(self._parts.catalog.list))
         for conversation in sorted(here):
             try:
-                self._enter(await self._parts.runtime.offload(self._parts.catalog.open, conversation))
+                replicator = self._enter(await self._parts.runtime.offload(self._parts.catalog.open, conversation))
+                await replicator.tell_missed()
             except SwarmchatError as error:  # one that is damaged must not keep the others from opening
                 _log.warning("conversation %s cannot be opened: %s", conversation, error)
                 hint = error.hint or "look into it with `swarmchat verify`, or purge the conversation and join it again"
@@ -408,7 +409,9 @@ class Rooms:
 
     def _enter(self, log: CommitLog) -> Replicator:
         parts = self._parts
-        replicator = Replicator(log, parts.runtime, self._wires, parts.receipts, self.reputation, self._pulls)
+        replicator = Replicator(
+            log, parts.runtime, self._wires, parts.receipts, self.reputation, self._pulls, parts.witness
+        )
         self._replicators[log.conversation] = replicator
         if not log.is_empty:
             parts.access.set_roster(log.conversation, log.roster)

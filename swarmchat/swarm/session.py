@@ -22,6 +22,7 @@ from swarmchat.limits import (
     PULLS_PER_CONVERSATION_MAX,
     PUSHES_QUEUED_MAX,
     RELAY_JITTER_S,
+    RELAY_PATIENCE_S,
     WANTED_HEADS_MAX,
 )
 from swarmchat.swarm.reputation import Reputation
@@ -189,6 +190,11 @@ class Session:
         self._named(device, peer, heads, now)
         self._mark(peer, now + self._jitter() * RELAY_JITTER_S)
 
+    def fetched(self, device: DeviceId) -> None:
+        """The device fetches from us: it depends on being told at once."""
+        if (peer := self._peers.get(device)) is not None:
+            peer.patient = peer.relayed = False
+
     def wrote(self, now: float) -> None:
         """Our own hand moved our heads: tell everybody at once, with the commits."""
         for peer in self._peers.values():
@@ -206,7 +212,7 @@ class Session:
                 peer.since = heads
             if peer.awaited is None:
                 peer.awaited_until, peer.repeated = now + NEWS_RETRY_S, False
-            peer.awaited = heads
+            peer.awaited, peer.relayed = heads, not carried
             self._mark(peer, now, push=carried)
             self._settle(peer)
 
@@ -315,7 +321,7 @@ class Session:
     def _settle(self, peer: Standing) -> None:
         """It has what it was told of, or it has not yet."""
         if peer.awaited is not None and self._dag.covers(peer.heads, peer.awaited):
-            peer.awaited = None
+            peer.awaited, peer.patient = None, peer.relayed
 
     def _lacked(self, heads: Iterable[CommitId]) -> frozenset[CommitId]:
         if self.closed:
@@ -341,8 +347,13 @@ class Session:
             if other == device:
                 peer.owed = peer.owed or not failed
             else:
-                self._mark(peer, now + self._jitter() * RELAY_JITTER_S)
+                self._mark(peer, now + self._relay_after_s(peer))
         self._prune()
+
+    def _relay_after_s(self, peer: Standing) -> float:
+        """How long to wait before passing on: in a full mesh all have it from the author, and need not be told by each other."""
+        jitter = self._jitter()
+        return RELAY_PATIENCE_S * (1 + jitter) if peer.patient else RELAY_JITTER_S * jitter
 
     def _may_take(self, device: DeviceId, now: float) -> bool:
         return not self.closed and not self._reputation.barred(device, now)

@@ -31,6 +31,8 @@ class Standing:
     stays_until: float = math.inf  # before that its pull gives way to nobody
     failures: int = 0
     pull_at: float = 0.0
+    relayed: bool = False  # what is awaited was passed on, without its commits
+    patient: bool = False  # it had the last one already that was passed on: another reaches it too
     probed: bool = False  # to be asked for all, whatever it named
     behind_since: float | None = None  # it named something that we have not, ever since
     spoilt: int = 0  # packs in a row, inside its announcements, that were none

@@ -34,7 +34,7 @@ from swarmchat.swarm.events import (
 )
 from swarmchat.swarm.mesh import Mesh, Target
 from swarmchat.swarm.objections import Objection
-from swarmchat.swarm.parts import Audience, Parts, Settings, StateKeeper
+from swarmchat.swarm.parts import Audience, Parts, Settings, StateKeeper, Witness
 from swarmchat.swarm.people import People
 from swarmchat.swarm.postman import Postman
 from swarmchat.swarm.presences import Presences
@@ -62,13 +62,16 @@ class Swarm:
         observer: Callable[[Event], None],
         settings: Settings = Settings(),  # noqa: B008 - frozen
         where: Callable[[], Sequence[Address]] = tuple,  # our own addresses now, as others may know them
+        witness: Witness | None = None,
     ) -> None:
         self.ready = asyncio.Event()  # `links` runs: listen now
         self.recheck_lan: Callable[[], None] = lambda: None  # the devices that the LAN may show have changed
         self._observer = observer
         access = Access(account.id, account.device, keeper.state)
         access.revoked_by_us = account.revoked
-        self._parts = Parts(account, keeper, catalog, runtime, finder, receipts, self._tell, settings, access)
+        self._parts = Parts(
+            account, keeper, catalog, runtime, finder, receipts, self._tell, settings, access, witness=witness
+        )
         self._board = Switchboard(self._parts, where)
         board = self._board
         lines = Lines(

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from swarmchat import limits
 from swarmchat.errors import StorageError
+from swarmchat.index import events
 from swarmchat.index.events import Event, EventLog, Gap
+from swarmchat.limits import EVENTS_LOST_MAX
 
 T0 = 1_750_000_000_000
 DAY_MS = 86_400_000
@@ -240,4 +243,61 @@ def test_a_full_disk_is_a_storage_error_and_the_log_stays_usable(path: Path) -> 
     assert log.last == 5
     log._database.run(lambda connection: connection.execute("PRAGMA max_page_count = 10000"))
     assert log.append("read", {}, time_ms=T0).id == 6
+    log.close()
+
+
+def test_numbers_that_a_power_cut_may_have_taken_are_never_used_again(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    boot = tmp_path / "boot"
+    monkeypatch.setattr(events, "_BOOT", boot)
+    boot.write_text("first\n")
+    dead = filled(path)  # never closed
+    assert filled(tmp_path / "other.sqlite").last == 5
+    again = EventLog(path)
+    assert again.append("read", {}, time_ms=T0).id == 6, "the process died, the machine did not"
+    boot.write_text("second\n")
+    later = EventLog(path)
+    assert later.last == 6
+    assert later.append("read", {}, time_ms=T0).id == 7 + EVENTS_LOST_MAX
+    assert ids(later.read(5, 10)) == [6, 7 + EVENTS_LOST_MAX]
+    assert ids(later.read(5_000, 10)) == [7 + EVENTS_LOST_MAX], "one that was handed out and lost"
+    later.close()
+    boot.write_text("third\n")
+    closed = EventLog(path)
+    assert closed.append("read", {}, time_ms=T0).id == 8 + EVENTS_LOST_MAX, "it had been closed properly"
+    for log in (dead, again, closed):
+        log.close()
+
+
+def test_where_nobody_knows_whether_the_machine_went_down_it_may_have(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "_BOOT", Path("/nowhere"))
+    dead = filled(path)
+    log = EventLog(path)
+    assert log.append("read", {}, time_ms=T0).id == 6 + EVENTS_LOST_MAX
+    log.close()
+    dead.close()
+
+
+def test_after_so_many_events_it_is_time_to_sync_them(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "EVENTS_UNSAFE_MAX", 3)
+    log = filled(path, 2)
+    assert not log.is_unsafe
+    log.append("read", {}, time_ms=T0)
+    assert log.is_unsafe
+    log.checkpoint()
+    assert not log.is_unsafe
+    log.close()
+
+
+def test_how_many_commits_were_told_of_stands_with_their_events(path: Path) -> None:
+    log = EventLog(path)
+    assert log.told("c" * 40) is None
+    log.append_all([("read", {})], time_ms=T0, told={"c" * 40: 7, "d" * 40: 1})
+    log.append_all([], time_ms=T0, told={"c" * 40: 9, "d" * 40: None})
+    log.close()
+    log = EventLog(path)
+    assert (log.told("c" * 40), log.told("d" * 40), log.last) == (9, None, 1)
     log.close()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import pytest
+
 from swarmchat.ids import CommitId, DeviceId
 from swarmchat.limits import (
     HEAD_MISSING_AFTER_S,
@@ -15,6 +17,7 @@ from swarmchat.limits import (
     PULLS_PER_CONVERSATION_MAX,
     PUSHES_QUEUED_MAX,
     RELAY_JITTER_S,
+    RELAY_PATIENCE_S,
     REPUTATIONS_MAX,
     WANTED_HEADS_MAX,
 )
@@ -574,3 +577,50 @@ def test_devices_beyond_the_bound_are_left_out_until_one_goes() -> None:
     machine.unlinked(device(0))
     machine.hello(device(PEERS_PER_SESSION_MAX), (A,), 1.0, told=(A,))
     assert device(PEERS_PER_SESSION_MAX) in machine.linked
+
+
+# --- who is told by others too (SCP-04 §2.3)
+
+
+def passed_on(chain: Chain, machine: Session, new: CommitId, now: float) -> float:
+    """Alice pushes a commit; when is Bob, who is beside her, told of it?"""
+    machine.news(ALICE, (new,), now, since=chain.heads, pack=b"pack")
+    machine.poll(now)
+    chain.known.append(new)
+    machine.took(now, refused=False)
+    machine.poll(now)
+    at = machine.deadline(now)
+    assert at is not None
+    assert Announce((BOB,), since=None) in machine.poll(at)
+    machine.announced([BOB], (new,), carried=False, now=at)
+    return at - now
+
+
+def test_who_had_it_already_when_he_was_told_is_told_later_the_next_time() -> None:
+    chain, machine = in_step(ALICE, BOB)
+    assert passed_on(chain, machine, B, 1.0) == pytest.approx(LATER)
+    machine.got(BOB, (B,), 1.1)  # and fetched nothing from us
+    assert passed_on(chain, machine, C, 2.0) == pytest.approx(RELAY_PATIENCE_S * (1 + JITTER))
+
+
+def test_who_fetches_from_us_is_told_at_once() -> None:
+    chain, machine = in_step(ALICE, BOB)
+    passed_on(chain, machine, B, 1.0)
+    machine.got(BOB, (B,), 1.1)
+    passed_on(chain, machine, C, 2.0)
+    machine.fetched(BOB)  # whoever told him before is gone
+    machine.got(BOB, (C,), 2.9)
+    assert passed_on(chain, machine, D, 4.0) == pytest.approx(LATER)
+
+
+def test_who_says_himself_that_he_has_it_is_not_told() -> None:
+    chain, machine = in_step(ALICE, BOB)
+    passed_on(chain, machine, B, 1.0)
+    machine.got(BOB, (B,), 1.1)
+    machine.news(ALICE, (C,), 2.0, since=(B,), pack=b"pack")
+    machine.poll(2.0)
+    chain.known.append(C)
+    machine.took(2.0, refused=False)
+    machine.news(BOB, (C,), 2.2)
+    machine.poll(2.2)
+    assert not [wish for wish in machine.poll(5.0) if isinstance(wish, Announce)]
