@@ -113,7 +113,7 @@ def _root_fault(commit: JamiCommit, past: Past, conversation: ConversationId) ->
         if isinstance(commit.action, Initial):
             return Rejection(Reason.JAMI_ROOT, "only the first commit is `initial`")
         return None
-    if commit.id != CommitId(conversation) or len(past.history):
+    if commit.id != CommitId(conversation):
         return Rejection(Reason.JAMI_ROOT, "a first commit that is not the one that names the conversation")
     if not isinstance(commit.action, Initial):
         return Rejection(Reason.JAMI_ROOT, "the first commit is `initial`")

@@ -338,6 +338,11 @@ DOCTORED: dict[str, tuple[Doctoring, str, str | None]] = {
     # the author (§9.5), the signature (§9.6)
     "a stranger": (lambda s: s.text(MALLORY), "5", None),
     "a device without a file": (lambda s: s.text(MALLORY, alone=True), "5", MALLORY.path),
+    "a stranger who makes himself a member": (
+        lambda s: s.text(MALLORY, changes={MALLORY.member: MALLORY.chain}),
+        "5",
+        None,
+    ),
     "who is only invited": (lambda s: (s.add(ALICE, MALLORY), s.text(MALLORY)), "5", None),
     "who has left": (lambda s: (s.leave(BOB), s.text(BOB)), "5", None),
     "who is banned": (
