@@ -104,7 +104,7 @@ PEER: Final[ObjectShape] = {
 }
 ADDRESSES: Final[ObjectShape] = {"account": "account", "addresses": ["text"]}
 DEVICE: Final[ObjectShape] = {"id": "device", "name": "text", "this": "bool", "revoked": "bool", "since": "time?"}
-REJECTION: Final[ObjectShape] = {"commit": "commit", "rule": "text", "reason": "text", "path": "text?"}
+REJECTION: Final[ObjectShape] = {"commit": "commit?", "rule": "text", "reason": "text", "path": "text?"}
 VERDICT: Final[ObjectShape] = {
     "id": "conversation",
     "format": "text",  # whose rules it was judged by: swarmchat, jami

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from swarmchat.commitlog.damage import survey
 from swarmchat.commitlog.files import Files
 from swarmchat.commitlog.graph import oldest_first
 from swarmchat.commitlog.judging import Judging
@@ -47,7 +48,8 @@ def verify(path: Path, conversation: ConversationId | None = None, progress: Pro
     """
     repository = Repository.foreign(path, Files())
     try:
-        return audit(repository, repository.refs().values(), conversation, progress)
+        report = audit(repository, repository.refs().values(), conversation, progress)
+        return with_damage(report, repository, lambda commit: False)
     finally:
         repository.rest()
 
@@ -92,6 +94,20 @@ def audit(
         rejections,
         _signers(final.history),
     )
+
+
+def with_damage(report: Report, repository: Repository, known: Callable[[CommitId], bool]) -> Report:
+    """The same, with every damaged file of the object store named; `known` tells commits from other objects. StorageError."""
+    found = tuple(
+        Rejection(
+            Reason.MISSING_OBJECT,
+            f"{one.path} is damaged: {one.what}",
+            one.path,
+            CommitId(one.oid) if one.oid is not None and known(CommitId(one.oid)) else None,
+        )
+        for one in survey(repository, strays=not report.valid).damage
+    )
+    return replace(report, valid=report.valid and not found, rejections=(*report.rejections, *found))
 
 
 def _signers(history: History) -> dict[DeviceId, PublicKey]:

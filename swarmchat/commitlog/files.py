@@ -16,6 +16,12 @@ OBJECT_MODE = 0o444  # as git has it: an object never changes
 _DAMAGED = "the disk may be failing; run `swarmchat verify` on the conversation and save what you can"
 
 
+class DamageError(StorageError):
+    """What is on the disk is not what was written there."""
+
+    code = "damaged"
+
+
 class NewFile:
     """A file that is being written for the first time; nobody else knows its name yet."""
 

@@ -17,7 +17,7 @@ def roll_up(store: Store) -> bool:
     loose, packs = repository.loose_objects(), repository.pack_files()
     if len(loose) <= limits.LOOSE_OBJECTS_MAX and len(packs) <= limits.PACKS_MAX:
         return False
-    kept = {merge.id for merge in store.tip.merges} if store.tip else set()
+    kept = {*(merge.id for merge in store.tip.merges), *store.lost} if store.tip else set(store.lost)
     dropped = [
         oid
         for oid in loose

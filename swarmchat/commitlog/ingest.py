@@ -12,6 +12,7 @@ from swarmchat.commitlog.files import NewFile
 from swarmchat.commitlog.graph import parents_of
 from swarmchat.commitlog.judging import Outcome, UnknownParentError
 from swarmchat.commitlog.packs import Packed, PackFaultError, Scanned, Scanner
+from swarmchat.commitlog.repair import reclaim
 from swarmchat.commitlog.repository import MissingObjectError
 from swarmchat.commitlog.staging import PackStaging, entries_at
 from swarmchat.commitlog.steps import Object
@@ -88,6 +89,7 @@ class Ingest:
                     raise PackFaultError("objects that no commit uses")
                 whole = not outcome.rejected
                 admission = self._store.land(self._judging, outcome, self._staging, lambda: self._keep(outcome, whole))
+                admission = reclaim(self._store, admission)
         self.close()
         return admission
 
@@ -105,6 +107,7 @@ class Ingest:
                 admission = self._store.land(
                     self._judging, outcome, self._staging, lambda: self._keep(outcome, whole=False)
                 )
+                admission = reclaim(self._store, admission)
         self.close()
         return admission
 

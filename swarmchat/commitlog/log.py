@@ -13,10 +13,12 @@ from pathlib import Path
 
 from swarmchat import limits
 from swarmchat.commitlog import housekeeping, serving
-from swarmchat.commitlog.audit import Progress, Report, audit
-from swarmchat.commitlog.files import Files
+from swarmchat.commitlog import repair as repairing
+from swarmchat.commitlog.audit import Progress, Report, audit, with_damage
+from swarmchat.commitlog.files import DamageError, Files
 from swarmchat.commitlog.ingest import Ingest
 from swarmchat.commitlog.ledger import Ledger, Provisional, mode_of
+from swarmchat.commitlog.repair import Repaired
 from swarmchat.commitlog.repository import Located, Repository
 from swarmchat.commitlog.serving import Pack
 from swarmchat.commitlog.shelf import Recent, Shelf
@@ -91,10 +93,13 @@ class CommitLog:
     def open(
         cls, path: Path, conversation: ConversationId, *, files: Files | None = None, accept_old_forks: bool = False
     ) -> CommitLog:
-        """The log at `path`; what a crash left undone is finished or undone first. NotFoundError, StorageError."""
+        """The log at `path`; what a crash left undone is finished or undone first, what is damaged repaired. NotFoundError, StorageError."""
         store = Store(path, conversation, files or Files(), accept_old_forks=accept_old_forks)
         try:
-            store.recover()
+            try:
+                store.recover()
+            except DamageError:
+                repairing.repair(store)
         except BaseException:
             store.rest()
             raise
@@ -161,6 +166,11 @@ class CommitLog:
     def roster(self) -> Roster:
         """The settled roster of `main`; NotFoundError while the log is empty."""
         return self._tip().roster
+
+    @property
+    def lost(self) -> frozenset[CommitId]:
+        """Commits that stood here until the disk was damaged, and that nobody has sent since. (SCP-04 §4.5a)"""
+        return self._store.lost
 
     @contextmanager
     def still(self) -> Iterator[None]:
@@ -376,11 +386,19 @@ class CommitLog:
             tips = list(store.repository.refs().values())
         repository = Repository(self.path, store.files)  # of our own, so that others need not wait
         try:
-            return audit(repository, tips, self.conversation, progress)
+            return with_damage(audit(repository, tips, self.conversation, progress), repository, self.knows)
         finally:
             repository.rest()
             with store.lock:
                 store.users -= 1
+
+    def repair(self) -> Repaired:
+        """Put aside what is damaged; what cannot stand without it is lost until others send it. StorageError: try again."""
+        with self._store.lock:
+            repaired = repairing.repair(self._store)
+            self._settler = None
+            self._commits = Recent(limits.COMMITS_KEPT_MAX, lambda commit: 1)
+            return repaired
 
     # --- inside
 

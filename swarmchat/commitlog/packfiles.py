@@ -9,9 +9,8 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from pathlib import Path
 
-from swarmchat.commitlog.files import refusals
+from swarmchat.commitlog.files import DamageError, refusals
 from swarmchat.commitlog.packs import HEADER_BYTES, OBJECT_BYTES_MAX, TRAILER_BYTES
-from swarmchat.errors import StorageError
 
 _FAN_AT = 8
 _IDS_AT = _FAN_AT + 256 * 4
@@ -99,7 +98,7 @@ def _mapped(path: Path) -> mmap.mmap:
             raise _damaged(path) from None
 
 
-def _damaged(path: Path) -> StorageError:
-    return StorageError(
+def _damaged(path: Path) -> DamageError:
+    return DamageError(
         f"{path} is damaged", hint="run `swarmchat verify` on the conversation, or remove it and clone it again"
     )

@@ -16,7 +16,8 @@ import pygit2
 
 from swarmchat import limits
 from swarmchat.commitlog import libgit2
-from swarmchat.commitlog.files import Files, NewFile, refusals
+from swarmchat.commitlog.files import DamageError, Files, NewFile, refusals
+from swarmchat.commitlog.libgit2 import object_id
 from swarmchat.commitlog.packfiles import PackFile
 from swarmchat.commitlog.packs import Packed, Writer, encode, index
 from swarmchat.commitlog.trees import BLOB, COMMIT, TREE
@@ -32,18 +33,20 @@ _CONFIG = "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = tr
 _HEAD = "ref: refs/heads/main\n"
 _REF_LINE = re.compile(r"([0-9a-f]{40}) (refs/\S+)")
 _KIND_NAMES: Final = {COMMIT: b"commit", TREE: b"tree", BLOB: b"blob"}
+_KINDS: Final = {name: kind for kind, name in _KIND_NAMES.items()}
+_LOOSE_HEAD_BYTES_MAX = 32  # "commit 1048576\0"
 _CHUNK_BYTES = 1 << 20
 
 libgit2.harden()
 
 
-class MissingObjectError(StorageError):
+class MissingObjectError(DamageError):
     """An object that something refers to is not here, or is of another kind than its place."""
 
     code = "missing_object"
 
 
-class DamagedObjectError(StorageError):
+class DamagedObjectError(DamageError):
     """An object is here and cannot be read: the disk's fault, nobody else's."""
 
     code = "damaged_object"
@@ -116,10 +119,10 @@ class Repository:
     def read(self, kind: int, oid: bytes) -> bytes:
         """The content of an object; MissingObjectError when it is not here or of another kind, DamagedObjectError."""
         try:
-            found, data = self._held.get(oid) or self._store.read(pygit2.Oid(raw=oid))
+            found, data = self._held.get(oid) or self._read_loose(oid) or self._store.read(pygit2.Oid(raw=oid))
         except KeyError:
             raise MissingObjectError(f"object {oid.hex()} is not in {self.path}", hint=_HINT) from None
-        except (ValueError, OSError, pygit2.GitError) as error:
+        except (ValueError, OSError, zlib.error, pygit2.GitError) as error:
             raise DamagedObjectError(f"object {oid.hex()} of {self.path} is damaged", hint=_HINT) from error
         if int(found) != kind:
             raise MissingObjectError(f"object {oid.hex()} of {self.path} is no {_KIND_NAMES[kind].decode()}")
@@ -132,10 +135,11 @@ class Repository:
     def size(self, oid: bytes) -> int:
         """How many bytes the object has, without reading it; MissingObjectError, DamagedObjectError."""
         try:
-            return int(self._store.read_header(pygit2.Oid(raw=oid))[1])
+            loose = self._read_loose(oid)
+            return len(loose[1]) if loose else int(self._store.read_header(pygit2.Oid(raw=oid))[1])
         except KeyError:
             raise MissingObjectError(f"object {oid.hex()} is not in {self.path}", hint=_HINT) from None
-        except (ValueError, OSError, pygit2.GitError) as error:
+        except (ValueError, OSError, zlib.error, pygit2.GitError) as error:
             raise DamagedObjectError(f"object {oid.hex()} of {self.path} is damaged", hint=_HINT) from error
 
     def locate(self, kind: int, oid: bytes) -> Located:
@@ -291,8 +295,9 @@ class Repository:
     def kind_of(self, oid: bytes) -> int:
         """What kind of object this is, of one that is here; DamagedObjectError."""
         try:
-            return int(self._store.read_header(pygit2.Oid(raw=oid))[0])
-        except (KeyError, ValueError, OSError, pygit2.GitError) as error:
+            loose = self._read_loose(oid)
+            return loose[0] if loose else int(self._store.read_header(pygit2.Oid(raw=oid))[0])
+        except (KeyError, ValueError, OSError, zlib.error, pygit2.GitError) as error:
             raise DamagedObjectError(f"object {oid.hex()} of {self.path} is damaged", hint=_HINT) from error
 
     def pack_files(self) -> list[PackFile]:
@@ -324,6 +329,19 @@ class Repository:
             yield entry[0] >> 4 & 7, oid, entry
 
     # --- inside
+
+    def _read_loose(self, oid: bytes) -> tuple[int, bytes] | None:
+        """A loose object, None where it is not loose; ValueError, zlib.error. By ourselves: libgit2 1.9 never returns from one that is cut off."""
+        try:
+            data = self._loose(oid).read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        inflate = zlib.decompressobj()
+        head, _, raw = inflate.decompress(data, limits.TREE_BYTES_MAX + _LOOSE_HEAD_BYTES_MAX).partition(b"\0")
+        name, _, size = head.partition(b" ")
+        if not inflate.eof or name not in _KINDS or size != b"%d" % len(raw) or object_id(_KINDS[name], raw) != oid:
+            raise ValueError("it is cut off, or holds something else than its name says")
+        return _KINDS[name], raw
 
     def _is_stored(self, oid: bytes) -> bool:
         return bool(self._store.exists(pygit2.Oid(raw=oid)))

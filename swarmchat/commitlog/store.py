@@ -8,18 +8,19 @@ harm. A crash is mended when the log is opened next: what a ref or a step names 
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from swarmchat import limits
-from swarmchat.commitlog.files import Files
+from swarmchat import disk, limits
+from swarmchat.commitlog.files import DamageError, Files, refusals
 from swarmchat.commitlog.graph import oldest_first, parents_of
 from swarmchat.commitlog.judging import Judging, Outcome
 from swarmchat.commitlog.ledger import Judged, Ledger, Provisional
-from swarmchat.commitlog.repository import HEADS, MAIN, DamagedObjectError, MissingObjectError, Repository
+from swarmchat.commitlog.repository import HEADS, MAIN, Repository
 from swarmchat.commitlog.shelf import Objects, Shelf
 from swarmchat.commitlog.staging import Staging
 from swarmchat.commitlog.steps import FILE_NAME as STEPS
@@ -36,6 +37,8 @@ from swarmchat.ids import CommitId, ConversationId, TreeId
 
 COUNTS: Final = "counts"  # in `Admission.effect_changed`: what did not count does now
 CLONE_AGAIN: Final = "look into it with `swarmchat verify`, or remove the conversation and clone it again"
+
+_LOST: Final = "lost"  # a file of the repository: ids of commits that stood here and cannot, one a line (SCP-04 §4.5a)
 
 Row = tuple[Fact, TreeId, Sequence[int]]
 Contents = Callable[[], Sequence[Object]]  # the objects of a step, asked for once all of them are staged
@@ -55,10 +58,14 @@ class Store:
         self.ledger = Ledger()
         self.tip: Tip | None = None
         self.users = 0  # ingests and audits under way: the object store must not lose what they count on
+        self.lost: frozenset[CommitId] = frozenset()  # what a damaged disk took; others are asked for it
         self._verdicts = Verdicts(path / FILE_NAME, conversation)
         self._refused: set[CommitId] = set()
         self._refs: Mapping[str, CommitId] = {}  # as they stand in git
         self._steps = Steps(path / STEPS, files)
+        self.noted: frozenset[CommitId] = (
+            frozenset()
+        )  # commits of steps that the last run left behind, or of rows not believed
         self._rows: list[Row] = []  # of the steps that are in the steps file only
 
     def rest(self) -> None:
@@ -73,19 +80,22 @@ class Store:
     # --- opening
 
     def recover(self) -> None:
-        """Bring memory, rows and refs in step after a start, however the last run ended. StorageError when git itself is damaged."""
+        """Bring memory, rows and refs in step after a start, however the last run ended. DamageError: to be repaired; StorageError."""
         self.repository.empty_quarantine()
         steps = self._steps.read()
         for step in steps:
             self.repository.hold(step.objects)
+            self.noted |= {CommitId(oid.hex()) for kind, oid, _ in step.objects if kind == COMMIT}
         if not steps and not self._steps.is_usable:
             self._steps.remove()
         self._load()
         self._refs = self.repository.refs()
-        try:
-            self._catch_up(steps)
-        except (MissingObjectError, DamagedObjectError) as error:
-            raise StorageError(error.message, hint=CLONE_AGAIN) from error
+        self._load_lost()
+        self._catch_up(steps)
+        if any(self.knows(commit) for commit in self.lost):
+            raise DamageError(f"a repair of {self.path} was broken off")
+        if self.tip is None and (self.repository.pack_files() or self.repository.loose_objects()):
+            raise DamageError(f"{self.path} has lost all that says what stands there")
 
     def _load(self) -> None:
         try:
@@ -93,16 +103,51 @@ class Store:
             self._refused = self._verdicts.refused()
             self._check_rows()
         except DamagedError:
-            self._verdicts.rest()
-            Verdicts.remove(self.path / FILE_NAME)
-            self._verdicts = Verdicts(self.path / FILE_NAME, self.conversation)
-            self.ledger, self._refused = Ledger(), set()
+            self._forget_rows()
+
+    def _forget_rows(self) -> None:
+        self._verdicts.rest()
+        Verdicts.remove(self.path / FILE_NAME)
+        self._verdicts = Verdicts(self.path / FILE_NAME, self.conversation)
+        self.ledger, self._refused = Ledger(), set()
+
+    def _load_lost(self) -> None:
+        with refusals(self.path / _LOST, "read"):
+            text = (self.path / _LOST).read_text("ascii", "replace") if (self.path / _LOST).exists() else ""
+        self.lost = frozenset(CommitId(line) for line in text.splitlines() if re.fullmatch("[0-9a-f]{40}", line))
+
+    def note_lost(self, commits: Iterable[CommitId]) -> None:
+        """Exactly these are lost from here on, durably. StorageError."""
+        lost = frozenset(commits)
+        if lost != self.lost:
+            disk.write_whole(self.path / _LOST, "".join(f"{commit}\n" for commit in sorted(lost)).encode())
+        self.lost = lost
+
+    def begin_anew(self, staging: Staging, outcome: Outcome) -> None:
+        """Believe what was judged from the root on, and nothing else; the refusals of before stay. StorageError."""
+        merged = self.tip.merged if self.tip else ()
+        try:
+            refused = self.refusals()
+        except StorageError:
+            refused = ()  # who is refused is judged again when somebody sends it
+        self._forget_rows()
+        self._rows = []
+        self.shelf = Shelf()
+        self.tip = None
+        here = self._continued(staging, outcome.accepted)
+        if not here.added:
+            self.repository.move_refs({})
+            self._refs = {}
+            return
+        tip = self.tip_of(here, staging, [commit for commit in merged if commit in here.history])
+        self.record(here, tip, (*refused, *outcome.rejected), staging.written)
 
     def _check_rows(self) -> None:
         history = self.ledger.history
         if len(history) and history.root.id != CommitId(self.conversation):
             raise DamagedError("rows of another conversation")
         if not all(self.repository.has(bytes.fromhex(head)) for head in history.heads):
+            self.noted |= {entry.id for entry in history.entries}
             raise DamagedError("rows of commits that are not here")
 
     def _catch_up(self, steps: Sequence[Step]) -> None:
@@ -165,6 +210,11 @@ class Store:
     def refusals(self) -> tuple[Rejection, ...]:
         """All refusals ever, by commit."""
         return self._verdicts.refusals()
+
+    @property
+    def named(self) -> frozenset[CommitId]:
+        """The ordinary heads that the refs named when the log was opened, or since."""
+        return frozenset(commit for name, commit in self._refs.items() if name.startswith(HEADS))
 
     def judging(self, objects: Objects) -> Judging:
         """Judges on top of what is accepted now, with objects that are not stored yet."""
