@@ -215,3 +215,13 @@ def test_every_commit_is_accepted_once_and_is_the_same_when_signed_again() -> No
     signed = room.forge(ALICE, Post("x"), {}, at=room.root)
     assert signed == room.forge(ALICE, Post("x"), {}, at=room.root)
     assert room.offer(signed, {}) == room.offer(signed, {}) == CommitId(str(room.tip))
+
+
+def test_who_is_banned_is_told_by_which_file() -> None:
+    room = Room()
+    room.bring(BOB)
+    room.must(BOB.on(2), Post("another device"))
+    room.ban(BOB.device, ALICE)
+    assert room.refuses(Reason.BANNED, BOB, Post("x")).path == tree.banned("devices", BOB.device)
+    room.ban(BOB.id, ALICE)
+    assert room.refuses(Reason.BANNED, BOB.on(2), Post("x")).path == tree.banned("members", BOB.id)

@@ -426,3 +426,21 @@ def test_who_stands_nowhere_takes_nothing_away_but_the_votes_about_him() -> None
     about = tree.vote(Vote("ban", "members", DAVE.id, ALICE.id))
     gone = Roster(2, {about: b""})
     assert ballots.departure(gone, DAVE.id) == {about: None}
+
+
+def test_what_a_voter_did_after_the_vote_is_no_vote() -> None:
+    room = three_admins()
+    votes = frozenset(room.must(who, CastVote("ban", DAVE.id)) for who in (ALICE, BOB))
+    room.must(BOB, Add(EVE.id))
+    room.must(ALICE, CastVote("ban", EVE.id))
+    room.must(BOB, CastVote("promote", DAVE.id))
+    resolved = control(room, room.must(CAROL, Ban(DAVE.id)))
+    assert (resolved.votes, resolved.voters) == (votes, {ALICE.id, BOB.id})
+
+
+def test_who_promotes_alone_spends_no_vote() -> None:
+    room = Room(2)
+    room.bring(BOB)
+    room.must(ALICE, CastVote("promote", BOB.id))
+    promoted = control(room, room.must(ALICE, Promote(BOB.id)))
+    assert (promoted.votes, promoted.voters) == (frozenset(), frozenset())

@@ -8,7 +8,8 @@ from swarmchat import limits
 from swarmchat.conversation import tree
 from swarmchat.conversation.actions import Action, Add, CastVote, Demote, Initial, Join, Leave, Post, UpdateDevice
 from swarmchat.conversation.history import History
-from swarmchat.conversation.rejection import Reason
+from swarmchat.conversation.rejection import Reason, Rejection
+from swarmchat.conversation.rules.housekeeping import housekeeping
 from tests.support.builders import ALICE, BOB, CAROL, DAY, EVE, NONCE, NOW, Person, Room
 
 
@@ -113,6 +114,31 @@ def test_an_account_certificate_is_renewed_for_a_later_expiry_and_the_same_key()
     room.must(ALICE.renewed(account=True, now=NOW + 1), Post("x"))
 
 
+def test_a_certificate_that_expires_at_the_same_time_replaces_none() -> None:
+    room = Room()
+    again = ALICE.renewed(now=NOW)
+    assert again.device_certificate != ALICE.device_certificate
+    room.refuses_changes(Reason.BAD_HOUSEKEEPING, ALICE, Post("x"), devices(again))
+
+
+def test_a_renewal_under_another_key_is_said_to_be_one() -> None:
+    room = Room()
+    other = {tree.admin(ALICE.id): BOB.renewed(account=True).certificate.pem}
+    assert "key" in room.refuses_changes(Reason.BAD_HOUSEKEEPING, ALICE, Post("x"), other).detail
+
+
+def test_every_file_is_judged_and_the_first_fault_by_path_is_named() -> None:
+    room = Room()
+    renewed = ALICE.renewed(now=NOW + DAY)
+    room.must(renewed, UpdateDevice())
+    older, good, bad = devices(ALICE), lists(ALICE, ALICE.revoking(ALICE.on(2))), lists(ALICE, b"no list")
+    room.refuses_changes(Reason.BAD_HOUSEKEEPING, ALICE, UpdateDevice(), good | older)
+    for faults in (bad | older, older | bad):
+        refusal = housekeeping(faults, ALICE.author, room.roster, at=NOW, revoked=frozenset())
+        assert isinstance(refusal, Rejection)
+        assert (refusal.reason, refusal.path) == (Reason.BAD_REVOCATIONS, tree.revocations(ALICE.id))
+
+
 def test_a_device_is_not_taken_away_by_housekeeping() -> None:
     room = Room()
     room.must(ALICE.on(2), Post("x"))
@@ -146,6 +172,7 @@ def test_a_list_grows_in_number_and_forgets_nobody() -> None:
         assert refusal.path == tree.revocations(ALICE.id)
     room.must(ALICE, Post("x"), revocations=ALICE.revoking(ALICE.on(2), ALICE.on(3), number=8))
     assert len(room.past.revoked(ALICE.id)) == 2
+    room.must(ALICE, Post("x"), revocations=ALICE.revoking(ALICE.on(2), ALICE.on(3), number=9))  # the same again
 
 
 def test_a_renewed_account_still_signs_lists() -> None:

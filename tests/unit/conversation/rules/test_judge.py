@@ -8,11 +8,12 @@ import pytest
 
 from swarmchat import limits
 from swarmchat.conversation import tree
-from swarmchat.conversation.actions import Add, CastVote, Initial, Join, Leave, Post, UpdateDevice
+from swarmchat.conversation.actions import Add, CastVote, Initial, Join, Kick, Leave, Post, UpdateDevice
 from swarmchat.conversation.history import History, Past
 from swarmchat.conversation.rejection import Reason, Rejection
 from swarmchat.conversation.roster import Roster
 from swarmchat.conversation.rules.judge import Verdict, judge, signature_item
+from swarmchat.conversation.rules.planning import changes_for
 from swarmchat.crypto.keys import verify_batch
 from swarmchat.ids import AccountId, ConversationId
 from tests.support.builders import ALICE, BOB, CAROL, NONCE, Room, read
@@ -240,3 +241,22 @@ def test_an_armour_that_shows_its_fault_never_reaches_the_batch() -> None:
         outcome = room.offer(raw, {})
         assert isinstance(outcome, Rejection)
         assert outcome.reason is Reason.BAD_SIGNATURE
+
+
+def test_a_member_who_begins_again_is_told_that_only_the_first_commit_does() -> None:
+    room = Room()
+    room.bring(BOB)
+    room.refuses_changes(Reason.BAD_INITIAL, BOB, Initial(1, NONCE), {})
+
+
+def test_of_several_faulty_paths_the_first_is_named() -> None:
+    room = Room()
+    room.bring(BOB)
+    for number in range(2, 9):
+        room.must(BOB.on(number), Post("x"))
+    gone = changes_for(Kick(BOB.id), ALICE.author, room.roster, room.past)
+    assert not isinstance(gone, Rejection)
+    assert len(gone) == 9
+    assert room.refuses_changes(Reason.UNEXPECTED_CHANGE, ALICE, Kick(BOB.id), {}).path == min(gone)
+    nowhere = {f"{name}.txt": b"" for name in "zxcvbnma"}
+    assert room.refuses_changes(Reason.MALFORMED_TREE, ALICE, Post("x"), nowhere).path == "a.txt"

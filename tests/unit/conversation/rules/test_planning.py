@@ -40,6 +40,16 @@ def test_a_root_is_its_effects() -> None:
     assert set(changes) == {tree.admin(ALICE.id), tree.device(ALICE.device)}
 
 
+def test_a_root_takes_no_housekeeping_along() -> None:
+    outcome = changes_for(
+        Initial(2, NONCE), ALICE.author, empty(2), Past(History(), None), revocations=ALICE.revoking(ALICE.on(2))
+    )
+    assert outcome == {
+        tree.admin(ALICE.id): ALICE.certificate.pem,
+        tree.device(ALICE.device): ALICE.device_certificate.pem,
+    }
+
+
 def test_nothing_is_due_when_all_is_as_it_should_be() -> None:
     room = Room()
     assert planned(room, ALICE, Post("x")) == {}
