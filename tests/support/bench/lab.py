@@ -44,6 +44,8 @@ class Sizes:
     posts: int = 200  # live messages, appends one by one
     pipelined: int = 4_000
     starts: int = 5  # of processes
+    rooms: int = 10  # of a daemon at rest
+    rest_s: float = 20.0
     fsyncs: int = 100
     handshakes: int = 100
     idle_links: int = 200
@@ -52,7 +54,9 @@ class Sizes:
 
 USUAL = Sizes()
 FULL = Sizes(many=100_000, idle_links=1_000, link_mib=512)
-SMALL = Sizes(200, 50, None, 1, 8, 64, 1, 5, 4, 8, 4)  # for the tests: every row, as little as shows that it works
+SMALL = Sizes(
+    200, 50, None, 1, 8, 64, 1, 2, 0.2, 5, 4, 8, 4
+)  # for the tests: every row, as little as shows that it works
 
 
 def text(index: int) -> str:
@@ -145,6 +149,13 @@ class Lab:
         path = self.folder / f"copy{self._copies}"
         shutil.copytree(made.path, path, ignore=shutil.ignore_patterns("control.sock", "daemon.out"))
         return Filled(path, made.conversation)
+
+    def rooms(self, count: int) -> NodeProcess:
+        """A node with so many conversations; not started."""
+        node = self.fresh("Ida")
+        for index in range(count):
+            _offline(node, "conversation.create", title=f"Room {index}")
+        return node
 
     def _fill(self, messages: int) -> Filled:
         if messages in self._filled:

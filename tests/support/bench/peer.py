@@ -19,7 +19,9 @@ from typing import Any
 from swarmchat.addresses import Address
 from swarmchat.commitlog.writing import Admission
 from swarmchat.ids import ConversationId
+from swarmchat.limits import CHANNEL_UNSENT_HIGH, YAMUX_FRAME_BYTES_MAX
 from swarmchat.links.channel import Channel
+from swarmchat.links.mux import DataReceived, Mux, StreamOpened
 from swarmchat.links.peers import Identity
 from swarmchat.runtime import SystemRuntime
 from swarmchat.swarm import transfer
@@ -109,6 +111,68 @@ class _Swallow(asyncio.BufferedProtocol):
             self._transport.write(b"!")
 
 
+class MuxedEnd(asyncio.Protocol):
+    """Our yamux on a transport of asyncio, for comparison: 8 bytes on a stream say how many follow; one comes back for them."""
+
+    def __init__(self, *, client: bool) -> None:
+        self.mux = Mux(client=client)
+        self.answered = asyncio.Event()
+        self._client = client
+        self._left = 0
+        self._transport: asyncio.Transport | None = None
+        self._free = asyncio.Event()
+        self._free.set()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def pause_writing(self) -> None:
+        self._free.clear()
+
+    def resume_writing(self) -> None:
+        self._free.set()
+        self.flush()
+
+    def data_received(self, data: bytes) -> None:
+        for event in self.mux.receive(data):
+            if isinstance(event, StreamOpened):
+                self.mux.accept(event.stream, bulk=True)
+            elif isinstance(event, DataReceived):
+                self.mux.consumed(event.stream, len(event.data))
+                self._took(event)
+        self.flush()
+
+    def flush(self) -> None:
+        """Hand over what there is, as long as the transport is not congested."""
+        assert self._transport is not None
+        while self.mux.wants_write and self._free.is_set():
+            self._transport.write(self.mux.pull(YAMUX_FRAME_BYTES_MAX))
+
+    async def give(self, size: int, piece: bytes) -> None:
+        """Send `size` bytes as pieces on a new stream, and wait until the other end has them."""
+        stream = self.mux.open(bulk=True)
+        self.mux.send(stream, size.to_bytes(8, "big"))
+        self.answered.clear()
+        for _ in range(size // len(piece)):
+            self.mux.send(stream, piece)
+            self.flush()
+            while self.mux.unsent(stream) > CHANNEL_UNSENT_HIGH:  # noqa: ASYNC110 - the peer or the transport takes more
+                await asyncio.sleep(0)
+        await self.answered.wait()
+
+    def _took(self, event: DataReceived) -> None:
+        if self._client:
+            self.answered.set()
+            return
+        taken = len(event.data)
+        if not self._left:
+            self._left, taken = int.from_bytes(event.data[:8], "big"), taken - 8
+        self._left -= taken
+        if not self._left:
+            self.mux.send(event.stream, b"!")
+
+
 async def _take(channel: Channel) -> None:
     await channel.accept()
     left = channel.opening["n"]
@@ -130,6 +194,14 @@ async def _links() -> AsyncIterator[tuple[int, Commands]]:
 async def _plain(folder: str = "") -> AsyncIterator[tuple[int, Commands]]:
     context = tls_context(Path(folder), server=True) if folder else None
     async with await asyncio.get_running_loop().create_server(_Swallow, "127.0.0.1", 0, ssl=context) as server:
+        yield server.sockets[0].getsockname()[1], {}
+
+
+@asynccontextmanager
+async def _muxed(folder: str) -> AsyncIterator[tuple[int, Commands]]:
+    context = tls_context(Path(folder), server=True)
+    create = asyncio.get_running_loop().create_server
+    async with await create(lambda: MuxedEnd(client=False), "127.0.0.1", 0, ssl=context) as server:
         yield server.sockets[0].getsockname()[1], {}
 
 
@@ -160,6 +232,7 @@ async def _main(kind: str, *arguments: str) -> None:
     kinds: dict[str, Callable[..., AbstractAsyncContextManager[tuple[int, Commands]]]] = {
         "links": _links,
         "plain": _plain,
+        "muxed": _muxed,
         "packs": _packs,
     }
     async with kinds[kind](*arguments) as (port, commands):

@@ -10,10 +10,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from swarmchat.commitlog.log import CommitLog
 from swarmchat.commitlog.writing import Admission
+from swarmchat.conversation.timeline import Timeline
 from swarmchat.ids import ConversationId
 from swarmchat.node.offline import open_commands
 from swarmchat.runtime import SystemRuntime
@@ -292,20 +294,86 @@ def _output(*arguments: str) -> str:
 
 
 def idle(lab: Lab) -> Iterator[Figure]:
-    """A daemon with an account and nothing else."""
-    node = lab.fresh("Ida")
-    started = time.perf_counter()
-    lab.until_closed(node)
-    opened_s = time.perf_counter() - started
-    assert node.process is not None
-    used = cpu_s(node.process.pid)
-    seconds = 0.2 * lab.sizes.starts
-    time.sleep(seconds)
-    resting = (cpu_s(node.process.pid) - used) / seconds * 1e3
-    yield Figure("idle daemon", rss_mib(node.process.pid), "MiB", at_most(60, _PEERS), topic="idle")
-    yield Figure("idle daemon: CPU", resting, "ms/s")
-    yield Figure("daemon: start until its door is open", opened_s, "s")
-    node.stop()
+    """A daemon with an account and conversations, and nobody linked."""
+    for rooms in (0, lab.sizes.rooms):
+        node = lab.rooms(rooms)
+        started = time.perf_counter()
+        lab.until_closed(node)
+        opened_s = time.perf_counter() - started
+        assert node.process is not None
+        pid = node.process.pid
+        time.sleep(lab.sizes.rest_s / 10)  # what a start leaves behind
+        used = cpu_s(pid)
+        time.sleep(lab.sizes.rest_s)
+        resting = (cpu_s(pid) - used) / lab.sizes.rest_s * 1e3
+        goal = bool(rooms)
+        what = f"idle daemon, {rooms} conversations"
+        yield Figure(what, rss_mib(pid), "MiB", at_most(60, _PEERS) if goal else None)
+        yield Figure(f"{what}: CPU", resting, "ms/s", at_most(2, _PEERS) if goal else None)
+        yield Figure(f"{what}: start until its door is open", opened_s, "s")
+        node.stop()
+
+
+# --- keeping
+
+
+def disk(lab: Lab) -> Iterator[Figure]:
+    """What a message takes on the disk once the conversation was rolled up."""
+    for count in _histories(lab):
+        made = lab.copy(count)
+        folder = made.home.conversations / f"{made.conversation}.git"
+        sizes: dict[str, int] = {}
+        for path in folder.rglob("*"):
+            if path.is_file():
+                kind = path.suffix or "the rest"
+                sizes[kind] = sizes.get(kind, 0) + path.stat().st_size
+        parts = ", ".join(f"{kind} {size / count:.3g}" for kind, size in sorted(sizes.items()) if size > count)
+        yield Figure(
+            f"disk, {count:,} messages", sum(sizes.values()) / count, "bytes/message", at_most(450, _PEERS), parts
+        )
+
+
+def flat(lab: Lab) -> Iterator[Figure]:
+    """What one message costs in histories of different lengths; by the log alone, without nodes."""
+    for count in (lab.sizes.few, *_histories(lab)):
+        made = lab.copy(count)
+        log = made.log()
+        yield Figure(f"one of {count:,}: cloned", _cloned_alone(lab, made, log) / count * 1e6, "µs CPU")
+        took = [timed_ms(partial(_append, log, made, [index])) for index in range(lab.sizes.posts)]
+        yield Figure(f"one on {count:,}: appended, p50", p50(took), "ms")
+        copy = CommitLog.prepare(lab.folder / f"{made.path.name}-live.git", made.conversation)
+        copy.admit(_whole(log))
+        took = []
+        for index in range(lab.sizes.posts):
+            _append(log, made, [index])
+            news = log.small_pack(copy.heads, 65_536)
+            assert news is not None
+            took.append(timed_ms(partial(copy.admit, news, log.heads)))
+        yield Figure(f"one on {count:,}: admitted live, p50", p50(took), "ms")
+        log.close()
+        copy.close()
+        yield Figure(f"one of {count:,}: opened and a page read", timed_ms(partial(_page, made)) / count * 1e3, "µs")
+
+
+def _cloned_alone(lab: Lab, made: Filled, log: CommitLog) -> float:
+    pack = _whole(log)
+    used = time.process_time()
+    copy = CommitLog.prepare(lab.folder / f"{made.path.name}-whole.git", made.conversation)
+    copy.admit(pack)
+    copy.close()
+    return time.process_time() - used
+
+
+def _whole(log: CommitLog) -> bytes:
+    pack = log.pack(None, ())
+    assert pack is not None
+    return b"".join(pack.chunks)
+
+
+def _page(made: Filled) -> None:
+    log = made.log()
+    Timeline(log.history).page(50)
+    log.close()
 
 
 ROWS: dict[str, Row] = {
@@ -317,6 +385,8 @@ ROWS: dict[str, Row] = {
     "open": opening,
     "links": wires.links,
     "idle": idle,
+    "disk": disk,
+    "flat": flat,
     "many": many,
 }
 

@@ -14,7 +14,7 @@ from swarmchat.links.link import Link
 from swarmchat.links.tcp import TcpCarrier
 from tests.support.bench.lab import Lab
 from tests.support.bench.measure import MIB, Figure, at_least, at_most, cpu_s, rss_mib
-from tests.support.bench.peer import SINK_SEED, Helper, helper, tls_context
+from tests.support.bench.peer import SINK_SEED, Helper, MuxedEnd, helper, tls_context
 from tests.support.linked import LinkedNode, eventually, identity
 
 _SINK = identity(SINK_SEED).device.device_id
@@ -25,11 +25,14 @@ _SOURCE = "SCP-03 §11"
 def links(lab: Lab) -> Iterator[Figure]:
     """TCP, TLS 1.3, yamux and channels, between two processes."""
     size = lab.sizes.link_mib * MIB
-    rate, cpu = asyncio.run(_throughput(size))
-    yield Figure("link: 1 stream", rate, "MB/s", at_least(400, _SOURCE), f"CPU of both ends {cpu:.3g} s/GB")
+    ours, cpu = asyncio.run(_throughput(size))
+    yield Figure("link: 1 stream", ours, "MB/s", at_least(400, _SOURCE), f"CPU of both ends {cpu:.3g} s/GB")
     for name, folder in (("raw asyncio TCP", None), ("asyncio TLS, without a mux", _certificate(lab.folder))):
         rate, cpu = asyncio.run(_plain_throughput(size, folder))
         yield Figure(f"for comparison: {name}", rate, "MB/s", note=f"CPU of both ends {cpu:.3g} s/GB")
+    theirs, cpu = asyncio.run(_muxed_throughput(size, _certificate(lab.folder)))
+    yield Figure("for comparison: asyncio TLS with our yamux", theirs, "MB/s", note=f"CPU of both ends {cpu:.3g} s/GB")
+    yield Figure("link: share of asyncio TLS with our yamux", ours / theirs, "", at_least(0.6, _SOURCE))
     yield Figure(
         "handshake: CPU of both ends", asyncio.run(_handshakes(lab.sizes.handshakes)), "ms", at_most(3, _SOURCE)
     )
@@ -74,6 +77,25 @@ async def _plain_throughput(size: int, folder: Path | None) -> tuple[float, floa
         used = cpu_s(os.getpid()) + cpu_s(server.pid) - used
         writer.close()
         await writer.wait_closed()
+    return size / took_s / 1e6, used / size * 1e9
+
+
+async def _muxed_throughput(size: int, folder: Path) -> tuple[float, float]:
+    with helper("muxed", str(folder)) as server:
+        connect = asyncio.get_running_loop().create_connection
+        transport, end = await connect(
+            lambda: MuxedEnd(client=True),
+            server.address.host,
+            server.address.port,
+            ssl=tls_context(folder, server=False),
+        )
+        piece = os.urandom(_PIECE)
+        await end.give(MIB, piece)
+        used, started = cpu_s(os.getpid()) + cpu_s(server.pid), time.perf_counter()
+        await end.give(size, piece)
+        took_s = time.perf_counter() - started
+        used = cpu_s(os.getpid()) + cpu_s(server.pid) - used
+        transport.close()
     return size / took_s / 1e6, used / size * 1e9
 
 
