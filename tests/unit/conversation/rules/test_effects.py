@@ -41,6 +41,9 @@ def test_changes_are_real_and_sorted() -> None:
     outcome = effects(Join(BOB.id), BOB.author, roster)
     assert not isinstance(outcome, Rejection)
     assert list(outcome.changes) == [tree.member(BOB.id)]
+    entered = effects(Join(CAROL.id), CAROL.author, roster.with_changes({tree.invited(CAROL.id): b""}))
+    assert not isinstance(entered, Rejection)
+    assert list(entered.changes) == [tree.device(CAROL.device), tree.invited(CAROL.id), tree.member(CAROL.id)]
 
 
 @pytest.mark.parametrize(

@@ -176,6 +176,10 @@ def test_another_tree_or_time_or_message_is_refused() -> None:
     assert refusal(forged(merge, heads, tree=TreeId("1" * 40)), judge) is Reason.BAD_MERGE
     assert refusal(forged(merge, heads, time=NOW), judge) is Reason.BAD_MERGE
     assert refusal(replace(honest, raw=honest.raw + b"\n"), judge) is Reason.BAD_MERGE
+    for change, word in (({"time": NOW}, "another time"), ({"tree": TreeId("1" * 40)}, "another tree")):
+        outcome = judge_merge(forged(merge, heads, **change), judge, tree_of)  # type: ignore[arg-type]
+        assert isinstance(outcome, Rejection)
+        assert word in outcome.detail
 
 
 def test_merges_with_merge_parents_come_in_the_one_shape_only() -> None:
@@ -265,3 +269,10 @@ def test_an_old_fork_is_found_under_commits_that_know_main_and_texts_are_none() 
     assert old_forks(history, [main], [hidden, text, main]) == (hidden,)
     assert old_forks(history, [main], [hidden, fork]) == tuple(sorted([hidden, fork]))
     assert old_forks(history, [main, fork], [hidden]) == ()
+
+
+def test_an_old_fork_of_several_commits_is_named_once() -> None:
+    room = Room()
+    main = line(room.history, room.root, limits.OLD_FORK_CONTROL_COMMITS + 1, "main")
+    fork = line(room.history, room.root, 3, "fork")
+    assert old_forks(room.history, [main], [fork]) == (fork,)
