@@ -9,7 +9,7 @@ import pytest
 from tests.support.sim import runs
 from tests.support.sim.logs import FORGERIES, WEIGHTS
 
-SEEDS = 100
+SEEDS = 50
 MUST_HAPPEN = {*WEIGHTS, *(f"forge: {kind}" for kind in FORGERIES), "merge", "effect changed"}
 
 

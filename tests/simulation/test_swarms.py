@@ -11,15 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.sim import runs
-from tests.support.sim.scripts import WEIGHTS
-from tests.support.sim.villains import FORGERIES, TRICKS
 
 SEEDS = 40
 MUST_HAPPEN = {"merge", "second device", "pair in step", "receipt", "forgery refused", "post", "ban", "crash", "clock"}
-KINDS = {
-    *WEIGHTS,
-    *(f"rogue: {kind}" for kind in (*FORGERIES, *TRICKS)),
-}  # all of them happen in some hundreds of seeds
 DAYS = 1
 ROOT = Path(__file__).parents[2]
 
