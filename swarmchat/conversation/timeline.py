@@ -59,6 +59,11 @@ class Timeline:
         self._hidden_for: tuple[CommitId, ...] | None = None
         self._hidden: frozenset[CommitId] = frozenset()
 
+    @property
+    def history(self) -> History:
+        """What it is the order of."""
+        return self._history
+
     def __len__(self) -> int:
         self._reach(0)
         return len(self._order)

@@ -210,7 +210,7 @@ class Node:
     def timeline(self, log: CommitLog | ArchivedLog) -> Timeline:
         """The display order of a log, kept while it is looked at."""
         known = self._timelines.pop(log.conversation, None)
-        if known is None or known[0] is not log:
+        if known is None or known[0] is not log or known[1].history is not log.history:  # a repair begins it anew
             known = (log, Timeline(log.history))
         self._timelines[log.conversation] = known
         if len(self._timelines) > _TIMELINES_MAX:

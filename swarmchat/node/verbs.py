@@ -15,7 +15,7 @@ from swarmchat.conversation.history import History
 from swarmchat.conversation.rejection import Rejection
 from swarmchat.conversation.roster import Roster
 from swarmchat.conversation.timeline import Timeline
-from swarmchat.errors import NotFoundError, ReadOnlyError, RefusedError, UsageError
+from swarmchat.errors import NotFoundError, ReadOnlyError, RefusedError, StorageError, UsageError
 from swarmchat.ids import AccountId, CommitId, ConversationId, DeviceId, account_id
 from swarmchat.node import views
 from swarmchat.node.naming import resolve
@@ -138,7 +138,11 @@ class Verbs:
             with log.still():
                 return read(View(log, timeline))
 
-        return await self._node.runtime.offload(locked)
+        try:
+            return await self._node.runtime.offload(locked)
+        except StorageError as error:
+            self._node.swarm.met(conversation, error)
+            raise
 
     async def _names_in(self, conversation: ConversationId) -> dict[AccountId, list[str]]:
         """What the people of a conversation are called; nobody, while it is still being cloned."""

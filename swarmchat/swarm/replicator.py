@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from swarmchat.commitlog.files import DamageError
 from swarmchat.commitlog.log import CommitLog
 from swarmchat.commitlog.writing import Admission, Pending, Writer
 from swarmchat.conversation import hiding
@@ -119,6 +120,7 @@ class Replicator:
         self._woken = asyncio.Event()
         self._held: dict[DeviceId, Heads] = {}  # told by devices, not stored yet
         self._store_at: float | None = None
+        self._is_damaged = False
         self._storing = False
         self._hidden: frozenset[CommitId] | None = None  # as last told; None: nothing was told since the start
         self._syncing_told = -SYNCING_EVERY_S
@@ -143,6 +145,9 @@ class Replicator:
                     self._carry_out(wish, tasks)
                 if not self.log.is_empty and self.session.is_level(self._runtime.monotonic()):
                     self._wires.level(self.conversation)
+                if self._is_damaged:
+                    self._is_damaged = False
+                    tasks.create_task(self._repair())
                 self._tidy(tasks)
                 if self._is_due_to_store():
                     tasks.create_task(self._store())
@@ -217,6 +222,7 @@ class Replicator:
             for writing in batch:  # nobody must wait for ever for an answer
                 _settle(writing.done, fault)
             if fault is error:
+                self.met(fault)
                 return
             raise
         start = 0
@@ -298,7 +304,33 @@ class Replicator:
     async def serve(self, channel: Channel, request: PackRequest) -> None:
         """Answer a `pack` channel."""
         self.session.fetched(channel.link.peer.device)
-        await transfer.serve(channel, self.log, request, self._runtime)
+        try:
+            await transfer.serve(channel, self.log, request, self._runtime)
+        except StorageError as error:
+            self.met(error)
+            raise
+
+    # --- a damaged disk (SCP-04 §4.5a)
+
+    def met(self, error: SwarmchatError) -> None:
+        """Somebody met this error with the log: if the disk is damaged, the log is repaired and the rest asked for again."""
+        if isinstance(error, DamageError):
+            self._is_damaged = True
+            self.wake()
+
+    async def _repair(self) -> None:
+        try:
+            async with self._lock:
+                repaired = await self._runtime.offload(self.log.repair)
+        except StorageError as error:
+            _log.warning("%s is damaged and not repaired yet: %s", self.conversation, error)
+            return
+        for damage in repaired.damage:
+            _log.warning("%s: %s is damaged: %s", self.conversation, damage.path, damage.what)
+        if repaired.lost:
+            _log.warning("%s: %d commits are to be fetched again", self.conversation, len(repaired.lost))
+        self.session.shrunk(self._runtime.monotonic())
+        self.wake()
 
     # --- carrying out
 
@@ -325,6 +357,7 @@ class Replicator:
                 heads, pack = await self._runtime.offload(self._small_pack, since)
             except StorageError as error:
                 _log.warning("no pack of %s to push: %s", self.conversation, error)
+                self.met(error)
         self._say(devices, since, heads, pack)
 
     def _say(self, devices: tuple[DeviceId, ...], since: Heads | None, heads: Heads, pack: bytes | None) -> None:
@@ -346,6 +379,7 @@ class Replicator:
             admission, told = await self._runtime.offload(self._admit_and_describe, pack, heads, device)
         except SwarmchatError as error:
             _log.info("the push of %s from %s: %s", self.conversation, device, error)
+            self.met(error)
             failed = True
         else:
             refused = bool(admission.rejected)
@@ -365,6 +399,7 @@ class Replicator:
                 admission = await self._fetch(device, want, turn)
             except SwarmchatError as error:
                 _log.info("the pull of %s from %s: %s", self.conversation, device, error)
+                self.met(error)
                 failed, admission = True, None
         if admission is not None:
             refused, grew = bool(admission.rejected), bool(admission.new)
@@ -507,6 +542,7 @@ class Replicator:
             await self._runtime.offload(work)
         except StorageError as error:
             _log.warning("%s is not put in order: %s", self.conversation, error)
+            self.met(error)
 
     async def _sleep(self) -> None:
         now = self._runtime.monotonic()

@@ -376,6 +376,8 @@ class Rooms:
             return
         if replicator.log.is_empty or not replicator.session.is_level(parts.runtime.monotonic()):
             return
+        if self._is_torn(replicator.log):
+            return
         roster, me = replicator.log.roster, parts.account.id
         if not roster.is_joined(me):
             any_mode = conversation in self._agreed
@@ -424,7 +426,11 @@ class Rooms:
 
     def _is_lost(self, conversation: ConversationId) -> bool:
         replicator = self._replicators.get(conversation)
-        return replicator is None or replicator.log.is_empty
+        return replicator is None or replicator.log.is_empty or self._is_torn(replicator.log)
+
+    def _is_torn(self, log: CommitLog) -> bool:
+        """Whether a damaged disk took so much that we do not stand there any more. (SCP-04 §4.5a)"""
+        return bool(log.lost) and (log.is_empty or not log.roster.is_joined(self._parts.account.id))
 
     async def _clone_again(self, conversation: ConversationId) -> None:
         """We are of it, and its history is gone from this disk: the others have it."""
@@ -434,6 +440,8 @@ class Rooms:
 
     async def _adopt(self, log: CommitLog) -> None:
         """Note a conversation that is on disk and that the state does not know: made just now, or before a crash."""
+        if self._is_torn(log):
+            return  # nobody to ask is known; what is intact stays
         if log.is_empty or not log.roster.is_joined(self._parts.account.id):
             await self.erase(log.conversation)
             return

@@ -268,6 +268,11 @@ class Session:
         else:
             peer.failures, peer.pull_at = 0, now
 
+    def shrunk(self, now: float) -> None:
+        """Commits were lost here: what devices named may be missing again. (SCP-04 §4.5a)"""
+        for device, peer in sorted(self._peers.items()):
+            self._named(device, peer, peer.heads, now)
+
     # --- what is to be done
 
     def poll(self, now: float) -> list[Wish]:

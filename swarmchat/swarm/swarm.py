@@ -17,7 +17,7 @@ from swarmchat.conversation.actions import Action, UpdateDevice, UpdateProfile
 from swarmchat.conversation.rejection import Rejection
 from swarmchat.conversation.tree import Mode
 from swarmchat.discovery.finder import Finder
-from swarmchat.errors import RefusedError
+from swarmchat.errors import RefusedError, SwarmchatError
 from swarmchat.ids import AccountId, CommitId, ConversationId, DeviceId
 from swarmchat.index.receipts import Receipts
 from swarmchat.limits import INVITATIONS_CHECKED_S
@@ -173,6 +173,12 @@ class Swarm:
         """The log of a conversation, perhaps still empty; NotFoundError."""
         await self.load()
         return self._rooms.room(conversation).log
+
+    def met(self, conversation: ConversationId, error: SwarmchatError) -> None:
+        """Somebody met this error with the log of a conversation: what is damaged is repaired. (SCP-04 §4.5a)"""
+        replicator = self._rooms.get(conversation)
+        if replicator is not None:
+            replicator.met(error)
 
     async def append(
         self,
