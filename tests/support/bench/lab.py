@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import socket
 import threading
@@ -49,13 +50,15 @@ class Sizes:
     fsyncs: int = 100
     handshakes: int = 100
     idle_links: int = 200
+    group: int = 8  # nodes
+    burst: int = 400  # messages that one of them sends at once
     link_mib: int = 256
 
 
 USUAL = Sizes()
 FULL = Sizes(many=100_000, idle_links=1_000, link_mib=512)
 SMALL = Sizes(
-    200, 50, None, 1, 8, 64, 1, 2, 0.2, 5, 4, 8, 4
+    200, 50, None, 1, 8, 64, 1, 2, 0.2, 5, 4, 8, 3, 8, 4
 )  # for the tests: every row, as little as shows that it works
 
 
@@ -263,3 +266,39 @@ class Watcher:
                     with self._news:
                         self._seen[event["data"]["id"]] = now
                         self._news.notify_all()
+
+
+def pipelined(home: Home, conversation: str, count: int, clients: int = 4) -> tuple[float, list[str]]:
+    """Have `count` messages sent by several clients that wait for no answer before the next call: seconds, and their ids."""
+
+    def client() -> None:
+        with socket.socket(socket.AF_UNIX) as door:
+            door.connect(str(home.socket))
+            calls = [
+                {
+                    "jsonrpc": "2.0",
+                    "id": index,
+                    "method": "message.send",
+                    "params": {"conversation": conversation, "text": text(index)},
+                }
+                for index in range(count // clients)
+            ]
+            lines = b"".join(json.dumps(call).encode() + b"\n" for call in calls)
+            writing = threading.Thread(target=door.sendall, args=(lines,))
+            writing.start()
+            with door.makefile("rb") as answers:
+                answered = [json.loads(answers.readline()) for _ in calls]
+            writing.join()
+            failed.extend(answer for answer in answered if "result" not in answer)
+            sent.extend(answer["result"]["id"] for answer in answered if "result" in answer)
+
+    failed: list[object] = []
+    sent: list[str] = []
+    threads = [threading.Thread(target=client) for _ in range(clients)]
+    started = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failed, failed[0]
+    return time.perf_counter() - started, sent

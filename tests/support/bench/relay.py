@@ -36,6 +36,12 @@ class Relay:
         for line in (self._listener, *self._lines):
             line.close()
 
+    def cut(self) -> None:
+        """Break all that goes through it; new connections are taken."""
+        for line in self._lines:
+            with suppress(OSError):  # cut before
+                line.shutdown(socket.SHUT_RDWR)
+
     def _accept(self) -> None:
         passing: list[threading.Thread] = []
         while True:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -21,8 +19,8 @@ from swarmchat.node.offline import open_commands
 from swarmchat.runtime import SystemRuntime
 from swarmchat.swarm import transfer
 from swarmchat.swarm.messages import PackRequest
-from tests.support.bench import wires
-from tests.support.bench.lab import Clone, Filled, Lab, Pair, Watcher, text
+from tests.support.bench import groups, wires
+from tests.support.bench.lab import Clone, Filled, Lab, Pair, Watcher, pipelined, text
 from tests.support.bench.measure import (
     Figure,
     at_least,
@@ -204,7 +202,7 @@ def append(lab: Lab) -> Iterator[Figure]:
     ]
     yield Figure("send one by one, through the door, p50", p50(took), "ms", goal, topic="append")
     used = cpu_s(pid)
-    took_s = _pipelined(made, sizes.pipelined)
+    took_s, _ = pipelined(made.home, room, sizes.pipelined)
     note = f"4 clients with up to 16 calls each; CPU {(cpu_s(pid) - used) / sizes.pipelined * 1e3:.2g} ms a message"
     yield Figure("send pipelined, through the door", sizes.pipelined / took_s, "messages/s", at_least(2_000), note)
     node.stop()
@@ -212,40 +210,6 @@ def append(lab: Lab) -> Iterator[Figure]:
 
 def _append(log: CommitLog, made: Filled, indices: range | list[int]) -> None:
     assert all(isinstance(outcome, Admission) for outcome in log.append_all([made.pending(index) for index in indices]))
-
-
-def _pipelined(made: Filled, count: int, clients: int = 4) -> float:
-    """Seconds for `count` calls of several clients that wait for no answer before the next call."""
-
-    def client() -> None:
-        with socket.socket(socket.AF_UNIX) as door:
-            door.connect(str(made.home.socket))
-            calls = [
-                {
-                    "jsonrpc": "2.0",
-                    "id": index,
-                    "method": "message.send",
-                    "params": {"conversation": made.conversation, "text": text(index)},
-                }
-                for index in range(count // clients)
-            ]
-            lines = b"".join(json.dumps(call).encode() + b"\n" for call in calls)
-            writing = threading.Thread(target=door.sendall, args=(lines,))
-            writing.start()
-            with door.makefile("rb") as answers:
-                answered = [json.loads(answers.readline()) for _ in calls]
-            writing.join()
-            failed.extend(answer for answer in answered if "result" not in answer)
-
-    failed: list[object] = []
-    threads = [threading.Thread(target=client) for _ in range(clients)]
-    started = time.perf_counter()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not failed, failed[0]
-    return time.perf_counter() - started
 
 
 # --- opening
@@ -381,6 +345,8 @@ ROWS: dict[str, Row] = {
     "clone": clone,
     "pulled": pulled,
     "live": live,
+    "group": groups.group,
+    "cut": groups.cut,
     "append": append,
     "open": opening,
     "links": wires.links,
