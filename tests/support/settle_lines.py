@@ -36,6 +36,7 @@ class Line:
     tip: CommitId
     points: list[CommitId] = field(default_factory=list)
     unbanned: set[str] = field(default_factory=set)
+    solid: set[tuple[str, str]] = field(default_factory=set)  # decided by votes of the honest alone: kind and target
     open_bans: set[str] = field(default_factory=set)  # enough votes, nobody resolved it: who does has a majority
     kicked: int = 0
 
@@ -103,6 +104,8 @@ def _ballot(told: Line, kind: str, target: str, *, resolved: bool) -> bool:
             return False
     if not resolved:
         return True
+    if not set(voters[: electorate // 2 + 1]) & set(told.villains):
+        told.solid.add((kind, target))
     return _try(told, dice.choice([one for one in admins if one != target] or admins), kind, target)
 
 

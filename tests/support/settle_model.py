@@ -415,7 +415,8 @@ class Model:
                         and not (node.votes and node.votes <= voided)
                     ):  # fmt: skip
                         electorate |= node.admins
-                        voters -= node.voters | {node.who}
+                        unknown = {self.nodes[vote].who for vote in node.votes if not ban.past >> vote & 1}
+                        voters -= unknown if node.votes else {node.who}
             return 2 * len(voters) > len(electorate)
 
         for group in groups(bans):

@@ -16,9 +16,9 @@ from tests.support.settle_group import Group
 from tests.support.settle_lines import Line, Step, play
 from tests.support.settle_model import Model, RefusedError, Standing, name
 
-BAN_LOST = "a: a ban was lost"  # banned before, not banned after, and nobody unbanned by a majority
+BAN_LOST = "a: a ban was lost"  # that votes of the honest alone had decided, and nobody unbanned
 HONEST_ADMIN_LOST = "b: an honest admin is none"  # by a minority of the admins, at each place where it forks
-UNBAN_UNDONE = "b: an unban was undone"  # unbanned by the group, banned again by who has no majority
+UNBAN_UNDONE = "b: an unban was undone"  # decided by the honest alone; banned again by who has no majority
 WORK_VOID = "b: work of the group became void"  # as if its author had been banned beside it
 NEWCOMER_LOST = "b: an honest newcomer is out"  # in the modes where one admin of several cannot kick
 ANSWER_FAILS = "b: the group's answer does not undo a fork"  # bans of all villains, from the group's own tip
@@ -68,14 +68,15 @@ def finds(told: Line, steps: list[Step]) -> tuple[set[str], int]:
 
 def _losses(told: Line, before: Standing, after: Standing, heads: Iterable[CommitId]) -> set[str]:
     broken = set()
-    if before.out - after.out:
+    if any(("ban", target) in told.solid for target in before.out - after.out):
         broken.add(BAN_LOST)
     if told.old_power:
         return broken
     honest = set(told.honest)
     if honest & before.admins - after.admins:
         broken.add(HONEST_ADMIN_LOST)
-    if (told.unbanned & before.joined & after.out) - told.open_bans:
+    undone = (told.unbanned & before.joined & after.out) - told.open_bans
+    if any(("unban", target) in told.solid for target in undone):
         broken.add(UNBAN_UNDONE)
     if told.mode != 1 and honest & before.joined - after.joined:
         broken.add(NEWCOMER_LOST)
@@ -84,7 +85,9 @@ def _losses(told: Line, before: Standing, after: Standing, heads: Iterable[Commi
     for commit, fate in changed.items():
         author = group.history[commit].fact.account
         assert author is not None
-        if fate is not None and fate.code == BANNED_BESIDE and group.name_of(author) not in told.open_bans:
+        counted = group.settler.fate(commit, group.history.ordinary_heads([told.tip])) is None
+        banned_beside = fate is not None and fate.code == BANNED_BESIDE
+        if counted and banned_beside and group.name_of(author) not in told.open_bans:
             broken.add(WORK_VOID)
     return broken
 

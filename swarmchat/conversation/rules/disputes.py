@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -68,7 +68,7 @@ class _Standing:
 class Dispute:
     """The bans among the control commits of the mask `window`. Nothing outside is concurrent with any of them."""
 
-    def __init__(self, history: History, window: int, answers: Answers) -> None:
+    def __init__(self, history: History, window: int, answers: Answers, elders: Sequence[AccountId] = ()) -> None:
         self._history = history
         self._window = window
         self._answers = answers
@@ -100,17 +100,28 @@ class Dispute:
             for author in (_author(entry), entry.fact.device):
                 self._authored.setdefault(author, []).append(entry)
         self._ban_bits = _mask(bans)
-        self._of: dict[str, list[Entry]] = {}  # the bans of each target
+        self._of: dict[str, int] = {}  # the bans of each target, as masks
         for ban in bans:
-            self._of.setdefault(_banned(ban), []).append(ban)
+            self._of[_banned(ban)] = self._of.get(_banned(ban), 0) | _bit(ban)
+        self._plain = {target: self._authored_before_any(target, of) for target, of in self._of.items()}
         self._cases = [self._case(ban) for ban in bans]
+        # Who is likely to go before others is asked first: that spares comparisons, and decides nothing.
         self._against: dict[str, list[_Case]] = {}
-        for case in sorted(self._cases, key=lambda case: (-len(case.control.voters), case.rank)):
+        place = {account: at for at, account in enumerate(elders)}
+        for case in sorted(
+            self._cases,
+            key=lambda case: (
+                -len(case.control.voters),
+                min((place.get(voter, len(place)) for voter in case.control.voters), default=len(place)),
+                case.ban.id,
+            ),
+        ):
             self._against.setdefault(case.target, []).append(case)
         self._voiding = [case for case in self._cases if case.voids & self._weighty]
         self._accepted: list[_Case] = []
         self._accepted_of: dict[str, list[_Case]] = {}
         self._undecided: set[_Case] = set()
+        self._open = 0  # these, as a mask
         self._forced: set[_Case] = set()
         self._unauthorised: dict[_Case, Tally] = {}
         self._refused = 0  # these, as a mask
@@ -144,7 +155,7 @@ class Dispute:
 
         A ban that hangs on others is looked at again when one of these was decided, and not before.
         """
-        self._undecided = set(group)
+        self._undecided, self._open = set(group), _mask(case.ban for case in group)
         waiting: dict[_Case, list[_Case]] = {}  # by the ban that they wait for
         free: list[tuple[tuple[int, CommitId], int]] = []
         number = {case: at for at, case in enumerate(group)}
@@ -173,6 +184,7 @@ class Dispute:
                 if standing.tally.suffices:
                     self._forced.add(chosen)
             self._undecided.discard(chosen)
+            self._open &= ~chosen.bit
             if standing.tally.suffices:
                 self._accepted.append(chosen)
                 self._accepted_of.setdefault(chosen.target, []).append(chosen)
@@ -199,9 +211,11 @@ class Dispute:
                 taker = yield from self._find_risk(case, voter)
                 if taker is not None:
                     risks[voter] = taker
+                    if certain.suffices and not self._tally(case, risks, voiders).suffices:
+                        break  # one more could change nothing: it hangs on these
         if certain.suffices == self._tally(case, risks, voiders).suffices:
             return _Standing(certain, ())
-        ancestors = [other for other in self._undecided if case.past & other.bit]
+        ancestors = [other for other in self._undecided if case.past & other.bit] if case.past & self._open else []
         return _Standing(certain, tuple(dict.fromkeys([*risks.values(), *open_voiders, *ancestors])))
 
     def _find_taker(self, case: _Case, voter: AccountId) -> Steps[None]:
@@ -271,10 +285,18 @@ class Dispute:
             if voided & _bit(promotion) or (votes and not votes & ~voided):
                 continue
             electorate |= control.admins
-            backers = voters & (control.voters | {_author(promotion)})
+            backers = voters & self._backers(promotion, case.ban)
             voters -= backers
             lost.update(dict.fromkeys(backers, promotion.id))
         return Tally(frozenset(voters), frozenset(electorate), tuple(sorted(lost.items())))
+
+    def _backers(self, promotion: Entry, ban: Entry) -> frozenset[AccountId]:
+        """Who is for the promotion and did not vote for the ban later: with that vote behind it. (b)"""
+        control = _control(promotion)
+        if not control.votes:
+            return frozenset({_author(promotion)})
+        cast = (self._history[vote] for vote in control.votes)
+        return frozenset(_author(vote) for vote in cast if not ban.control_mask & _bit(vote))
 
     def _case(self, ban: Entry) -> _Case:
         control, bit, target = _control(ban), _bit(ban), _banned(ban)
@@ -290,20 +312,29 @@ class Dispute:
         rank = (past & self._ban_bits).bit_count(), ban.id
         return _Case(ban, control, target, bit, past, self._voids(ban, target), promotions, scope & self._weighty, rank)
 
+    def _authored_before_any(self, target: str, bans: int) -> int:
+        """What the target wrote without knowing of any ban of itself: each of them that is not behind it makes it void."""
+        return _mask(entry for entry in self._authored.get(target, ()) if not entry.control_mask & bans)
+
     def _voids(self, ban: Entry, target: AccountId | DeviceId) -> int:
-        voids, bit = 0, _bit(ban)
+        voids, bit = self._plain[target] & ~ban.control_mask, _bit(ban)
         for entry in self._authored.get(target, ()):
-            if not ban.control_mask & _bit(entry) and not entry.control_mask & bit and not self._is_spent(ban, entry):
+            if (
+                entry.control_mask & self._of[target]
+                and not ban.control_mask & _bit(entry)
+                and not entry.control_mask & bit
+                and not self._is_spent(ban, entry)
+            ):
                 voids |= _bit(entry)
         return voids
 
     def _is_spent(self, ban: Entry, behind: Entry) -> bool:
         """Whether other resolutions of the ballot are behind a commit that is concurrent with the ban: it knew of them. (d)"""
-        others = [other for other in self._of[_banned(ban)] if behind.control_mask & ~ban.control_mask & _bit(other)]
-        if not others:
+        known = behind.control_mask & ~ban.control_mask & self._of[_banned(ban)]
+        if not known:
             return False
         control = _control(ban)
-        unspent = control.votes.difference(*(_control(other).votes for other in others))
+        unspent = control.votes.difference(*(_control(other).votes for other in self._history.controls_of(known)))
         left = {self._history[vote].fact.account for vote in unspent} & control.voters
         return 2 * len(left) <= len(control.admins)
 

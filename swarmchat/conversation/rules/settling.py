@@ -150,7 +150,8 @@ class Settler:
         window = mask if start is None else mask & ~start.control_mask
         if start is not None and not window:
             return Settled(self._roster_at(start.id), start.id, frozenset(), {}, {}, ())
-        ruling = yield from Dispute(self.history, window, self).decide()
+        elders = () if start is None else (yield from self._chronicle(start.control_mask)).seniority
+        ruling = yield from Dispute(self.history, window, self, elders).decide()
         replayed = self._replay(start, window, ruling.void)
         return Settled(
             replayed.roster,

@@ -739,3 +739,14 @@ def test_but_he_may_kick_again_who_is_none_any_more(found: Found) -> None:
     kick = scene.write(tip, "A2", "kick", "M0")
     after = scene.settle(kick, stale)
     assert "M0" not in after.joined
+
+
+def test_an_old_ballot_to_promote_does_not_save_from_a_ban_by_who_voted_in_it_before(found: Found) -> None:
+    for salt in SALTS:
+        scene = found(4, 1)
+        voted = scene.votes(scene.tip, "promote", "M0", ["A0", "A1", "A2"])
+        ban = scene.ballot(voted, "ban", "M0", ["A0", "A1", "A2"])
+        stale = scene.write(voted, "A3", "promote", "M0", salt=salt)
+        after = scene.settle(ban, stale)
+        assert after.banned == {("M0", "members")}
+        assert "M0" not in after.admins
