@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from swarmchat.addresses import Address
@@ -13,7 +14,7 @@ from swarmchat.commitlog.writing import Writer
 from swarmchat.conversation import tree
 from swarmchat.conversation.actions import Action, Post, Promote, UpdateProfile
 from swarmchat.conversation.commit import merge_bytes
-from swarmchat.errors import NotFoundError, SwarmchatError
+from swarmchat.errors import LinkError, NotFoundError, SwarmchatError
 from swarmchat.ids import CommitId, ConversationId, DeviceId
 from swarmchat.links.channel import Channel
 from swarmchat.links.link import Link
@@ -118,10 +119,18 @@ class Villain:
 
     async def join(self, friend: Life, where: ConversationId) -> None:
         """An honest member at first."""
-        link = await self._rogue.manager.dial(None, [Address(friend.host, PORT)])
+        link = await self._dialled(friend)
         await self._rogue.join(link, where)
         link.close("joined")
         await link.closed
+
+    async def _dialled(self, friend: Life) -> Link:
+        """A link; of two that both sides begin at once one may be hung up."""
+        for _ in range(5):
+            with suppress(LinkError):
+                return await self._rogue.manager.dial(None, [Address(friend.host, PORT)])
+            await asyncio.sleep(1.0)
+        raise AssertionError(f"{self.machine} does not come in")
 
     async def act(self, where: ConversationId, targets: Sequence[Life], picks: tuple[int, int]) -> str | None:
         """One trick on one of the targets; its name if it was played."""
