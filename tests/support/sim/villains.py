@@ -185,7 +185,7 @@ class Villain:
                 await channel.send(encode(News(where, (*made, CommitId(self._dice.randbytes(20).hex())), None, None)))
             case "garbage":
                 rogue.open_raw(link, self._dice.randbytes(1 + number % 5000))
-                self._links.pop(target.host)
+                self._links.pop(target.host, None)
             case "lie":
                 heads = tuple(sorted(CommitId(self._dice.randbytes(20).hex()) for _ in range(1 + number % 8)))
                 await channel.send(encode(Got(where, heads)))

@@ -21,6 +21,7 @@ from swarmchat.swarm.access import Access
 from swarmchat.swarm.invitations import (
     Answer,
     AskFor,
+    Confirm,
     Confirmed,
     Fetch,
     Known,
@@ -229,6 +230,14 @@ def test_a_notice_of_ours_is_fetched_and_one_of_something_unknown_asked_for() ->
     assert desk.take(notice) == [AskFor(ROOM, FROM_ANN)]
     desk.joined(ANN)
     assert desk.take(notice, now=NOW + 1) == [Fetch(ROOM, (ADD,), FROM_ANN)]
+
+
+def test_a_notice_of_who_is_a_stranger_about_what_is_here_may_be_that_of_one_who_left() -> None:
+    desk = Desk()
+    desk.joined(BEN)
+    assert desk.take(Notice(ROOM, ADD, (), PHONE)) == [Confirm(ROOM, ADD, FROM_ANN)]
+    desk.joined(ANN, BEN)
+    assert desk.take(Notice(ROOM, ADD, (), PHONE), now=NOW + 1) == [Fetch(ROOM, (ADD,), FROM_ANN)]
 
 
 def test_a_notice_in_the_name_of_another_device_is_dropped() -> None:
