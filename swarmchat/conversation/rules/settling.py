@@ -26,6 +26,7 @@ from swarmchat.ids import AccountId, CommitId
 _SETTLED_KEPT: Final = 256  # sets; each may hold a roster of its own
 _PRECEDENCES_KEPT: Final = 131_072  # pairs of concurrent bans: those of 500 at once
 _REPLAYS_KEPT: Final = 4_096  # keys with masks of all control commits
+_STRETCH_MAX: Final = 64  # commits: a longer line is walked again for each comparison, which costs time, not memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,7 @@ class Settler:
         self._chronicles: OrderedDict[int, _Chronicle] = OrderedDict()
         self._precedences: dict[tuple[CommitId, CommitId], bool] = {}
         self._admins: dict[tuple[CommitId, int, int], frozenset[AccountId]] = {}
+        self._stretches: dict[tuple[CommitId, CommitId], dict[int, AccountId] | None] = {}
 
     def settle(self, heads: Iterable[CommitId]) -> Settled:
         """What the commits behind `heads` come to, these included; all are accepted, at least one is given."""
@@ -214,8 +216,24 @@ class Settler:
 
     def _writers(self, ban: Entry, other: Entry) -> frozenset[AccountId]:
         """Who wrote something, a text even, that is behind `ban` and not behind `other`."""
+        ours, theirs = self._since(ban, other), self._since(other, ban)
+        if ours is not None and theirs is not None:
+            return frozenset(account for seq, account in ours.items() if seq not in theirs)
         seen = self.history.missing(ban.fact.parents, (other.id,))
         return frozenset(entry.fact.account for entry in seen if entry.fact.account is not None)
+
+    def _since(self, ban: Entry, other: Entry) -> dict[int, AccountId] | None:
+        """What is behind a ban and not behind the newest control commit that it shares with the other; None when that is much.
+
+        Many bans beside each other share one such commit: each is walked once, not once with every other.
+        """
+        shared = self._newest(ban.control_mask & other.control_mask)
+        key = ban.id, shared.id
+        if key not in self._stretches:
+            seen = self.history.missing(ban.fact.parents, (shared.id,))
+            fresh = {entry.seq: entry.fact.account for entry in seen if entry.fact.account is not None}
+            _keep(self._stretches, key, fresh if len(fresh) <= _STRETCH_MAX else None, _REPLAYS_KEPT)
+        return self._stretches[key]
 
     # --- replays
 

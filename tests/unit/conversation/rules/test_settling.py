@@ -9,24 +9,19 @@ from typing import Any
 
 import pytest
 
-from swarmchat.conversation.history import Entry
 from swarmchat.conversation.rules import settled as codes
 from swarmchat.conversation.rules import settling
+from swarmchat.conversation.rules.replay import replay
 from swarmchat.conversation.rules.settled import Fate, Settled, Steps
 from swarmchat.conversation.rules.settling import Settler
 from swarmchat.conversation.timeline import hidden
+from tests.support.settle_floods import flood
 from tests.support.settle_group import Group, list_digest
 from tests.support.settle_model import Standing, name
+from tests.support.settle_oracles import FromTheRoot, agrees
 from tests.support.settle_scenes import Scene
 
 SALTS = range(3)
-
-
-class FromTheRoot(Settler):
-    """Without the shortcut of SCP-02 §6.4 f."""
-
-    def _start(self, mask: int) -> Entry | None:
-        return None
 
 
 class Nested(Settler):
@@ -507,6 +502,37 @@ def test_conflicts_nested_in_conflicts_cost_no_recursion(group: Found) -> None:
     assert cold.deepest > levels // 2
     assert again.roster == warm.roster
     assert len(again.roster.banned) == 2 * levels
+
+
+def test_a_flood_of_hostile_bans_costs_few_comparisons(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counted in steps: comparisons of two bans, walks through the history, replays. Of 150 bans there are 11,175 pairs."""
+    world, heads = flood(150)
+    replays = 0
+
+    def counted(*asked: Any) -> Any:
+        nonlocal replays
+        replays += 1
+        return replay(*asked)
+
+    monkeypatch.setattr(settling, "replay", counted)
+    settler = Settler(world.history, world.rosters.__getitem__)
+    settler.settle(heads)
+    assert len(settler._precedences) < 150 * 20
+    assert len(settler._stretches) == 150
+    assert replays == 1
+
+
+def test_lines_too_long_to_be_remembered_are_compared_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    world, heads = flood(40, seed=1)
+    short = Settler(world.history, world.rosters.__getitem__).settle(heads)
+    monkeypatch.setattr(settling, "_STRETCH_MAX", 1)
+    assert Settler(world.history, world.rosters.__getitem__).settle(heads) == short
+
+
+def test_a_flood_is_decided_as_the_model_says() -> None:
+    for seed in range(3):
+        world, heads = flood(12, admins=5, seed=seed)
+        assert agrees(world, heads)
 
 
 def _parents(asked: tuple[Any, ...]) -> tuple[str, ...]:
