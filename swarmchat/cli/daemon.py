@@ -57,6 +57,8 @@ def daemon() -> None:
 @pass_session
 def run(session: Session, context: click.Context, **flags: Any) -> None:
     """Run in the foreground until SIGTERM or SIGINT; logs to standard error."""
+    # pygit2 reads all certificates of the system when it is imported, 2 MB, for fetches that nobody makes here.
+    os.environ.update(SSL_CERT_FILE=os.devnull, SSL_CERT_DIR=os.sep)
     from swarmchat import daemon as process  # noqa: PLC0415 - the whole node; only this command needs it
 
     def password() -> str | None:

@@ -103,6 +103,7 @@ class CommitLog:
         except BaseException:
             store.rest()
             raise
+        store.doze()
         return cls(store)
 
     def close(self) -> None:

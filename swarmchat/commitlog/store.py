@@ -77,6 +77,10 @@ class Store:
         self.repository.rest()
         self._verdicts.rest()
 
+    def doze(self) -> None:
+        """Let go of what costs memory while nobody asks: a daemon holds many that only wait. Nothing is brought into git for it."""
+        self._verdicts.rest()
+
     # --- opening
 
     def recover(self) -> None:

@@ -26,10 +26,10 @@ from swarmchat.errors import StorageError
 from swarmchat.ids import AccountId, CommitId, ConversationId, DeviceId, TreeId
 
 FILE_NAME: Final = "verdicts.sqlite3"
-_VERSION = 1  # of the tables and of the law they were judged by: another one means judging again
+_VERSION = 2  # of the tables and of the law they were judged by: another one means judging again
 _SCHEMA = """
 create table about(version integer not null, conversation text not null);
-create table commits(seq integer primary key, id blob not null unique, parents blob not null, tree blob not null,
+create table commits(seq integer primary key, id blob not null, parents blob not null, tree blob not null,
                      author integer, time integer not null, type text not null, relation text, target blob);
 create table authors(number integer primary key, account blob not null, device blob not null, unique(account, device));
 create table controls(seq integer primary key, action text not null, admins integer not null, votes integer not null,

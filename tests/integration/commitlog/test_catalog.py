@@ -78,8 +78,7 @@ def test_only_some_hold_files_open_and_all_can_be_used(tmp_path: Path, monkeypat
     monkeypatch.setattr(limits, "OPEN_LOGS_MAX", 2)
     catalog = Catalog(tmp_path)
     logs = [catalog.create(writer(ALICE), Initial(2, str(n) * 32), now=NOW) for n in range(5)]
-    resting = [log for log in logs if log._store._verdicts._connection is None]
-    assert resting == logs[:3]
+    assert all(log._store._verdicts._connection is None for log in logs)  # nobody has asked them for anything
     for log in logs:
         post(log, ALICE, "still works")
         assert catalog.open(log.conversation) is log
