@@ -112,7 +112,21 @@ class AccountStore:
         try:
             return state_from_json(strict.decode(data))
         except ValueError as error:
-            raise self._damaged(self._state_file, error) from None
+            fault = self._damaged(self._state_file, error)
+            fault.hint = "put back a copy of the file, or begin it anew with what the conversations say: swarmchat doctor --repair"
+            raise fault from None
+
+    def put_state_aside(self) -> Path:
+        """Move a damaged state out of the way and give its new place: the next load finds none. StorageError."""
+        number = 1
+        while (place := self._state_file.with_name(f"{self._state_file.name}.damaged-{number}")).exists():
+            number += 1
+        try:
+            self._state_file.replace(place)
+            disk.sync_directory(place.parent)
+        except OSError as error:
+            raise disk.refusal(error, self._state_file, "move") from error
+        return place
 
     def save_state(self, state: State) -> None:
         """Write the state; StorageError, and then the old file stands."""

@@ -105,6 +105,13 @@ PEER: Final[ObjectShape] = {
 ADDRESSES: Final[ObjectShape] = {"account": "account", "addresses": ["text"]}
 DEVICE: Final[ObjectShape] = {"id": "device", "name": "text", "this": "bool", "revoked": "bool", "since": "time?"}
 REJECTION: Final[ObjectShape] = {"commit": "commit?", "rule": "text", "reason": "text", "path": "text?"}
+FINDING: Final[ObjectShape] = {
+    "check": "text",  # permissions, space, settings, account, state, index, clock, listening, lan, history
+    "about": "text",
+    "state": "text",  # ok, warning, fault
+    "found": "text",
+    "hint": "text?",
+}
 VERDICT: Final[ObjectShape] = {
     "id": "conversation",
     "format": "text",  # whose rules it was judged by: swarmchat, jami
@@ -442,6 +449,12 @@ _TABLE: Final = (
         ),
         VERDICT,
         read_only=True,
+    ),
+    Method(
+        "doctor",
+        "look at everything that can be wrong on this machine",
+        (Param("repair", "boolean", "set right what can be"),),
+        [FINDING],
     ),
     Method(
         "explain",

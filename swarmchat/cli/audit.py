@@ -11,7 +11,7 @@ from swarmchat import limits
 from swarmchat.cli import graphs
 from swarmchat.cli.session import CONV, Session, Verb, pass_session
 from swarmchat.cli.terminal import plain, short
-from swarmchat.errors import UsageError, VerificationError
+from swarmchat.errors import UsageError, UserError, VerificationError
 
 
 @click.command(cls=Verb)
@@ -43,6 +43,35 @@ def verify(session: Session, target: str | None, allowed_signers: bool) -> None:
     if bad:
         named = ", ".join(short(verdict["id"]) for verdict in bad)
         raise VerificationError(f"not valid: {named}", data={"conversations": [verdict["id"] for verdict in bad]})
+
+
+@click.command(cls=Verb)
+@click.option("--repair", is_flag=True, help="put damaged files aside and have what is lost fetched again")
+@pass_session
+def doctor(session: Session, repair: bool) -> None:
+    """Look at everything that can be wrong on this machine: files, histories, space, clock, network.
+
+    Exit status 7 when a history is damaged or not valid, 1 for any other fault.
+    """
+    with session.output.busy("looking"):
+        findings = session.door.call("doctor", repair=repair or None)
+    colours = {"ok": "green", "warning": "yellow", "fault": "red"}
+
+    def text() -> list[str]:
+        told = []
+        for one in findings:
+            state = session.output.paint(one["state"].ljust(7), "bold", colours[one["state"]])
+            told.append(f"{state}  {plain(one['check'])}  {plain(one['about'])}: {plain(one['found'])}")
+            if one["hint"] and one["state"] != "ok":
+                told.append(f"         {plain(one['hint'])}")
+        return told
+
+    session.output.emit(findings, text)
+    faults = [one for one in findings if one["state"] == "fault"]
+    if any(one["check"] == "history" for one in faults):
+        raise VerificationError("a history is damaged", hint=None if repair else "swarmchat doctor --repair")
+    if faults:
+        raise UserError(f"{len(faults)} faults were found", data={"checks": [one["check"] for one in faults]})
 
 
 @click.command(cls=Verb)

@@ -16,7 +16,7 @@ from swarmchat.cli.passwords import Passwords
 from swarmchat.errors import PasswordNeededError, UnreachableError
 
 _PATIENT: Final = frozenset(
-    {"verify", "graph", "explain", "conversation.import", "account.export", "account.import", "device.revoke"}
+    {"verify", "doctor", "graph", "explain", "conversation.import", "account.export", "account.import", "device.revoke"}
 )
 _TRIES: Final = 3
 

@@ -132,9 +132,24 @@ class Database:
             "SQLITE_FULL": f"free some space on the disk that holds {self.path}",
             "SQLITE_READONLY": "choose a directory that can be written, with --home DIR",
             "SQLITE_CANTOPEN": f"see who owns {self.path}",
+            **dict.fromkeys(
+                ("SQLITE_IOERR", *_DAMAGE), f"the disk that holds {self.path} may be failing: save what you can"
+            ),
         }
         hint = next((text for code, text in hints.items() if _errorname(error).startswith(code)), None)
         return StorageError(f"{self.path}: {error}", hint=hint, data={"path": str(self.path)})
+
+
+def fault(path: Path) -> str | None:
+    """What is wrong with a file, which is not changed; None when it is whole."""
+    try:
+        with contextlib.closing(
+            sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=_BUSY_TIMEOUT_S)
+        ) as found:
+            (verdict,) = found.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.Error as error:
+        return str(error)
+    return None if verdict == "ok" else str(verdict)
 
 
 def damaged(reason: str) -> sqlite3.DatabaseError:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
+from swarmchat.account.store import AccountStore
 from swarmchat.commitlog import foreign
 from swarmchat.commitlog.archives import ArchivedLog
 from swarmchat.commitlog.audit import FORMAT, Report
@@ -11,14 +13,16 @@ from swarmchat.commitlog.log import CommitLog
 from swarmchat.conversation import explain
 from swarmchat.conversation.rules import ballots
 from swarmchat.crypto.sshsig import allowed_signers_line
-from swarmchat.errors import AmbiguousError, NotFoundError, UsageError
+from swarmchat.errors import AmbiguousError, NotFoundError, StorageError, UsageError
 from swarmchat.ids import AccountId, CommitId, ConversationId, DeviceId
-from swarmchat.node import views
+from swarmchat.node import checkup, views
+from swarmchat.node.checkup import Finding
 from swarmchat.node.naming import resolve
 from swarmchat.node.verbs import JsonObject, Verbs, View
 
 _GRAPH_DEFAULT = 1_000
 _EVENTS_DEFAULT = 1_000
+_FAULTS_TOLD = 5
 
 
 class AuditVerbs(Verbs):
@@ -37,6 +41,40 @@ class AuditVerbs(Verbs):
                 log = await self._node.swarm.log(where)
             report = await self._node.runtime.offload(log.verify)
         return verdict(report, allowed_signers=allowed_signers)
+
+    async def doctor(self, *, repair: bool = False) -> list[JsonObject]:
+        """Look at everything that can be wrong on this machine; with `repair` set right what can be."""
+        node = self._node
+        store = AccountStore(node.home, node.runtime.entropy)
+        found = await node.runtime.offload(lambda: list(checkup.of_home(node.home, store)))
+        found.append(checkup.of_clock(node.runtime.now(), [link.clock_offset_s for link in node.swarm.links.links]))
+        if node.listens:
+            listens = " ".join(map(str, node.listens))
+            found.append(Finding("listening", "this node", "ok", listens))
+            problem = node.lan_problem
+            found.append(Finding("lan", "this node", "warning" if problem else "ok", problem or "no problem"))
+        for one in self._known():
+            found.append(await self._checked(one.id, repair=repair))
+        return [asdict(each) for each in found]
+
+    async def _checked(self, where: ConversationId, *, repair: bool) -> Finding:
+        """A conversation's history, judged again with every file it lies in."""
+        if self._is_archived(where):
+            return Finding("history", where, "ok", "an archive: `swarmchat verify` judges it")
+        try:
+            log = await self._node.swarm.log(where)
+            if repair:
+                await self._node.swarm.repair(where)
+            report = await self._node.runtime.offload(log.verify)
+        except StorageError as error:
+            return Finding("history", where, "fault", error.message, error.hint)
+        if not report.valid and not log.is_empty:
+            faults = "; ".join(str(one.detail or one.reason.code) for one in report.rejections[:_FAULTS_TOLD])
+            return Finding("history", where, "fault", faults, "swarmchat doctor --repair")
+        if log.lost:
+            told = f"{len(log.lost)} commits were lost to a damaged disk; members are asked for them"
+            return Finding("history", where, "warning", told, "stay linked with somebody who has them: swarmchat peers")
+        return Finding("history", where, "ok", f"{report.commits} commits, all valid")
 
     async def explain(self, *, commit: str, conversation: str | None = None) -> JsonObject:
         """Why a commit is valid or not, and whether it still has an effect."""

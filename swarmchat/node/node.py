@@ -68,6 +68,7 @@ class Node:
         self.started = parts.runtime.now()
         self.listens: tuple[Address, ...] = ()
         self._watcher: Watcher | None = None
+        self._lan_part: Lan | None = None
         self.keeper = Keeper(store, parts.runtime)
         self.catalog = Catalog(home.conversations, accept_old_forks=config.accept_old_forks)
         self.archives = Archives(home.archives)
@@ -171,7 +172,7 @@ class Node:
 
         from swarmchat.discovery.lan import Lan  # noqa: PLC0415 - 3 MB for who has a LAN
 
-        lan = Lan(
+        lan = self._lan_part = Lan(
             self.runtime,
             device=self.account.device,
             listens=self.listens,
@@ -204,6 +205,11 @@ class Node:
         disk.write_whole(self._book_file, book)
         disk.write_whole(self._cards_file, cards)
         self._saved = (book, cards)
+
+    @property
+    def lan_problem(self) -> str | None:
+        """Why nobody is found on the local network; None when it works, or is not wanted."""
+        return None if self._lan_part is None else self._lan_part.problem
 
     # --- looking
 

@@ -6,10 +6,12 @@ import asyncio
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Any
 
 from swarmchat.account.home import Home
 from swarmchat.links.tcp import TcpCarrier
+from swarmchat.node import checkup
 from swarmchat.node import config as configs
 from swarmchat.node.accounts import AccountVerbs
 from swarmchat.node.commands import HomeCommands, NodeCommands
@@ -32,9 +34,22 @@ class Offline:
 
     def call(self, method: str, arguments: dict[str, Any]) -> Any:
         """The result of one method whose parameters are checked; raises what the verb raises."""
+        if method == "doctor" and (findings := self._unopened(**arguments)):
+            return findings
         if method in {"account.create", "account.show"} or not self._accounts.store.exists():
             return HomeCommands(self._accounts).call(method, arguments)
         return self._runner.run(self._do(method, arguments))
+
+    def _unopened(self, *, repair: bool = False) -> list[dict[str, Any]]:
+        """What keeps the node from being opened, beside all else about the home; empty when nothing does."""
+        store = self._accounts.store
+        findings = list(checkup.of_home(self._home, store))
+        if repair and checkup.is_fault(findings, "state"):
+            store.put_state_aside()
+            findings = list(checkup.of_home(self._home, store))
+        if checkup.is_fault(findings, "settings", "account", "state"):
+            return [asdict(one) for one in findings]
+        return []
 
     async def _do(self, method: str, arguments: dict[str, Any]) -> Any:
         if self._node is None:

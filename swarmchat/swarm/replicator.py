@@ -320,11 +320,14 @@ class Replicator:
 
     async def _repair(self) -> None:
         try:
-            async with self._lock:
-                repaired = await self._runtime.offload(self.log.repair)
+            await self.repair()
         except StorageError as error:
             _log.warning("%s is damaged and not repaired yet: %s", self.conversation, error)
-            return
+
+    async def repair(self) -> None:
+        """Put aside what is damaged, and have what is lost fetched again. StorageError: try again."""
+        async with self._lock:
+            repaired = await self._runtime.offload(self.log.repair)
         for damage in repaired.damage:
             _log.warning("%s: %s is damaged: %s", self.conversation, damage.path, damage.what)
         if repaired.lost:

@@ -180,6 +180,10 @@ class Swarm:
         if replicator is not None:
             replicator.met(error)
 
+    async def repair(self, conversation: ConversationId) -> None:
+        """Put aside what is damaged of a conversation, and have what is lost fetched again. NotFoundError, StorageError."""
+        await self._rooms.room(conversation).repair()
+
     async def append(
         self,
         conversation: ConversationId,

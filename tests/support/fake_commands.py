@@ -177,6 +177,7 @@ ANSWERS: Mapping[str, Any] = {
     "peer.remove": {"account": BOB, "addresses": []},
     "device.list": [{"id": PHONE, "name": "phone", "this": True, "revoked": False, "since": NOON}],
     "device.revoke": {"id": LAPTOP, "state": "revoked", "conversations": 1},
+    "doctor": [{"check": "space", "about": "/home/a", "state": "ok", "found": "900 MiB free", "hint": None}],
     "verify": {
         "id": ROOM,
         "format": "swarmchat",

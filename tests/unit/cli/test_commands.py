@@ -117,6 +117,7 @@ COMMANDS: list[tuple[str, str, dict[str, Any]]] = [
     ("device revoke d2d2 --yes", "device.revoke", {"device": "d2d2"}),
     ("verify boats", "verify", {"conversation": "boats"}),
     ("verify /x/r.git --allowed-signers", "verify", {"conversation": "/x/r.git", "allowed_signers": True}),
+    ("doctor --repair", "doctor", {"repair": True}),
     ("explain f1f1 --in boats", "explain", {"commit": "f1f1", "conversation": "boats"}),
     ("graph boats -n 7", "graph", {"conversation": "boats", "limit": 7}),
     ("sync status boats", "sync.status", {"conversation": "boats"}),

@@ -1,0 +1,106 @@
+"""What `doctor` looks at, and what it says of it. (SCP-08 §2.6)"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from swarmchat import limits
+from swarmchat.account.home import Home
+from swarmchat.account.store import AccountStore
+from swarmchat.errors import SwarmchatError
+from swarmchat.index import database
+from swarmchat.node import config as configs
+
+State = Literal["ok", "warning", "fault"]
+INDEX: Final = ("events.sqlite", "receipts.sqlite")
+_SENTRY: Final = ("account.json", "state.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at: which check, about what, how it stands, in words, and what helps."""
+
+    check: str
+    about: str
+    state: State
+    found: str
+    hint: str | None = None
+
+
+def of_home(home: Home, store: AccountStore) -> Iterator[Finding]:
+    """What can be looked at without opening the node: permissions, space, settings, account, state, index."""
+    yield _permissions(home)
+    yield _space(home.data)
+    yield _readable("settings", home.config_file, lambda: configs.load(home.config_file))
+    yield _readable("account", home.data / "account.json", store.identity)
+    yield _readable("state", home.data / "state.json", store.load_state)
+    yield from (_index(home.data / name) for name in INDEX if (home.data / name).exists())
+    yield from (
+        Finding("index", str(place), "warning", "was damaged and put aside", "remove it when nothing is missed")
+        for place in sorted(home.data.glob("*.damaged-*"))
+    )
+
+
+def of_clock(now: float, offsets_s: Sequence[float]) -> Finding:
+    """How this machine's clock stands beside those of linked devices; `offsets_s`: theirs less ours."""
+    if now < limits.BUILT_S:
+        return Finding("clock", "this machine", "fault", "it is set before this program was made", "set the clock")
+    far = [offset for offset in offsets_s if abs(offset) > limits.FUTURE_TOLERANCE_S]
+    if 2 * len(far) > len(offsets_s):
+        median = sorted(far)[len(far) // 2]
+        told = f"{len(far)} of {len(offsets_s)} linked devices are {median:+.0f} s from this machine"
+        return Finding("clock", "this machine", "fault", told, "set the clock: what is written here is dated by it")
+    compared = f"agrees with {len(offsets_s) - len(far)} of {len(offsets_s)} linked devices"
+    return Finding("clock", "this machine", "ok", compared if offsets_s else "set; no linked device to compare with")
+
+
+def is_fault(findings: Sequence[Finding], *checks: str) -> bool:
+    """Whether one of these checks found a fault."""
+    return any(one.state == "fault" and one.check in checks for one in findings)
+
+
+def _permissions(home: Home) -> Finding:
+    kept = [home.data, home.conversations, *(home.data / name for name in (*_SENTRY, *INDEX))]
+    open_to_others = []
+    for path in kept:
+        try:
+            found = path.stat()
+        except OSError:
+            continue
+        if found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o077:
+            open_to_others.append(path)
+    if not open_to_others:
+        return Finding("permissions", str(home.data), "ok", "closed to others")
+    names = ", ".join(str(path) for path in open_to_others)
+    return Finding("permissions", names, "fault", "open to others, or somebody else's", f"chmod -R go= {home.data}")
+
+
+def _space(path: Path) -> Finding:
+    try:
+        free = shutil.disk_usage(path).free
+    except OSError as error:
+        return Finding("space", str(path), "fault", f"the disk does not answer: {error.strerror}")
+    state: State = "fault" if free < limits.SPACE_LEAST_BYTES else "warning" if free < limits.SPACE_LOW_BYTES else "ok"
+    hint = None if state == "ok" else f"free some space on the disk that holds {path}"
+    return Finding("space", str(path), state, f"{free // limits.MIB} MiB free", hint)
+
+
+def _readable(check: str, path: Path, read: Callable[[], object]) -> Finding:
+    try:
+        read()
+    except SwarmchatError as error:
+        return Finding(check, str(path), "fault", error.message, error.hint)
+    return Finding(check, str(path), "ok", "readable" if path.exists() else "not there; not needed")
+
+
+def _index(path: Path) -> Finding:
+    fault = database.fault(path)
+    if fault is None:
+        return Finding("index", str(path), "ok", "whole")
+    return Finding("index", str(path), "fault", f"damaged: {fault}", "start again: it is put aside and begun anew")
