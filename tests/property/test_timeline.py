@@ -7,7 +7,7 @@ import random
 import pytest
 
 from swarmchat.conversation.history import Fact, History
-from swarmchat.conversation.timeline import Timeline, sorted_by_kahn
+from swarmchat.conversation.timeline import Timeline
 from swarmchat.ids import AccountId, CommitId, DeviceId
 
 AUTHORS = [AccountId(letter * 40) for letter in "abcd"]
@@ -72,7 +72,7 @@ def test_the_order_is_a_function_of_the_set_of_commits(seed: int) -> None:
             if number % dice.randint(1, 50) == 0:
                 list(timeline.order())  # looked at in between, or not
         orders.append(list(timeline.order()))
-        assert orders[-1] == [entry.id for entry in sorted_by_kahn(history)]
+        assert orders[-1] == list(Timeline(history).order())
     assert all(order == orders[0] for order in orders)
     place = {commit: number for number, commit in enumerate(orders[0])}
     ordinary = [entry for entry in history.entries if not entry.is_merge]
