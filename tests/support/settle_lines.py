@@ -171,13 +171,18 @@ def _event(told: Line) -> None:
 
 def play(told: Line, steps: list[Step]) -> list[CommitId]:
     """Write what the law lets in; a step after one that was refused comes after that one's parent."""
+    fallback = next((point for point in reversed(told.points) if told.allowed(point)), None)
+    if fallback is None:
+        return []
     made: list[CommitId] = []
     written: list[CommitId] = []
     for step in steps:
         earlier = -1 - step.parent
         parent = told.points[step.parent % len(told.points)] if step.parent >= 0 else None
+        if parent is not None and not told.allowed(parent):
+            parent = fallback
         if parent is None:
-            parent = made[earlier] if earlier < len(made) else made[-1] if made else told.points[0]
+            parent = made[earlier] if earlier < len(made) else made[-1] if made else fallback
         try:
             if step.beside is not None and told.allowed(point := told.points[step.beside % len(told.points)]):
                 heads = told.group.history.ordinary_heads([parent, point])

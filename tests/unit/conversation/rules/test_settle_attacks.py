@@ -750,3 +750,24 @@ def test_an_old_ballot_to_promote_does_not_save_from_a_ban_by_who_voted_in_it_be
         after = scene.settle(ban, stale)
         assert after.banned == {("M0", "members")}
         assert "M0" not in after.admins
+
+
+def test_a_vote_cast_twice_counts_again_for_who_descends_from_its_first_resolution(found: Found) -> None:
+    """Votes are spent for concurrent resolutions only: else the judge lets in what a replay from the root takes back."""
+    stood = 0
+    for salt in range(8):
+        scene = found(3, 2)
+        voted = scene.votes(scene.tip, "promote", "M0", ["A0", "A1"])
+        main = scene.chain(voted, ("A0", ("promote", "M0")), ("M0", ("demote",)))
+        twice = scene.write(
+            scene.tip, "M1", "leave", salt=salt
+        )  # which may let the second vote come after the demotion
+        twice = scene.write(twice, "A0", "vote", "promote", "M0", device=2)
+        merged = scene.world.merge(main, twice)
+        if not scene.settle(merged).votes:
+            continue
+        stood += 1
+        again = scene.ballot(merged, "promote", "M0", ["A1"], resolver="A2")
+        beside = scene.write(scene.tip, "A2", "add", "Z", device=3)
+        assert "M0" in scene.settle(again, beside).admins
+    assert stood
