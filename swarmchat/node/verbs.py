@@ -167,6 +167,12 @@ class Verbs:
         return resolve(text, await self._look(conversation, devices), "device")
 
     async def _message_in(self, conversation: ConversationId, text: str) -> CommitId:
+        whole = CommitId(text.strip().lower())
+        history = (await self._node.swarm.log(conversation)).history
+        number = history.find(whole)
+        if number is not None and not history.is_merge(number):
+            return whole  # as programs name it: no reason to look through a long history
+
         def commits(view: View) -> dict[CommitId, list[str]]:
             history = view.history
             return {history.id(number): [] for number in range(len(history)) if not history.is_merge(number)}

@@ -535,7 +535,8 @@ class Replicator:
         now = self._runtime.monotonic()
         if self._put_away_at is not None and now >= self._put_away_at:
             self._put_away_at = None
-            tasks.create_task(self._in_order(self.log.put_away))
+            if self.log.waiting:
+                tasks.create_task(self._in_order(self.log.put_away))
         if self._rollup_at is not None and now >= self._rollup_at:
             self._rollup_at = None
             tasks.create_task(self._in_order(self.log.rollup))

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from pathlib import Path
 
+from swarmchat.account.account import create
+from swarmchat.account.home import Home
 from swarmchat.account.records import Offer, RequestKind
+from swarmchat.account.state import State
+from swarmchat.account.store import AccountStore
 from swarmchat.ids import (
     AccountId,
     CommitId,
@@ -57,3 +62,11 @@ def invite(sender: int = 1, conv: int = 1, add: int = 1, *, at_ms: int = 0, titl
 
 def ask(sender: int = 1, conv: int = 1, *, at_ms: int = 0) -> Offer:
     return Offer(account(sender), RequestKind.CONTACT, conversation(conv), commit(conv), at_ms, name="Bob")
+
+
+def home(folder: Path) -> Home:
+    """A home in a folder, with an account in it."""
+    made = Home.locate(folder, {})
+    made.prepare()
+    AccountStore(made, bytes).create(create(name="me", now=1_790_000_000, entropy=seeded()), State())
+    return made

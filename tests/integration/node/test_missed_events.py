@@ -5,19 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from swarmchat.account.account import create
-from swarmchat.account.home import Home
-from swarmchat.account.state import State
-from swarmchat.account.store import AccountStore
 from swarmchat.node.offline import Offline, open_commands
-
-
-def home_of(tmp_path: Path) -> Home:
-    home = Home.locate(tmp_path / "home", {})
-    home.prepare()
-    me = create(name="me", now=1_790_000_000, entropy=lambda count: bytes(range(1, count + 1)))
-    AccountStore(home, bytes).create(me, State())
-    return home
+from tests.support import accounts
 
 
 def told(node: Offline) -> list[dict[str, Any]]:
@@ -33,7 +22,7 @@ def die_before_the_events(node: Offline) -> None:
 
 
 def test_what_was_not_told_before_the_end_is_told_at_the_next_start_and_once(tmp_path: Path) -> None:
-    home = home_of(tmp_path)
+    home = accounts.home(tmp_path / "home")
     with open_commands(home) as node:
         room = node.call("conversation.create", {"title": "Room"})["id"]
         first = node.call("message.send", {"conversation": room, "text": "told"})["id"]
@@ -56,7 +45,7 @@ def test_what_was_not_told_before_the_end_is_told_at_the_next_start_and_once(tmp
 
 
 def test_a_home_without_such_a_note_tells_nothing_of_its_past(tmp_path: Path) -> None:
-    home = home_of(tmp_path)
+    home = accounts.home(tmp_path / "home")
     with open_commands(home) as node:
         room = node.call("conversation.create", {"title": "Room"})["id"]
         node.call("message.send", {"conversation": room, "text": "old"})
