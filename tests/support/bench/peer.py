@@ -122,6 +122,7 @@ class MuxedEnd(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._free = asyncio.Event()
         self._free.set()
+        self._room = asyncio.Event()  # the peer or the transport has taken more
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -133,6 +134,7 @@ class MuxedEnd(asyncio.Protocol):
     def resume_writing(self) -> None:
         self._free.set()
         self.flush()
+        self._room.set()
 
     def data_received(self, data: bytes) -> None:
         for event in self.mux.receive(data):
@@ -142,6 +144,7 @@ class MuxedEnd(asyncio.Protocol):
                 self.mux.consumed(event.stream, len(event.data))
                 self._took(event)
         self.flush()
+        self._room.set()
 
     def flush(self) -> None:
         """Hand over what there is, as long as the transport is not congested."""
@@ -157,8 +160,9 @@ class MuxedEnd(asyncio.Protocol):
         for _ in range(size // len(piece)):
             self.mux.send(stream, piece)
             self.flush()
-            while self.mux.unsent(stream) > CHANNEL_UNSENT_HIGH:  # noqa: ASYNC110 - the peer or the transport takes more
-                await asyncio.sleep(0)
+            while self.mux.unsent(stream) > CHANNEL_UNSENT_HIGH:
+                self._room.clear()
+                await self._room.wait()
         await self.answered.wait()
 
     def _took(self, event: DataReceived) -> None:
