@@ -77,6 +77,11 @@ class Database:
             except sqlite3.DatabaseError as error:
                 raise self._refusal(error) from error
 
+    @property
+    def has_forerunner(self) -> bool:
+        """Whether a damaged file of this name was ever moved aside, also by a run that went no further."""
+        return self._free_name().name != f"{self.path.name}.damaged-1"
+
     def close(self) -> None:
         """Close the file; a second time does nothing."""
         with self._lock:

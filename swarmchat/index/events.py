@@ -103,7 +103,7 @@ class EventLog:
 
         def write(connection: sqlite3.Connection) -> list[Event]:
             last = _last(connection)
-            if not last and self.rebuilt:
+            if not last and self._database.has_forerunner:
                 # The old numbers are lost. Going on far above any of them makes every old `since` an explicit gap.
                 last = time_ms // 1000
             events = [Event(last + 1 + index, time_ms, kind, data) for index, (kind, data) in enumerate(facts)]

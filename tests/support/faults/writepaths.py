@@ -386,7 +386,7 @@ def _prepare_account(folder: Path) -> None:
 
 
 def _save_state(store: AccountStore, _folder: Path, say: Say) -> None:
-    state, _ = store.load_state().receive(numbered.invite(), now_ms=10)
+    state, _ = store.load_state().receive(numbered.invite(), shared=False, now_ms=10)
     store.save_state(state)
     say("state")
 

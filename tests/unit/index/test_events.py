@@ -301,3 +301,13 @@ def test_how_many_commits_were_told_of_stands_with_their_events(path: Path) -> N
     log = EventLog(path)
     assert (log.told("c" * 40), log.told("d" * 40), log.last) == (9, None, 1)
     log.close()
+
+
+def test_a_log_begun_anew_by_a_run_that_went_no_further_still_counts_from_far_above(tmp_path: Path) -> None:
+    path = tmp_path / "events.sqlite"
+    path.write_bytes(b"no database " * 500)
+    EventLog(path).close()
+    log = EventLog(path)
+    assert log.rebuilt is None
+    assert log.append("x", {}, time_ms=5_000_000).id == 5_001
+    log.close()
