@@ -172,7 +172,9 @@ def test_a_list_grows_in_number_and_forgets_nobody() -> None:
         assert refusal.path == tree.revocations(ALICE.id)
     room.must(ALICE, Post("x"), revocations=ALICE.revoking(ALICE.on(2), ALICE.on(3), number=8))
     assert len(room.past.revoked(ALICE.id)) == 2
-    room.must(ALICE, Post("x"), revocations=ALICE.revoking(ALICE.on(2), ALICE.on(3), number=9))  # the same again
+    again = ALICE.revoking(ALICE.on(2), ALICE.on(3), number=9)
+    room.must(ALICE, Post("x"), revocations=again)
+    assert room.roster.files[tree.revocations(ALICE.id)] == again
 
 
 def test_a_renewed_account_still_signs_lists() -> None:
