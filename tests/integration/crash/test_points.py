@@ -87,7 +87,7 @@ from tests.support.faults.writepaths import WRITE_PATHS
 
 folder = Path(sys.argv[1]).resolve()
 bench = Bench(folder)
-path = next(path for path in WRITE_PATHS if path.name == "append a control commit")
+path = next(path for path in WRITE_PATHS if path.name == "create a log")
 bench.prepare(path)
 bench._fresh()
 subject = path.open(bench.place)

@@ -1,5 +1,5 @@
 /* Stands before libc and counts the calls by which a process reads or changes files below one folder. The n-th can be refused, cut short, or be
- * the last thing that the process does; every one can be recorded with its bytes, so that a power cut can be played later.
+ * the last thing that the process does.
  *
  * It is loaded with LD_PRELOAD and steered by the faults_* functions below, through ctypes. Calls that libc makes for itself (stdio) and changes
  * through a mapping are not seen; neither Python's os, nor SQLite, nor libgit2 writes in such a way what must last.
@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -30,9 +29,8 @@ static char root[PATH_MAX];
 static size_t root_length;
 static atomic_long counted;
 static long target;
-static int kind, code, wanted, told = -1, recorded = -1;
+static int kind, code, wanted, told = -1;
 
-static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
 
 #define REAL(name) ((__typeof__(&name))next_##name())
 #define NEXT(name)                                                                                                                             \
@@ -60,27 +58,6 @@ void faults_arm(long n, int what, int error, int classes, int names) {
 long faults_disarm(void) {
     wanted = 0, told = -1;
     return atomic_load(&counted);
-}
-
-/* Write every change to this descriptor, with its bytes; -1 ends it. */
-void faults_record(int descriptor) { recorded = descriptor; }
-
-static void put(const char *call, const char *one, const char *other, off_t at, const void *bytes, size_t size) {
-    char head[PATH_MAX * 2 + 128];
-    int length = snprintf(head, sizeof head, "%s\t%s\t%s\t%lld\t%zu\n", call, one, other, (long long)at, size);
-    pthread_mutex_lock(&turn);
-    syscall(SYS_write, recorded, head, length);
-    for (size_t done = 0; done < size;) {
-        ssize_t count = syscall(SYS_write, recorded, (const char *)bytes + done, size - done);
-        if (count <= 0) break;
-        done += count;
-    }
-    pthread_mutex_unlock(&turn);
-}
-
-/* A word of the test's own among the recorded changes: what was promised until here. */
-void faults_note(const char *word) {
-    if (recorded >= 0) put("note", word, "", 0, "", 0);
 }
 
 /* --- whose file is it */
@@ -142,22 +119,9 @@ static int refused(int met) { return met == REFUSE || met == REFUSE_ON; }
 
 static size_t part(int met, size_t size) { return met == SHORT || met == TORN ? (size > 1 ? size / 2 : size) : size; }
 
-static ssize_t after(int met, const char *name, const void *bytes, ssize_t count, off_t at) {
-    int was = errno;
-    if (count > 0 && recorded >= 0) put("write", name, "", at, bytes, count);
+static ssize_t after(int met, ssize_t count) {
     if (met == TORN) end();
-    errno = was;
     return count;
-}
-
-static off_t where(int descriptor, ssize_t count) {
-    if (recorded < 0 || count <= 0) return 0;
-    if (fcntl(descriptor, F_GETFL) & O_APPEND) {
-        struct stat found;
-        fstat(descriptor, &found);
-        return found.st_size - count;
-    }
-    return lseek(descriptor, 0, SEEK_CUR) - count;
 }
 
 /* --- opening */
@@ -165,14 +129,6 @@ static off_t where(int descriptor, ssize_t count) {
 static int opens(const char *call, int flags, const char *name) {
     return meets(call, name, flags & (O_CREAT | O_TRUNC) ? CHANGE | SPACE : READ);
 }
-
-static int opened(int flags, const char *name, int was_there, int handle) {
-    if (handle >= 0 && recorded >= 0 && (flags & O_CREAT) && !was_there) put("create", name, "", 0, "", 0);
-    if (handle >= 0 && recorded >= 0 && (flags & O_TRUNC) && was_there) put("truncate", name, "", 0, "", 0);
-    return handle;
-}
-
-static int is_there(const char *name) { return syscall(SYS_access, name, F_OK) == 0; }
 
 #define OPENING(symbol)                                                                                                                        \
     NEXT(symbol)                                                                                                                               \
@@ -184,8 +140,7 @@ static int is_there(const char *name) { return syscall(SYS_access, name, F_OK) =
         va_end(rest);                                                                                                                          \
         if (!root_length || !place_of(AT_FDCWD, path, name)) return REAL(symbol)(path, flags, mode);                                           \
         if (refused(opens("open", flags, name))) return -1;                                                                                    \
-        int there = recorded >= 0 && is_there(name);                                                                                           \
-        return opened(flags, name, there, REAL(symbol)(path, flags, mode));                                                                    \
+        return REAL(symbol)(path, flags, mode);                                                                    \
     }
 OPENING(open)
 OPENING(open64)
@@ -200,8 +155,7 @@ OPENING(open64)
         va_end(rest);                                                                                                                          \
         if (!root_length || !place_of(folder, path, name)) return REAL(symbol)(folder, path, flags, mode);                                     \
         if (refused(opens("openat", flags, name))) return -1;                                                                                  \
-        int there = recorded >= 0 && is_there(name);                                                                                           \
-        return opened(flags, name, there, REAL(symbol)(folder, path, flags, mode));                                                            \
+        return REAL(symbol)(folder, path, flags, mode);                                                            \
     }
 OPENING_AT(openat)
 OPENING_AT(openat64)
@@ -220,7 +174,7 @@ ssize_t write(int descriptor, const void *bytes, size_t size) {
     int met = meets("write", name, CHANGE | SPACE | WRITE);
     if (refused(met)) return -1;
     ssize_t count = REAL(write)(descriptor, bytes, part(met, size));
-    return after(met, name, bytes, count, where(descriptor, count));
+    return after(met, count);
 }
 
 #define WRITING_AT(symbol, offset)                                                                                                             \
@@ -230,7 +184,7 @@ ssize_t write(int descriptor, const void *bytes, size_t size) {
         if (!root_length || !name_of(descriptor, name)) return REAL(symbol)(descriptor, bytes, size, at);                                      \
         int met = meets("pwrite", name, CHANGE | SPACE | WRITE);                                                                               \
         if (refused(met)) return -1;                                                                                                           \
-        return after(met, name, bytes, REAL(symbol)(descriptor, bytes, part(met, size), at), at);                                              \
+        return after(met, REAL(symbol)(descriptor, bytes, part(met, size), at));                                              \
     }
 WRITING_AT(pwrite, off_t)
 WRITING_AT(pwrite64, off64_t)
@@ -245,7 +199,7 @@ static ssize_t gathered(const char *call, int descriptor, const char *name, cons
     ssize_t done = -1;
     if (!refused(met)) {
         done = at_place ? syscall(SYS_pwrite64, descriptor, bytes, part(met, size), at) : syscall(SYS_write, descriptor, bytes, part(met, size));
-        done = after(met, name, bytes, done, at_place ? at : where(descriptor, done));
+        done = after(met, done);
     }
     free(bytes);
     return done;
@@ -293,9 +247,7 @@ READING_AT(pread64, off64_t)
         char name[PATH_MAX];                                                                                                                   \
         if (!root_length || !name_of(descriptor, name)) return REAL(symbol)(descriptor);                                                       \
         if (refused(meets(word, name, class))) return -1;                                                                                      \
-        int result = REAL(symbol)(descriptor);                                                                                                 \
-        if (!result && recorded >= 0) put("sync", name, "", 0, "", 0);                                                                         \
-        return result;                                                                                                                         \
+        return REAL(symbol)(descriptor); \
     }
 ON_DESCRIPTOR(fsync, "fsync", CHANGE | SPACE)
 ON_DESCRIPTOR(fdatasync, "fdatasync", CHANGE | SPACE)
@@ -307,9 +259,7 @@ ON_DESCRIPTOR(syncfs, "syncfs", CHANGE | SPACE)
         char name[PATH_MAX];                                                                                                                   \
         if (!root_length || !name_of(descriptor, name)) return REAL(symbol)(descriptor, size);                                                 \
         if (refused(meets("ftruncate", name, CHANGE | SPACE))) return -1;                                                                      \
-        int result = REAL(symbol)(descriptor, size);                                                                                           \
-        if (!result && recorded >= 0) put("truncate", name, "", size, "", 0);                                                                  \
-        return result;                                                                                                                         \
+        return REAL(symbol)(descriptor, size); \
     }
 CUTTING(ftruncate, off_t)
 CUTTING(ftruncate64, off64_t)
@@ -320,24 +270,18 @@ CUTTING(ftruncate64, off64_t)
         char name[PATH_MAX];                                                                                                                   \
         if (!root_length || !place_of(AT_FDCWD, path, name)) return REAL(symbol)(path, size);                                                  \
         if (refused(meets("truncate", name, CHANGE | SPACE))) return -1;                                                                       \
-        int result = REAL(symbol)(path, size);                                                                                                 \
-        if (!result && recorded >= 0) put("truncate", name, "", size, "", 0);                                                                  \
-        return result;                                                                                                                         \
+        return REAL(symbol)(path, size); \
     }
 CUTTING_BY_NAME(truncate, off_t)
 CUTTING_BY_NAME(truncate64, off64_t)
 
-/* Room is taken and bytes that were never written read as zero: for a power cut nothing that lasts. posix_fallocate gives its error back. */
+/* posix_fallocate gives its error back. */
 #define ALLOCATING(symbol, offset, refusal, ...)                                                                                               \
     NEXT(symbol)                                                                                                                               \
     int symbol(int descriptor, __VA_ARGS__ offset at, offset size) {                                                                           \
         char name[PATH_MAX];                                                                                                                   \
         if (root_length && name_of(descriptor, name) && refused(meets(#symbol, name, CHANGE | SPACE))) return refusal;                         \
-        int result = ALLOCATE_##symbol;                                                                                                        \
-        struct stat found;                                                                                                                     \
-        if (!result && recorded >= 0 && root_length && name_of(descriptor, name) && !fstat(descriptor, &found))                                \
-            put("truncate", name, "", found.st_size, "", 0);                                                                                   \
-        return result;                                                                                                                         \
+        return ALLOCATE_##symbol; \
     }
 #define ALLOCATE_fallocate REAL(fallocate)(descriptor, mode, at, size)
 #define ALLOCATE_fallocate64 REAL(fallocate64)(descriptor, mode, at, size)
@@ -358,44 +302,34 @@ int fchmod(int descriptor, mode_t mode) {
 
 /* --- names */
 
-static int done(const char *call, const char *one, const char *other, int result) {
-    if (!result && recorded >= 0) {
-        int was = errno;
-        put(call, one, other, 0, "", 0);
-        errno = was;
-    }
-    return result;
-}
-
-#define ON_NAME(symbol, word, recorded_as, class, folder, call, ...)                                                                           \
+#define ON_NAME(symbol, word, class, folder, call, ...)                                                                           \
     NEXT(symbol)                                                                                                                               \
     int symbol(__VA_ARGS__) {                                                                                                                  \
         char name[PATH_MAX];                                                                                                                   \
         if (!root_length || !place_of(folder, path, name)) return REAL(symbol) call;                                                           \
         if (refused(meets(word, name, class))) return -1;                                                                                      \
-        return done(recorded_as, name, "", REAL(symbol) call);                                                                                 \
+        return REAL(symbol) call;                                                                                 \
     }
-ON_NAME(unlink, "unlink", "unlink", CHANGE, AT_FDCWD, (path), const char *path)
-ON_NAME(unlinkat, "unlinkat", "unlink", CHANGE, folder, (folder, path, flags), int folder, const char *path, int flags)
-ON_NAME(rmdir, "rmdir", "unlink", CHANGE, AT_FDCWD, (path), const char *path)
-ON_NAME(mkdir, "mkdir", "mkdir", CHANGE | SPACE, AT_FDCWD, (path, mode), const char *path, mode_t mode)
-ON_NAME(mkdirat, "mkdirat", "mkdir", CHANGE | SPACE, folder, (folder, path, mode), int folder, const char *path, mode_t mode)
-ON_NAME(chmod, "chmod", "chmod", CHANGE, AT_FDCWD, (path, mode), const char *path, mode_t mode)
-ON_NAME(fchmodat, "fchmodat", "chmod", CHANGE, folder, (folder, path, mode, flags), int folder, const char *path, mode_t mode, int flags)
+ON_NAME(unlink, "unlink", CHANGE, AT_FDCWD, (path), const char *path)
+ON_NAME(unlinkat, "unlinkat", CHANGE, folder, (folder, path, flags), int folder, const char *path, int flags)
+ON_NAME(rmdir, "rmdir", CHANGE, AT_FDCWD, (path), const char *path)
+ON_NAME(mkdir, "mkdir", CHANGE | SPACE, AT_FDCWD, (path, mode), const char *path, mode_t mode)
+ON_NAME(mkdirat, "mkdirat", CHANGE | SPACE, folder, (folder, path, mode), int folder, const char *path, mode_t mode)
+ON_NAME(chmod, "chmod", CHANGE, AT_FDCWD, (path, mode), const char *path, mode_t mode)
+ON_NAME(fchmodat, "fchmodat", CHANGE, folder, (folder, path, mode, flags), int folder, const char *path, mode_t mode, int flags)
 
-#define ON_NAMES(symbol, word, class, from, to, call, ...)                                                                                     \
+#define ON_NAMES(symbol, class, from, to, call, ...)                                                                                     \
     NEXT(symbol)                                                                                                                               \
     int symbol(__VA_ARGS__) {                                                                                                                  \
-        char one[PATH_MAX], other[PATH_MAX];                                                                                                   \
+        char other[PATH_MAX];                                                                                                   \
         if (!root_length || !place_of(to, target, other)) return REAL(symbol) call;                                                            \
-        if (!place_of(from, source, one)) strncpy(one, source, PATH_MAX - 1);                                                                  \
         if (refused(meets(#symbol, other, class))) return -1;                                                                                  \
-        return done(word, one, other, REAL(symbol) call);                                                                                      \
+        return REAL(symbol) call;                                                                                      \
     }
-ON_NAMES(rename, "rename", CHANGE | SPACE, AT_FDCWD, AT_FDCWD, (source, target), const char *source, const char *target)
-ON_NAMES(renameat, "rename", CHANGE | SPACE, from, to, (from, source, to, target), int from, const char *source, int to, const char *target)
-ON_NAMES(renameat2, "rename", CHANGE | SPACE, from, to, (from, source, to, target, flags), int from, const char *source, int to,
+ON_NAMES(rename, CHANGE | SPACE, AT_FDCWD, AT_FDCWD, (source, target), const char *source, const char *target)
+ON_NAMES(renameat, CHANGE | SPACE, from, to, (from, source, to, target), int from, const char *source, int to, const char *target)
+ON_NAMES(renameat2, CHANGE | SPACE, from, to, (from, source, to, target, flags), int from, const char *source, int to,
          const char *target, unsigned flags)
-ON_NAMES(link, "link", CHANGE | SPACE, AT_FDCWD, AT_FDCWD, (source, target), const char *source, const char *target)
-ON_NAMES(linkat, "link", CHANGE | SPACE, from, to, (from, source, to, target, flags), int from, const char *source, int to, const char *target,
+ON_NAMES(link, CHANGE | SPACE, AT_FDCWD, AT_FDCWD, (source, target), const char *source, const char *target)
+ON_NAMES(linkat, CHANGE | SPACE, from, to, (from, source, to, target, flags), int from, const char *source, int to, const char *target,
          int flags)

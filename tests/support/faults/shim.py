@@ -95,11 +95,3 @@ class Shim:
             yield
         finally:
             self._library.faults_disarm()
-
-    def record(self, descriptor: int) -> None:
-        """Write every change to this descriptor; -1 ends it."""
-        self._library.faults_record(descriptor)
-
-    def note(self, word: str) -> None:
-        """A word among the recorded changes."""
-        self._library.faults_note(word.encode())
