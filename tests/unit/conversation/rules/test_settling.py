@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
+from swarmchat.conversation.hiding import hidden, removals
 from swarmchat.conversation.rules import settled as codes
 from swarmchat.conversation.rules import settling
 from swarmchat.conversation.rules.replay import replay
 from swarmchat.conversation.rules.settled import Fate, Settled, Steps
 from swarmchat.conversation.rules.settling import Settler
-from swarmchat.conversation.timeline import hidden
 from tests.support.settle_floods import flood
 from tests.support.settle_group import Group, list_digest
 from tests.support.settle_model import Standing, name
@@ -439,7 +439,9 @@ def test_a_late_text_of_the_banned_is_hidden_however_long_ago_the_ban_was(group:
     history, rosters, settler = scene.world.history, scene.world.rosters, scene.world.settler
     heads = history.heads
     assert set(heads) == {tip, late}
-    assert hidden(history, settler.settle(heads).roster, settler.bans(heads), rosters.__getitem__) == {late}
+    roster, bans = settler.settle(heads).roster, settler.bans(heads)
+    taken = removals(history, roster, lambda commit: commit in bans)
+    assert hidden(history, roster, taken, rosters.__getitem__) == {late}
 
 
 def test_what_new_commits_change_is_told(group: Found) -> None:
