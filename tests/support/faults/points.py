@@ -94,6 +94,7 @@ class Bench:
         status, said = self._reaped(pid)
         assert status == 0, f"{path.name} fails without a fault:\n{said}"
         assert said, f"{path.name} acknowledges nothing"
+        assert found, f"{path.name} writes nothing"
         status, fault = self._child(lambda say: path.check(self.place, said))
         assert status == 0, f"{path.name} fails without a fault:\n{fault}"
         return [Call(int(number), Class(int(classes)), name, where) for number, classes, name, where in found]

@@ -152,9 +152,10 @@ def _whole_objects(path: Path) -> None:
     assert not left, f"left in the quarantine: {left}"
 
 
-def _prepare_many_objects(folder: Path) -> None:
-    limits.LOOSE_OBJECTS_MAX = 2  # in this process and its children: a roll-up is due at once
-    _prepare_log(folder)
+def _open_scattered(folder: Path) -> CommitLog:
+    """A roll-up is due at once in this process."""
+    limits.LOOSE_OBJECTS_MAX = 2  # type: ignore[misc]
+    return _open_log(folder)
 
 
 def _roll_up(log: CommitLog, _folder: Path, say: Say) -> None:
@@ -531,8 +532,8 @@ def _check_home(folder: Path, said: Sequence[str]) -> None:
         assert sent in {line["id"] for line in commands.call("message.list", {"conversation": room})}
 
 
-def _log(name: str, act: Callable[[Any, Path, Say], None], prepare: Callable[[Path], None] = _prepare_log) -> WritePath:
-    return WritePath(name, prepare, _open_log, act, _again_log, _check_log)
+def _log(name: str, act: Callable[[Any, Path, Say], None]) -> WritePath:
+    return WritePath(name, _prepare_log, _open_log, act, _again_log, _check_log)
 
 
 WRITE_PATHS: tuple[WritePath, ...] = (
@@ -542,7 +543,7 @@ WRITE_PATHS: tuple[WritePath, ...] = (
     _taking("few"),
     _taking("many"),
     _taking("part"),
-    _log("roll-up", _roll_up, _prepare_many_objects),
+    WritePath("roll-up", _prepare_log, _open_scattered, _roll_up, _again_log, _check_log),
     WritePath("recover", _prepare_lost_rows, _conversation, _recover, _recover, _check_log),
     WritePath("create a log", _prepare_catalog, _open_catalog, _create, _create_another, _check_catalog),
     WritePath("clone", _prepare_catalog, _open_to_clone, _clone, _clone, _check_catalog),
