@@ -143,7 +143,6 @@ SYNC_FRAME_BYTES_MAX: Final = MIB
 FRAME_DEPTH_MAX: Final = 8
 FRAME_CONTAINERS_MAX: Final = 65_536  # maps and lists in one message: an empty one is 1 byte there and 64 here
 CHANNEL_UNSENT_HIGH: Final = 256 * KIB  # above it a sender waits
-CHANNEL_NAME_CHARS_MAX: Final = 32
 ANSWER_TIMEOUT_S: Final = 10.0
 
 # --- the mesh (SCP-04 §1–§2)
@@ -168,7 +167,6 @@ MESH_RANDOM_DEVICES: Final = 4  # linked beyond the buckets, so that no region o
 MESH_PER_BUCKET: Final = 2
 MESH_TARGETS_MAX: Final = 2_048  # devices and accounts wanted at once; more are not dialled
 PEERS_PER_SESSION_MAX: Final = 1_024  # devices one conversation is kept in step with
-HEADS_AWAITED_MAX: Final = 4_096  # announced heads not here yet, of one conversation
 REPUTATIONS_MAX: Final = 1_024  # devices whose invalid commits are counted
 PUSHES_QUEUED_MAX: Final = 64  # packs that came inside announcements and wait; more are pulled instead
 SYNC_OUTBOX_BYTES_MAX: Final = 8 * MIB
@@ -196,8 +194,6 @@ INVITATION_AGAIN_S: Final = 86_400.0
 ADDRESSES_PER_DEVICE_MAX: Final = 16
 CARD_AGE_MAX_S: Final = 14 * 86_400
 LAN_DIALS_MAX: Final = 32  # unknown instances dialled while an invitation waits
-CLONE_BACKOFF_MIN_S: Final = 5.0
-CLONE_BACKOFF_MAX_S: Final = 600.0
 
 # --- the local API (SCP-08)
 API_LINE_BYTES_MAX: Final = 4 * MIB
@@ -246,7 +242,6 @@ SEALING_KEY_AGE_S: Final = 7 * 86_400  # then a fresh one; the previous still op
 # --- discovery (SCP-05)
 ADDRESS_OWNERS_MAX: Final = 10_000  # devices and accounts in the address book; the longest unseen goes
 ADDRESS_KEPT_S: Final = 90 * 86_400  # neither seen nor good for so long: forgotten (not what the user typed)
-ADDRESS_BOOK_BYTES_MAX: Final = 64 * MIB
 CARD_ADDRESSES_MAX: Final = 8
 CARD_ONLINE_S: Final = 600  # how long after `made` a card may call its device online
 CARD_FRESH_S: Final = 60  # a hello carries an own card no older than this, so that its addresses outlast the next hello
