@@ -276,3 +276,10 @@ def test_an_old_fork_of_several_commits_is_named_once() -> None:
     main = line(room.history, room.root, limits.OLD_FORK_CONTROL_COMMITS + 1, "main")
     fork = line(room.history, room.root, 3, "fork")
     assert old_forks(room.history, [main], [fork]) == (fork,)
+
+
+def test_old_forks_are_named_in_the_order_of_their_ids() -> None:
+    room = Room()
+    main = line(room.history, room.root, limits.OLD_FORK_CONTROL_COMMITS + 1, "main")
+    forks = [line(room.history, room.root, 1, f"fork {number}") for number in range(8)]
+    assert old_forks(room.history, [main], forks) == tuple(sorted(forks))
