@@ -125,13 +125,14 @@ class Verbs:
             return self._node.keeper.state.contact(other).name or view.names()[other][0]
         return ""
 
+    async def _log(self, conversation: ConversationId) -> CommitLog | ArchivedLog:
+        if self._is_archived(conversation):
+            return await self._node.runtime.offload(self._node.archives.open, conversation)
+        return await self._node.swarm.log(conversation)
+
     async def _look(self, conversation: ConversationId, read: Callable[[View], T]) -> T:
         """Read in a worker, with the log held still."""
-        log: CommitLog | ArchivedLog
-        if self._is_archived(conversation):
-            log = await self._node.runtime.offload(self._node.archives.open, conversation)
-        else:
-            log = await self._node.swarm.log(conversation)
+        log = await self._log(conversation)
         timeline = self._node.timeline(log)
 
         def locked() -> T:
@@ -168,7 +169,7 @@ class Verbs:
 
     async def _message_in(self, conversation: ConversationId, text: str) -> CommitId:
         whole = CommitId(text.strip().lower())
-        history = (await self._node.swarm.log(conversation)).history
+        history = (await self._log(conversation)).history
         number = history.find(whole)
         if number is not None and not history.is_merge(number):
             return whole  # as programs name it: no reason to look through a long history

@@ -17,6 +17,7 @@ from swarmchat.limits import (
     BATCH_BYTES_MAX,
     MIB,
     PACK_PIECE_BYTES_MAX,
+    PULL_GATHER_S,
     PULL_STALL_S,
     SERVE_WRITE_TIMEOUT_S,
 )
@@ -126,17 +127,21 @@ async def _pieces(channel: Channel, encoding: str, runtime: Runtime) -> AsyncGen
         if left < 0:  # the quarantine counts what comes out of the deflate stream, which may be nothing at all
             raise PeerError("too-big", f"more than {_WIRE_BYTES_MAX} bytes for one pack")
         parts: list[bytes] = []
+        since = runtime.monotonic()
         while length:
             data = await _within(channel.receive_bytes(length))
             if not data:
                 raise PeerError("stalled", "the channel ended inside a piece")
             length -= len(data)
-            if not pace.received(len(data), runtime.monotonic()):
+            now = runtime.monotonic()
+            if not pace.received(len(data), now):
                 raise StalledError
             if inflater is None:
-                parts.append(
-                    data
-                )  # what came in scraps is handed over whole: each handing over costs the loop as much as a scrap
+                # Scraps are gathered: each handing over costs the loop as much as a scrap. But who drips is to be noticed.
+                parts.append(data)
+                if length and now - since >= PULL_GATHER_S:
+                    yield b"".join(parts)
+                    parts, since = [], now
                 continue
             while data:
                 yield _inflate(inflater, data)

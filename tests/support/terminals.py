@@ -26,6 +26,7 @@ PATIENCE_S = 15.0  # only a broken program waits this long
 ON_LOOPBACK = 'listen = ["127.0.0.1:0"]\n\n[lan]\nenabled = false\n'
 
 READS = re.compile(
+    r"git (log|show|ls-tree|for-each-ref) |"
     r"swarmchat (--json )?(log|votes|peers|events|verify|graph|explain|sync status|"
     r"(account|conversation|message|contact) show|message history|(conversation|member|request|contact|device|peer) list)\b"
 )
@@ -73,8 +74,9 @@ class Person:
         """Close the terminals and end what runs here still."""
         for terminal in self._terminals.values():
             terminal.close()
-        pid = Home.locate(None, self.environment).holder()
-        if pid is not None:
+        own = Home.locate(None, self.environment)
+        others = [Home.locate(path, self.environment) for path in self.folder.iterdir() if path.is_dir()]
+        for pid in {home.holder() for home in (own, *others)} - {None}:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
