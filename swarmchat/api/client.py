@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from swarmchat.errors import DeliveryTimeout, SwarmchatError, UnreachableError
 
 _CONNECT_TIMEOUT_S = 5.0
 _CHUNK_BYTES = 64 * 1024
+_LOOK_UP_S = 1.0  # Ctrl-C just before a system call is noticed after it: so none waits for ever
 
 
 class Client:
@@ -97,6 +99,7 @@ class Client:
         self.close()
 
     def _send(self, data: bytes) -> None:
+        self._socket.settimeout(None)
         try:
             self._socket.sendall(data)
         except OSError as error:
@@ -113,15 +116,19 @@ class Client:
         return value
 
     def _line(self, timeout_s: float | None) -> bytes:
-        self._socket.settimeout(timeout_s)
+        ends = None if timeout_s is None else time.monotonic() + timeout_s
         while (end := self._buffer.find(b"\n", self._scanned)) < 0:
             self._scanned = len(self._buffer)
             if self._scanned > limits.API_REPLY_BYTES_MAX:
                 raise SwarmchatError("the daemon said something endless")
+            left = _LOOK_UP_S if ends is None else min(ends - time.monotonic(), _LOOK_UP_S)
+            if left <= 0:
+                raise DeliveryTimeout(f"the daemon did not answer within {timeout_s:g} s")
             try:
+                self._socket.settimeout(left)
                 chunk = self._socket.recv(_CHUNK_BYTES)
             except TimeoutError:
-                raise DeliveryTimeout(f"the daemon did not answer within {timeout_s:g} s") from None
+                continue
             except OSError as error:
                 raise _gone(error) from None
             if not chunk:

@@ -14,10 +14,10 @@ from swarmchat.commitlog.libgit2 import CollisionError, object_id
 from swarmchat.commitlog.repository import DamagedObjectError, MissingObjectError
 from swarmchat.commitlog.shelf import Objects, Shelf
 from swarmchat.commitlog.trees import BLOB, COMMIT, TREE, TreeFaultError
-from swarmchat.conversation.history import Past
 from swarmchat.conversation.jami.bases import TooFarError, merge_bases
 from swarmchat.conversation.jami.commit import JamiCommit, parse
 from swarmchat.conversation.jami.judge import Verdict, judge, judge_merge
+from swarmchat.conversation.past import Past
 from swarmchat.conversation.rejection import Reason, Rejection
 from swarmchat.conversation.roster import Changes
 from swarmchat.errors import StorageError

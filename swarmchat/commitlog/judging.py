@@ -15,7 +15,7 @@ from swarmchat.commitlog.repository import MissingObjectError
 from swarmchat.commitlog.signatures import Signatures
 from swarmchat.commitlog.trees import TreeFaultError, additions
 from swarmchat.conversation.commit import Commit, Merge, parse
-from swarmchat.conversation.history import Past
+from swarmchat.conversation.past import Past
 from swarmchat.conversation.rejection import Reason, Rejection
 from swarmchat.conversation.roster import Changes
 from swarmchat.conversation.rules.judge import judge, signature_item

@@ -9,7 +9,8 @@ from swarmchat.commitlog.shelf import Objects, Shelf
 from swarmchat.commitlog.trees import Folder, rebuild
 from swarmchat.conversation.actions import Initial
 from swarmchat.conversation.branch import Branch
-from swarmchat.conversation.history import Fact, History
+from swarmchat.conversation.entries import Fact
+from swarmchat.conversation.history import History
 from swarmchat.conversation.roster import Roster
 from swarmchat.conversation.rules.settling import Settler
 from swarmchat.conversation.tree import Mode

@@ -29,7 +29,8 @@ from swarmchat.commitlog.trees import COMMIT, Folder
 from swarmchat.commitlog.writing import Admission, Pending, Writer, found, write
 from swarmchat.conversation.actions import Action, Initial
 from swarmchat.conversation.commit import Commit, Merge, parse
-from swarmchat.conversation.history import Entry, History
+from swarmchat.conversation.entries import Entry
+from swarmchat.conversation.history import History
 from swarmchat.conversation.rejection import Rejection
 from swarmchat.conversation.roster import Roster
 from swarmchat.conversation.rules.settled import Fate, Precedence

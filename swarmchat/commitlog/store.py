@@ -30,7 +30,7 @@ from swarmchat.commitlog.trees import COMMIT
 from swarmchat.commitlog.verdicts import FILE_NAME, DamagedError, Verdicts
 from swarmchat.commitlog.writing import Admission
 from swarmchat.conversation import roster as rosters
-from swarmchat.conversation.history import Fact
+from swarmchat.conversation.entries import Fact
 from swarmchat.conversation.rejection import Rejection
 from swarmchat.errors import StorageError
 from swarmchat.ids import CommitId, ConversationId, TreeId

@@ -19,7 +19,8 @@ from typing import Any, Final, NewType, TypeVar, cast
 
 from swarmchat.conversation import actions
 from swarmchat.conversation.actions import Relation
-from swarmchat.conversation.history import Control, Fact, History
+from swarmchat.conversation.entries import Control, Fact
+from swarmchat.conversation.history import History
 from swarmchat.conversation.rejection import Reason, Rejection
 from swarmchat.conversation.rows import Rows
 from swarmchat.errors import StorageError

@@ -15,7 +15,7 @@ from swarmchat.conversation import actions
 from swarmchat.conversation import roster as rosters
 from swarmchat.conversation.actions import Action, Initial
 from swarmchat.conversation.commit import Draft, display_name, sealed
-from swarmchat.conversation.history import Past
+from swarmchat.conversation.past import Past
 from swarmchat.conversation.rejection import Rejection
 from swarmchat.conversation.roster import Roster
 from swarmchat.conversation.rules.authorship import Author

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import Generic, TypeVar, overload
 
 from swarmchat.conversation.actions import Relation
-from swarmchat.conversation.history import Entry, History
+from swarmchat.conversation.entries import Entry
+from swarmchat.conversation.history import History
 from swarmchat.ids import AccountId, CommitId, DeviceId
 
 T = TypeVar("T")

@@ -21,7 +21,8 @@ from swarmchat.conversation.actions import (
     UpdateDevice,
     UpdateProfile,
 )
-from swarmchat.conversation.history import Control, Entry, History
+from swarmchat.conversation.entries import Control, Entry
+from swarmchat.conversation.history import History
 from swarmchat.conversation.rejection import Reason, Rejection
 from swarmchat.conversation.roster import Roster
 from swarmchat.conversation.rules import ballots, settled

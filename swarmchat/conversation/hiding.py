@@ -6,7 +6,8 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from swarmchat.conversation.actions import Ban
-from swarmchat.conversation.history import Entry, History
+from swarmchat.conversation.entries import Entry
+from swarmchat.conversation.history import History
 from swarmchat.conversation.roster import Roster
 from swarmchat.crypto.revocation import device_prefix
 from swarmchat.ids import AccountId, CommitId, DeviceId, is_device

@@ -6,68 +6,19 @@ the questions quick and must never decide an answer.
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from typing import Final, overload
 
-from swarmchat.conversation.actions import Action, Relation
-from swarmchat.conversation.roster import Changes
+from swarmchat.conversation import walks
+from swarmchat.conversation.actions import Relation
+from swarmchat.conversation.entries import Control, Entry, Fact
 from swarmchat.conversation.rows import Rows
 from swarmchat.ids import AccountId, CommitId, DeviceId
 
 _NEWEST_MAX: Final = 32  # commits of one device, when it wrote on many forks at once
 _MADE_MAX: Final = 256  # entries at hand: what is asked for twice is mostly asked for at once
-
-
-@dataclass(frozen=True, slots=True)
-class Control:
-    """What settle must know of a commit that changed the tree, beside its place in the graph. (SCP-02 §6.4 f)"""
-
-    action: Action
-    changes: Changes  # all of them, housekeeping included
-    admins: frozenset[AccountId]  # at the parent
-    votes: frozenset[CommitId]  # of a resolution: the vote commits that count in tree(parent)
-    voters: frozenset[AccountId]  # their authors, those of the electorate
-    revoked: frozenset[bytes]  # device id prefixes on the revocation list that this commit brought
-
-
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """One accepted commit, before it has a number."""
-
-    id: CommitId
-    parents: tuple[CommitId, ...]
-    account: AccountId | None  # None: a merge, nobody's
-    device: DeviceId | None
-    time: int
-    type: str
-    relation: tuple[Relation, CommitId] | None = None
-    control: Control | None = None  # None: the tree is the parent's
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One accepted commit and its place in the graph."""
-
-    fact: Fact
-    seq: int
-    floor: int  # every entry with a lower number is an ancestor (or this entry's number is the floor)
-    control_mask: int  # bit i: the i-th control commit is an ancestor or this commit
-    control_index: int | None
-    latest: int | None  # the greatest time of this device among its ancestors and itself
-    chained: bool  # every earlier entry of this device is an ancestor
-
-    @property
-    def id(self) -> CommitId:
-        """The commit."""
-        return self.fact.id
-
-    @property
-    def is_merge(self) -> bool:
-        """Whether it is a canonical merge: nobody's."""
-        return self.fact.account is None
 
 
 class History:
@@ -97,7 +48,7 @@ class History:
         mask = self._mask(parents[0]) if parents else 0
         for parent in parents[1:]:
             mask |= self._mask(parent)
-        floor = self._floor_above(parents, seq)
+        floor = walks.floor_above(self, parents, seq)
         author, latest, chained = -1, 0, True
         if fact.account is not None and fact.device is not None:
             before, chained = self._latest(fact.device, parents)
@@ -166,7 +117,7 @@ class History:
         time = rows.times[seq]
         rows.latest.append(0 if author is None else time if before is None else max(before, time))
         rows.chained.append(whole)
-        rows.floors.append(self._floor_above(parents, seq))
+        rows.floors.append(walks.floor_above(self, parents, seq))
         if author is not None:
             for parent in self._ordinary(parents):
                 inner[parent] = 1
@@ -347,18 +298,7 @@ class History:
         index = self._control_place(target)
         if index is not None:
             return bool(self._mask(start) >> index & 1)
-        stack, seen = [start], {start}
-        while stack:
-            number = stack.pop()
-            if target < self._floor(number):
-                return True
-            for parent in self.parents(number):
-                if parent == target:
-                    return True
-                if parent > target and parent not in seen:
-                    seen.add(parent)
-                    stack.append(parent)
-        return False
+        return walks.leads_to(self, start, target)
 
     def missing(self, wants: Iterable[CommitId], haves: Iterable[CommitId]) -> list[Entry]:
         """What is reachable from `wants` and not from `haves`, parents first; unknown haves are skipped, wants are all known."""
@@ -367,36 +307,7 @@ class History:
     def numbers_missing(self, wants: Iterable[CommitId], haves: Iterable[CommitId]) -> list[int]:
         """The same as numbers."""
         wanted = {self.number(commit) for commit in wants}
-        hidden = {number for commit in haves if (number := self.find(commit)) is not None}
-        wanted -= hidden
-        pending = [-seq for seq in wanted | hidden]
-        heapq.heapify(pending)
-        queued, open_wants, found = wanted | hidden, len(wanted), []
-        while pending and open_wants:
-            seq = -heapq.heappop(pending)
-            queued.discard(seq)  # whoever comes later has a lower number
-            if seq in hidden:
-                hidden.discard(seq)
-                for parent in self.parents(seq):
-                    if parent in wanted:
-                        wanted.discard(parent)
-                        open_wants -= 1
-                    hidden.add(parent)
-                    if parent not in queued:
-                        queued.add(parent)
-                        heapq.heappush(pending, -parent)
-                continue
-            wanted.discard(seq)
-            open_wants -= 1
-            found.append(seq)
-            for parent in self.parents(seq):
-                if parent not in queued:
-                    queued.add(parent)
-                    wanted.add(parent)
-                    open_wants += 1
-                    heapq.heappush(pending, -parent)
-        found.reverse()
-        return found
+        return walks.missing(self, wanted, {number for commit in haves if (number := self.find(commit)) is not None})
 
     def ordinary_heads(self, commits: Iterable[CommitId]) -> tuple[CommitId, ...]:
         """The ordinary commits among or behind `commits` that no other of them has as ancestor, sorted."""
@@ -415,19 +326,7 @@ class History:
 
     def is_antichain(self, commits: Iterable[CommitId]) -> bool:
         """Whether none of these commits is an ancestor of another. Costs one walk back to the oldest of them."""
-        targets = {self.number(commit) for commit in commits}
-        oldest = min(targets, default=0)
-        seen: set[int] = set()
-        stack = [parent for seq in targets for parent in self.parents(seq)]
-        while stack:
-            number = stack.pop()
-            if number < oldest or number in seen:
-                continue
-            if self._floor(number) > oldest or number in targets:
-                return False
-            seen.add(number)
-            stack.extend(self.parents(number))
-        return True
+        return walks.is_antichain(self, {self.number(commit) for commit in commits})
 
     def latest_time(self, device: DeviceId, parent: CommitId) -> int | None:
         """The greatest time that a device claimed in `parent` or its ancestors."""
@@ -501,29 +400,6 @@ class History:
             else:
                 yield number
 
-    def _floor_above(self, parents: Sequence[int], seq: int) -> int:
-        if not parents:
-            return 0
-        best = parents[0] if len(parents) == 1 else max(parents, key=lambda number: (self._floor(number), number))
-        floor = self._floor(best)
-        if floor == best:
-            floor += 1
-        if len(parents) == 1 or floor >= seq:
-            return floor
-        # A merge closes the gap between its parents: with all between the best floor and here among its ancestors,
-        # whoever comes later need not search behind it. The search costs the concurrent stretch, once a merge.
-        seen: set[int] = set()
-        stack = [number for number in parents if number >= floor]
-        while stack:
-            number = stack.pop()
-            if number in seen:
-                continue
-            seen.add(number)
-            stack.extend(up for up in self.parents(number) if up >= floor and up not in seen)
-        while floor in seen:
-            floor += 1
-        return floor
-
     def _is_behind(self, number: int, starts: Sequence[int]) -> bool:
         if len(starts) == 1:  # asked with each commit: a generator would take as long as the answer
             return self._reaches(starts[0], number)
@@ -569,28 +445,3 @@ class Entries(Sequence[Entry]):
         return isinstance(other, Sequence) and list(self) == list(other)
 
     __hash__ = None  # type: ignore[assignment]  # grows with its history
-
-
-@dataclass(frozen=True, slots=True)
-class Past:
-    """What the law may ask about the ancestors of a commit: those of `parent`, itself included; nothing for the root."""
-
-    history: History
-    parent: CommitId | None
-
-    def find(self, commit: CommitId) -> Fact | None:
-        """The commit, if it is the parent or one of its ancestors."""
-        if self.parent is None:
-            return None
-        entry = self.history.get(commit)
-        if entry is None or not self.history.reaches(self.history[self.parent], entry):
-            return None
-        return entry.fact
-
-    def latest_time(self, device: DeviceId) -> int | None:
-        """The greatest time that the device claimed before. (SCP-02 §4.2)"""
-        return None if self.parent is None else self.history.latest_time(device, self.parent)
-
-    def revoked(self, account: AccountId) -> frozenset[bytes]:
-        """The account's devices that are revoked here, as id prefixes. (SCP-02 §4.6)"""
-        return frozenset() if self.parent is None else self.history.revoked(account, self.parent)

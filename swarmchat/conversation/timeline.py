@@ -8,8 +8,9 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from itertools import takewhile
 
+from swarmchat.conversation.entries import Entry
 from swarmchat.conversation.hiding import hidden, removals
-from swarmchat.conversation.history import Entry, History
+from swarmchat.conversation.history import History
 from swarmchat.conversation.roster import Roster
 from swarmchat.ids import AccountId, CommitId
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from swarmchat.commitlog.writing import Admission
 from swarmchat.conversation.actions import Ban, CastVote, Edit, Promote, React, Unban
 from swarmchat.conversation.commit import Commit, Merge
-from swarmchat.conversation.history import Fact, History
+from swarmchat.conversation.entries import Fact
+from swarmchat.conversation.history import History
 from swarmchat.conversation.rejection import Rejection
 from swarmchat.conversation.roster import Roster
 from swarmchat.ids import AccountId, CommitId, ConversationId, DeviceId

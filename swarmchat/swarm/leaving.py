@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from swarmchat.commitlog.log import CommitLog
 from swarmchat.conversation.actions import Action, Ban, Join, Kick, Leave, Promote
-from swarmchat.conversation.history import Entry, History
+from swarmchat.conversation.entries import Entry
+from swarmchat.conversation.history import History
 from swarmchat.conversation.rejection import Rejection
 from swarmchat.conversation.roster import Roster
 from swarmchat.conversation.rules.authorship import Author

@@ -27,7 +27,8 @@ from swarmchat.conversation.actions import (
     UpdateProfile,
 )  # fmt: skip
 from swarmchat.conversation.commit import Commit, Merge
-from swarmchat.conversation.history import History, Past
+from swarmchat.conversation.history import History
+from swarmchat.conversation.past import Past
 from swarmchat.conversation.profile import Profile, ProfileError, parse, write
 from swarmchat.conversation.rejection import Rejection
 from swarmchat.conversation.roster import Changes, Roster

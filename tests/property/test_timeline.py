@@ -6,7 +6,8 @@ import random
 
 import pytest
 
-from swarmchat.conversation.history import Fact, History
+from swarmchat.conversation.entries import Fact
+from swarmchat.conversation.history import History
 from swarmchat.conversation.timeline import Timeline
 from swarmchat.ids import AccountId, CommitId, DeviceId
 

@@ -11,7 +11,8 @@ from typing import NamedTuple
 from swarmchat.conversation import actions, roster
 from swarmchat.conversation.actions import Action, Add, Initial, Join, Promote, UpdateProfile
 from swarmchat.conversation.commit import Commit, Draft, parse, sealed
-from swarmchat.conversation.history import History, Past
+from swarmchat.conversation.history import History
+from swarmchat.conversation.past import Past
 from swarmchat.conversation.rejection import Reason, Rejection
 from swarmchat.conversation.roster import Changes, Roster
 from swarmchat.conversation.rules.authorship import Author

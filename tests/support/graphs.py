@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from swarmchat.conversation.actions import Ban, Relation, UpdateDevice
-from swarmchat.conversation.history import Control, Fact
+from swarmchat.conversation.entries import Control, Fact
 from swarmchat.crypto.revocation import device_prefix
 from swarmchat.ids import AccountId, CommitId, DeviceId
 

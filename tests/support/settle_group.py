@@ -25,7 +25,9 @@ from swarmchat.conversation.actions import (
     UpdateProfile,
 )  # fmt: skip
 from swarmchat.conversation.commit import Commit
-from swarmchat.conversation.history import Fact, History, Past
+from swarmchat.conversation.entries import Fact
+from swarmchat.conversation.history import History
+from swarmchat.conversation.past import Past
 from swarmchat.conversation.rejection import Rejection
 from swarmchat.conversation.roster import Roster
 from swarmchat.conversation.rules.authorship import Author

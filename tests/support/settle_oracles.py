@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable
 
-from swarmchat.conversation.history import Entry
+from swarmchat.conversation.entries import Entry
 from swarmchat.conversation.rules.settled import BANNED_BESIDE
 from swarmchat.conversation.rules.settling import Settler
 from swarmchat.ids import CommitId

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import heapq
 
-from swarmchat.conversation.history import Entry, History
+from swarmchat.conversation.entries import Entry
+from swarmchat.conversation.history import History
 from swarmchat.ids import CommitId
 
 _FIRST, _SECOND, _OLD = 1, 2, 4

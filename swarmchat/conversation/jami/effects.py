@@ -18,8 +18,9 @@ from swarmchat.conversation.actions import (
     Unban,
     UpdateProfile,
 )
-from swarmchat.conversation.history import Entry, Past
+from swarmchat.conversation.entries import Entry
 from swarmchat.conversation.jami.commit import EDITABLE, VOTE, JamiCommit
+from swarmchat.conversation.past import Past
 from swarmchat.conversation.rejection import Reason, Rejection
 from swarmchat.conversation.roster import Changes, Roster
 from swarmchat.conversation.tree import Place, Vote

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from swarmchat.conversation import roster as rosters
 from swarmchat.conversation import tree
 from swarmchat.conversation.actions import Action, Initial, Join, Leave
-from swarmchat.conversation.history import Control, Fact, Past
+from swarmchat.conversation.entries import Control, Fact
 from swarmchat.conversation.jami.commit import JamiCommit
 from swarmchat.conversation.jami.effects import Told, effects
+from swarmchat.conversation.past import Past
 from swarmchat.conversation.rejection import Reason, Rejection
 from swarmchat.conversation.roster import Changes, Roster
 from swarmchat.crypto import jami

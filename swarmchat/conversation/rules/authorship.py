@@ -8,7 +8,7 @@ from swarmchat import limits
 from swarmchat.conversation import tree
 from swarmchat.conversation.actions import Initial, Join, Leave
 from swarmchat.conversation.commit import Commit
-from swarmchat.conversation.history import Past
+from swarmchat.conversation.past import Past
 from swarmchat.conversation.rejection import Reason, Rejection
 from swarmchat.conversation.roster import Changes, Roster
 from swarmchat.crypto import sshsig

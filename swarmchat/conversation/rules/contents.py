@@ -5,7 +5,7 @@ from __future__ import annotations
 from swarmchat.conversation import profile as vcard
 from swarmchat.conversation import tree
 from swarmchat.conversation.actions import EDITABLE_TYPES, Action, Edit, FileWithdrawal, React
-from swarmchat.conversation.history import Past
+from swarmchat.conversation.past import Past
 from swarmchat.conversation.rejection import Reason, Rejection
 from swarmchat.conversation.roster import Changes, Roster
 from swarmchat.conversation.rules.authorship import Author

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from swarmchat.conversation.actions import Ban, CastVote, Demote, Leave, Promote, Unban, UpdateProfile
-from swarmchat.conversation.history import Control, Entry, History
+from swarmchat.conversation.entries import Control, Entry
+from swarmchat.conversation.history import History
 from swarmchat.conversation.rules.settled import BANNED_BESIDE, NOT_AUTHORISED, Fate, Steps, Tally
 from swarmchat.ids import AccountId, CommitId, DeviceId
 

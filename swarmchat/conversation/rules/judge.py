@@ -9,7 +9,8 @@ from swarmchat.conversation import actions, tree
 from swarmchat.conversation import roster as rosters
 from swarmchat.conversation.actions import Action, Add, Ban, CastVote, Initial, Join, Promote, Unban, UpdateDevice
 from swarmchat.conversation.commit import Commit
-from swarmchat.conversation.history import Control, Entry, Fact, Past
+from swarmchat.conversation.entries import Control, Entry, Fact
+from swarmchat.conversation.past import Past
 from swarmchat.conversation.rejection import Reason, Rejection
 from swarmchat.conversation.roster import Changes, Roster
 from swarmchat.conversation.rules import ballots, contents

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from swarmchat import limits
 from swarmchat.conversation.commit import Merge, merge_bytes
-from swarmchat.conversation.history import Fact, History
+from swarmchat.conversation.entries import Fact
+from swarmchat.conversation.history import History
 from swarmchat.conversation.rejection import Reason, Rejection
 from swarmchat.conversation.roster import Roster
 from swarmchat.conversation.rules.settling import Settler

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from swarmchat.conversation import tree
 from swarmchat.conversation.actions import Action, Ban, CastVote, Initial, Join, Leave, Promote, Unban, UpdateDevice
-from swarmchat.conversation.history import Past
+from swarmchat.conversation.past import Past
 from swarmchat.conversation.rejection import Reason, Rejection
 from swarmchat.conversation.roster import Changes, Roster
 from swarmchat.conversation.rules import ballots

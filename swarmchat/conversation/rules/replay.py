@@ -28,7 +28,8 @@ from swarmchat.conversation.actions import (
     Unban,
     UpdateProfile,
 )
-from swarmchat.conversation.history import Control, Entry, History
+from swarmchat.conversation.entries import Control, Entry
+from swarmchat.conversation.history import History
 from swarmchat.conversation.rejection import Rejection
 from swarmchat.conversation.roster import Changes, Roster, Sketch
 from swarmchat.conversation.rules import ballots

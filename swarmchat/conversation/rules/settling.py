@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from swarmchat.conversation.actions import Ban
-from swarmchat.conversation.history import Control, Entry, History
+from swarmchat.conversation.entries import Control, Entry
+from swarmchat.conversation.history import History
 from swarmchat.conversation.roster import Roster
 from swarmchat.conversation.rules.disputes import Dispute
 from swarmchat.conversation.rules.replay import Replayed, promoted_by, replay

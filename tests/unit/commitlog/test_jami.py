@@ -9,9 +9,9 @@ import pytest
 from swarmchat import limits
 from swarmchat.commitlog import jami
 from swarmchat.commitlog.audit import Report
-from swarmchat.conversation.history import Past
 from swarmchat.conversation.jami.commit import JamiCommit, parse
 from swarmchat.conversation.jami.judge import Verdict, judge
+from swarmchat.conversation.past import Past
 from swarmchat.conversation.rejection import Reason, Rejection
 from swarmchat.ids import ConversationId
 from tests.support.jami import (

@@ -6,7 +6,8 @@ import random
 
 from swarmchat.conversation.actions import UpdateDevice
 from swarmchat.conversation.branch import Branch
-from swarmchat.conversation.history import Control, Fact, History
+from swarmchat.conversation.entries import Control, Fact
+from swarmchat.conversation.history import History
 from swarmchat.ids import AccountId, CommitId, DeviceId
 
 

@@ -11,7 +11,8 @@ import pytest
 
 from swarmchat.conversation import commit as commits
 from swarmchat.conversation.commit import Commit
-from swarmchat.conversation.history import History, Past
+from swarmchat.conversation.history import History
+from swarmchat.conversation.past import Past
 from swarmchat.conversation.rejection import Reason, Rejection
 from swarmchat.conversation.roster import Roster
 from swarmchat.conversation.rules.judge import Verdict, judge

@@ -26,7 +26,8 @@ from swarmchat.conversation.actions import (
     UpdateProfile,
     type_of,
 )
-from swarmchat.conversation.history import Control, Fact, History
+from swarmchat.conversation.entries import Control, Fact
+from swarmchat.conversation.history import History
 from swarmchat.conversation.rejection import Reason, Rejection
 from swarmchat.conversation.roster import Roster
 from swarmchat.conversation.rules import settled

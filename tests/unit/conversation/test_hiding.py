@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from swarmchat.conversation.entries import Fact
 from swarmchat.conversation.hiding import removals, witnesses
-from swarmchat.conversation.history import Fact, History
+from swarmchat.conversation.history import History
 from swarmchat.conversation.roster import Roster
 from swarmchat.conversation.timeline import Timeline
 from swarmchat.ids import DeviceId

@@ -8,7 +8,9 @@ from collections.abc import Iterable
 import pytest
 
 from swarmchat.conversation.actions import UpdateDevice
-from swarmchat.conversation.history import Control, Fact, History, Past
+from swarmchat.conversation.entries import Control, Fact
+from swarmchat.conversation.history import History
+from swarmchat.conversation.past import Past
 from swarmchat.ids import AccountId, CommitId, DeviceId
 
 ANN, BEN = AccountId("a" * 40), AccountId("b" * 40)

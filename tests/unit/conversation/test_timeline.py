@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable
 
-from swarmchat.conversation.history import Fact, History
+from swarmchat.conversation.entries import Fact
+from swarmchat.conversation.history import History
 from swarmchat.conversation.timeline import Item, Reaction, Timeline, sorted_by_kahn
 from swarmchat.ids import CommitId, DeviceId
 from tests.support.graphs import ANN, BEN, fact, letter, named

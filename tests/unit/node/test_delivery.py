@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from swarmchat.conversation.history import Fact, History
+from swarmchat.conversation.entries import Fact
+from swarmchat.conversation.history import History
 from swarmchat.conversation.roster import Roster
 from swarmchat.ids import AccountId, CommitId, DeviceId
 from swarmchat.node.delivery import Delivery

@@ -6,7 +6,8 @@ import random
 
 import pytest
 
-from swarmchat.conversation.history import Fact, History
+from swarmchat.conversation.entries import Fact
+from swarmchat.conversation.history import History
 from swarmchat.conversation.jami.bases import TooFarError, merge_bases
 from swarmchat.ids import CommitId
 

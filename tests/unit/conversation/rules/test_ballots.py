@@ -6,7 +6,7 @@ import pytest
 
 from swarmchat.conversation import tree
 from swarmchat.conversation.actions import Add, Ban, CastVote, Demote, Join, Leave, Post, Promote, Unban, UpdateDevice
-from swarmchat.conversation.history import Control, Fact
+from swarmchat.conversation.entries import Control, Fact
 from swarmchat.conversation.rejection import Reason, Rejection
 from swarmchat.conversation.roster import Roster
 from swarmchat.conversation.rules import ballots

@@ -9,7 +9,8 @@ import pytest
 from swarmchat import limits
 from swarmchat.conversation import tree
 from swarmchat.conversation.actions import Add, CastVote, Initial, Join, Kick, Leave, Post, UpdateDevice
-from swarmchat.conversation.history import History, Past
+from swarmchat.conversation.history import History
+from swarmchat.conversation.past import Past
 from swarmchat.conversation.rejection import Reason, Rejection
 from swarmchat.conversation.roster import Roster
 from swarmchat.conversation.rules.judge import Verdict, judge, signature_item

@@ -9,7 +9,8 @@ import pytest
 from swarmchat import limits
 from swarmchat.conversation.actions import Add, Post
 from swarmchat.conversation.commit import Merge, merge_bytes, parse
-from swarmchat.conversation.history import Fact, History
+from swarmchat.conversation.entries import Fact
+from swarmchat.conversation.history import History
 from swarmchat.conversation.rejection import Reason, Rejection
 from swarmchat.conversation.roster import Roster
 from swarmchat.conversation.rules.merging import Canonical, Merged, canonical, judge_merge, merge_plan, old_forks

@@ -15,7 +15,8 @@ from swarmchat.conversation.actions import (
     Unban,
     UpdateDevice,
 )  # fmt: skip
-from swarmchat.conversation.history import History, Past
+from swarmchat.conversation.history import History
+from swarmchat.conversation.past import Past
 from swarmchat.conversation.rejection import Reason, Rejection
 from swarmchat.conversation.roster import Changes, empty
 from swarmchat.conversation.rules.planning import changes_for, plan_ban, plan_leave, plan_promote, plan_unban
