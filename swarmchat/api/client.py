@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import socket
-import time
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
@@ -116,23 +115,25 @@ class Client:
         return value
 
     def _line(self, timeout_s: float | None) -> bytes:
-        ends = None if timeout_s is None else time.monotonic() + timeout_s
+        silent_s = 0.0
         while (end := self._buffer.find(b"\n", self._scanned)) < 0:
             self._scanned = len(self._buffer)
             if self._scanned > limits.API_REPLY_BYTES_MAX:
                 raise SwarmchatError("the daemon said something endless")
-            left = _LOOK_UP_S if ends is None else min(ends - time.monotonic(), _LOOK_UP_S)
-            if left <= 0:
+            wait_s = _LOOK_UP_S if timeout_s is None else min(timeout_s - silent_s, _LOOK_UP_S)
+            if wait_s <= 0:
                 raise DeliveryTimeout(f"the daemon did not answer within {timeout_s:g} s")
             try:
-                self._socket.settimeout(left)
+                self._socket.settimeout(wait_s)
                 chunk = self._socket.recv(_CHUNK_BYTES)
             except TimeoutError:
+                silent_s += wait_s
                 continue
             except OSError as error:
                 raise _gone(error) from None
             if not chunk:
                 raise _gone(None)
+            silent_s = 0.0
             self._buffer += chunk
         line = bytes(self._buffer[:end])
         del self._buffer[: end + 1]

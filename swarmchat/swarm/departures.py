@@ -11,7 +11,8 @@ from swarmchat.limits import HANDED_OVER_AFTER_S
 from swarmchat.swarm import leaving
 from swarmchat.swarm.mail import Notice
 from swarmchat.swarm.parts import Parts
-from swarmchat.swarm.replicator import Outcome, Replicator
+from swarmchat.swarm.replicator import Replicator
+from swarmchat.swarm.write_queue import Outcome
 
 
 class Departures:

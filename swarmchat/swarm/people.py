@@ -17,8 +17,9 @@ from swarmchat.swarm.access import MODE_PAIR
 from swarmchat.swarm.events import ContactChanged, ConversationAdded, RequestRemoved
 from swarmchat.swarm.parts import Parts
 from swarmchat.swarm.postman import Postman
-from swarmchat.swarm.replicator import Outcome, Replicator
+from swarmchat.swarm.replicator import Replicator
 from swarmchat.swarm.rooms import Rooms
+from swarmchat.swarm.write_queue import Outcome
 
 _MODE_UNKNOWN: Final = 3  # of what a link names; what the clone brings counts
 

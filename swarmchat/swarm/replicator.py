@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +11,6 @@ from typing import Any
 from swarmchat.commitlog.files import DamageError
 from swarmchat.commitlog.log import CommitLog
 from swarmchat.commitlog.writing import Admission, Pending, Writer
-from swarmchat.conversation import hiding
 from swarmchat.conversation.actions import Action
 from swarmchat.conversation.rejection import Rejection
 from swarmchat.errors import LinkError, NotFoundError, StorageError, SwarmchatError
@@ -32,15 +30,16 @@ from swarmchat.links.channel import Channel
 from swarmchat.links.link import Link
 from swarmchat.runtime import Runtime
 from swarmchat.swarm import facts, transfer
-from swarmchat.swarm.events import ConversationSyncing, Event, MessageHidden
+from swarmchat.swarm.dag import LogDag
+from swarmchat.swarm.events import ConversationSyncing, Event
 from swarmchat.swarm.messages import Bad, Got, News, PackRequest, SyncMessage, announced
 from swarmchat.swarm.parts import Witness
 from swarmchat.swarm.session import Acknowledge, Announce, Heads, Pull, Reputation, Session, TakePush, Wish
+from swarmchat.swarm.telling import Teller
 from swarmchat.swarm.turns import Turn, Turns
+from swarmchat.swarm.write_queue import Outcome, WriteQueue
 
 _log = logging.getLogger(__name__)
-
-Outcome = Admission | Rejection
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,43 +55,6 @@ class Wires:
     held: Callable[[ConversationId, DeviceId], None]  # a device holds more than before
     level: Callable[[ConversationId], None]  # all that was announced is here
     barren: Callable[[ConversationId], Iterable[CommitId]]  # heads whose history was invalid before (SCP-06 §5)
-
-
-class LogDag:
-    """What the session may ask of a commit log."""
-
-    def __init__(self, log: CommitLog, barren: Callable[[ConversationId], Iterable[CommitId]]) -> None:
-        self._log = log
-        self._barren = barren
-
-    @property
-    def heads(self) -> Heads:
-        """The ordinary heads, sorted."""
-        return self._log.heads
-
-    def knows(self, commit: CommitId) -> bool:
-        """Whether it is accepted here."""
-        return self._log.knows(commit)
-
-    def refuses(self, commit: CommitId) -> bool:
-        """Whether it was judged invalid."""
-        return self._log.refusal(commit) is not None or commit in self._barren(self._log.conversation)
-
-    def covers(self, have: Iterable[CommitId], heads: Iterable[CommitId]) -> bool:
-        """Whether each of `heads` is one of `have` or an ancestor of one."""
-        history, had = self._log.history, set(have)
-        entries = [entry for commit in had if (entry := history.get(commit)) is not None]
-        wanted = [history.get(head) for head in heads]
-        return all(
-            entry is not None and (entry.id in had or any(history.reaches(each, entry) for each in entries))
-            for entry in wanted
-        )
-
-
-@dataclass(slots=True)
-class _Writing:
-    items: tuple[Pending, ...]
-    done: asyncio.Future[list[Outcome]]
 
 
 class Replicator:
@@ -116,20 +78,17 @@ class Replicator:
         self._receipts = receipts
         self._pulls = pulls
         self._lock = asyncio.Lock()
-        self._queue: deque[_Writing] = deque()
+        self._writes = WriteQueue(self._lock, self._write_batch)
         self._woken = asyncio.Event()
         self._held: dict[DeviceId, Heads] = {}  # told by devices, not stored yet
         self._store_at: float | None = None
         self._is_damaged = False
         self._storing = False
-        self._hidden: frozenset[CommitId] | None = None  # as last told; None: nothing was told since the start
         self._syncing_told = -SYNCING_EVERY_S
         self._rollup_at: float | None = None
         self._put_away_at: float | None = None
         self._put_away_by = 0.0
-        self._witness = witness
-        self._told_to = len(log.history)  # all before the commit of this number was told, and these
-        self._told: set[int] = set()
+        self._teller = Teller(log, witness)
 
     @property
     def conversation(self) -> ConversationId:
@@ -167,7 +126,7 @@ class Replicator:
         if at is not None and not self.log.knows(at):
             raise NotFoundError(f"no commit {at} in this conversation")
         pending = Pending(action, self._wires.writer(), int(self._runtime.now()), profile, extra, at)
-        (outcome,) = await self._write((pending,))
+        (outcome,) = await self._writes.put((pending,))
         return outcome
 
     async def append_all(self, actions: Sequence[Action]) -> list[Outcome]:
@@ -182,7 +141,7 @@ class Replicator:
     async def append_at_once(self, actions: Sequence[Action]) -> list[Outcome]:
         """Write several with nothing between them, whatever becomes of each. Raises StorageError."""
         writer, now = self._wires.writer(), int(self._runtime.now())
-        return await self._write(tuple(Pending(action, writer, now) for action in actions))
+        return await self._writes.put(tuple(Pending(action, writer, now) for action in actions))
 
     async def merge_old_forks(self) -> Admission:
         """The user agrees to the heads that `main` leaves out as old forks. (SCP-02 §6.4 g) StorageError."""
@@ -194,52 +153,33 @@ class Replicator:
 
     def _merge_and_describe(self) -> tuple[Admission, list[Event]]:
         admission = self.log.merge_old_forks()
-        return admission, self._describe(admission, None)
+        return admission, self._teller.describe(admission, None)
 
-    async def _write(self, items: tuple[Pending, ...]) -> list[Outcome]:
-        """Queue, and if nobody else does, write all that is queued with one fsync."""
-        writing = _Writing(items, asyncio.get_running_loop().create_future())
-        self._queue.append(writing)
-        try:
-            async with self._lock:
-                if not writing.done.done():
-                    # Others wait for the same fsync: a caller that goes away must not take their answer along.
-                    await asyncio.shield(self._write_queue())
-        except asyncio.CancelledError:
-            if writing in self._queue:
-                self._queue.remove(writing)
-            raise
-        return await writing.done
-
-    async def _write_queue(self) -> None:
-        batch = list(self._queue)
-        self._queue.clear()
-        items = [item for writing in batch for item in writing.items]
+    async def _write_batch(self, items: list[Pending]) -> list[Outcome]:
         try:
             outcomes, told = await self._runtime.offload(self._append_and_describe, items)
-        except BaseException as error:
-            fault = error if isinstance(error, StorageError) else StorageError("the write was broken off")
-            for writing in batch:  # nobody must wait for ever for an answer
-                _settle(writing.done, fault)
-            if fault is error:
-                self.met(fault)
-                return
+        except StorageError as error:
+            self.met(error)
             raise
-        start = 0
-        for writing in batch:
-            stop = start + len(writing.items)
-            _settle(writing.done, outcomes[start:stop])
-            start = stop
         for outcome, events in zip(outcomes, told, strict=True):
             if isinstance(outcome, Admission):
                 self._grown(outcome, events)
         self.session.wrote(self._runtime.monotonic())
         self.wake()
+        return outcomes
 
     def _append_and_describe(self, items: list[Pending]) -> tuple[list[Outcome], list[list[Event]]]:
         outcomes = self.log.append_all(items)
-        told = [self._describe(each, None) if isinstance(each, Admission) else [] for each in outcomes]
+        told = [self._teller.describe(each, None) if isinstance(each, Admission) else [] for each in outcomes]
         return outcomes, told
+
+    async def tell_missed(self) -> None:
+        """Tell what the commits mean of which a process that died had not told. StorageError."""
+        if self.log.is_empty:
+            return
+        for event in await self._runtime.offload(self._teller.missed):
+            self._wires.tell(event)
+        self._teller.caught_up()
 
     # --- what devices have
 
@@ -392,7 +332,7 @@ class Replicator:
 
     def _admit_and_describe(self, pack: bytes, heads: Heads, device: DeviceId) -> tuple[Admission, list[Event]]:
         admission = self.log.admit(pack, heads)
-        return admission, self._describe(admission, device)
+        return admission, self._teller.describe(admission, device)
 
     async def _pull(self, device: DeviceId, want: Heads | None) -> None:
         failed, refused, grew = False, False, False
@@ -408,7 +348,7 @@ class Replicator:
             refused, grew = bool(admission.rejected), bool(admission.new)
             told: list[Event] = list(facts.refusals(self.conversation, admission.rejected, device))
             if not cloning:  # a clone is told as one thing: conversation.ready
-                told = await self._runtime.offload(self._describe, admission, device)
+                told = await self._runtime.offload(self._teller.describe, admission, device)
             self._received(device, admission, told)
             if cloning and refused and self.log.is_empty:
                 invalid = {each.commit for each in admission.rejected}
@@ -433,24 +373,7 @@ class Replicator:
         request = PackRequest(self.conversation, have, want)
         return await transfer.fetch(link, self.log, request, self._runtime, self._progress, gives_way)
 
-    # --- telling
-
-    def _describe(self, admission: Admission, source: DeviceId | None) -> list[Event]:
-        told = facts.of_admission(self.conversation, admission, self.log.history, self.log.commit, source=source)
-        return [*told, *(MessageHidden(self.conversation, commit) for commit in self._newly_hidden(admission))]
-
-    def _newly_hidden(self, admission: Admission) -> list[CommitId]:
-        """What a ban, or a late message of somebody banned, has put out of sight. (SCP-02 §8.2)"""
-        with self.log.still():
-            now = self._hidden_now()
-        before = now.difference(admission.new) if self._hidden is None else self._hidden
-        self._hidden = now
-        return sorted(now - before)
-
-    def _hidden_now(self) -> frozenset[CommitId]:
-        history, roster = self.log.history, self.log.roster
-        taken = hiding.removals(history, roster, lambda ban: self.log.fate(ban) is None)
-        return hiding.hidden(history, roster, taken, self.log.roster_at)
+    # --- growing
 
     def _received(self, device: DeviceId, admission: Admission, told: list[Event]) -> None:
         for each in admission.rejected[:BAD_MESSAGES_MAX]:
@@ -462,36 +385,13 @@ class Replicator:
         for event in told:
             self._wires.tell(event)
         if admission.new:
-            self._note_told(admission.new)
+            self._teller.note_told(admission.new)
             now = self._runtime.monotonic()
             if self._put_away_at is None:
                 self._put_away_by = now + STEPS_AGE_S
             self._put_away_at = min(now + STEPS_IDLE_S, self._put_away_by)
             self._rollup_at = now + ROLLUP_IDLE_S
             self._wires.admitted(self.conversation, admission)
-
-    async def tell_missed(self) -> None:
-        """Tell what the commits mean of which a process that died had not told. StorageError."""
-        if self._witness is None or self.log.is_empty:
-            return
-        told, there = self._witness.told(self.conversation), len(self.log.history)
-        if told is not None and told < there:
-            for event in await self._runtime.offload(lambda: self._describe(self.log.since(told), None)):
-                self._wires.tell(event)
-        if told != there:
-            self._witness.note_told(self.conversation, there)
-
-    def _note_told(self, commits: Iterable[CommitId]) -> None:
-        if self._witness is None:
-            return
-        history = self.log.history
-        self._told.update(history.number(commit) for commit in commits)
-        while self._told_to < len(history):
-            if self._told_to not in self._told and not history[history.id(self._told_to)].is_merge:
-                break  # of another admission, which is told in a moment
-            self._told.discard(self._told_to)
-            self._told_to += 1
-        self._witness.note_told(self.conversation, self._told_to)
 
     def _progress(self, received: int, total: int) -> None:
         now = self._runtime.monotonic()
@@ -566,13 +466,3 @@ class Replicator:
                 await self._woken.wait()
         except TimeoutError:
             pass
-
-
-def _settle(future: asyncio.Future[list[Outcome]], result: list[Outcome] | StorageError) -> None:
-    if future.done():
-        return
-    if isinstance(result, StorageError):
-        future.set_exception(result)
-        future.exception()  # seen: who asked may have gone away meanwhile, and that is no fault to be told of
-    else:
-        future.set_result(result)

@@ -40,9 +40,10 @@ from swarmchat.swarm.mail import Notice
 from swarmchat.swarm.messages import Bad, Got, News, Read, SyncMessage, Typing
 from swarmchat.swarm.objections import Cause, Objection
 from swarmchat.swarm.parts import Parts
-from swarmchat.swarm.replicator import Outcome, Replicator, Wires
+from swarmchat.swarm.replicator import Replicator, Wires
 from swarmchat.swarm.session import Heads, Reputation
 from swarmchat.swarm.turns import Turns
+from swarmchat.swarm.write_queue import Outcome
 
 _log = logging.getLogger(__name__)
 

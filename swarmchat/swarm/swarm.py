@@ -38,10 +38,11 @@ from swarmchat.swarm.parts import Audience, Parts, Settings, StateKeeper, Witnes
 from swarmchat.swarm.people import People
 from swarmchat.swarm.postman import Postman
 from swarmchat.swarm.presences import Presences
-from swarmchat.swarm.replicator import Outcome, Replicator
+from swarmchat.swarm.replicator import Replicator
 from swarmchat.swarm.rooms import Lines, Rooms
 from swarmchat.swarm.status import PeerRow, SyncRow, peer_rows, sync_rows
 from swarmchat.swarm.switchboard import Switchboard
+from swarmchat.swarm.write_queue import Outcome
 
 __all__ = ["Audience", "PeerRow", "Settings", "StateKeeper", "Swarm", "SyncRow"]
 

@@ -1,0 +1,72 @@
+"""What the commits of one conversation mean to who watches, and how far that was told. (SCP-08 §3.3)"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from swarmchat.commitlog.log import CommitLog
+from swarmchat.commitlog.writing import Admission
+from swarmchat.conversation import hiding
+from swarmchat.ids import CommitId, DeviceId
+from swarmchat.swarm import facts
+from swarmchat.swarm.events import Event, MessageHidden
+from swarmchat.swarm.parts import Witness
+
+
+class Teller:
+    """Makes events of what a log admits, and notes with the witness to which commit all are told."""
+
+    def __init__(self, log: CommitLog, witness: Witness | None) -> None:
+        self._log = log
+        self._witness = witness
+        self._hidden: frozenset[CommitId] | None = None  # as last told; None: nothing was told since the start
+        self._told_to = len(log.history)  # all before the commit of this number was told, and these
+        self._told: set[int] = set()
+
+    def describe(self, admission: Admission, source: DeviceId | None) -> list[Event]:
+        """The events of an admission; `source`: the device it came from. Reads much: for a worker."""
+        told = facts.of_admission(self._log.conversation, admission, self._log.history, self._log.commit, source=source)
+        return [*told, *(MessageHidden(self._log.conversation, commit) for commit in self._newly_hidden(admission))]
+
+    def note_told(self, commits: Iterable[CommitId]) -> None:
+        """The events of these were told."""
+        if self._witness is None:
+            return
+        history = self._log.history
+        self._told.update(history.number(commit) for commit in commits)
+        while self._told_to < len(history):
+            if self._told_to not in self._told and not history[history.id(self._told_to)].is_merge:
+                break  # of another admission, which is told in a moment
+            self._told.discard(self._told_to)
+            self._told_to += 1
+        self._witness.note_told(self._log.conversation, self._told_to)
+
+    def missed(self) -> list[Event]:
+        """The events of commits of which a process that died had not told. Reads much: for a worker. StorageError."""
+        if self._witness is None:
+            return []
+        told = self._witness.told(self._log.conversation)
+        if told is None or told >= len(self._log.history):
+            return []
+        return self.describe(self._log.since(told), None)
+
+    def caught_up(self) -> None:
+        """All that stands in the log now was told."""
+        if self._witness is None:
+            return
+        there = len(self._log.history)
+        if self._witness.told(self._log.conversation) != there:
+            self._witness.note_told(self._log.conversation, there)
+
+    def _newly_hidden(self, admission: Admission) -> list[CommitId]:
+        """What a ban, or a late message of somebody banned, has put out of sight. (SCP-02 §8.2)"""
+        with self._log.still():
+            now = self._hidden_now()
+        before = now.difference(admission.new) if self._hidden is None else self._hidden
+        self._hidden = now
+        return sorted(now - before)
+
+    def _hidden_now(self) -> frozenset[CommitId]:
+        history, roster = self._log.history, self._log.roster
+        taken = hiding.removals(history, roster, lambda ban: self._log.fate(ban) is None)
+        return hiding.hidden(history, roster, taken, self._log.roster_at)
