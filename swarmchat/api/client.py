@@ -17,7 +17,6 @@ from swarmchat.errors import DeliveryTimeout, SwarmchatError, UnreachableError
 
 _CONNECT_TIMEOUT_S = 5.0
 _CHUNK_BYTES = 64 * 1024
-_LOOK_UP_S = 1.0  # Ctrl-C just before a system call is noticed after it: so none waits for ever
 
 
 class Client:
@@ -98,7 +97,6 @@ class Client:
         self.close()
 
     def _send(self, data: bytes) -> None:
-        self._socket.settimeout(None)
         try:
             self._socket.sendall(data)
         except OSError as error:
@@ -115,25 +113,19 @@ class Client:
         return value
 
     def _line(self, timeout_s: float | None) -> bytes:
-        silent_s = 0.0
+        self._socket.settimeout(timeout_s)
         while (end := self._buffer.find(b"\n", self._scanned)) < 0:
             self._scanned = len(self._buffer)
             if self._scanned > limits.API_REPLY_BYTES_MAX:
                 raise SwarmchatError("the daemon said something endless")
-            wait_s = _LOOK_UP_S if timeout_s is None else min(timeout_s - silent_s, _LOOK_UP_S)
-            if wait_s <= 0:
-                raise DeliveryTimeout(f"the daemon did not answer within {timeout_s:g} s")
             try:
-                self._socket.settimeout(wait_s)
                 chunk = self._socket.recv(_CHUNK_BYTES)
             except TimeoutError:
-                silent_s += wait_s
-                continue
+                raise DeliveryTimeout(f"the daemon did not answer within {timeout_s:g} s") from None
             except OSError as error:
                 raise _gone(error) from None
             if not chunk:
                 raise _gone(None)
-            silent_s = 0.0
             self._buffer += chunk
         line = bytes(self._buffer[:end])
         del self._buffer[: end + 1]

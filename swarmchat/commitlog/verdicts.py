@@ -189,6 +189,7 @@ class Verdicts:
             self._authors, self._sets, self._count = known_authors, known_sets, known_count
             if self._connection is not None and self._connection.in_transaction:
                 self._connection.execute("rollback")
+            self.rest()  # a file that could not be opened for writing once stays read-only as long as the connection lives
             raise
 
     # --- inside

@@ -378,7 +378,6 @@ def test_rows_that_cannot_be_written_leave_everything_as_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str
 ) -> None:
     log = group(tmp_path, BOB)
-    store = log._store
     refs = (log.path / "packed-refs").read_bytes()
     before = log.heads, log.main
     full = sqlite3.OperationalError("database or disk is full")
@@ -396,8 +395,9 @@ def test_rows_that_cannot_be_written_leave_everything_as_it_was(
         def __getattr__(self, name: str) -> object:
             return getattr(self.real, name)
 
-    real = store._verdicts._db
-    store._verdicts._connection = FullDisk(real)  # type: ignore[assignment]
+    connect = sqlite3.connect
+    log._store._verdicts.rest()
+    monkeypatch.setattr(sqlite3, "connect", lambda *where, **how: FullDisk(connect(*where, **how)))
     many = [Pending(Post(f"too many for a step: {n}"), writer(ALICE), NOW) for n in range(limits.STEP_COMMITS_MAX + 1)]
     with pytest.raises(StorageError, match="no space") as refusal:
         log.append_all(many)
@@ -409,9 +409,29 @@ def test_rows_that_cannot_be_written_leave_everything_as_it_was(
         log.put_away()
     assert (log.path / "packed-refs").read_bytes() == refs
     assert posts(copied(log, tmp_path / "found.git")) == ["a step needs no row"]
-    store._verdicts._connection = real
+    monkeypatch.undo()
     post(log, ALICE, "kept")
+    log.put_away()
     assert posts(reopened(log)) == ["a step needs no row", "kept"]
+
+
+def test_rows_that_opened_read_only_once_are_opened_again_for_the_next_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = group(tmp_path, BOB)
+    log._store._verdicts.rest()
+    connect = sqlite3.connect
+    ways = iter(["?mode=ro"])
+
+    def falls_back_once(path: Path, **how: object) -> sqlite3.Connection:  # as SQLite does after a passing fault
+        return connect(f"{path.as_uri()}{next(ways, '')}", uri=True, **how)  # type: ignore[call-overload, no-any-return]
+
+    monkeypatch.setattr(sqlite3, "connect", falls_back_once)
+    post(log, ALICE, "kept")
+    with pytest.raises(StorageError, match="for writing"):
+        log.put_away()
+    log.put_away()
+    assert posts(copied(log, tmp_path / "found.git")) == ["kept"]
 
 
 def test_a_read_only_file_system_is_said_in_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
