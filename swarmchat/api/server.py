@@ -19,11 +19,11 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from swarmchat import limits
+from swarmchat import disk, limits
 from swarmchat.api import jsonrpc
 from swarmchat.api.methods import Commands, UnknownMethodError, find, invoke
 from swarmchat.api.shapes import JsonObject
-from swarmchat.errors import StorageError, SwarmchatError, UsageError, UserError
+from swarmchat.errors import SwarmchatError, UsageError, UserError
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +87,7 @@ def _bind(path: Path) -> tuple[socket.socket, int]:
         listener.listen(limits.API_CLIENTS_MAX)
     except OSError as error:
         listener.close()
-        raise StorageError(f"cannot make the control socket {path}: {error.strerror or error}") from None
+        raise disk.refusal(error, path, "make the control socket") from None
     finally:
         os.umask(mask)
     return listener, path.stat().st_ino

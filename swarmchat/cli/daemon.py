@@ -14,11 +14,12 @@ from typing import Any, Final
 
 import click
 
+from swarmchat import disk
 from swarmchat.account.home import Home
 from swarmchat.api.client import Client
 from swarmchat.cli.session import Noun, Session, pass_session
 from swarmchat.cli.terminal import clock, plain, short, table
-from swarmchat.errors import NotFoundError, StorageError, SwarmchatError, UnreachableError, UserError
+from swarmchat.errors import NotFoundError, SwarmchatError, UnreachableError, UserError
 
 _START_TIMEOUT_S: Final = 20.0
 _STOP_TIMEOUT_S: Final = 10.0
@@ -249,7 +250,7 @@ def _rotate(path: Path) -> int:
     except FileNotFoundError:
         return 0
     except OSError as error:
-        raise StorageError(f"cannot write the log {path}: {error.strerror}") from None
+        raise disk.refusal(error, path, "write") from None
     return size
 
 

@@ -352,7 +352,9 @@ class Repository:
             try:
                 self._odb = pygit2.Odb(str(self._objects))
             except (OSError, pygit2.GitError) as error:
-                raise StorageError(f"cannot read {self._objects}: {error}") from error
+                raise StorageError(
+                    f"cannot read {self._objects}: {error}", hint="see what is wrong there with: swarmchat doctor"
+                ) from error
         return self._odb
 
     def _write_loose(self, objects: Sequence[tuple[int, bytes, bytes]]) -> None:

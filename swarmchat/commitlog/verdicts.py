@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NewType, TypeVar, cast
 
+from swarmchat import disk
 from swarmchat.conversation import actions
 from swarmchat.conversation.actions import Relation
 from swarmchat.conversation.entries import Control, Fact
@@ -75,7 +76,7 @@ class Verdicts:
             try:
                 path.with_name(path.name + suffix).unlink(missing_ok=True)
             except OSError as error:
-                raise StorageError(f"cannot remove {path}: {error.strerror}") from error
+                raise disk.refusal(error, path, "remove") from error
 
     # --- reading
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from swarmchat import limits
+from swarmchat import disk, limits
 from swarmchat.addresses import Address
-from swarmchat.errors import StorageError, UserError
+from swarmchat.errors import UserError
 from swarmchat.swarm.swarm import Audience
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -45,7 +45,7 @@ def read(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except OSError as fault:
-        raise StorageError(f"cannot read {path}: {fault.strerror}") from fault
+        raise disk.refusal(fault, path, "read") from fault
     try:
         return tomllib.loads(text.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
