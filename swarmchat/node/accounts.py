@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -69,7 +70,8 @@ class AccountVerbs:
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
-            target.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # a disk that fails in this too has said enough
+                target.unlink(missing_ok=True)
             raise disk.refusal(error, target, "write") from error
         return {"id": loaded.id, "path": str(target), "bytes": len(data), "conversations": len(known)}
 

@@ -484,17 +484,17 @@ def _room(folder: Path) -> str:
     return (folder / "room").read_text()
 
 
-def _send(_nobody: None, folder: Path, say: Say) -> None:
-    say(_run(folder, "message.send", conversation=_room(folder), text="a message")["id"])
+def _send(room: str, folder: Path, say: Say) -> None:
+    say(_run(folder, "message.send", conversation=room, text="a message")["id"])
 
 
-def _invite(_nobody: None, folder: Path, say: Say) -> None:
-    _run(folder, "member.invite", conversation=_room(folder), accounts=[CAROL.id])
+def _invite(room: str, folder: Path, say: Say) -> None:
+    _run(folder, "member.invite", conversation=room, accounts=[CAROL.id])
     say(CAROL.id)
 
 
-def _invite_another(_nobody: None, folder: Path, say: Say) -> None:
-    _run(folder, "member.invite", conversation=_room(folder), accounts=[BOB.id])
+def _invite_another(room: str, folder: Path, say: Say) -> None:
+    _run(folder, "member.invite", conversation=room, accounts=[BOB.id])
     say(BOB.id)
 
 
@@ -507,10 +507,10 @@ def _add_contact(_nobody: None, folder: Path, say: Say) -> None:
     say("Bob")
 
 
-def _leave(_nobody: None, folder: Path, say: Say) -> None:
+def _leave(room: str, folder: Path, say: Say) -> None:
     shown = [row["id"] for row in _run(folder, "conversation.list")]
-    if _room(folder) in shown:
-        _run(folder, "conversation.leave", conversation=_room(folder))
+    if room in shown:
+        _run(folder, "conversation.leave", conversation=room)
     say("left")
 
 
@@ -558,9 +558,9 @@ WRITE_PATHS: tuple[WritePath, ...] = (
     WritePath("set-password", _prepare_account, _store, _seal, _seal_again, _check_sealed, dear=True),
     WritePath("archive export", _prepare_account, _store, _export, _export, _check_exported, dear=True),
     WritePath("archive import", _prepare_archive, _verbs, _import, _import, _check_imported, dear=True),
-    WritePath("command: send", _prepare_home, nothing, _send, _send, _check_home, dear=True),
-    WritePath("command: invite", _prepare_home, nothing, _invite, _invite_another, _check_home, dear=True),
+    WritePath("command: send", _prepare_home, _room, _send, _send, _check_home, dear=True),
+    WritePath("command: invite", _prepare_home, _room, _invite, _invite_another, _check_home, dear=True),
     WritePath("command: create", _prepare_home, nothing, _found, _found, _check_home, dear=True),
     WritePath("command: contact add", _prepare_home, nothing, _add_contact, _add_contact, _check_home, dear=True),
-    WritePath("command: leave", _prepare_home, nothing, _leave, _leave, _check_home, dear=True),
+    WritePath("command: leave", _prepare_home, _room, _leave, _leave, _check_home, dear=True),
 )
