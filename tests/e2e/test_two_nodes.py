@@ -104,7 +104,7 @@ def test_who_has_read_and_who_types_is_told(pair: tuple[NodeProcess, NodeProcess
     room = found_room(ann, ben)
     first = ann.did("send", room, "read me")["id"]
     same(room, ann, ben)
-    assert ann.did("message", "show", room, first, "--local")["status"]["state"] == "sent"
+    ann.until(lambda: ann.did("message", "show", room, first, "--local")["status"]["state"] == "sent")
     ben.did("message", "read", room)
     ann.until(
         lambda: (

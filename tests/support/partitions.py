@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import subprocess
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 from pathlib import Path
@@ -147,14 +147,23 @@ def without_admins(folder: Path, *members: Person, now: int = NOW) -> tuple[Side
     the ban lands on who was the last admin then.
     """
     north, south = found(folder, ALICE, BOB, CAROL, members=[GRACE, *members], now=now).forks("north", "south")
-    gone = {"alice": south.write(ALICE, Leave(ALICE.id)), "carol": south.write(CAROL, Leave(CAROL.id))}
+    leaves = ((ALICE, Leave(ALICE.id)), (CAROL, Leave(CAROL.id)))
+    south, (alice, carol) = _with_ids(south, leaves, lambda ids: max(ids) < "8", now)
+    north, (grace,) = _with_ids(north, ((GRACE, Leave(GRACE.id)),), lambda ids: min(ids) > max(alice, carol), now)
+    bob = north.ban(BOB.id, ALICE, CAROL)
+    return everywhere(north, south), {"alice": alice, "carol": carol, "grace": grace, "bob": bob}
+
+
+def _with_ids(
+    side: Side, acts: Sequence[tuple[Person, Action]], wanted: Callable[[Sequence[CommitId]], bool], now: int
+) -> tuple[Side, Sequence[CommitId]]:
+    """The side once these have acted, at a second at which their commits have ids as wanted."""
     for later in range(100):
-        side = north.fork(f"north {later}")
-        gone["grace"] = side.write(GRACE, Leave(GRACE.id), now=now + later)
-        if gone["grace"] > max(gone["alice"], gone["carol"]):
-            gone["bob"] = side.ban(BOB.id, ALICE, CAROL)
-            return everywhere(side, south), gone
-    raise AssertionError("no commit of a hundred has an id that is high enough")
+        tried = side.fork(f"{side.log.path.stem} {later}")
+        ids = [tried.write(person, action, now=now + later) for person, action in acts]
+        if wanted(ids):
+            return tried, ids
+    raise AssertionError("no commits of a hundred seconds have such ids")
 
 
 def everywhere(*sides: Side) -> Side:
