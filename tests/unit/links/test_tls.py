@@ -284,5 +284,5 @@ def test_a_claim_is_no_peer() -> None:
 
 def test_keys_that_do_not_fit_their_certificate_are_not_loaded() -> None:
     wrong = Identity(PrivateKey.from_seed(bytes(32)), ALICE.device, ALICE.account, b"bootboot")
-    with pytest.raises(Exception, match="mismatch"):
+    with pytest.raises(ValueError, match="does not fit"):
         security(wrong)
