@@ -24,11 +24,16 @@ class Departures:
         get: Callable[[ConversationId], Replicator | None],
         erase: Callable[[ConversationId], Awaitable[None]],
         reevaluate: Callable[[], None],
+        unsure: Callable[[ConversationId, DeviceId], None],
     ) -> None:
         self._parts = parts
         self._get = get
         self._erase = erase
         self._reevaluate = reevaluate
+        self._unsure = unsure
+        self._told: set[tuple[CommitId, DeviceId]] = (
+            set()
+        )  # a leave of ours, and who had it: later heads do not show it
 
     async def write(self, replicator: Replicator, promote: AccountId | None, *, dissolve: bool) -> Outcome | None:
         """Write the commits of leaving, all or none; None when there was nothing to write. StorageError."""
@@ -81,11 +86,23 @@ class Departures:
             return
         parts.access.set_heirs(conversation, waiting)
         self._reevaluate()
+        for device, _ in concerned:
+            self.ask_if_unsure(replicator, device)
+
+    def ask_if_unsure(self, replicator: Replicator, device: DeviceId) -> None:
+        """Ask a device whose heads came after ours, and which we do not fetch, whether the commit by which we went is behind them."""
+        if not all(map(replicator.log.knows, replicator.session.heads_of(device))):
+            self._unsure(replicator.conversation, device)
 
     def is_told(self, replicator: Replicator, device: DeviceId, told: Iterable[CommitId] = ()) -> bool:
-        """Whether the device has said, now or as `told` before, that it has the commit by which we went."""
-        leave = leaving.leave_of(replicator.log, self._parts.account.id)
-        return leave is not None and replicator.has(device, leave, told)
+        """Whether the device has ever said, or as `told` before, that it has the commit by which we went."""
+        me, log = self._parts.account.id, replicator.log
+        leave = None if log.is_empty or log.roster.is_joined(me) else leaving.leave_of(log, me)
+        if leave is None:
+            return False
+        if replicator.has(device, leave, told):
+            self._told.add((leave, device))
+        return (leave, device) in self._told
 
     def has_left(self, conversation: ConversationId) -> bool:
         """Whether we went, as the log says it; the state may not know yet."""

@@ -143,7 +143,7 @@ class Mailroom:
         self, state: State, sender: Sender, conversation: ConversationId, heads: tuple[CommitId, ...], now: float
     ) -> list[Outcome]:
         access, found = self._access, list[Outcome]()
-        if conversation in access.rosters and not access.is_common(sender.account, sender.device, conversation):
+        if conversation in access.rosters:
             found.append(Confirm(conversation, heads[0], sender))
         if access.may_tell(sender.account, sender.device, conversation):
             return [*found, Fetch(conversation, heads, sender)]

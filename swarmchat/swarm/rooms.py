@@ -60,6 +60,7 @@ class Lines:
     notify: Callable[[ConversationId], Awaitable[None]]  # members who do not know that we are one
     ask: Callable[[ConversationId], Awaitable[None]]  # a member for an invitation to what is here
     moved: Callable[[ConversationId], None]  # a device has more, or a conversation another state
+    unsure: Callable[[ConversationId, DeviceId], None]  # its heads do not tell whether it knows that we left
 
 
 class Rooms:
@@ -76,7 +77,7 @@ class Rooms:
         self._damaged: dict[ConversationId, StorageError] = {}
         self._refused: dict[ConversationId, Objection] = {}  # clones that do not become ours, and why
         self._agreed: set[ConversationId] = set()  # to another mode than the invitation said
-        self._departures = Departures(parts, self.get, self.erase, lines.reevaluate)
+        self._departures = Departures(parts, self.get, self.erase, lines.reevaluate, lines.unsure)
         self._farewells = Farewells(parts, lines.post, lines.account_of, lines.flushed, lines.reevaluate)
         self._wires = Wires(
             post=lines.post,
@@ -247,7 +248,7 @@ class Rooms:
         return outcome
 
     def questions(self, account: AccountId) -> list[Notice]:
-        """What an account that does not speak with us is asked about conversations that we left."""
+        """What an account is asked about conversations that we left: whether it knows."""
         return self._departures.questions(account)
 
     def wrote(self, account: AccountId, conversation: ConversationId, commit: CommitId) -> bool:
@@ -334,10 +335,14 @@ class Rooms:
             return
         self._parts.tell(Delivered(conversation, account, device))
         self._lines.moved(conversation)
-        closed = replicator.session.closed and account != self._parts.account.id
-        if closed and self._departures.is_told(replicator, device):
+        told = self._departures.is_told(replicator, device)
+        if not replicator.session.closed or account == self._parts.account.id:
+            return
+        if told:
             work = partial(self._departures.taken, conversation, account)
             self._parts.chores.add(f"hand {conversation} over to {account}", work)
+        else:
+            self._departures.ask_if_unsure(replicator, device)
 
     def _barren(self, conversation: ConversationId) -> Sequence[CommitId]:
         known = self._parts.state.conversations.get(conversation)

@@ -84,6 +84,7 @@ class Swarm:
             notify=board.notify,
             ask=board.ask,
             moved=self._moved,
+            unsure=board.ask_behind,
         )
         self._rooms = Rooms(self._parts, lines)
         self._postman = Postman(self._parts, self._rooms, self._board.links_of, self._board.reevaluate)

@@ -301,14 +301,27 @@ class Switchboard:
                 replicator.probe(dialogue.device)
         self._ask_about_leaving(dialogue)
 
+    def ask_behind(self, conversation: ConversationId, device: DeviceId) -> None:
+        """What it names has come after we left, and we do not fetch it: whether our leaving is behind it, only it can tell."""
+        dialogue = self._by_device.get(device)
+        if dialogue is None:
+            return
+        for question in self._rooms.questions(dialogue.account):
+            if question.conversation == conversation:
+                self._ask_once(dialogue, question)
+
     # --- inside
 
     def _ask_about_leaving(self, dialogue: Dialogue) -> None:
         """Who does not speak with us of what we left may know why: ask, once on a link. (SCP-06 §7)"""
         for question in self._rooms.questions(dialogue.account):
-            if question.conversation not in dialogue.mentioned and question.conversation not in dialogue.asked:
-                dialogue.asked.add(question.conversation)
-                self._spawn(self._ask(dialogue.link, question))
+            if question.conversation not in dialogue.mentioned:
+                self._ask_once(dialogue, question)
+
+    def _ask_once(self, dialogue: Dialogue, question: Notice) -> None:
+        if question.conversation not in dialogue.asked:
+            dialogue.asked.add(question.conversation)
+            self._spawn(self._ask(dialogue.link, question))
 
     async def _ask(self, link: Link, question: Notice) -> None:
         await self._postman.send(link, question)

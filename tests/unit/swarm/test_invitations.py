@@ -229,7 +229,7 @@ def test_a_notice_of_ours_is_fetched_and_one_of_something_unknown_asked_for() ->
     notice = Notice(ROOM, ADD, (), PHONE)
     assert desk.take(notice) == [AskFor(ROOM, FROM_ANN)]
     desk.joined(ANN)
-    assert desk.take(notice, now=NOW + 1) == [Fetch(ROOM, (ADD,), FROM_ANN)]
+    assert desk.take(notice, now=NOW + 1) == [Confirm(ROOM, ADD, FROM_ANN), Fetch(ROOM, (ADD,), FROM_ANN)]
 
 
 def test_a_notice_of_who_is_a_stranger_about_what_is_here_may_be_that_of_one_who_left() -> None:
@@ -237,7 +237,10 @@ def test_a_notice_of_who_is_a_stranger_about_what_is_here_may_be_that_of_one_who
     desk.joined(BEN)
     assert desk.take(Notice(ROOM, ADD, (), PHONE)) == [Confirm(ROOM, ADD, FROM_ANN)]
     desk.joined(ANN, BEN)
-    assert desk.take(Notice(ROOM, ADD, (), PHONE), now=NOW + 1) == [Fetch(ROOM, (ADD,), FROM_ANN)]
+    assert desk.take(Notice(ROOM, ADD, (), PHONE), now=NOW + 1) == [
+        Confirm(ROOM, ADD, FROM_ANN),
+        Fetch(ROOM, (ADD,), FROM_ANN),
+    ]
 
 
 def test_a_notice_in_the_name_of_another_device_is_dropped() -> None:
