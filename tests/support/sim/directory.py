@@ -36,9 +36,13 @@ class Directory:
         self._network = network
         self._here: dict[str, Listens] = {}  # by host
         self._seen: dict[str, dict[str, Listens]] = {}  # who was seen by whom
+        self._names: dict[str, str] = {}  # of the instance, by host: each start has a fresh one (SCP-05 §2.2)
+        self._starts = 0
 
     def came(self, node: Listens) -> None:
         """A node listens: it and all that it can reach see each other."""
+        self._starts += 1
+        self._names[node.host] = f"node-{node.host}-{self._starts}"
         self._here[node.host] = node
         self._seen[node.host] = {}
         for other in list(self._here.values()):
@@ -51,7 +55,7 @@ class Directory:
         for other in list(self._here.values()):
             if saying_so and self._network.reachable(node.host, other.host):
                 self._seen[other.host].pop(node.host, None)
-                other.finder.saw_lan(Sighting(_name(node), node.host, None, (), gone=True))
+                other.finder.saw_lan(Sighting(self._names[node.host], node.host, None, (), gone=True))
 
     def look_again(self) -> None:
         """The wires have changed: everybody asks anew."""
@@ -73,9 +77,5 @@ class Directory:
         """It knows the name only of whom it knows, as with the tags of SCP-05 §2.2."""
         device = shown.device if to.known(shown.device) else None
         address = Address(shown.host, PORT)
-        to.finder.saw_lan(Sighting(_name(shown), shown.host, device, (address,)))
-        to.sighted(device, _name(shown), address)
-
-
-def _name(node: Listens) -> str:
-    return f"node-{node.host}"
+        to.finder.saw_lan(Sighting(self._names[shown.host], shown.host, device, (address,)))
+        to.sighted(device, self._names[shown.host], address)
