@@ -6,6 +6,7 @@ can be computed anew from git.
 
 from __future__ import annotations
 
+import gc
 import json
 import operator
 import sqlite3
@@ -82,7 +83,7 @@ class Verdicts:
 
     def load(self) -> tuple[History, list[TreeId]]:
         """All accepted commits and the tree of each, by the numbers of their rows; DamagedError where they do not fit together."""
-        with self._refusals():
+        with self._refusals(), _uncollected():
             rows = Rows()
             several: dict[int, tuple[int, ...]] = {}
             self._authors = {}
@@ -314,6 +315,18 @@ class Verdicts:
             raise _storage_error(self._path, error) from error
         except (sqlite3.DatabaseError, ValueError, TypeError, AttributeError, json.JSONDecodeError) as error:
             raise DamagedError(str(error)) from error
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Thousands of rows, none of them garbage, would have the collector look through all that the process holds, again and again."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def _numbers(packed: bytes) -> tuple[int, ...]:
