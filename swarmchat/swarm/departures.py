@@ -31,9 +31,8 @@ class Departures:
         self._erase = erase
         self._reevaluate = reevaluate
         self._unsure = unsure
-        self._told: set[tuple[CommitId, DeviceId]] = (
-            set()
-        )  # a leave of ours, and who had it: later heads do not show it
+        # A leave of ours, and who had it: the heads that it names later do not show it any more.
+        self._told: set[tuple[CommitId, DeviceId]] = set()
 
     async def write(self, replicator: Replicator, promote: AccountId | None, *, dissolve: bool) -> Outcome | None:
         """Write the commits of leaving, all or none; None when there was nothing to write. StorageError."""

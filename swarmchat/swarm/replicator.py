@@ -177,9 +177,11 @@ class Replicator:
         """Tell what the commits mean of which a process that died had not told. StorageError."""
         if self.log.is_empty:
             return
-        for event in await self._runtime.offload(self._teller.missed):
-            self._wires.tell(event)
-        self._teller.caught_up()
+        first, there = self._teller.untold(), len(self.log.history)
+        if first is not None:
+            for event in await self._runtime.offload(self._teller.missed, first):
+                self._wires.tell(event)
+        self._teller.caught_up(there)  # what was admitted meanwhile tells of itself
 
     # --- what devices have
 

@@ -41,21 +41,18 @@ class Teller:
             self._told_to += 1
         self._witness.note_told(self._log.conversation, self._told_to)
 
-    def missed(self) -> list[Event]:
-        """The events of commits of which a process that died had not told. Reads much: for a worker. StorageError."""
-        if self._witness is None:
-            return []
-        told = self._witness.told(self._log.conversation)
-        if told is None or told >= len(self._log.history):
-            return []
-        return self.describe(self._log.since(told), None)
+    def untold(self) -> int | None:
+        """The number of the first commit of which a process that died had not told; None if it had told of all."""
+        told = None if self._witness is None else self._witness.told(self._log.conversation)
+        return told if told is not None and told < len(self._log.history) else None
 
-    def caught_up(self) -> None:
-        """All that stands in the log now was told."""
-        if self._witness is None:
-            return
-        there = len(self._log.history)
-        if self._witness.told(self._log.conversation) != there:
+    def missed(self, first: int) -> list[Event]:
+        """The events of that commit and all after it. Reads much: for a worker. StorageError."""
+        return self.describe(self._log.since(first), None)
+
+    def caught_up(self, there: int) -> None:
+        """All before the commit of that number was told."""
+        if self._witness is not None and self._witness.told(self._log.conversation) != there:
             self._witness.note_told(self._log.conversation, there)
 
     def _newly_hidden(self, admission: Admission) -> list[CommitId]:
