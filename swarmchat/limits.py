@@ -272,3 +272,13 @@ SPACE_LEAST_BYTES: Final = 64 * MIB  # with less free `doctor` speaks of a fault
 SPACE_LOW_BYTES: Final = 512 * MIB  # with less free it warns
 PORTS_FILE_BYTES_MAX: Final = 64 * KIB  # the ports of the last start, one for each address that is listened on
 OPEN_FILES: Final = 16_384  # descriptors asked for at start: links, repositories, clients
+
+# --- the DHT (SCP-05 §1)
+DHT_KEY_BYTES: Final = 20
+DHT_SALT_BYTES_MAX: Final = 16
+DHT_DATA_BYTES_MAX: Final = 3_840  # sealed or veiled payload of one record
+DHT_RECORD_BYTES_MAX: Final = 4_096
+DHT_TTL_MAX_S: Final = 600  # signed, and capped by the storing node: nothing lives longer than its owner cares
+DHT_AHEAD_MAX_S: Final = 120  # `created` further ahead of our clock is refused
+DHT_WORK_BITS: Final = 16  # proof of work of a mailbox record: 60 ms once in 300 s
+DHT_WORK_BITS_MAX: Final = 24  # more is asked of nobody: 16 s
