@@ -15,7 +15,7 @@ from swarmchat.swarm.mesh import Target, wanted
 
 @dataclass(frozen=True, slots=True)
 class Aims:
-    """`targets` for the mesh; `sought`: accounts of whom no device is known, for whom unknown LAN instances are dialled."""
+    """`targets` for the mesh; `sought`: whose unknown devices are tried too: nobody's of it is known, or they may have what is to be cloned."""
 
     targets: frozenset[Target]
     sought: frozenset[AccountId]
@@ -71,6 +71,8 @@ def aims(
         if not known and (who != account or who in access.sources):  # of our own only while something is to be cloned
             targets.add(who)
             sought.add(who)
+        elif who in access.sources:
+            sought.add(who)  # the device that has it may be one that nobody here knows
     for who in listed:
         banned_and_nothing_else = access.is_outlawed(who) and who not in people and not access.shares(who)
         if who != account and not state.is_blocked(who) and not banned_and_nothing_else:

@@ -304,6 +304,9 @@ class Rooms:
 
     def answered(self, device: DeviceId, message: News | Got | Bad | Read | Typing) -> bool:
         """Whether the message, about what is not common, says that a device has taken in why."""
+        replicator = self._replicators.get(message.conversation)
+        if replicator is not None and isinstance(message, News | Got):
+            self._hand_over(replicator, device, message.heads)  # also when it comes after its second, or before we know
         return self._farewells.answered(message.conversation, device, message)
 
     def _level(self, conversation: ConversationId) -> None:
@@ -335,14 +338,18 @@ class Rooms:
             return
         self._parts.tell(Delivered(conversation, account, device))
         self._lines.moved(conversation)
-        told = self._departures.is_told(replicator, device)
-        if not replicator.session.closed or account == self._parts.account.id:
-            return
-        if told:
+        if not self._hand_over(replicator, device) and replicator.session.closed and account != self._parts.account.id:
+            self._departures.ask_if_unsure(replicator, device)
+
+    def _hand_over(self, replicator: Replicator, device: DeviceId, heads: Heads = ()) -> bool:
+        """A device named heads: whether it has the commit by which we went. That is remembered, and it may end our staying."""
+        if not self._departures.is_told(replicator, device, heads):
+            return False
+        conversation, account = replicator.conversation, self._lines.account_of(device)
+        if replicator.session.closed and account is not None and account != self._parts.account.id:
             work = partial(self._departures.taken, conversation, account)
             self._parts.chores.add(f"hand {conversation} over to {account}", work)
-        else:
-            self._departures.ask_if_unsure(replicator, device)
+        return True
 
     def _barren(self, conversation: ConversationId) -> Sequence[CommitId]:
         known = self._parts.state.conversations.get(conversation)

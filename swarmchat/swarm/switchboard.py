@@ -265,6 +265,9 @@ class Switchboard:
         if replicator is None or not self._parts.access.is_common(dialogue.account, dialogue.device, conversation):
             if isinstance(message, News) and self._parts.access.is_outside(conversation):
                 self._spawn(self._postman.mentioned(dialogue.link, [conversation]))  # we may be invited again
+                known = [head for head in message.heads if self._rooms.wrote(dialogue.account, conversation, head)]
+                if known:
+                    dialogue.post(Got(conversation, tuple(known)))  # from another who told us of it before
             return self._rooms.answered(dialogue.device, message)
         match message:
             case News(heads=heads):

@@ -97,3 +97,17 @@ def test_a_link_with_who_is_told_why_it_goes_is_not_hung_up_on() -> None:
     assert targets() == {BOB.device}
     access.part(BOB.id, over=True)
     assert targets() == frozenset()
+
+
+def test_who_has_what_is_to_be_cloned_may_have_it_on_a_device_that_nobody_knows() -> None:
+    access = Access(ALICE.id, ALICE.device, State())
+    me, where = (ALICE.id, ALICE.device), ConversationId("e" * 40)
+
+    def sought() -> frozenset[object]:
+        return aims(me, access, State(), carded=lambda _: (), linked={BOB.device: BOB.id}, listed=()).sought
+
+    assert sought() == frozenset()
+    access.set_sources(where, [BOB.id])
+    assert sought() == {BOB.id}
+    access.clear_sources(where)
+    assert sought() == frozenset()
