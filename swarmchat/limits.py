@@ -282,3 +282,7 @@ DHT_TTL_MAX_S: Final = 600  # signed, and capped by the storing node: nothing li
 DHT_AHEAD_MAX_S: Final = 120  # `created` further ahead of our clock is refused
 DHT_WORK_BITS: Final = 16  # proof of work of a mailbox record: 60 ms once in 300 s
 DHT_WORK_BITS_MAX: Final = 24  # more is asked of nobody: 16 s
+DHT_BUCKET_S: Final = 3_600  # keys change with the hour
+DHT_BUCKET_AFTER_S: Final = 720  # the past hour is read so long: its last record lives 600 s, clocks are 120 s behind
+DHT_BUCKET_BEFORE_S: Final = 180  # the next hour is read so early: clocks run ahead, and a subscription takes a while
+DHT_PUZZLE_BITS: Final = 16  # a node's key is looked for once, for a second; who wants a certain place pays each try

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from swarmchat.crypto import keys
-from swarmchat.crypto.keys import PrivateKey, PublicKey, verify_batch
+from swarmchat.crypto.keys import PrivateKey, PublicKey, public_of, signed_by, verify_batch
 
 # RFC 8032 §7.1, test 2
 SEED = bytes.fromhex("4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb")
@@ -167,3 +167,22 @@ def test_a_private_key_does_not_show_its_seed() -> None:
     shown = repr(PrivateKey.from_seed(SEED))
     assert SEED.hex() not in shown
     assert repr(SEED) not in shown
+
+
+def test_libsodium_alone_says_what_a_raw_key_signed() -> None:
+    key = PrivateKey.from_seed(bytes([5]) * 32)
+    signature = key.sign(b"data")
+    assert signed_by(key.public.raw, signature, b"data")
+    assert not signed_by(key.public.raw, signature, b"date")
+    assert not signed_by(key.public.raw, bytes(64), b"data")
+    assert not signed_by(key.public.raw, signature[:63], b"data")
+    assert not signed_by(key.public.raw, signature + b"\0", b"data")
+    assert not signed_by(key.public.raw + b"\0", signature, b"data")
+    assert not signed_by(bytes(32), signature, b"data")
+    assert not signed_by(b"\1" + bytes(31), b"\1" + bytes(63), b"data")  # a point of small order signs anything
+
+
+def test_the_quick_way_from_seed_to_public_key_gives_the_same() -> None:
+    for number in range(20):
+        seed = bytes([number]) * 32
+        assert public_of(seed) == PrivateKey.from_seed(seed).public.raw
