@@ -15,8 +15,16 @@ from pathlib import Path
 from swarmchat.conversation.rejection import Rejection
 from swarmchat.crypto import sealing, sshsig
 from swarmchat.crypto.certificates import Certificate, CertificateError, check_chain, issue_account, issue_device
+from swarmchat.crypto.exchange import exchange_public
 from swarmchat.crypto.keys import PrivateKey
+from swarmchat.crypto.letters import open_letter
+from swarmchat.crypto.padding import pad
 from swarmchat.crypto.revocation import device_prefix, issue_revocations
+from swarmchat.crypto.veil import unveil, veil
+from swarmchat.discovery.blinding import DhtKey, Purpose, blinded_key, bucket, reading
+from swarmchat.discovery.dht.identity import find_node_key, solves
+from swarmchat.discovery.dht.records import Kind, owned_key, pseudonym, work, write
+from tests.support import hpke
 from tests.support.builders import object_id
 from tests.support.certs import ACCOUNT_FORGERY, ALICE, BOB, DAY, DEVICE_FORGERY, NOW
 from tests.support.stories import STORIES
@@ -90,11 +98,32 @@ def commits() -> object:
     return {"spec": "SCP-02", "conversations": conversations, "blobs": dict(sorted(blobs.items()))}
 
 
+def dht() -> object:
+    """SCP-05 §1.2, §1.3, §1.7: blinded keys and their hours, nodes, records, veils and letters."""
+    account, device = bytes.fromhex(ALICE.account.account_id), bytes.fromhex(ALICE.device.device_id)
+    return {
+        "spec": "SCP-05",
+        "keys": [
+            {"purpose": purpose, "id": id_bytes.hex(), "bucket": 483_333, "key": blinded_key(purpose, id_bytes, 483_333).hex()}
+            for purpose, id_bytes in zip(Purpose, (account, account, device, device, bytes(range(20))), strict=True)
+        ],
+        "buckets": [
+            {"now": now, "writing": bucket(now), "reading": list(reading(now))}
+            for now in (0, *(483_333 * 3600 + second for second in (-181, -180, -1, 0, 719, 720)))
+        ],
+        "nodes": [_node(bytes(31) + bytes([number])) for number in range(3)],
+        "records": _records(blinded_key(Purpose.MAILBOX, device, 483_333)),
+        "veils": [_veil(payload) for payload in (b"", b"a card", bytes(254), bytes(255), bytes(3582))],
+        "letters": [_letter(payload) for payload in (b"", b"a mail", bytes(254), bytes(255), bytes(3582))],
+    }  # fmt: skip
+
+
 _VECTOR_COMMIT_BYTES_MAX = 16_384  # one refused for its size would be most of the file
 
 SETS: dict[str, Callable[[], object]] = {
     "identity": identity,
     "commits": commits,
+    "dht": dht,
 }
 
 
@@ -216,4 +245,74 @@ def _archive(password: str) -> object:
         "nonce": nonce.hex(),
         "document": document,
         "sealed": base64.b64encode(sealing.seal_archive(document.encode(), password, salt=salt, nonce=nonce)).decode(),
+    }
+
+
+def _node(start: bytes) -> object:
+    found = find_node_key(lambda count: start, lambda tries: None, 8)
+    public = found.public
+    return {"seed": found.private.seed.hex(), "public": public.hex(), "id": found.id.hex(), "solves_8_bits": solves(public, 8)}  # fmt: skip
+
+
+def _records(key: DhtKey) -> list[object]:
+    secret = bytes(range(32))
+    mailbox, owner = pseudonym(secret, key), ALICE.device_key
+    owned = owned_key(owner.public.raw, b"salt")
+    made = [
+        work(write(Kind.MAILBOX, key, mailbox, b"sealed", seq=7, created=NOW, ttl=600), 8),
+        work(write(Kind.MAILBOX, key, mailbox, bytes(3840), seq=2**63 - 1, created=NOW, ttl=1, salt=bytes(16)), 4),
+        write(Kind.OWNED, owned, owner, b"mine", seq=0, created=0, ttl=60, salt=b"salt"),
+    ]
+    return [
+        {
+            "kind": record.kind,
+            "key": record.key.hex(),
+            "writer": record.writer.hex(),
+            "secret": secret.hex() if record.kind is Kind.MAILBOX else None,
+            "salt": record.salt.hex(),
+            "seq": record.seq,
+            "created": record.created,
+            "ttl": record.ttl,
+            "data": record.data.hex(),
+            "nonce": record.nonce,
+            "bits": record.bits,
+            "digest": record.digest.hex(),
+            "encoded": base64.b64encode(record.encoded).decode(),
+        }
+        for record in made
+    ]
+
+
+def _veil(payload: bytes) -> object:
+    account, nonce = bytes.fromhex(ALICE.account.account_id), bytes(range(12))
+    key = blinded_key(Purpose.PRESENCE, account, 483_333)
+    veiled = veil(payload, account, purpose=Purpose.PRESENCE, bucket=483_333, key=key, nonce=nonce)
+    assert unveil(veiled, account, purpose=Purpose.PRESENCE, bucket=483_333, key=key) == payload
+    return {
+        "id": account.hex(),
+        "purpose": Purpose.PRESENCE,
+        "bucket": 483_333,
+        "key": key.hex(),
+        "nonce": nonce.hex(),
+        "payload": payload.hex(),
+        "veiled": base64.b64encode(veiled).decode(),
+    }
+
+
+def _letter(payload: bytes) -> object:
+    """Sealed by the second opinion, which takes a given one-time key, and opened by ours, whose own dice cannot be held."""
+    device, private, one_time = bytes.fromhex(ALICE.device.device_id), bytes(range(32)), bytes(range(32, 64))
+    key = blinded_key(Purpose.MAILBOX, device, 483_333)
+    info = b"swarmchat/seal/1mailbox\0" + device + key
+    sealed = hpke.seal(pad(payload), exchange_public(private), one_time, info)
+    assert open_letter(sealed, [private], purpose=Purpose.MAILBOX, device=device, key=key) == payload
+    return {
+        "recipient_private": private.hex(),
+        "recipient": exchange_public(private).hex(),
+        "one_time_private": one_time.hex(),
+        "purpose": Purpose.MAILBOX,
+        "device": device.hex(),
+        "key": key.hex(),
+        "payload": payload.hex(),
+        "sealed": base64.b64encode(sealed).decode(),
     }
