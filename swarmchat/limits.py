@@ -273,6 +273,49 @@ SPACE_LOW_BYTES: Final = 512 * MIB  # with less free it warns
 PORTS_FILE_BYTES_MAX: Final = 64 * KIB  # the ports of the last start, one for each address that is listened on
 OPEN_FILES: Final = 16_384  # descriptors asked for at start: links, repositories, clients
 
+# --- what a swarm does over the DHT (SCP-05 §1.4–§1.12, SCP-06 §9)
+ADDRESS_CHARS_MAX: Final = 300  # an address as a mail writes it
+DHT_CARD_BITS: Final = 18  # of work: in a full key more goes before less
+DHT_WATCHED_MAX: Final = 32  # accounts whose cards are watched at once; the others take turns
+DHT_WATCHED_FIRST: Final = 24  # of these for who is waited for, where there are more of both
+DHT_WATCH_TURN_S: Final = 120.0  # then it is the next ones' turn
+DHT_LOOKED_AFTER_S: Final = 30.0  # between two looks at what is to be put or watched, if nothing happens
+DHT_GATHER_S: Final = 0.25  # what happens at once is looked at once
+DHT_HOSTED_MAX: Final = 32  # conversations of which this node says that it has them
+DHT_SOUGHT_MAX: Final = 8  # conversations whose hosts are looked for at once
+HOSTS_PER_CONVERSATION_MAX: Final = 32  # found, and kept with their source and age
+HOSTS_CONVERSATIONS_MAX: Final = 64
+HOSTS_ADDED_MAX: Final = 8  # accounts that only a host record names and that are asked for a clone
+CARDS_FOUND_AT_ONCE: Final = 32  # cards of one account found in the DHT that are judged: so many, and then
+CARDS_FOUND_PER_S: Final = 0.5
+MAILBOX_OPENED_AT_ONCE: Final = 128  # letters tried to open: so many, and then; a try costs about 0.2 ms
+MAILBOX_OPENED_PER_S: Final = 4.0
+MAILBOX_SEEN_MAX: Final = 4_096  # records remembered, opened or not
+MAILBOX_RUBBISH_MAX: Final = 3  # records of one writer that are no letter to us; then it is not read for an hour
+MAILBOX_WRITERS_MAX: Final = 1_024  # whose rubbish is counted
+MAIL_PER_SENDER_HOUR: Final = 60  # letters of one account that are acted on
+MAIL_OF_STRANGERS_HOUR: Final = 120  # and of all who are neither own, nor contacts, nor share a conversation
+MAIL_SENDERS_MAX: Final = 1_024  # accounts whose letters are counted
+POSTED_SLOTS: Final = (
+    4  # letters of this node that stand in one mailbox at once (storing nodes keep no more of a writer)
+)
+POSTED_SLOT_S: Final = 15.0  # a letter stands for so long before the next takes its place
+POSTED_WAITING_MAX: Final = 512  # letters that wait to be put
+POSTED_AT_ONCE: Final = 4  # put at the same time: each costs 60 ms of work and a lookup
+POSTED_TRIES_MAX: Final = 4  # where nobody takes a letter it is tried so often
+POSTED_RETRY_S: Final = 15.0
+ICE_TTL_S: Final = 60  # a question for addresses that nobody reads in a minute is asked again
+WANT_EVERY_S: Final = 60.0  # one device is asked for its addresses at most so often
+WANT_AFTER_S: Final = 2.0  # what is known already is dialled first
+WANT_ANSWER_S: Final = 180.0  # an answer counts so long after the question
+WANTS_ANSWERED_PER_MINUTE: Final = 10
+REPLY_WAITS_S: Final = 300.0  # a reply waits so long for the card of who is to have it
+REPLIES_WAITING_MAX: Final = 64
+NOTICES_WAITING_MAX: Final = 1_024  # one for each conversation and device, the newest
+NOTICE_EVERY_S: Final = 60.0  # to one device about one conversation
+HELD_PER_CONVERSATION_MAX: Final = 64  # invitations by others that this device keeps sending
+HOLDERS: Final = 3  # joined devices that hold an invitation, beside the inviter's
+
 # --- the DHT (SCP-05 §1)
 DHT_KEY_BYTES: Final = 20
 DHT_SALT_BYTES_MAX: Final = 16
@@ -286,3 +329,40 @@ DHT_BUCKET_S: Final = 3_600  # keys change with the hour
 DHT_BUCKET_AFTER_S: Final = 720  # the past hour is read so long: its last record lives 600 s, clocks are 120 s behind
 DHT_BUCKET_BEFORE_S: Final = 180  # the next hour is read so early: clocks run ahead, and a subscription takes a while
 DHT_PUZZLE_BITS: Final = 16  # a node's key is looked for once, for a second; who wants a certain place pays each try
+DHT_DATAGRAM_BYTES_MAX: Final = 1_200  # passes every IPv6 path in one piece
+DHT_PART_BYTES: Final = 900  # of a record, in one datagram
+DHT_PARTS_MAX: Final = 5  # of one record
+DHT_LIST_MAX: Final = 64  # digests or records in one datagram
+DHT_REQUEST_BYTES_MIN: Final = (
+    100  # a shorter request gets no answer: the answer to an unproven address is at most 3 times it
+)
+DHT_FIND_BYTES: Final = 256  # a search for nodes is padded to it: three times it holds 20 contacts of IPv4
+DHT_QUERY_BYTES: Final = 440  # a question for records is padded to it: three times it is a whole datagram and a ping
+DHT_PER_PREFIX_MAX: Final = (
+    2  # contacts of one /24 or /48 in a bucket: places near a key shall cost addresses, not only keys
+)
+DHT_PER_PREFIX_IN_TABLE_MAX: Final = 10
+DHT_FAILURES_MAX: Final = 3  # unanswered requests in a row, each sent three times; then a contact goes
+DHT_RESERVE_MAX: Final = 20  # proven contacts that wait for a place in a full bucket
+DHT_RTO_FIRST_S: Final = 0.4  # before any answer was timed
+DHT_RTO_MIN_S: Final = 0.15  # a busy node is no lost datagram
+DHT_RTO_MAX_S: Final = 1.0
+DHT_REQUESTS_PER_S: Final = 100.0  # of one prefix, counted before anything is verified
+DHT_REQUESTS_BURST: Final = 400.0
+DHT_METERED_MAX: Final = 10_000  # prefixes whose requests are counted
+DHT_TOKEN_S: Final = 300.0  # a token holds in this span and the next
+DHT_PARTIALS_MAX: Final = 256  # records that came in part, one MiB at most
+DHT_PARTIALS_PER_PREFIX_MAX: Final = 32
+DHT_PARTIAL_S: Final = 10.0
+DHT_SUBSCRIPTION_S: Final = 120.0
+DHT_SUBSCRIBERS_PER_KEY_MAX: Final = 64
+DHT_SUBSCRIBERS_PER_PREFIX_MAX: Final = 256
+DHT_SUBSCRIBERS_MAX: Final = 4_096
+DHT_NOTIFIED_PER_S: Final = 50.0  # records told to one subscriber
+DHT_REACHED_S: Final = 1_800.0  # a proof that strangers reach us holds so long; renewed at half of it
+DHT_MAPPING_S: Final = 900.0  # a router forgets sooner where we sent to
+DHT_SENT_REMEMBERED_MAX: Final = 4_096  # where we sent to lately; beyond, nothing is proof for a while
+DHT_TELLERS_MAX: Final = 32  # networks that told us our address
+DHT_BUCKET_CONTACTS: Final = 20  # k: contacts in a bucket, nodes in an answer
+DHT_PROBES_PER_S: Final = 0.1  # probes and knocks of one prefix
+DHT_PROBES_BURST: Final = 4.0

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from swarmchat.account.records import ConversationState, Invitation, Offer, Request, RequestKind
 from swarmchat.account.state import State, Verdict
+from swarmchat.addresses import Address
 from swarmchat.ids import AccountId, CommitId, ConversationId, DeviceId
 from swarmchat.limits import (
     ASKS_PER_PEER_MAX,
@@ -24,11 +25,13 @@ from swarmchat.limits import (
 from swarmchat.swarm.access import MODE_PAIR, Access
 from swarmchat.swarm.mail import (
     Ask,
+    Here,
     Letter,
     Notice,
     SwarmInvite,
     TrustAnswer,
     TrustRequest,
+    Want,
     fingerprint,
 )
 
@@ -102,7 +105,22 @@ class Confirm:
     sender: Sender
 
 
-Outcome = Fetch | Tell | Confirmed | Answer | AskFor | Known | Confirm
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The sender asks where we listen; whether it is told is for the shell, which knows. (SCP-05 §1.12)"""
+
+    sender: Sender
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """The sender says where it listens; it counts for who was asked."""
+
+    sender: Sender
+    addresses: tuple[Address, ...]
+
+
+Outcome = Fetch | Tell | Confirmed | Answer | AskFor | Known | Confirm | Wanted | Located
 
 
 class Mailroom:
@@ -138,6 +156,10 @@ class Mailroom:
                 if device != sender.device:
                     return state, []  # SCP-05 §1.5: the signing device speaks of itself
                 return state, self._noticed(state, sender, conversation, heads or (commit,), now)
+            case Want():
+                return state, [Wanted(sender)]
+            case Here(addresses):
+                return state, [Located(sender, addresses)]
 
     def _noticed(
         self, state: State, sender: Sender, conversation: ConversationId, heads: tuple[CommitId, ...], now: float

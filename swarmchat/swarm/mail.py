@@ -13,8 +13,11 @@ from typing import Any, ClassVar, Final, TypeVar
 import msgpack
 
 from swarmchat import ids
+from swarmchat.addresses import Address
 from swarmchat.ids import CommitId, ConversationId, DeviceId
 from swarmchat.limits import (
+    ADDRESS_CHARS_MAX,
+    CARD_ADDRESSES_MAX,
     DESCRIPTION_CHARS_MAX,
     MAIL_BODY_BYTES_MAX,
     NOTICE_HEADS_MAX,
@@ -84,7 +87,22 @@ class Notice:
     device: DeviceId
 
 
-Mail = TrustRequest | TrustAnswer | SwarmInvite | Ask | Notice
+@dataclass(frozen=True, slots=True)
+class Want:
+    """Where do you listen? (SCP-05 §1.12)"""
+
+    mimetype: ClassVar[str] = "application/ice"
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """The answer: there. What may not travel is left out."""
+
+    mimetype: ClassVar[str] = "application/ice"
+    addresses: tuple[Address, ...]
+
+
+Mail = TrustRequest | TrustAnswer | SwarmInvite | Ask | Notice | Want | Here
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +144,11 @@ def encode(mail: Mail) -> Body:
                 "heads": list(heads[:NOTICE_HEADS_MAX]),
                 "deviceId": device,
             }
+        case Want():
+            return {"kind": "want"}
+        case Here(addresses):
+            told = [str(address) for address in addresses if address.may_travel]
+            return {"kind": "here", "addr": told[:CARD_ADDRESSES_MAX]}
 
 
 def decode(mimetype: object, body: object) -> Mail | None:
@@ -157,6 +180,8 @@ def decode(mimetype: object, body: object) -> Mail | None:
             return Ask(_conversation(body))
         case Notice.mimetype:
             return _notice(body)
+        case Want.mimetype:
+            return _whereabouts(body)
         case _:
             return None
 
@@ -188,6 +213,29 @@ def _notice(body: Body) -> Notice:
         raise MessageError(f"heads: at most {NOTICE_HEADS_MAX} ids")
     conversation = _parsed(ids.conversation_id, body, "id")
     return Notice(conversation, commit, tuple(map(_head, heads)), _parsed(ids.device_id, body, "deviceId"))
+
+
+def _whereabouts(body: Body) -> Want | Here | None:
+    """None for the offers and answers of ICE itself, which this version does not know."""
+    match body.get("kind"):
+        case "want":
+            return Want()
+        case "here":
+            addr = body.get("addr")
+            if not isinstance(addr, list) or len(addr) > CARD_ADDRESSES_MAX:
+                raise MessageError(f"addr: at most {CARD_ADDRESSES_MAX} addresses")
+            addresses = tuple(_parsed(_address, {"addr": text}, "addr") for text in addr)
+            return Here(tuple(address for address in addresses if address.may_travel))
+        case str():
+            return None
+        case _:
+            raise MessageError("kind: a text")
+
+
+def _address(text: object) -> Address:
+    if not isinstance(text, str) or len(text) > ADDRESS_CHARS_MAX:
+        raise ValueError(f"an address of at most {ADDRESS_CHARS_MAX} characters")
+    return Address.parse(text)
 
 
 def _head(value: object) -> CommitId:

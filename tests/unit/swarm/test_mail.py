@@ -7,16 +7,19 @@ from typing import Any
 import msgpack
 import pytest
 
+from swarmchat.addresses import Address
 from swarmchat.ids import CommitId, ConversationId, DeviceId
 from swarmchat.limits import DESCRIPTION_CHARS_MAX, MAIL_BODY_BYTES_MAX, REQUEST_NAME_CHARS_MAX, TITLE_CHARS_MAX
 from swarmchat.swarm.mail import (
     Ask,
+    Here,
     Letter,
     Mail,
     Notice,
     SwarmInvite,
     TrustAnswer,
     TrustRequest,
+    Want,
     decode,
     encode,
     fingerprint,
@@ -34,6 +37,9 @@ EACH: list[Mail] = [
     INVITE,
     Ask(WHERE),
     Notice(WHERE, A, (A, CommitId("b" * 40)), DeviceId("d" * 64)),
+    Want(),
+    Here(()),
+    Here((Address("192.0.2.7", 4000), Address("2001:db8::7", 65_535))),
 ]
 
 
@@ -47,6 +53,26 @@ def test_a_notice_without_heads_names_its_commit() -> None:
     body = dict(encode(Notice(WHERE, A, (), DeviceId("d" * 64))))
     del body["heads"]
     assert decode(Notice.mimetype, body) == Notice(WHERE, A, (A,), DeviceId("d" * 64))
+
+
+def test_an_answer_says_no_more_addresses_than_a_card_and_none_that_may_not_travel() -> None:
+    many = tuple(Address("192.0.2.7", port) for port in range(1, 12))
+    assert decode(Here.mimetype, dict(encode(Here(many)))) == Here(many[:8])
+    assert encode(Here((Address("fe80::1", 4000), Address("host.example", 4000))))["addr"] == []
+    assert decode(Here.mimetype, {"kind": "here", "addr": ["[fe80::1]:4000", "192.0.2.7:0"]}) == Here(())
+
+
+@pytest.mark.parametrize("addr", [None, "x", ["x"] * 9, [7], ["192.0.2.7"], ["1.2.3.4:99999"], ["a" * 301]])
+def test_an_answer_with_anything_else_for_addresses_is_refused(addr: object) -> None:
+    with pytest.raises(MessageError):
+        decode(Here.mimetype, {"kind": "here", "addr": addr})
+
+
+def test_offers_of_ice_are_of_a_later_version_and_a_nameless_kind_is_a_fault() -> None:
+    assert decode(Want.mimetype, {"kind": "offer", "sdp": "x"}) is None
+    for body in ({}, {"kind": 7}):
+        with pytest.raises(MessageError):
+            decode(Want.mimetype, body)
 
 
 def test_a_type_of_a_later_version_is_no_error() -> None:
