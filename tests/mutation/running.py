@@ -28,7 +28,7 @@ from _pytest.runner import runtestprotocol
 
 from tests.mutation.operators import Mutant, mutants
 
-PATIENCE_S = 20.0  # CPU time on top of ten times what the tests take unchanged: then it is an endless loop
+PATIENCE_S = 5.0  # CPU time on top of three times what the tests take unchanged and traced: then it is an endless loop
 
 
 @dataclass
@@ -164,7 +164,7 @@ class Laboratory:
             _exchange(functions, code)
             return next((one.item.nodeid.encode() for one in sorted(tests, key=turn) if not _passes(one.item)), b"-")
 
-        return _Fork(attempt, PATIENCE_S + 10 * sum(one.seconds for one in tests))
+        return _Fork(attempt, PATIENCE_S + 3 * sum(one.seconds for one in tests))
 
     def _fate(self, mutant: Mutant, answer: bytes | None) -> str:
         assert answer != b"", f"the attempt itself broke: {mutant}"

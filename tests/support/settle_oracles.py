@@ -38,8 +38,8 @@ ORACLES = (
 class FromTheRoot(Settler):
     """Without the shortcut of SCP-02 §6.4 f."""
 
-    def _start(self, mask: int) -> Entry | None:
-        return None
+    def _start(self, mask: int) -> Entry:
+        return self.history.root
 
 
 def finds(told: Line, steps: list[Step]) -> tuple[set[str], int]:

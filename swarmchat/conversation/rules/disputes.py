@@ -336,7 +336,7 @@ class Dispute:
             return False
         control = _control(ban)
         unspent = control.votes.difference(*(_control(other).votes for other in self._history.controls_of(known)))
-        left = {self._history[vote].fact.account for vote in unspent} & control.voters
+        left = {self._history[vote].fact.account for vote in unspent}
         return 2 * len(left) <= len(control.admins)
 
     def _votes(self, control: Control) -> int:

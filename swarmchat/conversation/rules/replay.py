@@ -12,7 +12,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import cast
 
-from swarmchat.conversation import roster as rosters
 from swarmchat.conversation import tree
 from swarmchat.conversation.actions import (
     Action,
@@ -20,7 +19,6 @@ from swarmchat.conversation.actions import (
     Ban,
     CastVote,
     Demote,
-    Initial,
     Join,
     Kick,
     Leave,
@@ -62,12 +60,12 @@ class Replayed:
     promoted: tuple[AccountId, ...]  # who became admin, in that order, perhaps not for the first time
 
 
-def replay(history: History, start: Roster | None, window: int, void: int) -> Replayed:
-    """Carry out the control commits of the mask `window` but those of `void`, on `start`; None when the root is among them.
+def replay(history: History, start: Roster, window: int, void: int) -> Replayed:
+    """Carry out the control commits of the mask `window` but those of `void`, on `start`.
 
-    All of `window` descend from the commit that `start` is the roster of.
+    All of `window` descend from the commit that `start` is the roster of; it is the root or comes after it.
     """
-    return _Replay(history, start, window, void).run(in_order(history, window & ~void))
+    return _Replay(history, start, window).run(in_order(history, window & ~void))
 
 
 def in_order(history: History, mask: int) -> list[Entry]:
@@ -117,12 +115,11 @@ def _turn(entry: Entry) -> tuple[int, CommitId, Entry]:
 
 
 class _Replay:
-    def __init__(self, history: History, start: Roster | None, window: int, void: int) -> None:
+    def __init__(self, history: History, start: Roster, window: int) -> None:
         self._history = history
-        self._start = start
-        self._roster: Sketch | None = None if start is None else _without_profile(start)
+        self._roster = Sketch(start)
         self._window = window
-        self._cast = 0  # the votes of the window that stood when their turn had come
+        self._stood = 0  # what took effect, and the votes that another commit of the voter had cast
         self._spent: dict[CommitId, int] = {}  # the resolutions that each vote was spent by
         self._moved: dict[AccountId | DeviceId, Entry] = {}  # what last gave somebody another place
         self._given_up: dict[AccountId, list[tuple[Entry, bool]]] = {}  # by leave, demote or kick; as an admin or not
@@ -131,24 +128,23 @@ class _Replay:
         self._revoking: dict[AccountId, list[Entry]] = {}
         self._promotions: dict[AccountId, list[Entry]] = {}
         for entry in history.controls_of(window):
-            control = _control(entry)
-            if control.revoked and entry.fact.account is not None:
+            if _control(entry).revoked:
+                assert entry.fact.account is not None
                 self._revoking.setdefault(entry.fact.account, []).append(entry)
-            if isinstance(control.action, Promote) and not void >> cast(int, entry.control_index) & 1:
-                self._promotions.setdefault(control.action.uri, []).append(entry)
 
     def run(self, order: list[Entry]) -> Replayed:
+        for entry in order:
+            action = _control(entry).action
+            if isinstance(action, Promote):
+                self._promotions.setdefault(action.uri, []).append(entry)
         ineffective: dict[CommitId, Fate] = {}
         for entry in order:
             fate = self._carry_out(entry)
             if fate is not None:
                 ineffective[entry.id] = fate
-        assert self._roster is not None
-        profile = None if self._start is None else self._start.profile
         if last := sorted(self._last_profiles()):
             winner, profile = last.pop()
             ineffective |= {update: Fate(PROFILE_OUTBID, winner) for update, _ in last}
-        if profile is not None:
             self._roster.with_changes({tree.PROFILE: profile})
         return Replayed(self._roster.fixed(), ineffective, tuple(self._promoted))
 
@@ -158,13 +154,10 @@ class _Replay:
         control, account, device = _control(entry), entry.fact.account, entry.fact.device
         assert account is not None
         assert device is not None
-        if isinstance(control.action, Initial):
-            return self._begin(entry, control.action, account, device)
         roster = self._roster
-        assert roster is not None
         if isinstance(control.action, Ban):
             fate = self._land(entry, control.action.uri, roster)
-        elif isinstance(control.action, Promote | Unban) and control.votes:
+        elif control.votes:
             fate = self._resolve(entry, control, account, device, roster)
         else:
             fate = self._author_fault(entry, control, account, device, roster)
@@ -200,17 +193,10 @@ class _Replay:
         if spender := self._spender(control.votes, entry):
             return Fate(VOTES_SPENT, spender)
         votes = [self._history[vote] for vote in control.votes]
-        if not any(_bits(vote) & (self._cast | ~self._window) for vote in votes):
+        if not any(_bit(vote) & (self._stood | ~self._window) for vote in votes):
             takers = (self._mover(cast(AccountId, vote.fact.account), entry) for vote in votes)
             return Fate(VOTES_FELL, min(filter(None, takers), default=None))
         return self._act(entry, account, device, roster)
-
-    def _begin(self, entry: Entry, action: Initial, account: AccountId, device: DeviceId) -> Fate | None:
-        outcome = effects(action, _author(entry, account, device), rosters.empty(action.mode))
-        assert not isinstance(outcome, Rejection), outcome
-        self._roster = Sketch(outcome.after)
-        self._promoted += promoted_by(outcome.changes)
-        return None
 
     def _act(self, entry: Entry, account: AccountId, device: DeviceId, roster: Sketch) -> Fate | None:
         control = _control(entry)
@@ -218,21 +204,18 @@ class _Replay:
         if isinstance(action, Kick) and (rescuer := self._promoted_beside(action.uri, entry)):
             return Fate(TARGET_PROMOTED, rescuer)
         profile = control.changes.get(tree.PROFILE)
-        gone = _leaver(action)
-        held = roster.place_of(gone) if gone is not None else None
+        given_up = _given_up(action, roster)
         outcome = effects(action, _author(entry, account, device), roster, profile=profile, replayed=True)
         if isinstance(outcome, Rejection):
             if isinstance(action, CastVote) and ballots.has_voted(action.kind, action.uri, account, roster):
-                self._cast |= _bits(entry)  # by another commit of his: the file stands
+                self._stood |= _bit(entry)
             return Fate(outcome.reason.code, self._in_the_way(entry, control, account, roster), outcome.detail)
         if isinstance(action, UpdateProfile):
             assert profile is not None
-            roster.with_changes({tree.PROFILE: None})
             self._profiles.append((entry, profile))
-        if isinstance(action, CastVote):
-            self._cast |= _bits(entry)
-        if gone is not None and held in ("admins", "members"):
-            self._given_up.setdefault(gone, []).append((entry, held == "admins"))
+        self._stood |= _bit(entry)
+        if given_up is not None:
+            self._given_up.setdefault(given_up[0], []).append((entry, given_up[1]))
         self._spend(entry)
         self._note(entry, action, outcome.changes)
         return None
@@ -256,7 +239,7 @@ class _Replay:
     def _land(self, entry: Entry, target: AccountId | DeviceId, roster: Sketch) -> Fate | None:
         control = _control(entry)
         unspent = {self._history[vote].fact.account for vote in control.votes if not self._spenders(vote, entry)}
-        if 2 * len(unspent & control.voters) <= len(control.admins):
+        if 2 * len(unspent) <= len(control.admins):
             return Fate(VOTES_SPENT, self._spender(control.votes, entry))
         self._spend(entry)  # even when another ban came first: else these votes could be used again beside an unban
         if roster.is_banned(target):
@@ -275,11 +258,9 @@ class _Replay:
         return min((entry.id for mask in masks for entry in self._history.controls_of(mask)), default=None)
 
     def _in_the_way(self, entry: Entry, control: Control, account: AccountId, roster: Sketch) -> CommitId | None:
-        """What made an action impossible: the author is no admin any more, others are, or the target stands elsewhere."""
-        if account in control.admins and not roster.is_admin(account):
-            return self._mover(account, entry)
-        elected = [] if control.admins else [self._mover(admin, entry) for admin in sorted(roster.admins)]
-        return next(filter(None, elected), self._mover(_target(control.action) or account, entry))
+        """What made an action impossible: where nobody was admin, others are; or the target stands elsewhere."""
+        elected = () if control.admins else (self._mover(admin, entry) for admin in roster.admins)
+        return min(filter(None, elected), default=self._mover(_target(control.action) or account, entry))
 
     def _mover(self, who: AccountId | DeviceId, entry: Entry) -> CommitId | None:
         """What gave somebody the place that is in the way, if the author of `entry` did not know of it."""
@@ -287,9 +268,8 @@ class _Replay:
         return None if mover is None or self._history.reaches(entry, mover) else mover.id
 
     def _spend(self, entry: Entry) -> None:
-        assert entry.control_index is not None
         for vote in _control(entry).votes:
-            self._spent[vote] = self._spent.get(vote, 0) | 1 << entry.control_index
+            self._spent[vote] = self._spent.get(vote, 0) | _bit(entry)
 
     # --- the profile and the housekeeping
 
@@ -298,8 +278,7 @@ class _Replay:
         last: list[tuple[CommitId, bytes]] = []
         behind = 0
         for entry, content in sorted(self._profiles, key=lambda update: update[0].seq, reverse=True):
-            assert entry.control_index is not None
-            if not behind >> entry.control_index & 1:
+            if not behind & _bit(entry):
                 last.append((entry.id, content))
             behind |= entry.control_mask
         return last
@@ -334,9 +313,7 @@ class _Replay:
         revoking = (
             other.id
             for other in self._revoking.get(account, ())
-            if not self._history.reaches(other, entry)
-            and not self._history.reaches(entry, other)
-            and device_prefix(device) in _control(other).revoked
+            if not self._history.reaches(other, entry) and device_prefix(device) in _control(other).revoked
         )
         return min(revoking, default=None)
 
@@ -366,26 +343,27 @@ def _is_for_admins(action: Action, mode: int) -> bool:
     match action:
         case Add():
             return mode == 1
-        case UpdateProfile():
-            return mode != 0
-        case Kick() | Promote() | Unban() | CastVote() | Demote():
+        case Kick() | Promote() | CastVote() | Demote() | UpdateProfile():
             return True
         case _:
             return False
 
 
-def _leaver(action: Action) -> AccountId | None:
-    """Who loses a place by the action, other than by a ban."""
-    return action.uri if isinstance(action, Leave | Demote | Kick) else None
+def _given_up(action: Action, roster: Roster) -> tuple[AccountId, bool] | None:
+    """Who loses a place among the joined by the action, other than by a ban; whether as an admin."""
+    if isinstance(action, Leave | Demote | Kick) and roster.is_joined(action.uri):
+        return action.uri, roster.is_admin(action.uri)
+    return None
 
 
-def _bits(entry: Entry) -> int:
+def _bit(entry: Entry) -> int:
     return 1 << cast(int, entry.control_index)
 
 
 def _target(action: Action) -> AccountId | DeviceId | None:
+    """Whom it is about, where that is not the author."""
     match action:
-        case Add(uri) | Join(uri) | Kick(uri) | Promote(uri) | Unban(uri) | CastVote(uri=uri):
+        case Add(uri) | Kick(uri) | Promote(uri) | Unban(uri) | CastVote(uri=uri):
             return uri
         case _:
             return None
@@ -394,21 +372,20 @@ def _target(action: Action) -> AccountId | DeviceId | None:
 def _landed(control: Control) -> tuple[Place, bytes]:
     """Where the ban put its target and with what: as it stood at its parent."""
     for path, content in control.changes.items():
-        if content is not None and path.startswith("banned/"):
+        if path.startswith("banned/"):
+            assert content is not None
             return cast(Place, path.split("/")[1]), content
     raise AssertionError("a ban that bans nobody was accepted")
 
 
-def _without_profile(roster: Roster) -> Sketch:
-    return Sketch(roster).with_changes({tree.PROFILE: None})
-
-
 def _is_later(one: bytes, other: bytes) -> bool:
     """Of two certificates for one key the later notAfter stands, then the higher digest; the judge has read both."""
-    if one == other:
-        return False
-    a, b = Certificate.from_pem(one), Certificate.from_pem(other)
-    return (a.not_after, hashlib.sha256(a.der).digest()) > (b.not_after, hashlib.sha256(b.der).digest())
+    return one != other and _rank(one) > _rank(other)
+
+
+def _rank(certificate: bytes) -> tuple[int, bytes]:
+    parsed = Certificate.from_pem(certificate)
+    return parsed.not_after, hashlib.sha256(parsed.der).digest()
 
 
 def _outranks(one: bytes, other: bytes, account: bytes) -> bool:

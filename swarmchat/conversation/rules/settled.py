@@ -84,7 +84,7 @@ class Settled:
     """
 
     roster: Roster
-    start: CommitId | None  # None: replayed from the root on
+    start: CommitId
     accepted: frozenset[CommitId]  # bans that count
     void: Mapping[CommitId, Fate]  # what is void does nothing and voids nothing
     ineffective: Mapping[CommitId, Fate]  # not void, but no longer applied when its turn came

@@ -80,27 +80,20 @@ class Settler:
         if entry.control_index is None:
             return None
         assert mask >> entry.control_index & 1, "a question about a commit that is not behind these heads"
-        while True:
-            newest = self._newest(mask)
-            if newest is entry and newest.control_mask == mask:
-                return None
-            if newest.control_mask == mask:
-                mask ^= _bit(newest)
-                continue
-            settled = self._run(mask)
-            if settled.start is None:
-                break
-            start = self.history[settled.start].control_mask
-            if not start >> entry.control_index & 1:
-                break
-            mask = start
+        start = self._start(mask)
+        while _bit(entry) < _bit(start):  # comparable: so it is behind the start, and was settled before
+            mask = start.control_mask ^ _bit(start)
+            start = self._start(mask)
+        if start is entry:
+            return None
+        settled = self._run(mask)
         return settled.void.get(commit) or settled.ineffective.get(commit)
 
     def changed_fates(self, before: Iterable[CommitId], after: Iterable[CommitId]) -> dict[CommitId, Fate | None]:
         """The commits behind `before` that count otherwise behind `after`, which reaches them all: why not now, or None."""
         before, after = tuple(before), tuple(after)
         old, new = self._mask(before), self._mask(after)
-        settled = next((entry.control_mask for entry in self._spine(new) if old & _bit(entry)), 0)
+        settled = next(entry.control_mask for entry in self._spine(new) if old & _bit(entry))  # if none newer, the root
         found: dict[CommitId, Fate | None] = {}
         for entry in self.history.controls_of(old & ~settled):
             first, then = self.fate(entry.id, before), self.fate(entry.id, after)
@@ -143,26 +136,21 @@ class Settler:
                 stack.pop()
                 if not stack:
                     return answer
-                continue
-            answer = self._settled.get(wanted)
-            if answer is None:
-                stack.append((wanted, self._steps(wanted)))
+            else:
+                answer = self._settled.get(wanted)
+                if answer is None:
+                    stack.append((wanted, self._steps(wanted)))
 
     def _steps(self, mask: int) -> Steps[Settled]:
         start = self._start(mask)
-        window = mask if start is None else mask & ~start.control_mask
-        if start is not None and not window:
+        window = mask & ~start.control_mask
+        if not window:
             return Settled(self._roster_at(start.id), start.id, frozenset(), {}, {}, ())
-        elders = () if start is None else (yield from self._chronicle(start.control_mask)).seniority
+        elders = (yield from self._chronicle(start.control_mask)).seniority
         ruling = yield from Dispute(self.history, window, self, elders).decide()
         replayed = self._replay(start, window, ruling.void)
         return Settled(
-            replayed.roster,
-            None if start is None else start.id,
-            ruling.accepted,
-            ruling.fates,
-            replayed.ineffective,
-            replayed.promoted,
+            replayed.roster, start.id, ruling.accepted, ruling.fates, replayed.ineffective, replayed.promoted
         )
 
     # --- what disputes ask
@@ -238,18 +226,14 @@ class Settler:
 
     # --- replays
 
-    def _replay(self, start: Entry | None, window: int, void: int) -> Replayed:
-        return replay(self.history, None if start is None else self._roster_at(start.id), window, void)
+    def _replay(self, start: Entry, window: int, void: int) -> Replayed:
+        return replay(self.history, self._roster_at(start.id), window, void)
 
     def _chronicle(self, mask: int) -> Steps[_Chronicle]:
         """What happened behind a set: from the sets that it was settled by, back to the root."""
         parts: list[_Chronicle] = []
-        rest, base = mask, _Chronicle((), frozenset())
-        while rest:
-            known = self._chronicles.get(rest)
-            if known is not None:
-                base = known
-                break
+        rest = mask
+        while rest and rest not in self._chronicles:
             newest = self._newest(rest)
             if newest.control_mask == rest:
                 parts.append(_told_by(newest))
@@ -257,7 +241,8 @@ class Settler:
             else:
                 settled = yield rest
                 parts.append(_Chronicle(settled.promoted, settled.accepted))
-                rest = 0 if settled.start is None else self.history[settled.start].control_mask
+                rest = self.history[settled.start].control_mask
+        base = self._chronicles.get(rest, _Chronicle((), frozenset()))
         seniority = dict.fromkeys(base.seniority)
         for part in reversed(parts):
             seniority.update(dict.fromkeys(part.seniority))
@@ -269,9 +254,9 @@ class Settler:
 
     # --- where a replay may start
 
-    def _start(self, mask: int) -> Entry | None:
-        """The newest control commit that is comparable with every other of the set. (SCP-02 §6.4 f)"""
-        return next(self._spine(mask), None)
+    def _start(self, mask: int) -> Entry:
+        """The newest control commit that is comparable with every other of the set: if no other, the root. (SCP-02 §6.4 f)"""
+        return next(self._spine(mask))
 
     def _untroubled(self, past: int, void: int, window: int) -> Entry:
         """The newest place to start a replay of `past` without `void` and give what a replay from the window's start gives.
