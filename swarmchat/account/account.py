@@ -35,9 +35,20 @@ class SealingKeys:
         """What a card calls `seal_prev`."""
         return None if self.previous is None else exchange_public(self.previous)
 
+    @property
+    def privates(self) -> tuple[bytes, ...]:
+        """What a letter is tried with: the present key, then the previous one."""
+        return (self.current,) if self.previous is None else (self.current, self.previous)
+
     def rotated(self, *, now: int, entropy: Entropy) -> Self:
-        """A week old: a fresh key, and this one becomes the previous; else itself."""
-        if self.made_s <= now < self.made_s + limits.SEALING_KEY_AGE_S:
+        """A week old: a fresh key, and this one becomes the previous; else itself.
+
+        Made in the future (the clock was wrong, then or now): the same keys, and their week begins now. A clock that jumps
+        to and fro costs one key at most, not both.
+        """
+        if now < self.made_s:
+            return replace(self, made_s=now)
+        if now < self.made_s + limits.SEALING_KEY_AGE_S:
             return self
         return replace(self, current=entropy(32), previous=self.current, made_s=now)
 
@@ -105,6 +116,11 @@ class Account:
         if self.revocations is not None and revocations.number <= self.revocations.number:
             return self
         return replace(self, revocations=revocations)
+
+    def rekeyed(self, *, now: int, entropy: Entropy) -> Self:
+        """The account with fresh sealing keys where their week is over; itself when they stay."""
+        sealing = self.sealing.rotated(now=now, entropy=entropy)
+        return self if sealing is self.sealing else replace(self, sealing=sealing)
 
     def renamed(self, name: str) -> Self:
         """The account under another display name; UsageError for one that is too long or has line breaks."""

@@ -49,7 +49,7 @@ class NodeCommands(MessageVerbs, MemberVerbs, PeopleVerbs, AuditVerbs):
 
     async def account_set_password(self, *, password: str | None = None, old: str | None = None) -> JsonObject:
         """Seal the keys of this home with a password; without one they lie open. A sealed one wants the old one."""
-        return await self._node.runtime.offload(self._accounts.set_password, self._node.account, password, old)
+        return await self._node.with_account(lambda account: self._accounts.set_password(account, password, old))
 
     async def daemon_status(self) -> JsonObject:
         """The running daemon."""

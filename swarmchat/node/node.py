@@ -25,7 +25,7 @@ from swarmchat.discovery.finder import Finder
 from swarmchat.discovery.interfaces import Watcher
 from swarmchat.discovery.sightings import Sighting
 from swarmchat.discovery.whereabouts import whereabouts
-from swarmchat.errors import UserError
+from swarmchat.errors import StorageError, UserError
 from swarmchat.ids import AccountId, ConversationId, DeviceId, is_device
 from swarmchat.index.events import EventLog
 from swarmchat.index.receipts import Receipts
@@ -81,6 +81,8 @@ class Node:
         self._saved = (self._book.to_json(), self._cards.dump())
         self.finder = Finder(parts.runtime, self._book, self._cards)
         self._timelines: dict[ConversationId, tuple[CommitLog | ArchivedLog, Timeline]] = {}
+        self._name = account.name  # as it stands in the file, whatever the settings say
+        self._account_turn = asyncio.Lock()
         self._account = account if config.name is None else account.renamed(config.name)
         identity = Identity(
             account.device_key, account.device_certificate, account.certificate, parts.runtime.entropy(8)
@@ -131,6 +133,7 @@ class Node:
                 if self.config.lan_enabled:
                     tasks.create_task(self._lan(watcher).run())
                 tasks.create_task(self._keep_hints())
+                tasks.create_task(self._renew_sealing_keys())
                 tasks.create_task(self.journal.run())
                 up()
                 await running
@@ -205,6 +208,21 @@ class Node:
         disk.write_whole(self._book_file, book)
         disk.write_whole(self._cards_file, cards)
         self._saved = (book, cards)
+
+    async def _renew_sealing_keys(self) -> None:
+        """Every week a fresh key that letters to this device are sealed to; it is on the disk before anybody hears of it."""
+        while True:
+            now = int(self.runtime.now())
+            if now >= limits.BUILT_S:  # else the clock is not set yet
+                try:
+                    async with self._account_turn:
+                        fresh = self.account.rekeyed(now=now, entropy=self.runtime.entropy)
+                        if fresh is not self.account:
+                            await self.keeper.save_account(fresh.renamed(self._name))
+                            self.swarm.rekeyed(fresh)
+                except StorageError as fault:
+                    _log.warning("the sealing key stays as it is: %s", fault)
+            await self.runtime.sleep(limits.SEALING_KEY_CHECKED_S)
 
     @property
     def lan_problem(self) -> str | None:
@@ -284,10 +302,16 @@ class Node:
 
     async def revoke(self, device: DeviceId) -> int:
         """Put a device of this account on the revocation list and say so in every conversation; in how many."""
-        account = self.account
-        revoked = account.with_revocations(account.revoke(device, now=int(self.runtime.now())))
-        await self.keeper.save_account(revoked)
-        return await self.swarm.revoke(revoked, device)
+        async with self._account_turn:
+            account = self.account
+            revoked = account.with_revocations(account.revoke(device, now=int(self.runtime.now())))
+            await self.keeper.save_account(revoked.renamed(self._name))
+            return await self.swarm.revoke(revoked, device)
+
+    async def with_account(self, work: Callable[[Account], T]) -> T:
+        """Blocking work on the account's file, while nobody else changes it."""
+        async with self._account_turn:
+            return await self.runtime.offload(work, self.account.renamed(self._name))
 
 
 def _kept(path: Path, read: Callable[[bytes], T]) -> T | None:

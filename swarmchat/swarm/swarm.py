@@ -318,6 +318,10 @@ class Swarm:
         await self._parts.chores.drain()
         return told
 
+    def rekeyed(self, account: Account) -> None:
+        """`account` has fresh sealing keys, which are on the disk: our next cards say so. (SCP-05 §1.3)"""
+        self._parts.account = account
+
     async def own_devices(self) -> frozenset[DeviceId]:
         """The devices of our account that the rosters and links know, this one included."""
         await self.load()

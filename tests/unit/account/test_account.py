@@ -79,7 +79,23 @@ def test_sealing_keys_change_weekly_and_the_previous_stays() -> None:
     assert (fresh.previous, fresh.made_s) == (keys.current, NOW + WEEK)
     assert fresh.previous_public == keys.public
     assert fresh.public != keys.public
-    assert keys.rotated(now=NOW - 1, entropy=seeded()).made_s == NOW - 1, "made in the future: the clock was wrong"
+    assert (keys.privates, fresh.privates) == ((keys.current,), (fresh.current, keys.current))
+
+
+def test_a_clock_that_jumps_to_and_fro_costs_one_sealing_key_not_both() -> None:
+    keys = SealingKeys(current=bytes([1]) * 32, previous=bytes([2]) * 32, made_s=NOW)
+    ahead = keys.rotated(now=NOW + 10 * WEEK, entropy=seeded())
+    back = ahead.rotated(now=NOW + 60, entropy=seeded())
+    assert (back.current, back.previous, back.made_s) == (ahead.current, keys.current, NOW + 60)
+    assert back.rotated(now=NOW + 60 + WEEK, entropy=seeded(3)).previous == ahead.current
+
+
+def test_an_account_takes_fresh_sealing_keys_when_their_week_is_over() -> None:
+    account = create(name="Ann", now=NOW, entropy=seeded())
+    assert account.rekeyed(now=NOW + WEEK - 1, entropy=seeded(3)) is account
+    fresh = account.rekeyed(now=NOW + WEEK, entropy=seeded(3))
+    assert fresh.sealing.previous == account.sealing.current
+    assert replace(fresh, sealing=account.sealing) == account
 
 
 @pytest.mark.parametrize("name", ["x" * 129, "a\nb", "a\x7fb", "a\x85b", "\ud800"])
