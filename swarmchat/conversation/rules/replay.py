@@ -333,9 +333,8 @@ def _control(entry: Entry) -> Control:
 
 
 def _author(entry: Entry, account: AccountId, device: DeviceId) -> Author:
-    changes = _control(entry).changes
-    certificate = changes.get(tree.admin(account)) or changes.get(tree.member(account)) or b""
-    return Author(account, device, certificate, changes.get(tree.device(device)) or b"")
+    changes = _control(entry).changes  # those of a join have both files; nobody else's are asked for
+    return Author(account, device, changes.get(tree.member(account)) or b"", changes.get(tree.device(device)) or b"")
 
 
 def _is_for_admins(action: Action, mode: int) -> bool:

@@ -31,26 +31,30 @@ def group() -> Found:
     return lambda admins, members=0, mode=1: Scene(Group(mode), admins, members)
 
 
-def fate(scene: Scene, commit: str, *heads: str) -> Fate | None:
-    return scene.world.settler.fate(commit, heads)
+def fate(scene: Scene, commit: CommitId, *heads: CommitId) -> Fate | None:
+    told: Fate | None = scene.world.settler.fate(commit, heads)
+    return told
 
 
-def ground(scene: Scene, parent: str, who: str, *act: Any, device: int = 1, after: str = "", before: str = "g") -> str:
+def ground(
+    scene: Scene, parent: CommitId, who: str, *act: Any, device: int = 1, after: str = "", before: str = "g"
+) -> CommitId:
     """Written with an id between two others: whoever writes may choose it."""
-    salt = next(salt for salt in range(1_000) if after < name((CommitId(parent),), who, device, act, salt) < before)
-    return scene.write(parent, who, *act, device=device, salt=salt)
+    salt = next(salt for salt in range(1_000) if after < name((parent,), who, device, act, salt) < before)
+    commit: CommitId = scene.write(parent, who, *act, device=device, salt=salt)
+    return commit
 
 
-def carried_out(scene: Scene, *heads: str, void: tuple[str, ...] = ()) -> Replayed:
+def carried_out(scene: Scene, *heads: CommitId, void: tuple[CommitId, ...] = ()) -> Replayed:
     """A replay from the root on."""
     history, mask = scene.world.history, 0
     for head in heads:
-        mask |= history[CommitId(head)].control_mask
+        mask |= history[head].control_mask
     return replay(history, scene.world.rosters[scene.world.root], mask & ~1, sum(bit(scene, commit) for commit in void))
 
 
-def bit(scene: Scene, commit: str) -> int:
-    index: int = scene.world.history[CommitId(commit)].control_index
+def bit(scene: Scene, commit: CommitId) -> int:
+    index: int = scene.world.history[commit].control_index
     return 1 << index
 
 
@@ -90,7 +94,7 @@ def test_nothing_comes_before_what_it_knew_of_and_everything_once(group: Found) 
         other = scene.chain(scene.tip, ("A1", ("profile", "us")), ("A1", ("add", "Y")), salt=salt)
         tip = scene.write(scene.world.merge(one_side, other), "A1", "add", "Z", salt=salt)
         last = scene.write(tip, "A1", "kick", "Z", salt=salt)
-        mask = scene.world.history[CommitId(last)].control_mask
+        mask = scene.world.history[last].control_mask
         order = in_order(scene.world.history, mask)
         seen = 0
         for entry in order:
@@ -143,7 +147,7 @@ def test_promoted_by_changes_is_whose_file_comes_under_admins() -> None:
 # --- whether the author still may
 
 
-def void_promotion(scene: Scene, mode: int = 1) -> tuple[str, str]:
+def void_promotion(scene: Scene) -> tuple[CommitId, CommitId]:
     """A sole admin is banned by those he promoted; before that, in a fork, he promotes M2, who acts on as an admin there."""
     tip = scene.promote(scene.tip, "M0", ["A0"])
     tip = scene.promote(tip, "M1", ["A0", "M0"])
@@ -205,7 +209,7 @@ def test_the_ban_of_the_author_or_of_the_device_is_to_blame(group: Found) -> Non
         assert fate(scene, demote, ban, demote) == Fate(codes.AUTHOR_BANNED, ban)
 
 
-def wait(scene: Scene, tip: str, who: str, *, after: str = "", before: str = "g") -> str:
+def wait(scene: Scene, tip: CommitId, who: str, *, after: str = "", before: str = "g") -> CommitId:
     """What is written behind this leave waits for all that is no leave or demote, and for leaves with lower ids."""
     return ground(scene, tip, who, "leave", after=after, before=before)
 
@@ -270,13 +274,13 @@ def test_an_invitation_is_no_place_that_was_held(group: Found) -> None:
     assert fate(scene, add, kick, add) == Fate(codes.AUTHOR_NOT_JOINED, kick)
 
 
-def leaderless(scene: Scene) -> str:
+def leaderless(scene: Scene) -> CommitId:
     """Of three admins two step back beside the ban of the third, behind a leave that lets them go first. A merge."""
     fork = ground(scene, scene.tip, "A0", "demote", before="8")
     fork = ground(scene, fork, "A1", "demote", before="8")
     slow = ground(scene, scene.tip, "M0", "leave", after="8")
     ban = scene.ballot(slow, "ban", "A2", ["A0", "A1"])
-    merged: str = scene.world.merge(fork, ban)
+    merged: CommitId = scene.world.merge(fork, ban)
     assert scene.settle(merged).admins == set()
     return merged
 
@@ -312,16 +316,14 @@ def test_of_three_resolutions_of_a_ban_the_first_is_to_blame_for_the_others(grou
 
 
 def test_a_second_ban_of_the_banned_spends_its_votes_all_the_same(group: Found) -> None:
-    """A third resolution rests on votes that the first spent and on votes that the second did: both took its majority."""
+    """One of its votes the first had spent: then both are to blame for a third resolution, and the least is named."""
     for salt in SALTS:
         scene = group(5, 1)
-        early = scene.votes(scene.tip, "ban", "M0", ["A0", "A1"], salt=salt)
-        main = scene.votes(early, "ban", "M0", ["A2"], salt="first")
-        first = scene.write(main, "A0", "ban", "M0")
-        other = scene.votes(scene.tip, "ban", "M0", ["A2", "A3", "A4"], salt=salt)
-        second = ground(scene, other, "A2", "ban", "M0", after=first)
-        both = scene.world.merge(early, other)
-        third = ground(scene, both, "A4", "ban", "M0", after=second)
+        shared = scene.votes(scene.tip, "ban", "M0", ["A0"], salt=salt)
+        first = scene.ballot(shared, "ban", "M0", ["A1", "A2"], salt=salt)
+        voted = scene.votes(shared, "ban", "M0", ["A2", "A3", "A4"], salt="again")
+        second = ground(scene, voted, "A3", "ban", "M0", after=first)
+        third = ground(scene, voted, "A4", "ban", "M0", after=second)
         assert fate(scene, second, first, second, third) == Fate(codes.ALREADY_BANNED, first)
         assert fate(scene, third, first, second, third) == Fate(codes.VOTES_SPENT, first)
 
@@ -356,7 +358,8 @@ def test_a_promotion_of_whose_votes_none_is_left_names_the_least_of_the_bans_tha
     scene = group(5, 2)
     slow = wait(scene, scene.tip, "M1")
     promoted = scene.ballot(slow, "promote", "M0", ["A0", "A1", "A2"], resolver="A3")
-    tip, bans = scene.tip, []
+    tip = scene.tip
+    bans: list[CommitId] = []
     for target, voters in (("A0", ["A1", "A2", "A4"]), ("A1", ["A2", "A3", "A4"]), ("A2", ["A3", "A4"])):
         tip = scene.ballot(tip, "ban", target, voters, resolver="A4")
         bans.append(tip)
