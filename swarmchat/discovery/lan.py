@@ -48,7 +48,6 @@ class Lan:
         known: Callable[[], Iterable[DeviceId]],
         on_sighting: Callable[[Sighting], None],
         watcher: Watcher,
-        dht_port: int | None = None,
     ) -> None:
         self._runtime = runtime
         self._device = device
@@ -56,7 +55,8 @@ class Lan:
         self._known = known
         self._tell = on_sighting
         self._watcher = watcher
-        self._dht_port = dht_port
+        self._dht_port: int | None = None
+        self._dht_moved = asyncio.Event()
         self._recogniser = lantags.Recogniser()
         self._seen: dict[str, Sighting] = {}
         self.problem: str | None = None  # why nothing is seen, for `doctor`
@@ -78,6 +78,12 @@ class Lan:
                 _log.warning("LAN discovery: %s", self.problem)
                 await self._runtime.sleep(limits.LAN_RETRY_S)
 
+    def put_out_dht(self, port: int) -> None:
+        """Say from now on that our node of the DHT hears on this UDP port."""
+        if port != self._dht_port:
+            self._dht_port = port
+            self._dht_moved.set()
+
     def sightings(self) -> list[Sighting]:
         """All instances in sight, by name, recognised with what is known now."""
         return [self._recognised(self._seen[name]) for name in sorted(self._seen)]
@@ -94,7 +100,8 @@ class Lan:
         announcing: list[Awaitable[object]] = []
         try:
             await engine.zeroconf.async_wait_for_start()
-            infos = self._infos(interfaces)
+            self._dht_moved.clear()
+            infos = self._infos(interfaces, begin)
             own = frozenset(info.name for info in infos)
             for info in infos:
                 # The name has 64 random bits: probing for a clash would cost most of a second and find none.
@@ -105,12 +112,28 @@ class Lan:
             self.problem = None
             async with asyncio.TaskGroup() as tasks:
                 watching = tasks.create_task(self._watch(engine.zeroconf, changed, own, interfaces))
+                retelling = tasks.create_task(self._retell(engine, infos, begin, announcing))
                 await self._wait_for_change(interfaces, begin, until)
                 watching.cancel()
+                retelling.cancel()
         finally:
             await _stop_engine(engine, browser, announcing)
             for name in sorted(self._seen):
                 self._forget(name)
+
+    async def _retell(
+        self,
+        engine: AsyncZeroconf,
+        infos: Sequence[AsyncServiceInfo],
+        begin: float,
+        announcing: list[Awaitable[object]],
+    ) -> None:
+        """Announce the same instances with another TXT record whenever the port of the DHT is another."""
+        while True:
+            await self._dht_moved.wait()
+            self._dht_moved.clear()
+            told = [await engine.async_update_service(self._told_anew(info, begin)) for info in infos]
+            announcing.extend(told)
 
     async def _watch(
         self,
@@ -181,12 +204,23 @@ class Lan:
         outside = [] if alone else [one for one in sorted(found) if not one.is_loopback]
         return frozenset((outside or inside)[: limits.LAN_INTERFACES_MAX])
 
-    def _infos(self, interfaces: frozenset[Interface]) -> list[AsyncServiceInfo]:
+    def _properties(self, begin: float) -> dict[str, str]:
+        """What the TXT record of an instance says that began then."""
+        told = {"v": _VERSION, "d": lantags.tag(self._device, lantags.day(begin))}
+        return told if self._dht_port is None else told | {"dht": str(self._dht_port)}
+
+    def _told_anew(self, info: AsyncServiceInfo, begin: float) -> AsyncServiceInfo:
+        return AsyncServiceInfo(
+            SERVICE,
+            info.name,
+            addresses=info.addresses_by_version(IPVersion.All),
+            port=info.port,
+            properties=self._properties(begin),
+            server=info.server,
+        )
+
+    def _infos(self, interfaces: frozenset[Interface], begin: float) -> list[AsyncServiceInfo]:
         """One service for each port that we listen on."""
-        now = self._runtime.now()
-        properties = {"v": _VERSION, "d": lantags.tag(self._device, lantags.day(now))}
-        if self._dht_port is not None:
-            properties["dht"] = str(self._dht_port)
         infos = []
         for port in sorted({listen.port for listen in self._listens}):
             hosts = hosts_for(interfaces, [listen.host for listen in self._listens if listen.port == port])
@@ -199,7 +233,7 @@ class Lan:
                         f"{name}.{SERVICE}",
                         addresses=[ipaddress.ip_address(host.partition("%")[0]).packed for host in hosts],
                         port=port,
-                        properties=properties,
+                        properties=self._properties(begin),
                         server=f"{name}.local.",
                     )
                 )

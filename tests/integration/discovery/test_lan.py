@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -90,6 +91,23 @@ def test_two_nodes_on_a_machine_without_a_network_see_each_other() -> None:
             assert [one.device for one in bob.lan.sightings() if one.tag == tag(ANN, DAY)] == [ANN]
             assert ann.lan.problem is None
         assert ann.lan.sightings() == []
+
+    asyncio.run(run())
+
+
+def test_the_port_of_the_dht_is_told_when_it_is_known_under_the_same_name() -> None:
+    async def run() -> None:
+        clock = Clock()
+        ann, bob = Node(clock, ANN, BOB), Node(clock, BOB, None)
+        async with running(ann, bob):
+            first = await ann.expect(of=tag(BOB, DAY))
+            assert first.dht_port is None
+            bob.lan.put_out_dht(4222)
+            told = await ann.expect(of=tag(BOB, DAY))
+            assert told == replace(first, dht_port=4222)
+        cat = Node(clock, ANN, BOB)
+        async with running(cat, bob):
+            assert (await cat.expect(of=tag(BOB, DAY))).dht_port == 4222, "what begins later says it at once"
 
     asyncio.run(run())
 
