@@ -262,22 +262,18 @@ class Settler:
         """The newest place to start a replay of `past` without `void` and give what a replay from the window's start gives.
 
         Its judged roster must be one that no ban of the window made otherwise: neither by `void`, nor by what bans before
-        it made void when it was judged, which may be decided otherwise now.
+        it made void when it was judged, which may be decided otherwise now. A ban that nothing is concurrent with makes
+        nothing void.
         """
-        bans = [entry for entry in self.history.controls_of(window & past) if isinstance(_control(entry).action, Ban)]
-        for entry in self._spine(past):
-            reach = entry.control_mask
-            if not reach & window:
-                return entry
-            if reach & void:
-                continue
-            if not any(reach & _bit(ban) and self._has_company(ban, reach & window) for ban in bans):
-                return entry
-        raise AssertionError("the root has no company and is never void")
-
-    def _has_company(self, ban: Entry, mask: int) -> bool:
-        """Whether something in the mask is concurrent with the ban."""
-        return any(not entry.control_mask & _bit(ban) for entry in self.history.controls_of(mask & ~ban.control_mask))
+        inner = past & window
+        spine = list(self._spine(inner))
+        alone = sum(_bit(entry) for entry in spine)
+        beside = (
+            entry for entry in self.history.controls_of(inner & ~alone) if isinstance(_control(entry).action, Ban)
+        )
+        trouble = void | sum(_bit(ban) for ban in beside)
+        untroubled = (entry for entry in spine if not entry.control_mask & trouble)
+        return next(untroubled, self._newest(past & ~window))
 
     def _spine(self, mask: int) -> Iterator[Entry]:
         """The control commits of the set that are comparable with every other of it, newest first."""
