@@ -81,6 +81,8 @@ class Connector:
 
     def link_down(self, link: Link, reason: str, *, useful: bool) -> None:
         """A link is gone; `useful`: both sides had something to say."""
+        if link.dialled:  # it was good until now, also where the clock was set forward by months meanwhile
+            self._finder.worked(link.peer.device, link.address)
         if link.peer.device in self.mesh.targets:
             self._errors[link.peer.device] = reason
         self._do(self.mesh.link_down(link.peer.device, self._runtime.monotonic(), useful=useful))

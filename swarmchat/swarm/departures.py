@@ -68,8 +68,9 @@ class Departures:
             return
         replicator.session.closed = True
         me, log = parts.account.id, replicator.log
-        if not leaving.has_left(log, me):
-            await self._erase(conversation)
+        is_shut_out = not log.is_empty and (log.roster.is_banned(me) or log.roster.is_banned(parts.account.device))
+        if is_shut_out or not leaving.has_left(log, me):
+            await self._erase(conversation)  # of who was removed nobody takes anything
             return
         held = await parts.runtime.offload(parts.receipts.all_heads, conversation)
         told = {device: each.heads for device, each in held.items()}

@@ -71,7 +71,14 @@ def heirs(log: CommitLog, me: AccountId, held: Mapping[DeviceId, Iterable[Commit
             (entry := history.get(head)) is not None and history.reaches(entry, leave) for head in held.get(device, ())
         )
     }
-    return {device: owner for device, owner in found.items() if owner not in served}
+    banned = (
+        log.roster.is_banned
+    )  # beside the kick: nobody gives a link to what is banned, so nobody can hand it anything
+    return {
+        device: owner
+        for device, owner in found.items()
+        if owner not in served and not banned(owner) and not banned(device)
+    }
 
 
 def last_word(history: History, account: AccountId, device: DeviceId) -> CommitId | None:

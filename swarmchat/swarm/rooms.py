@@ -10,6 +10,7 @@ from functools import partial
 
 from swarmchat.account.records import ConversationState, RequestKind
 from swarmchat.account.state import State
+from swarmchat.commitlog.files import DamageError
 from swarmchat.commitlog.log import CommitLog
 from swarmchat.commitlog.writing import Admission
 from swarmchat.conversation import profile
@@ -131,19 +132,34 @@ class Rooms:
         """Open all that lies on disk, and prepare what is to be cloned; what a crash left half done is finished."""
         here = set(await self._parts.runtime.offload(self._parts.catalog.list))
         for conversation in sorted(here):
-            try:
-                replicator = self._enter(await self._parts.runtime.offload(self._parts.catalog.open, conversation))
-                await replicator.tell_missed()
-            except SwarmchatError as error:  # one that is damaged must not keep the others from opening
-                _log.warning("conversation %s cannot be opened: %s", conversation, error)
-                hint = error.hint or "look into it with `swarmchat verify`, or purge the conversation and join it again"
-                self._damaged[conversation] = StorageError(error.message, hint=hint)
+            await self._open(conversation)
         here -= self._damaged.keys()
         known = self._parts.state.conversations
         for conversation in sorted(here - known.keys()):
             await self._adopt(self._replicators[conversation].log)
         for conversation in sorted(known):
             await self._take_up(conversation)
+
+    async def _open(self, conversation: ConversationId) -> None:
+        """Open what lies on disk, or note why not: one that is damaged must not keep the others from opening."""
+        try:
+            replicator = self._enter(await self._parts.runtime.offload(self._parts.catalog.open, conversation))
+            await replicator.tell_missed()
+        except SwarmchatError as error:
+            _log.warning("conversation %s cannot be opened: %s", conversation, error)
+            hint = error.hint or "look into it with `swarmchat verify`, or purge the conversation and join it again"
+            kind = DamageError if isinstance(error, DamageError) else StorageError
+            self._damaged[conversation] = kind(error.message, hint=hint)
+        else:
+            self._damaged.pop(conversation, None)
+
+    async def _open_again(self, conversation: ConversationId) -> None:
+        """A disk that was full or did not answer may do so now."""
+        await self._open(conversation)
+        if conversation not in self._damaged:
+            await self._take_up(conversation)
+            self._lines.reevaluate()
+            self._lines.moved(conversation)
 
     async def _take_up(self, conversation: ConversationId) -> None:
         """Go on with one where a crash, or a disk that was full, ended it; what the disk refuses now is tried again later."""
@@ -276,6 +292,8 @@ class Rooms:
         """What was left 30 days ago and nobody took is erased; what a full disk kept from being done is tried again."""
         for conversation in self._departures.expired():
             self._parts.chores.add(f"erase {conversation}", partial(self.erase, conversation))
+        for conversation in sorted(where for where, fault in self._damaged.items() if not isinstance(fault, DamageError)):
+            self._parts.chores.add(f"open {conversation}", partial(self._open_again, conversation))
         for conversation in sorted(self._parts.state.conversations):
             if self._unfinished(conversation) is not None:
                 self._parts.chores.add(f"take up {conversation}", partial(self._take_up, conversation))

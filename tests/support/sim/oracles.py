@@ -18,7 +18,7 @@ from swarmchat.conversation.roster import Roster
 from swarmchat.conversation.timeline import Timeline
 from swarmchat.crypto.certificates import Certificate
 from swarmchat.crypto.revocation import RevocationList, device_prefix
-from swarmchat.errors import NotFoundError
+from swarmchat.errors import NotFoundError, StorageError
 from swarmchat.ids import AccountId, CommitId, ConversationId, DeviceId
 from swarmchat.links.peers import LinkClass
 from swarmchat.swarm import leaving
@@ -71,7 +71,12 @@ async def difference(world: World) -> str | None:
 
 
 async def _difference(world: World, conversation: ConversationId) -> str | None:
-    logs = [(life, await log_of(life, conversation)) for life in world.lives]
+    logs: list[tuple[Life, CommitLog | None]] = []
+    for life in world.lives:
+        try:
+            logs.append((life, await log_of(life, conversation)))
+        except StorageError as error:
+            return f"{life.machine} has not opened it: {error}"
     for life, log in logs:
         if log is None and life.swarm.state_of(conversation) == "syncing" and _wanted(life, logs):
             return f"{life.machine} has not got the conversation"
@@ -201,7 +206,10 @@ def _told_once(life: Life) -> None:
 async def no_flip(world: World) -> None:
     """The order of two messages that were shown together is for ever: also while half of the swarm is away. (SCP-02 §8.1)"""
     for life, conversation in product(world.lives, world.conversations):
-        log = await log_of(life, conversation)
+        try:
+            log = await log_of(life, conversation)
+        except StorageError:  # its disk is full; once it has room `difference` does not let that pass
+            continue
         if log is None:
             continue
         with log.still():
