@@ -71,9 +71,7 @@ def heirs(log: CommitLog, me: AccountId, held: Mapping[DeviceId, Iterable[Commit
             (entry := history.get(head)) is not None and history.reaches(entry, leave) for head in held.get(device, ())
         )
     }
-    banned = (
-        log.roster.is_banned
-    )  # beside the kick: nobody gives a link to what is banned, so nobody can hand it anything
+    banned = log.roster.is_banned  # beside the kick: nobody gives it a link, so nobody can hand it anything
     return {
         device: owner
         for device, owner in found.items()
