@@ -22,9 +22,10 @@ class Source(enum.StrEnum):
     LAN = "lan"
     LINK = "link"  # told, or used, on a link
     CARD = "card"
+    DHT = "dht"  # a card, or an answer to a question, that came that way
 
 
-_RANK = {Source.STATIC: 0, Source.LAN: 1, Source.LINK: 2, Source.CARD: 3}
+_RANK = {Source.STATIC: 0, Source.LAN: 1, Source.LINK: 2, Source.CARD: 3, Source.DHT: 4}
 _KEYS = {"owner", "address", "source", "seen_s", "good_s", "until_s"}
 
 

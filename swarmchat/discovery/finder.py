@@ -1,17 +1,29 @@
-"""Where a device can be reached: address book, LAN, links and cards in one place. (SCP-05 §4)"""
+"""Where a device can be reached, and who has a conversation: address book, LAN, links, cards and DHT in one place. (SCP-05 §4)"""
 
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Container, Iterable, Sequence
+from dataclasses import dataclass
 
 from swarmchat import limits
 from swarmchat.addresses import Address
 from swarmchat.discovery.addressbook import AddressBook, Candidate, Owner, Source
 from swarmchat.discovery.cards import Card, CardBox, CardFault
 from swarmchat.discovery.sightings import Sighting
-from swarmchat.ids import AccountId, DeviceId, is_device
+from swarmchat.ids import AccountId, ConversationId, DeviceId, is_device
 from swarmchat.runtime import Runtime
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A device that says it has a conversation: where that was said, and when last (seconds since 1970). Nobody vouches for it."""
+
+    device: DeviceId
+    account: AccountId
+    source: Source
+    seen_s: int
 
 
 class Finder:
@@ -22,7 +34,8 @@ class Finder:
         self._book = book
         self._cards = cards
         self._lan: dict[str, Sighting] = {}
-        self._waiting: dict[Owner, set[asyncio.Event]] = {}
+        self._hosts: OrderedDict[ConversationId, dict[DeviceId, Host]] = OrderedDict()
+        self._waiting: dict[str, set[asyncio.Event]] = {}
 
     # --- what is known
 
@@ -53,6 +66,16 @@ class Finder:
     def on_lan(self, device: DeviceId) -> bool:
         """Whether the LAN shows the device now."""
         return any(sighting.device == device for sighting in self._lan.values())
+
+    def hosts(self, conversation: ConversationId) -> list[Host]:
+        """Who is known to have a conversation: first where a link stood last, then who is on the LAN, then the latest heard of."""
+        now = self._runtime.now()
+
+        def order(host: Host) -> tuple[int, bool, int, DeviceId]:
+            good_s = max((each.good_s for each in self._book.candidates(host.device, now=now)), default=0)
+            return -good_s, not self.on_lan(host.device), -host.seen_s, host.device
+
+        return sorted(self._hosts.get(conversation, {}).values(), key=order)
 
     # --- streams
 
@@ -93,6 +116,22 @@ class Finder:
         finally:
             self._unwatch([account], wake)
 
+    async def find_hosts(self, conversation: ConversationId) -> AsyncIterator[Host]:
+        """Those known now, then each new one; never ends by itself."""
+        told: set[DeviceId] = set()
+        wake = asyncio.Event()
+        self._watch([conversation], wake)
+        try:
+            while True:
+                wake.clear()
+                for host in self.hosts(conversation):
+                    if host.device not in told:
+                        told.add(host.device)
+                        yield host
+                await wake.wait()
+        finally:
+            self._unwatch([conversation], wake)
+
     # --- what the sources say
 
     def saw_lan(self, sighting: Sighting) -> bool:
@@ -111,23 +150,50 @@ class Finder:
         self.learnt(sighting.device, sighting.addresses, Source.LAN)
         return old is None or (old.device, old.addresses) != (sighting.device, sighting.addresses)
 
-    def saw_card(self, card: Card, *, revoked: Container[bytes] = frozenset()) -> CardFault | None:
-        """A card came in a hello or from elsewhere; why it was not believed, or None."""
+    def saw_card(
+        self, card: Card, *, revoked: Container[bytes] = frozenset(), source: Source = Source.CARD
+    ) -> CardFault | None:
+        """A card came in a hello or from the DHT; why it was not believed, or None.
+
+        One from the DHT that says no addresses does not take the place of one whose addresses still count.
+        """
         now = self._runtime.now()
+        if source is Source.DHT and card.addresses is None:
+            known = next((each for each in self.devices(card.account_id) if each.device_id == card.device_id), None)
+            if known is not None and known.addresses_at(now) and known.seal == card.seal:
+                return CardFault.SUPERSEDED
         fault = self._cards.add(card, now=now, revoked=revoked)
         if fault is None:
             if card.addresses is not None:
                 self._forget_said(card.device_id, card.addresses)
             for address in card.addresses_at(now):
-                self._book.saw(card.device_id, address, Source.CARD, now=now, until=card.online_until)
+                self._book.saw(card.device_id, address, source, now=now, until=card.online_until)
             self._wake(card.device_id)
             self._wake(card.account_id)
         return fault
 
-    def told(self, device: DeviceId, addresses: Sequence[Address]) -> None:
-        """The device said on its own link where it listens: kept as long as what a link proved, unless it says otherwise."""
+    def drop_revoked(self, account: AccountId, revoked: Container[bytes]) -> None:
+        """The account has withdrawn devices: their cards lead nobody any more."""
+        self._cards.drop(account, revoked)
+
+    def saw_host(self, conversation: ConversationId, card: Card, source: Source) -> bool:
+        """A believed card stands among the hosts of a conversation; True if its device is a new one. At most 32, for 64 conversations."""
+        hosts = self._hosts.setdefault(conversation, {})
+        self._hosts.move_to_end(conversation)
+        if len(self._hosts) > limits.HOSTS_CONVERSATIONS_MAX:
+            self._hosts.popitem(last=False)
+        is_new = card.device_id not in hosts
+        if is_new and len(hosts) >= limits.HOSTS_PER_CONVERSATION_MAX:
+            del hosts[min(hosts, key=lambda device: (hosts[device].seen_s, device))]
+        hosts[card.device_id] = Host(card.device_id, card.account_id, source, int(self._runtime.now()))
+        if is_new:
+            self._wake(conversation)
+        return is_new
+
+    def told(self, device: DeviceId, addresses: Sequence[Address], source: Source = Source.LINK) -> None:
+        """The device itself said where it listens: kept as long as what a link proved, unless it says otherwise."""
         self._forget_said(device, addresses)
-        self.learnt(device, addresses, Source.LINK)
+        self.learnt(device, addresses, source)
 
     def learnt(self, owner: Owner, addresses: Iterable[Address], source: Source) -> bool:
         """Somebody said where an owner is; True if one of the addresses is new."""
@@ -151,19 +217,19 @@ class Finder:
         """It listens elsewhere now: what it said before and no link has proved would only be dialled in vain."""
         for candidate in self._book.candidates(device, now=self._runtime.now()):
             if candidate.address not in still:
-                for source in (Source.CARD, Source.LINK):
+                for source in (Source.CARD, Source.LINK, Source.DHT):
                     self._book.lost(device, candidate.address, source)
 
-    def _watch(self, owners: list[Owner], wake: asyncio.Event) -> None:
+    def _watch(self, owners: Sequence[str], wake: asyncio.Event) -> None:
         for owner in owners:
             self._waiting.setdefault(owner, set()).add(wake)
 
-    def _unwatch(self, owners: list[Owner], wake: asyncio.Event) -> None:
+    def _unwatch(self, owners: Sequence[str], wake: asyncio.Event) -> None:
         for owner in owners:
             self._waiting[owner].discard(wake)
             if not self._waiting[owner]:
                 del self._waiting[owner]
 
-    def _wake(self, owner: Owner) -> None:
+    def _wake(self, owner: str) -> None:
         for wake in self._waiting.get(owner, ()):
             wake.set()

@@ -57,6 +57,15 @@ class Access:
         """All accounts that something is to be cloned from."""
         return frozenset().union(*self._sources.values())
 
+    @property
+    def expected(self) -> tuple[ConversationId, ...]:
+        """The conversations that are accepted and not ours yet, sorted."""
+        return tuple(sorted(self._sources))
+
+    def sources_of(self, conversation: ConversationId) -> frozenset[AccountId]:
+        """Whom one of them may be fetched from."""
+        return self._sources.get(conversation, frozenset())
+
     def is_expected(self, conversation: ConversationId) -> bool:
         """Whether it is accepted and not ours yet: to be cloned and joined."""
         return conversation in self._sources
@@ -164,6 +173,14 @@ class Access:
         known = self._revoked.get(account, frozenset())
         return known | self.revoked_by_us if account == self._me else known
 
+    def note_revoked(self, account: AccountId, listed: frozenset[bytes]) -> bool:
+        """The account's own revocation list, read elsewhere than in a roster, names these; whether that is news."""
+        known = self._revoked.get(account, frozenset())
+        if listed <= known:
+            return False
+        self._revoked[account] = known | listed
+        return True
+
     def may_open(self, link: Link, opening: Message) -> str | None:
         """Judge the opening of a channel by the class and, where it names one, by the conversation's roster."""
         match opening.get("c"):
@@ -246,6 +263,12 @@ class Access:
             return False
         return self.is_ours(conversation) and self.may_pull(account, device, conversation)
 
+    def may_locate(self, account: AccountId, device: DeviceId) -> bool:
+        """Whether one of a conversation with us asks where we are: joined or invited where we are joined, or a source of a clone."""
+        if self.state.is_blocked(account):
+            return False
+        return any(self._meets_in(each, account, device) for each in self._related.get(account, ()))
+
     def may_ask(self, account: AccountId, conversation: ConversationId) -> bool:
         """Whether an asking account gets an invitation: it is joined or invited. (SCP-06 §9)"""
         roster = self._rosters.get(conversation)
@@ -266,6 +289,16 @@ class Access:
         if roster.is_invited(account) or account in self._sources.get(conversation, ()):
             return LinkClass.INVITEE
         return LinkClass.INVITEE if self._is_heir(account, conversation) else None
+
+    def _meets_in(self, conversation: ConversationId, account: AccountId, device: DeviceId) -> bool:
+        if account in self._sources.get(conversation, ()):
+            return True
+        roster = self._rosters.get(conversation)
+        if roster is None or not roster.is_joined(self._me) or not self._in_it(conversation, roster):
+            return False
+        if roster.is_banned(account) or roster.is_banned(device):
+            return False
+        return roster.is_joined(account) or roster.is_invited(account)
 
     def _is_heir(self, account: AccountId, conversation: ConversationId) -> bool:
         return account in self._heirs.get(conversation, {}).values()

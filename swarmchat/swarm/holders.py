@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from heapq import nsmallest
 
+from swarmchat.conversation.actions import Add
+from swarmchat.conversation.entries import Entry
 from swarmchat.conversation.roster import Roster
 from swarmchat.ids import AccountId, ConversationId, DeviceId
 from swarmchat.limits import HELD_PER_CONVERSATION_MAX, HOLDERS
@@ -33,6 +35,18 @@ def held(me: DeviceId, conversation: ConversationId, roster: Roster) -> dict[Acc
         chosen = holders(conversation, invitee, devices)
         if me in chosen:
             found[invitee] = chosen[: chosen.index(me)]
+    return found
+
+
+def inviters(controls: Sequence[Entry], invited: Collection[AccountId]) -> dict[AccountId, Entry]:
+    """The newest commit that added each of the invited."""
+    found: dict[AccountId, Entry] = {}
+    for entry in reversed(controls):
+        if len(found) == len(invited):
+            break
+        action = entry.fact.control.action if entry.fact.control is not None else None
+        if isinstance(action, Add) and action.uri in invited:
+            found.setdefault(action.uri, entry)
     return found
 
 

@@ -16,9 +16,7 @@ from swarmchat.discovery import cards
 from swarmchat.discovery.cards import Card, CardFault
 from swarmchat.ids import AccountId, DeviceId
 from swarmchat.limits import (
-    CARD_AHEAD_S,
     CARD_DIAL_EVERY_S,
-    CARD_FRESH_S,
     CARDS_PER_HELLO_MAX,
     CARDS_REPEATED_MAX,
     CARDS_SPREAD_S,
@@ -27,6 +25,7 @@ from swarmchat.limits import (
     CARDS_TAKEN_PER_S,
 )
 from swarmchat.swarm.dialogue import Dialogue, Introduction
+from swarmchat.swarm.own_cards import OwnCards
 from swarmchat.swarm.parts import Audience, Parts
 
 _REPEATED_MIN = 4
@@ -38,16 +37,6 @@ class Learnt:
 
     devices: frozenset[DeviceId] = frozenset()
     dial: frozenset[DeviceId] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class _OwnCards:
-    """One that says where we are, and one that does not; a second older, so that the other is taken after it."""
-
-    made: int
-    where: tuple[Address, ...]
-    plain: bytes
-    full: bytes
 
 
 @dataclass(slots=True)
@@ -65,12 +54,16 @@ class Introductions:
     """`where`: our own addresses now, as `whereabouts` gives them; `run` owns no peer, it only makes dialogues greet."""
 
     def __init__(
-        self, parts: Parts, where: Callable[[], Sequence[Address]], dialogues: Callable[[], Iterable[Dialogue]]
+        self,
+        parts: Parts,
+        own: OwnCards,
+        where: Callable[[], Sequence[Address]],
+        dialogues: Callable[[], Iterable[Dialogue]],
     ) -> None:
         self._parts = parts
+        self._own = own
         self._where = where
         self._dialogues = dialogues
-        self._own: _OwnCards | None = None
         self._told: dict[Dialogue, _Told] = {}
         self._dialled: dict[DeviceId, float] = {}  # when a card last voided a back-off
         self._has_cards = False  # somebody has told where he is
@@ -102,7 +95,7 @@ class Introductions:
         told.begun = told.begun or bool(handed)
         told.cards.update((card.device_id, _gist(card)) for card in handed)
         others = tuple(card.data for card in handed)
-        own = self._own_cards()
+        own = self._own.now()
         if self._parts.settings.addresses is Audience.CONTACTS:
             return Introduction(own.plain, told.where, others)  # a card would be handed on
         return Introduction(own.full if told.where else own.plain, (), others)
@@ -139,28 +132,6 @@ class Introductions:
         if audience is Audience.ALL or account == parts.account.id or parts.state.is_contact(account):
             return True
         return audience is Audience.MEMBERS and bool(parts.access.joined_with(account))
-
-    def _own_cards(self) -> _OwnCards:
-        now, where, old = self._parts.runtime.now(), tuple(self._where()), self._own
-        made = int(now)
-        if old is not None and old.made < now + CARD_AHEAD_S / 2:  # else the clock was set back
-            if old.where == where and now < old.made + CARD_FRESH_S:
-                return old
-            made = max(made, old.made + 2)  # else it would count for no newer
-        self._own = _OwnCards(made, where, self._card(made - 1, None), self._card(made, where))
-        return self._own
-
-    def _card(self, made: int, where: Sequence[Address] | None) -> bytes:
-        mine = self._parts.account
-        return cards.build(
-            account=mine.certificate,
-            device=mine.device_certificate,
-            key=mine.device_key,
-            seal=mine.sealing.public,
-            seal_previous=mine.sealing.previous_public,
-            now=made,
-            addresses=where,
-        ).data
 
     def _chosen(self, dialogue: Dialogue, told: _Told) -> list[Card]:
         """At most 64: those that tell the peer something new, then some that only say that it is still so."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from swarmchat.ids import DeviceId
 from swarmchat.limits import (
+    DHT_TTL_MAX_S,
     POSTED_AT_ONCE,
     POSTED_RETRY_S,
     POSTED_SLOT_S,
@@ -17,6 +18,7 @@ from swarmchat.limits import (
     POSTED_TRIES_MAX,
     POSTED_WAITING_MAX,
 )
+from swarmchat.swarm.invitations import Sender
 from swarmchat.swarm.mail import Mail
 
 
@@ -24,10 +26,10 @@ from swarmchat.swarm.mail import Mail
 class Posting:
     """One letter to one device; of two about one `topic` the newer counts."""
 
-    device: DeviceId
+    to: Sender
     topic: str
     mail: Mail
-    ttl_s: int
+    ttl_s: int = DHT_TTL_MAX_S
     slot: int = 0  # where in the mailbox
     tries: int = 0
     due: float = 0.0
@@ -46,7 +48,7 @@ class Outbox:
 
     def post(self, posting: Posting) -> bool:
         """Have it put soon; False when too many wait."""
-        name = posting.device, posting.topic
+        name = posting.to.device, posting.topic
         if name not in self._waiting and len(self._waiting) >= POSTED_WAITING_MAX:
             return False
         self._waiting[name] = posting
@@ -64,7 +66,7 @@ class Outbox:
         for name, posting in list(self._waiting.items()):
             if self._under_way >= POSTED_AT_ONCE:
                 break
-            times = self._free_at.setdefault(posting.device, [now] * POSTED_SLOTS)
+            times = self._free_at.setdefault(posting.to.device, [now] * POSTED_SLOTS)
             slot = min(range(POSTED_SLOTS), key=lambda each: (times[each], each))
             if posting.due <= now and times[slot] <= now:
                 del self._waiting[name]
@@ -76,7 +78,7 @@ class Outbox:
     def done(self, posting: Posting, now: float, *, stored: bool) -> None:
         """It was put, or nobody took it: then again in 15 s, unless there is newer mail, at most four times."""
         self._under_way -= 1
-        if not stored and posting.tries < POSTED_TRIES_MAX and (posting.device, posting.topic) not in self._waiting:
+        if not stored and posting.tries < POSTED_TRIES_MAX and (posting.to.device, posting.topic) not in self._waiting:
             self.post(replace(posting, due=now + POSTED_RETRY_S))
 
     def wake_at(self) -> float | None:
@@ -84,6 +86,6 @@ class Outbox:
         if not self._waiting or self._under_way >= POSTED_AT_ONCE:
             return None
         return min(
-            max(posting.due, min(self._free_at.get(posting.device, [posting.due])))
+            max(posting.due, min(self._free_at.get(posting.to.device, [posting.due])))
             for posting in self._waiting.values()
         )

@@ -1,12 +1,16 @@
-"""Mail over links: invitations and requests out, again until they are answered; what comes in, judged and acted on. (SCP-06)"""
+"""Mail over links: invitations and requests out, again until they are answered; what comes in, on links or sealed, judged and acted on. (SCP-06)"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Protocol
 
 from swarmchat.account.records import ConversationState, Invitation, RequestKind, request_id
+from swarmchat.addresses import Address
 from swarmchat.conversation.actions import Add
+from swarmchat.conversation.entries import Entry
 from swarmchat.errors import LinkError, PeerError
 from swarmchat.ids import AccountId, CommitId, ConversationId
 from swarmchat.links.channel import Channel
@@ -21,13 +25,16 @@ from swarmchat.swarm.invitations import (
     Confirmed,
     Fetch,
     Known,
+    Located,
     Mailroom,
     Outcome,
     Sender,
     Tell,
+    Wanted,
 )
 from swarmchat.swarm.mail import (
     Ask,
+    Here,
     Letter,
     Mail,
     Notice,
@@ -43,9 +50,37 @@ from swarmchat.swarm.rooms import Rooms, shown
 
 _log = logging.getLogger(__name__)
 
+Reply = Callable[[Mail], Awaitable[object]]
+
+
+class Absent(Protocol):
+    """Those who are not linked, as far as anything reaches them: the Outreach."""
+
+    def reply(self, to: Sender, mail: Mail) -> None:
+        """Answer one device."""
+        ...
+
+    def tell(self, account: AccountId, mail: Mail) -> None:
+        """Mail to all devices of an account."""
+        ...
+
+    def heed(self, sender: Sender) -> None:
+        """It has news."""
+        ...
+
+    def whereabouts_for(self, asker: Sender) -> Here | None:
+        """What is answered to who asks where we are."""
+        ...
+
+    def located(self, sender: Sender, addresses: Sequence[Address]) -> None:
+        """It says where it listens."""
+        ...
+
 
 class Postman:
-    """The shell around the Mailroom."""
+    """The shell around the Mailroom. `absent`: how to reach who is not linked, if there is any way."""
+
+    absent: Absent | None = None
 
     def __init__(
         self,
@@ -78,7 +113,7 @@ class Postman:
         parts = self._parts
         for invitation in invitations.due(parts.state, account, parts.runtime.now()):
             links = self._links_of(account)
-            mail = self._written(invitation)
+            mail = self.written(invitation)
             if not links or mail is None:
                 continue
             delivered = False
@@ -90,8 +125,11 @@ class Postman:
     async def accepted(self, conversation: ConversationId, inviter: AccountId, kind: RequestKind) -> None:
         """Tell the linked devices of an inviter that we took it up; it also makes them open `sync` again at once."""
         mail: Mail = TrustAnswer(conversation) if kind is RequestKind.CONTACT else Ask(conversation)
-        for link in self._links_of(inviter):
+        links = self._links_of(inviter)
+        for link in links:
             await self.send(link, mail)
+        if not links and self.absent is not None:
+            self.absent.tell(inviter, mail)
 
     async def expire(self) -> None:
         """Invitations of ours older than 30 days wait no more."""
@@ -120,7 +158,14 @@ class Postman:
             lambda state: self._mailroom.receive(state, sender, letter, now, ahead=ahead)
         )
         for outcome in outcomes:
-            await self._act(outcome, channel.link)
+            await self._act(outcome, partial(self.send, channel.link))
+
+    async def receive_sealed(self, sender: Sender, letter: Letter) -> None:
+        """A letter came out of our mailbox; its writer is proved, and may be gone by now. (SCP-06 §9)"""
+        now = self._parts.runtime.now()
+        outcomes = await self._parts.change(lambda state: self._mailroom.receive(state, sender, letter, now))
+        for outcome in outcomes:
+            await self._act(outcome, partial(self._answer, sender))
 
     async def mentioned(self, link: Link, conversations: Sequence[ConversationId]) -> None:
         """A peer's hello speaks of conversations that are not known here: ask. (SCP-06 §6)"""
@@ -130,11 +175,20 @@ class Postman:
             if self._mailroom.has_asked_enough(sender.device, now):
                 return
             for outcome in self._mailroom.mentioned(self._parts.state, sender, conversation, now):
-                await self._act(outcome, link)
+                await self._act(outcome, partial(self.send, link))
 
     # --- inside
 
-    async def _act(self, outcome: Outcome, link: Link) -> None:
+    async def _answer(self, to: Sender, mail: Mail) -> None:
+        """On the link with the device, if one stands by now; else the way its letter came."""
+        for link in self._links_of(to.account):
+            if link.peer.device == to.device:
+                await self.send(link, mail)
+                return
+        if self.absent is not None:
+            self.absent.reply(to, mail)
+
+    async def _act(self, outcome: Outcome, reply: Reply) -> None:
         match outcome:
             case Tell(request, dropped):
                 if dropped is not None:
@@ -145,26 +199,40 @@ class Postman:
                 self._parts.tell(ContactChanged(account))
             case Answer(conversation, asker):
                 if (mail := self._invitation_to(asker.account, conversation)) is not None:
-                    await self.send(link, mail)
+                    await reply(mail)
             case AskFor(conversation, _):
-                await self.send(link, Ask(conversation))
+                await reply(Ask(conversation))
             case Fetch(conversation, heads, sender):
-                replicator = self._rooms.get(conversation)
-                if replicator is not None:
-                    replicator.hello(sender.device, heads, told=None)
+                self._fetch(conversation, heads, sender)
             case Confirm(conversation, commit, sender):
                 if self._rooms.wrote(sender.account, conversation, commit):
-                    await self.send(link, Notice(conversation, commit, (commit,), self._parts.account.device))
+                    await reply(Notice(conversation, commit, (commit,), self._parts.account.device))
             case Known(conversation, sender, contact):
-                await self._known(conversation, sender, link, contact=contact)
+                await self._known(conversation, sender, reply, contact=contact)
+            case Wanted(sender):
+                if self.absent is not None and (here := self.absent.whereabouts_for(sender)) is not None:
+                    await reply(here)
+            case Located(sender, addresses):
+                if self.absent is not None:
+                    self.absent.located(sender, addresses)
 
-    async def _known(self, conversation: ConversationId, sender: Sender, link: Link, *, contact: bool) -> None:
+    def _fetch(self, conversation: ConversationId, heads: tuple[CommitId, ...], sender: Sender) -> None:
+        """From who is linked; else a member is looked for. A notice leads to nobody else. (SCP-05 §1.5)"""
+        replicator = self._rooms.get(conversation)
+        if replicator is None:
+            return
+        if any(link.peer.device == sender.device for link in self._links_of(sender.account)):
+            replicator.hello(sender.device, heads, told=None)
+        elif self.absent is not None and self._parts.access.is_member(sender.account, conversation):
+            self.absent.heed(sender)
+
+    async def _known(self, conversation: ConversationId, sender: Sender, reply: Reply, *, contact: bool) -> None:
         """It was accepted before: whoever offers it can be cloned from, and is told again."""
         known = self._parts.state.conversations.get(conversation)
         if known is None or known.state is ConversationState.REMOVED:
             return
         if contact and known.invited_by == sender.account:
-            await self.send(link, TrustAnswer(conversation))
+            await reply(TrustAnswer(conversation))
         if known.state is ConversationState.SYNCING:
             self._parts.access.add_source(conversation, sender.account)
             self._reevaluate()
@@ -173,7 +241,8 @@ class Postman:
         who, where, now_ms = invitation.account, invitation.conversation, self._parts.now_ms
         await self._parts.change(lambda state: (state.tried(who, where, delivered=True, now_ms=now_ms), None))
 
-    def _written(self, invitation: Invitation) -> Mail | None:
+    def written(self, invitation: Invitation) -> Mail | None:
+        """What an invitation of ours says; None while its conversation is not here."""
         if invitation.kind is RequestKind.CONTACT:
             return TrustRequest(
                 invitation.conversation, invitation.commit, self._parts.account.name, invitation.created_ms
@@ -195,11 +264,15 @@ class Postman:
         """The very request that waits, so that two on their way are one; else as of when the user added the contact."""
         waiting = self._parts.state.invitations.get(request_id(asker, conversation))
         if waiting is not None:
-            return self._written(waiting)
+            return self.written(waiting)
         contact = self._parts.state.contact(asker)
         if not contact.active:
             return None
         return TrustRequest(conversation, CommitId(conversation), self._parts.account.name, contact.added_ms)
+
+    def passed_on(self, conversation: ConversationId, add: Entry) -> Mail | None:
+        """What an invitation by another member says: the same each time, so that it is one request. (SCP-05 §1.11)"""
+        return self._swarm_invite(conversation, add.id, add.fact.time * 1000)
 
     def _swarm_invite(self, conversation: ConversationId, commit: CommitId, at_ms: int) -> SwarmInvite | None:
         replicator = self._rooms.get(conversation)

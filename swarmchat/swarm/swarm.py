@@ -16,6 +16,7 @@ from swarmchat.conversation import profile, tree
 from swarmchat.conversation.actions import Action, UpdateDevice, UpdateProfile
 from swarmchat.conversation.rejection import Rejection
 from swarmchat.conversation.tree import Mode
+from swarmchat.discovery.directory import Directory
 from swarmchat.discovery.finder import Finder
 from swarmchat.errors import RefusedError, SwarmchatError
 from swarmchat.ids import AccountId, CommitId, ConversationId, DeviceId
@@ -34,6 +35,8 @@ from swarmchat.swarm.events import (
 )
 from swarmchat.swarm.mesh import Mesh, Target
 from swarmchat.swarm.objections import Objection
+from swarmchat.swarm.outreach import Outreach, Ties
+from swarmchat.swarm.own_cards import OwnCards
 from swarmchat.swarm.parts import Audience, Parts, Settings, StateKeeper, Witness
 from swarmchat.swarm.people import People
 from swarmchat.swarm.postman import Postman
@@ -64,6 +67,7 @@ class Swarm:
         settings: Settings = Settings(),  # noqa: B008 - frozen
         where: Callable[[], Sequence[Address]] = tuple,  # our own addresses now, as others may know them
         witness: Witness | None = None,
+        directory: Directory | None = None,  # the DHT
     ) -> None:
         self.ready = asyncio.Event()  # `links` runs: listen now
         self.recheck_lan: Callable[[], None] = lambda: None  # the devices that the LAN may show have changed
@@ -73,7 +77,8 @@ class Swarm:
         self._parts = Parts(
             account, keeper, catalog, runtime, finder, receipts, self._tell, settings, access, witness=witness
         )
-        self._board = Switchboard(self._parts, where)
+        own = OwnCards(self._parts, where)
+        self._board = Switchboard(self._parts, own, where)
         board = self._board
         lines = Lines(
             post=board.post,
@@ -81,7 +86,7 @@ class Swarm:
             account_of=board.account_of,
             reevaluate=board.reevaluate,
             flushed=board.flushed,
-            notify=board.notify,
+            notify=self._notify,
             ask=board.ask,
             moved=self._moved,
             unsure=board.ask_behind,
@@ -89,6 +94,7 @@ class Swarm:
         self._rooms = Rooms(self._parts, lines)
         self._postman = Postman(self._parts, self._rooms, self._board.links_of, self._board.reevaluate)
         self._presences = Presences(self._parts, self._board.listeners, self._board.post)
+        self._outreach: Outreach | None = None
         self.links = links(
             policy=access,
             on_channel=self._board.serve,
@@ -106,6 +112,11 @@ class Swarm:
             self._connector,
             self._recheck_lan,
         )
+        if directory is not None:
+            ties = Ties(board.linked, lambda: mesh.targets, self._connector.hinted, board.reevaluate)
+            self._outreach = Outreach(self._parts, self._rooms, self._postman, own, where, directory, ties)
+            self._postman.absent = self._outreach
+            board.stir = self._outreach.stir
         self._loaded = False
         self._loading = asyncio.Lock()
         self._closing = asyncio.Event()
@@ -142,6 +153,7 @@ class Swarm:
                     self._presences.run,
                     self._parts.chores.run,
                     self._keep_time,
+                    *([self._outreach.run] if self._outreach else []),
                 )
             ]
             self.ready.set()
@@ -198,6 +210,7 @@ class Swarm:
         """Write one commit: durable when this returns, then announced. NotFoundError, StorageError."""
         replicator = await self._written_to(conversation)
         outcome = await replicator.append(action, profile=profile, extra=extra, at=at)
+        self._wrote(conversation, [outcome])
         await self._parts.chores.drain()
         return outcome
 
@@ -205,6 +218,7 @@ class Swarm:
         """Write several, one on the other; ends with the first rejection."""
         replicator = await self._written_to(conversation)
         outcomes = await replicator.append_all(actions)
+        self._wrote(conversation, outcomes)
         await self._parts.chores.drain()
         return outcomes
 
@@ -212,6 +226,7 @@ class Swarm:
         """Add accounts and send them invitations until they have joined; ends with the first rejection. (SCP-06 §3)"""
         replicator = await self._written_to(conversation)
         outcomes = await self._people.invite(replicator, accounts)
+        self._wrote(conversation, outcomes)
         await self._parts.chores.drain()
         return outcomes
 
@@ -425,6 +440,16 @@ class Swarm:
             if replicator.log.roster.files.get(tree.revocations(self.account.id)) != mine.der:
                 told += not isinstance(await replicator.append(UpdateDevice()), Rejection)  # refused: theirs is newer
         return told
+
+    def _wrote(self, conversation: ConversationId, outcomes: Sequence[Outcome]) -> None:
+        if self._outreach is not None and not all(isinstance(outcome, Rejection) for outcome in outcomes):
+            self._outreach.wrote(conversation)
+
+    async def _notify(self, conversation: ConversationId) -> None:
+        """We are one of a conversation now: tell who does not know."""
+        await self._board.notify(conversation)
+        if self._outreach is not None:
+            self._outreach.wrote(conversation)
 
     def _recheck_lan(self) -> None:
         self.recheck_lan()

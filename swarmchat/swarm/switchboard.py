@@ -35,6 +35,7 @@ from swarmchat.swarm.messages import (
     Typing,
     read_pack_request,
 )
+from swarmchat.swarm.own_cards import OwnCards
 from swarmchat.swarm.parts import Parts
 from swarmchat.swarm.postman import Postman
 from swarmchat.swarm.presences import Presences
@@ -47,14 +48,15 @@ _log = logging.getLogger(__name__)
 class Switchboard:
     """The Host of all dialogues, and what the connection manager tells."""
 
-    def __init__(self, parts: Parts, where: Callable[[], Sequence[Address]]) -> None:
+    def __init__(self, parts: Parts, own: OwnCards, where: Callable[[], Sequence[Address]]) -> None:
         self._parts = parts
         self._dialogues: dict[Link, Dialogue] = {}
         self._by_device: dict[DeviceId, Dialogue] = {}
         self._announced: set[Link] = set()  # the observer was told that it stands
-        self._introductions = Introductions(parts, where, self._by_device.values)
+        self._introductions = Introductions(parts, own, where, self._by_device.values)
         self._serving: Counter[DeviceId] = Counter()
         self._tasks: asyncio.TaskGroup | None = None
+        self.stir: Callable[[], None] = lambda: None  # links, or what is wanted, may have changed
         self._known: frozenset[DeviceId] = frozenset()
 
     def connect(
@@ -90,6 +92,10 @@ class Switchboard:
     def known_devices(self) -> frozenset[DeviceId]:
         """The devices that a LAN sighting may be of."""
         return self._known
+
+    def linked(self) -> dict[DeviceId, AccountId]:
+        """The devices with a link, and whose they are."""
+        return {device: dialogue.account for device, dialogue in self._by_device.items()}
 
     def post(self, device: DeviceId, message: SyncMessage) -> None:
         """Say something to a device, if it is linked and listens."""
@@ -158,6 +164,7 @@ class Switchboard:
         self._aim()
         self._links.reclassify()
         self._introductions.stir()
+        self.stir()
         for dialogue in list(self._dialogues.values()):
             self._announce(dialogue.link)
             access = self._parts.access
@@ -175,6 +182,7 @@ class Switchboard:
     def moved(self) -> None:
         """Our own addresses may be others now."""
         self._introductions.stir()
+        self.stir()
 
     # --- what the connection manager tells
 
@@ -184,6 +192,7 @@ class Switchboard:
         dialogue = Dialogue(link, self._parts.runtime, self)
         self._dialogues[link] = self._by_device[peer.device] = dialogue
         self._connector.link_up(link)
+        self.stir()
         self._announce(link)
         self._ask_silent(dialogue)
         if self._tasks is not None:
@@ -197,6 +206,7 @@ class Switchboard:
         if dialogue is None:
             return
         dialogue.end()
+        self.stir()
         if self._by_device.get(peer.device) is dialogue:
             del self._by_device[peer.device]
         self.silent(dialogue)

@@ -27,6 +27,7 @@ from swarmchat.links.peers import Identity
 from swarmchat.swarm.events import Event
 from swarmchat.swarm.swarm import Settings, Swarm
 from tests.support.sim import loop as sim
+from tests.support.sim.dht import SimDht
 from tests.support.sim.loop import Trace
 from tests.support.sim.network import NamingSecurity, Network
 from tests.support.sim.runtime import EPOCH, SimRuntime
@@ -100,6 +101,8 @@ class House:
         self.catalog = Catalog(self._folder / "conversations")
         self.receipts = Receipts(self._folder / "receipts.sqlite")
         self.finder = Finder(runtime, self.book, CardBox())
+        dht = self._world.dht
+        self.directory = dht.at(self.host, runtime) if dht is not None else None
         self.swarm = Swarm(
             mine,
             self.keeper,
@@ -111,6 +114,7 @@ class House:
             observer=self.events.append,
             settings=self.settings,
             where=lambda: (self.address,) if self.tells else (),
+            directory=self.directory,
         )
         self._task = self._world.tasks.create_task(self.swarm.run())
         await self.swarm.ready.wait()
@@ -120,6 +124,8 @@ class House:
         """Stop it as a user does."""
         await self.swarm.close()
         await self._task
+        if self.directory is not None:
+            self.directory.close()
         self.catalog.close()
         self.receipts.close()
 
@@ -158,6 +164,7 @@ class World:
         self.folder = folder
         self.tasks = tasks
         self.network = Network(seed, Trace())
+        self.dht: SimDht | None = None  # a story that wants one makes it before the first house
         self.houses: list[House] = []
 
     async def house(self, name: str, number: int = 1, *, net: str = "10.0", tells: bool = False) -> House:

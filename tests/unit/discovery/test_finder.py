@@ -6,10 +6,13 @@ from typing import TypeVar
 
 from swarmchat import limits
 from swarmchat.addresses import Address
+from swarmchat.crypto.certificates import issue_device
+from swarmchat.crypto.keys import PrivateKey
 from swarmchat.discovery.addressbook import AddressBook, Source
 from swarmchat.discovery.cards import Card, CardBox, CardFault, build
 from swarmchat.discovery.finder import Finder
 from swarmchat.discovery.lan import Sighting
+from swarmchat.ids import ConversationId
 from swarmchat.runtime import SystemRuntime
 from tests.support.accounts import account, device
 from tests.support.certs import ALICE, NOW
@@ -32,15 +35,15 @@ def sighting(name: str, *addresses: Address, known: bool = True, gone: bool = Fa
     return Sighting(name, "0" * 16, BOB if known else None, addresses, gone=gone)
 
 
-def alices_card(now: int = NOW, address: Address = ONE) -> Card:
+def alices_card(now: int = NOW, address: Address | None = ONE, *, seal: bytes = bytes(32)) -> Card:
     return build(
         account=ALICE.account,
         device=ALICE.device,
         key=ALICE.device_key,
-        seal=bytes(32),
+        seal=seal,
         seal_previous=None,
         now=now,
-        addresses=[address],
+        addresses=None if address is None else [address],
     )
 
 
@@ -166,3 +169,89 @@ def test_what_the_user_takes_back_is_gone() -> None:
     finder.learnt(BOB, [ONE, TWO], Source.STATIC)
     assert finder.forget(BOB, ONE)
     assert [candidate.address for candidate in finder.addresses(BOB)] == [TWO]
+
+
+def test_a_card_of_the_dht_without_addresses_does_not_displace_one_that_says_where_to_dial() -> None:
+    finder = make_finder()
+    told = alices_card(NOW - 100)
+    assert finder.saw_card(told) is None
+    assert finder.saw_card(alices_card(NOW, None), source=Source.DHT) is CardFault.SUPERSEDED
+    assert finder.devices(ALICE.account.account_id) == [told]
+    rekeyed = alices_card(NOW, None, seal=b"k" * 32)
+    assert finder.saw_card(rekeyed, source=Source.DHT) is None, "letters are sealed to the new key"
+    assert finder.devices(ALICE.account.account_id) == [rekeyed]
+    assert [each.address for each in finder.addresses(ALICE.device.device_id)] == [ONE], "and the address still counts"
+
+
+def test_a_card_of_the_dht_takes_the_place_of_one_whose_addresses_are_over() -> None:
+    finder = make_finder()
+    assert finder.saw_card(alices_card(NOW - limits.CARD_ONLINE_S)) is None
+    plain = alices_card(NOW, None)
+    assert finder.saw_card(plain, source=Source.DHT) is None
+    assert finder.devices(ALICE.account.account_id) == [plain]
+
+
+def test_an_address_of_the_dht_is_known_as_such_and_a_better_source_stays() -> None:
+    finder = make_finder()
+    finder.saw_card(alices_card(), source=Source.DHT)
+    (found,) = finder.addresses(ALICE.device.device_id)
+    assert (found.address, found.source, found.until_s) == (ONE, Source.DHT, NOW + limits.CARD_ONLINE_S)
+    finder.told(ALICE.device.device_id, [TWO], Source.DHT)
+    assert {(each.address, each.source) for each in finder.addresses(ALICE.device.device_id)} == {(TWO, Source.DHT)}
+    finder.learnt(ALICE.device.device_id, [TWO], Source.LINK)
+    finder.told(ALICE.device.device_id, [TWO], Source.DHT)
+    assert [each.source for each in finder.addresses(ALICE.device.device_id)] == [Source.LINK]
+
+
+HERE = ConversationId("c" * 40)
+
+
+def card_of(number: int, now: int = NOW) -> Card:
+    key = PrivateKey.from_seed(number.to_bytes(32, "big"))
+    certificate = issue_device(ALICE.account_key, ALICE.account, key.public, now=NOW)
+    return build(
+        account=ALICE.account, device=certificate, key=key, seal=bytes(32), seal_previous=None, now=now, addresses=None
+    )
+
+
+def test_hosts_come_in_the_order_in_which_they_are_worth_a_try() -> None:
+    finder = make_finder()
+    plain, on_lan, good = card_of(1), card_of(2), card_of(3)
+    for card in (plain, on_lan, good):
+        assert finder.saw_host(HERE, card, Source.DHT)
+        assert not finder.saw_host(HERE, card, Source.DHT)
+    finder.worked(good.device_id, ONE)
+    finder.saw_lan(Sighting("x", "0" * 16, on_lan.device_id, (TWO,), gone=False))
+    assert [host.device for host in finder.hosts(HERE)] == [good.device_id, on_lan.device_id, plain.device_id]
+    host = finder.hosts(HERE)[0]
+    assert (host.account, host.source, host.seen_s) == (ALICE.account.account_id, Source.DHT, NOW)
+    assert finder.hosts(ConversationId("d" * 40)) == []
+
+
+def test_hosts_are_bounded_in_one_conversation_and_in_all() -> None:
+    finder = make_finder()
+    for number in range(limits.HOSTS_PER_CONVERSATION_MAX + 2):
+        finder.saw_host(HERE, card_of(number + 1), Source.DHT)
+    assert len(finder.hosts(HERE)) == limits.HOSTS_PER_CONVERSATION_MAX
+    for number in range(limits.HOSTS_CONVERSATIONS_MAX):
+        finder.saw_host(ConversationId(f"{number:040x}"), card_of(1), Source.DHT)
+    assert finder.hosts(HERE) == []
+
+
+def test_a_stream_of_hosts_goes_on_with_what_is_found_later() -> None:
+    async def run() -> None:
+        finder = make_finder()
+        finder.saw_host(HERE, card_of(1), Source.DHT)
+        stream = finder.find_hosts(HERE)
+        assert (await soon(stream)).device == card_of(1).device_id
+        waiting = asyncio.ensure_future(soon(stream))
+        await asyncio.sleep(0)
+        finder.saw_host(HERE, card_of(1), Source.DHT)
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        finder.saw_host(HERE, card_of(2), Source.DHT)
+        assert (await waiting).device == card_of(2).device_id
+        await stream.aclose()  # type: ignore[attr-defined]
+        assert finder._waiting == {}
+
+    asyncio.run(run())

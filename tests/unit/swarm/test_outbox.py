@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from swarmchat.ids import ConversationId, DeviceId
+from swarmchat.ids import AccountId, ConversationId, DeviceId
 from swarmchat.limits import (
     POSTED_AT_ONCE,
     POSTED_RETRY_S,
@@ -11,14 +11,15 @@ from swarmchat.limits import (
     POSTED_TRIES_MAX,
     POSTED_WAITING_MAX,
 )
+from swarmchat.swarm.invitations import Sender
 from swarmchat.swarm.mail import Ask, Want
 from swarmchat.swarm.outbox import Outbox, Posting
 
-BOB = DeviceId("b" * 64)
+ACCOUNT, BOB = AccountId("a" * 40), DeviceId("b" * 64)
 
 
 def letter(topic: str = "want", device: DeviceId = BOB) -> Posting:
-    return Posting(device, topic, Want(), ttl_s=60)
+    return Posting(Sender(ACCOUNT, device), topic, Want(), ttl_s=60)
 
 
 def device(number: int) -> DeviceId:
@@ -33,7 +34,7 @@ def all_done(box: Outbox, postings: list[Posting], now: float, *, stored: bool =
 def test_of_two_letters_about_one_thing_the_newer_is_put() -> None:
     box = Outbox()
     box.post(letter("room"))
-    box.post(Posting(BOB, "room", Ask(ConversationId("c" * 40)), ttl_s=600))
+    box.post(Posting(Sender(ACCOUNT, BOB), "room", Ask(ConversationId("c" * 40)), ttl_s=600))
     (only,) = box.take(0.0)
     assert only.mail == Ask(ConversationId("c" * 40))
 
@@ -68,7 +69,7 @@ def test_one_full_mailbox_holds_up_nobody_else() -> None:
         box.post(letter(f"room {number}"))
     all_done(box, box.take(0.0), 0.0)
     box.post(letter(device=device(7)))
-    assert [each.device for each in box.take(0.0)] == [device(7)]
+    assert [each.to.device for each in box.take(0.0)] == [device(7)]
 
 
 def test_what_nobody_took_is_tried_again_and_given_up() -> None:
@@ -87,7 +88,7 @@ def test_a_letter_that_failed_does_not_come_before_the_newer_one() -> None:
     box = Outbox()
     box.post(letter())
     (old,) = box.take(0.0)
-    box.post(Posting(BOB, "want", Ask(ConversationId("c" * 40)), ttl_s=60))
+    box.post(Posting(Sender(ACCOUNT, BOB), "want", Ask(ConversationId("c" * 40)), ttl_s=60))
     box.done(old, 0.0, stored=False)
     assert [each.mail for each in box.take(0.0)] == [Ask(ConversationId("c" * 40))]
     assert len(box) == 1, "the newer one is under way, and nothing waits behind it"
@@ -107,4 +108,4 @@ def test_nothing_goes_out_this_way_to_who_is_linked() -> None:
     box.post(letter("two"))
     box.post(letter(device=device(7)))
     box.withdraw(BOB)
-    assert [each.device for each in box.take(0.0)] == [device(7)]
+    assert [each.to.device for each in box.take(0.0)] == [device(7)]

@@ -43,7 +43,10 @@ def read(plain: bytes, to: DeviceId = BOB.device, revoked: frozenset[bytes] = fr
 
 def rewritten(plain: bytes, **changes: Any) -> bytes:
     names = ("mimetype", "body", "chain", "ts", "sig")
-    return msgpack.packb([changes.get(name, old) for name, old in zip(names, msgpack.unpackb(plain), strict=True)])
+    packed: bytes = msgpack.packb(
+        [changes.get(name, old) for name, old in zip(names, msgpack.unpackb(plain), strict=True)]
+    )
+    return packed
 
 
 def test_a_letter_names_its_writer_by_the_chain_alone() -> None:
@@ -89,7 +92,12 @@ def test_a_revoked_device_speaks_for_nobody() -> None:
 
 def test_the_certificates_of_an_account_are_looked_up_by_its_id() -> None:
     asked: list[AccountId] = []
-    sealed.read(written(), to=BOB.device, now=NOW, revoked=lambda account: asked.append(account) or frozenset())
+
+    def revoked(account: AccountId) -> frozenset[bytes]:
+        asked.append(account)
+        return frozenset()
+
+    sealed.read(written(), to=BOB.device, now=NOW, revoked=revoked)
     assert asked == [ALICE.id]
 
 

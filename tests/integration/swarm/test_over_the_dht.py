@@ -1,0 +1,114 @@
+"""People whom nothing but a DHT connects: no LAN, no address given by hand, never online at the same time as needed. (SCP-05 §1, SCP-06 §2–§6)"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from swarmchat.conversation.actions import Add
+from tests.support.sim.dht import SimDht
+from tests.support.swarms import House, World, play
+
+
+def over_the_dht(world: World) -> SimDht:
+    world.dht = SimDht(world.network)
+    return world.dht
+
+
+async def there(world: World, *names: str) -> list[House]:
+    return [await world.house(name, net=f"10.{number}", tells=True) for number, name in enumerate(names)]
+
+
+def test_who_is_invited_by_his_id_while_he_is_off_finds_the_invitation_and_the_inviter(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        over_the_dht(world)
+        alice, bob, carol = await there(world, "alice", "bob", "carol")
+        await bob.down()
+        where = await alice.swarm.create(1, title="garden")
+        await alice.swarm.invite(where, [bob.account.id])
+        await asyncio.sleep(1_000.0)
+        await bob.up()
+        took = await world.until(lambda: bool(bob.keeper.state.pending()))
+        assert took < 5.0
+        (request,) = bob.keeper.state.pending()
+        assert (request.offer.sender, request.offer.title) == (alice.account.id, "garden")
+        await bob.accept_all()
+        assert await bob.swarm.settled(where, 30.0) == "ready"
+        await bob.post(where, "hello")
+        await world.until(lambda: world.level(where, alice, bob))
+        assert not alice.linked(carol)
+
+    play(tmp_path, story)
+
+
+def test_a_contact_is_made_by_id_alone(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        over_the_dht(world)
+        alice, bob = await there(world, "alice", "bob")
+        contact = await alice.swarm.add_contact(bob.account.id)
+        await world.until(lambda: bool(bob.keeper.state.pending()))
+        await bob.accept_all()
+        await world.until(lambda: alice.keeper.state.contact(bob.account.id).confirmed_ms > 0)
+        where = contact.conversation
+        assert where is not None
+        await world.until(lambda: world.level(where, alice, bob))
+
+    play(tmp_path, story)
+
+
+def test_the_inviter_stops_and_the_clone_comes_from_a_third_member(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        over_the_dht(world)
+        alice, bob, dave = await there(world, "alice", "bob", "dave")
+        where = await world.room(alice, bob)
+        await alice.swarm.invite(where, [dave.account.id])
+        await world.until(lambda: bool(dave.keeper.state.pending()))
+        await world.until(lambda: world.level(where, alice, bob))
+        await alice.down()
+        await dave.accept_all()
+        assert await dave.swarm.settled(where, 120.0) == "ready"
+        await world.until(lambda: world.level(where, bob, dave))
+        assert dave.linked(bob)
+
+    play(tmp_path, story)
+
+
+def test_an_invitation_is_kept_by_a_member_while_the_inviter_is_away(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        over_the_dht(world)
+        alice, bob, dave = await there(world, "alice", "bob", "dave")
+        await dave.down()
+        where = await world.room(alice, bob)
+        await alice.swarm.append(where, Add(dave.account.id))
+        await world.until(lambda: world.level(where, alice, bob))
+        await alice.down()
+        await dave.up()
+        await world.until(lambda: bool(dave.keeper.state.pending()))
+        (request,) = dave.keeper.state.pending()
+        assert request.offer.sender == bob.account.id
+        await asyncio.sleep(1_300.0)
+        assert len(dave.seen("request.added")) == 1, "sent again, it is the same request"
+        await dave.accept_all()
+        assert await dave.swarm.settled(where, 60.0) == "ready"
+
+    play(tmp_path, story)
+
+
+def test_members_who_start_anew_and_know_no_address_find_each_other(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        over_the_dht(world)
+        alice, bob = await there(world, "alice", "bob")
+        where = await world.room(alice, bob)
+        for house in (alice, bob):
+            await house.down()
+            house.book.__init__()  # type: ignore[misc]
+            house.host = house.host.replace("10.", "10.9", 1)
+            house.address = type(house.address)(house.host, 4000)
+        await alice.up()
+        await asyncio.sleep(400.0)
+        await bob.up()
+        await world.until(lambda: alice.linked(bob))
+        await bob.post(where, "again")
+        await world.until(lambda: world.level(where, alice, bob))
+
+    play(tmp_path, story)
