@@ -346,7 +346,7 @@ DHT_LIST_MAX: Final = 64  # digests or records in one datagram
 DHT_REQUEST_BYTES_MIN: Final = (
     100  # a shorter request gets no answer: the answer to an unproven address is at most 3 times it
 )
-DHT_FIND_BYTES: Final = 256  # a search for nodes is padded to it: three times it holds 20 contacts of IPv4
+DHT_FIND_BYTES: Final = 264  # a search for nodes is padded to it: three times it holds 20 contacts of IPv4
 DHT_QUERY_BYTES: Final = 440  # a question for records is padded to it: three times it is a whole datagram and a ping
 DHT_PER_PREFIX_MAX: Final = (
     2  # contacts of one /24 or /48 in a bucket: places near a key shall cost addresses, not only keys

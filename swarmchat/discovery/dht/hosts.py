@@ -1,0 +1,76 @@
+"""Addresses as datagrams carry them, and which of them a stranger may name to us. Pure. (SCP-05 §1.14)"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import struct
+from functools import lru_cache
+from typing import Final
+
+Endpoint = tuple[str, int]  # numeric host in its canonical spelling, port: what a datagram socket says and takes
+
+V4_BYTES: Final = 6
+V6_BYTES: Final = 18
+_PORT: Final = struct.Struct(">H")
+_REMEMBERED: Final = 4_096  # hosts whose nature is remembered: reading one costs 5 µs, and few are heard often
+
+
+def pack(address: Endpoint) -> bytes:
+    """4 or 16 bytes of host, 2 of port; ValueError for a name or a scope."""
+    host, port = address
+    try:
+        return socket.inet_pton(_family(host), host) + _PORT.pack(port)
+    except (OSError, struct.error) as error:
+        raise ValueError(f"{host!r} and {port!r} are no address") from error
+
+
+def unpack(packed: bytes) -> Endpoint:
+    """What `pack` packed; ValueError for another length. Whether anybody may be there is `usable`'s question."""
+    if len(packed) == V4_BYTES:
+        return socket.inet_ntop(socket.AF_INET, packed[:4]), _PORT.unpack_from(packed, 4)[0]
+    if len(packed) == V6_BYTES:
+        return socket.inet_ntop(socket.AF_INET6, packed[:16]), _PORT.unpack_from(packed, 16)[0]
+    raise ValueError("a packed address has 6 or 18 bytes")
+
+
+def usable(address: Endpoint, teller: str) -> bool:
+    """Whether a node at `teller` may name this address: one host, a port, and nothing inside our network told from outside."""
+    host, port = address
+    if not port or not _is_one_host(host):
+        return False
+    if _is_loopback(host):
+        return _is_loopback(teller)
+    return not is_private(host) or is_private(teller)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def is_private(host: str) -> bool:
+    """Whether the host stands in a network of its own: on this machine, at home, behind the same router."""
+    return not ipaddress.ip_address(host).is_global
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def prefix(host: str) -> bytes:
+    """What one attacker has cheaply: the /24 or /48 of a public host; of a private one the host itself."""
+    packed = socket.inet_pton(_family(host), host)
+    if is_private(host):
+        return packed
+    return packed[:3] if len(packed) == 4 else packed[:6]
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _is_one_host(host: str) -> bool:
+    ip = ipaddress.ip_address(host)
+    if isinstance(ip, ipaddress.IPv6Address) and (ip.ipv4_mapped or ip.is_link_local):
+        return False
+    return not (ip.is_unspecified or ip.is_multicast or (ip.is_reserved and ip.version == 4))
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _is_loopback(host: str) -> bool:
+    return ipaddress.ip_address(host).is_loopback
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
