@@ -414,8 +414,11 @@ class Model:
                         node.act == ("promote", ban.act[1]) and concurrent(node, ban) and node.index not in voided
                         and not (node.votes and node.votes <= voided)
                     ):  # fmt: skip
-                        electorate |= node.admins
                         unknown = {self.nodes[vote].who for vote in node.votes if not ban.past >> vote & 1}
+                        known = {one for n in controls if ban.past >> n.index & 1 for one in n.admins} - ban.admins
+                        if 2 * len(unknown & node.voters) <= len(node.admins) if node.votes else node.who in known:
+                            continue
+                        electorate |= node.admins
                         voters -= unknown if node.votes else {node.who}
             return 2 * len(voters) > len(electorate)
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from swarmchat.conversation.actions import Ban, CastVote, Demote, Leave, Promote, Unban, UpdateProfile
+from swarmchat.conversation.actions import Ban, CastVote, Demote, Leave, Promote
 from swarmchat.conversation.entries import Control, Entry
 from swarmchat.conversation.history import History
 from swarmchat.conversation.rules.settled import BANNED_BESIDE, NOT_AUTHORISED, Fate, Steps, Tally
@@ -45,8 +44,11 @@ class _Case:
     bit: int
     past: int
     voids: int  # what it makes void if it counts (d)
-    promotions: list[Entry]  # concurrent ones of its target, where that is no admin at the parent (b)
-    scope: int  # of what others make void, that which can matter to whether it is authorised
+    unseats: int  # of this, what can matter to who is admin
+    promotions: list[
+        Entry
+    ]  # concurrent ones of its target that are news to it, where that is no admin at the parent (b)
+    scope: int  # what others make void of this can matter to whether it is authorised
     rank: tuple[int, CommitId]  # the bans among its ancestors, then the id
     lost: dict[AccountId, CommitId] = field(default_factory=dict)  # voters, and the accepted ban that took each
     asked: dict[AccountId, int] = field(
@@ -75,26 +77,23 @@ class Dispute:
         self._answers = answers
         self._authored: dict[str, list[Entry]] = {}  # what a ban of the account or the device could make void
         self._promotions: dict[str, list[Entry]] = {}
-        self._weighty = 0  # what can matter to who is admin
+        self._adminships: dict[AccountId, int] = {}
+        self._light = 0  # the votes to ban: who is admin does not follow from them, for an accepted ban always lands
         bans: list[Entry] = []
         for entry in history.controls_of(window):
             control = _control(entry)
             match control.action:
                 case Ban():
                     bans.append(entry)
-                    self._weighty |= _bit(entry)
                     continue
                 case Leave() | Demote():
                     continue
                 case Promote(uri):
                     self._promotions.setdefault(uri, []).append(entry)
-                    self._weighty |= _bit(entry) | self._votes(control)
-                case Unban():
-                    self._weighty |= _bit(entry) | self._votes(control)
-                case CastVote() | UpdateProfile():
-                    pass
+                case CastVote("ban"):
+                    self._light |= _bit(entry)
                 case _:
-                    self._weighty |= _bit(entry)
+                    pass
             if control.votes:
                 continue  # rests on its votes, whoever wrote it
             assert entry.fact.device is not None
@@ -104,7 +103,11 @@ class Dispute:
         self._of: dict[str, int] = {}  # the bans of each target, as masks
         for ban in bans:
             self._of[_banned(ban)] = self._of.get(_banned(ban), 0) | _bit(ban)
-        self._plain = {target: self._authored_before_any(target, of) for target, of in self._of.items()}
+        self._work = {target: _mask(self._authored.get(target, ())) for target in self._of}
+        self._informed = {  # of that, what knew of a ban of its author
+            target: [entry for entry in self._authored.get(target, ()) if entry.control_mask & of]
+            for target, of in self._of.items()
+        }
         self._cases = [self._case(ban) for ban in bans]
         # Who is likely to go before others is asked first: that spares comparisons, and decides nothing.
         self._against: dict[str, list[_Case]] = {}
@@ -118,11 +121,10 @@ class Dispute:
             ),
         ):
             self._against.setdefault(case.target, []).append(case)
-        self._voiding = [case for case in self._cases if case.voids & self._weighty]
+        self._unseating = [case for case in self._cases if case.unseats]
         self._accepted: list[_Case] = []
         self._accepted_of: dict[str, list[_Case]] = {}
         self._undecided: set[_Case] = set()
-        self._open = 0  # these, as a mask
         self._forced: set[_Case] = set()
         self._unauthorised: dict[_Case, Tally] = {}
         self._refused = 0  # these, as a mask
@@ -130,7 +132,7 @@ class Dispute:
     def decide(self) -> Steps[Ruling]:
         """Go through the rounds, one group of bans after the other."""
         for group in self._groups():
-            yield from self._decide(sorted(group, key=lambda case: case.rank))
+            yield from self._decide(group)
         return self._ruling()
 
     # --- rounds
@@ -156,48 +158,41 @@ class Dispute:
 
         A ban that hangs on others is looked at again when one of these was decided, and not before.
         """
-        self._undecided, self._open = set(group), _mask(case.ban for case in group)
-        waiting: dict[_Case, list[_Case]] = {}  # by the ban that they wait for
-        free: list[tuple[tuple[int, CommitId], int]] = []
-        number = {case: at for at, case in enumerate(group)}
-        look_at, first = list(group), 0
+        self._undecided = set(group)
+        waiting: dict[_Case, set[_Case]] = {}  # by the ban that they wait for
+        free: set[_Case] = set()
+        look_at = group
         while self._undecided:
             for case in look_at:
                 standing = yield from self._standing(case)
                 for other in standing.waits_for:
-                    waiting.setdefault(other, []).append(case)
+                    waiting.setdefault(other, set()).add(case)
                 if not standing.waits_for:
-                    heapq.heappush(free, (case.rank, number[case]))
-            look_at = []
-            if free:
-                chosen = group[heapq.heappop(free)[1]]
-                if chosen not in self._undecided:
-                    continue
-                standing = yield from self._standing(chosen)
-                if standing.waits_for:  # what was decided since counts against it as nothing undecided had
-                    look_at = [chosen]
-                    continue
-            else:
-                while group[first] not in self._undecided:
-                    first += 1
-                chosen = group[first]
-                standing = yield from self._standing(chosen)
-                if standing.tally.suffices:
-                    self._forced.add(chosen)
-            self._undecided.discard(chosen)
-            self._open &= ~chosen.bit
+                    free.add(case)
+            chosen = min(free or self._undecided, key=lambda case: case.rank)
+            standing = yield from self._standing(chosen)
+            if free and standing.waits_for:  # what was decided since counts against it as nothing undecided had
+                free.remove(chosen)
+                look_at = [chosen]
+                continue
+            if not free and standing.tally.suffices:
+                self._forced.add(chosen)
+            self._undecided.remove(chosen)
+            free.discard(chosen)
             if standing.tally.suffices:
                 self._accepted.append(chosen)
                 self._accepted_of.setdefault(chosen.target, []).append(chosen)
             else:
                 self._unauthorised[chosen] = standing.tally
                 self._refused |= chosen.bit
-            look_at = [case for case in dict.fromkeys(waiting.pop(chosen, ())) if case in self._undecided]
-            if standing.tally.suffices:
-                look_at += [case for case in group if case in self._undecided and self._may_lose(case, chosen)]
+            hung = waiting.pop(chosen, set())
+            look_at = [
+                case for case in group if case in self._undecided and (case in hung or self._may_lose(case, chosen))
+            ]
 
-    def _may_lose(self, case: _Case, accepted: _Case) -> bool:
-        return accepted.target in case.control.voters and accepted.target not in case.lost
+    def _may_lose(self, case: _Case, decided: _Case) -> bool:
+        target = decided.target
+        return not self._refused & decided.bit and target in case.control.voters and target not in case.lost
 
     def _standing(self, case: _Case) -> Steps[_Standing]:
         """Whether it is authorised beside the accepted bans, and which undecided ones could change that."""
@@ -216,7 +211,7 @@ class Dispute:
                         break  # one more could change nothing: it hangs on these
         if certain.suffices == self._tally(case, risks, voiders).suffices:
             return _Standing(certain, ())
-        ancestors = [other for other in self._undecided if case.past & other.bit] if case.past & self._open else []
+        ancestors = [other for other in self._undecided if case.past & other.bit] if case.rank[0] else []
         return _Standing(certain, tuple(dict.fromkeys([*risks.values(), *open_voiders, *ancestors])))
 
     def _find_taker(self, case: _Case, voter: AccountId) -> Steps[None]:
@@ -252,8 +247,8 @@ class Dispute:
         """The concurrent bans that go before it, are not refused, and would make void what can matter to it."""
         if case.voiders is None:
             case.voiders = []
-            for other in self._voiding:
-                if other.voids & case.scope and _concurrent(other.ban, case.ban):
+            for other in self._unseating:
+                if other.unseats & case.scope and _concurrent(other.ban, case.ban):
                     case.voiders.append((other, (yield from self._answers.precedes(other.ban, case.ban))))
         return [
             other
@@ -271,8 +266,8 @@ class Dispute:
         """Which voters are left of which admins, beside the bans that took or may take some. (b)"""
         voided = 0
         for other in voiders:
-            voided |= other.voids
-        void = (voided & case.scope | self._refused) & case.past
+            voided |= other.unseats
+        void = (voided | self._refused) & case.past
         admins = self._answers.admins_before(case.ban, void, self._window)
         electorate, voters = set(admins), set(case.control.voters & admins)
         lost: dict[AccountId, CommitId | None] = dict.fromkeys(case.control.voters - admins)
@@ -299,34 +294,41 @@ class Dispute:
         cast = (self._history[vote] for vote in control.votes)
         return frozenset(_author(vote) for vote in cast if not ban.control_mask & _bit(vote))
 
+    def _weighs(self, promotion: Entry, ban: Entry) -> bool:
+        """Whether the promotion is news to the ban: a majority for it that the ban did not know, or a sole admin it never knew. (b)"""
+        control = _control(promotion)
+        if control.votes:
+            return 2 * len(self._backers(promotion, ban) & control.voters) > len(control.admins)
+        author = _author(promotion)
+        return author in _control(ban).admins or not self._adminship(author) & ban.control_mask
+
+    def _adminship(self, account: AccountId) -> int:
+        """The control commits at whose parents the account was admin."""
+        if account not in self._adminships:
+            held = (entry for entry in self._history.controls if account in _control(entry).admins)
+            self._adminships[account] = _mask(held)
+        return self._adminships[account]
+
     def _case(self, ban: Entry) -> _Case:
         control, bit, target = _control(ban), _bit(ban), _banned(ban)
         past = ban.control_mask & ~bit
         promotions = [
             entry
             for entry in sorted(self._promotions.get(target, ()), key=lambda entry: entry.id)
-            if target not in control.admins and _concurrent(entry, ban)
+            if target not in control.admins and _concurrent(entry, ban) and self._weighs(entry, ban)
         ]
         scope = past
         for entry in promotions:
             scope |= _bit(entry) | self._votes(_control(entry))
+        voids = self._voids(ban, target)
         rank = (past & self._ban_bits).bit_count(), ban.id
-        return _Case(ban, control, target, bit, past, self._voids(ban, target), promotions, scope & self._weighty, rank)
-
-    def _authored_before_any(self, target: str, bans: int) -> int:
-        """What the target wrote without knowing of any ban of itself: each of them that is not behind it makes it void."""
-        return _mask(entry for entry in self._authored.get(target, ()) if not entry.control_mask & bans)
+        return _Case(ban, control, target, bit, past, voids, voids & ~self._light, promotions, scope, rank)
 
     def _voids(self, ban: Entry, target: AccountId | DeviceId) -> int:
-        voids, bit = self._plain[target] & ~ban.control_mask, _bit(ban)
-        for entry in self._authored.get(target, ()):
-            if (
-                entry.control_mask & self._of[target]
-                and not ban.control_mask & _bit(entry)
-                and not entry.control_mask & bit
-                and not self._is_spent(ban, entry)
-            ):
-                voids |= _bit(entry)
+        voids, bit = self._work[target] & ~ban.control_mask, _bit(ban)
+        for entry in self._informed[target]:
+            if entry.control_mask & bit or self._is_spent(ban, entry):
+                voids &= ~_bit(entry)
         return voids
 
     def _is_spent(self, ban: Entry, behind: Entry) -> bool:

@@ -771,3 +771,66 @@ def test_a_vote_cast_twice_counts_again_for_who_descends_from_its_first_resoluti
         beside = scene.write(scene.tip, "A2", "add", "Z", device=3)
         assert "M0" in scene.settle(again, beside).admins
     assert stood
+
+
+def test_an_old_ballot_to_promote_brings_nobody_into_the_electorate_of_a_ban_that_knew_its_votes(found: Found) -> None:
+    """A3, who has left since, resolves it from when he was admin: with him the ban had two voters of four."""
+    for salt in SALTS:
+        scene = found(4, 1)
+        voted = scene.votes(scene.tip, "promote", "M0", ["A0", "A1", "A2"])
+        left = scene.write(voted, "A3", "leave")
+        ban = scene.ballot(left, "ban", "M0", ["A0", "A1"])  # two of three
+        stale = scene.write(voted, "A3", "promote", "M0", device=2, salt=salt)
+        after = scene.settle(ban, stale)
+        assert after.banned == {("M0", "members")}
+        assert after.admins == {"A0", "A1", "A2"}
+
+
+def test_nor_does_it_with_one_vote_more(found: Found) -> None:
+    for salt in SALTS:
+        scene = found(4, 1)
+        voted = scene.votes(scene.tip, "promote", "M0", ["A0", "A1", "A2"])
+        left = scene.write(voted, "A3", "leave")
+        ban = scene.ballot(left, "ban", "M0", ["A0", "A1"])
+        stale = scene.ballot(voted, "promote", "M0", ["A3"], salt=salt)
+        assert scene.settle(ban, stale).banned == {("M0", "members")}
+
+
+def test_but_a_majority_of_votes_that_the_ban_did_not_know_speaks_for_its_target(found: Found) -> None:
+    for salt in SALTS:
+        scene = found(4, 1)
+        voted = scene.votes(scene.tip, "promote", "M0", ["A2"])
+        ban = scene.ballot(voted, "ban", "M0", ["A0", "A1", "A3"])
+        two = scene.ballot(voted, "promote", "M0", ["A1", "A3"], salt=salt)  # two of four are new to the ban
+        assert scene.settle(ban, two).banned == {("M0", "members")}
+        three = scene.votes(voted, "promote", "M0", ["A0", "A1", "A3"], salt=salt)
+        promoted = scene.write(three, "A2", "promote", "M0", salt=salt)
+        assert "M0" in scene.settle(ban, promoted).admins
+
+
+def test_who_was_sole_admin_and_has_left_saves_nobody_from_a_ban_by_promoting_him_back_then(found: Found) -> None:
+    for salt in SALTS:
+        scene = found(1, 1)
+        alone = tip = scene.tip
+        for number in (1, 2, 3):
+            tip = scene.enter(tip, f"A{number}")
+            tip = scene.promote(tip, f"A{number}", [f"A{n}" for n in range(number)])
+        left = scene.write(tip, "A0", "leave")
+        ban = scene.ballot(left, "ban", "M0", ["A1", "A2"])  # two of three, of four with A0
+        stale = scene.write(alone, "A0", "promote", "M0", device=2, salt=salt)
+        after = scene.settle(ban, stale)
+        assert after.banned == {("M0", "members")}
+        assert after.admins == {"A1", "A2", "A3"}
+
+
+def test_but_a_sole_admin_whom_the_ban_never_knew_counts(found: Found) -> None:
+    """A0 gave up his place to M0, who promoted M1 alone; in a fork from before A0 alone bans M1."""
+    for salt in SALTS:
+        scene = found(1, 2)
+        tip = scene.chain(
+            scene.tip, ("A0", ("promote", "M0")), ("A0", ("demote",)), ("M0", ("promote", "M1"))
+        )  # fmt: skip
+        fork = scene.ballot(scene.tip, "ban", "M1", ["A0"], salt=salt)
+        after = scene.settle(tip, fork)
+        assert after.admins == {"M0", "M1"}
+        assert not after.out
