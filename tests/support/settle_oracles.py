@@ -78,7 +78,8 @@ def _losses(told: Line, before: Standing, after: Standing, heads: Iterable[Commi
     undone = (told.unbanned & before.joined & after.out) - told.open_bans
     if any(("unban", target) in told.solid for target in undone):
         broken.add(UNBAN_UNDONE)
-    if told.mode != 1 and honest & before.joined - after.joined:
+    own_work = {target for target in told.unbanned if ("unban", target) not in told.solid}  # a villain's, and he may go
+    if told.mode != 1 and (honest & before.joined - after.joined) - own_work:
         broken.add(NEWCOMER_LOST)
     group = told.group
     changed = group.settler.changed_fates(group.history.ordinary_heads([told.tip]), heads)
