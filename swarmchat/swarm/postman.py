@@ -165,7 +165,10 @@ class Postman:
         now = self._parts.runtime.now()
         outcomes = await self._parts.change(lambda state: self._mailroom.receive(state, sender, letter, now))
         for outcome in outcomes:
-            await self._act(outcome, partial(self._answer, sender))
+            if isinstance(outcome, Fetch):
+                self._look_for(outcome)
+            else:
+                await self._act(outcome, partial(self._answer, sender))
 
     async def mentioned(self, link: Link, conversations: Sequence[ConversationId]) -> None:
         """A peer's hello speaks of conversations that are not known here: ask. (SCP-06 §6)"""
@@ -203,7 +206,9 @@ class Postman:
             case AskFor(conversation, _):
                 await reply(Ask(conversation))
             case Fetch(conversation, heads, sender):
-                self._fetch(conversation, heads, sender)
+                replicator = self._rooms.get(conversation)
+                if replicator is not None:
+                    replicator.hello(sender.device, heads, told=None)
             case Confirm(conversation, commit, sender):
                 if self._rooms.wrote(sender.account, conversation, commit):
                     await reply(Notice(conversation, commit, (commit,), self._parts.account.device))
@@ -216,14 +221,12 @@ class Postman:
                 if self.absent is not None:
                     self.absent.located(sender, addresses)
 
-    def _fetch(self, conversation: ConversationId, heads: tuple[CommitId, ...], sender: Sender) -> None:
-        """From who is linked; else a member is looked for. A notice leads to nobody else. (SCP-05 §1.5)"""
-        replicator = self._rooms.get(conversation)
-        if replicator is None:
-            return
-        if any(link.peer.device == sender.device for link in self._links_of(sender.account)):
-            replicator.hello(sender.device, heads, told=None)
-        elif self.absent is not None and self._parts.access.is_member(sender.account, conversation):
+    def _look_for(self, news: Fetch) -> None:
+        """A sealed notice may be older than what a link has told since: it leads to who is not linked, if a member. (SCP-05 §1.5)"""
+        sender = news.sender
+        is_linked = any(link.peer.device == sender.device for link in self._links_of(sender.account))
+        is_member = self._parts.access.is_member(sender.account, news.conversation)
+        if self.absent is not None and is_member and not is_linked:
             self.absent.heed(sender)
 
     async def _known(self, conversation: ConversationId, sender: Sender, reply: Reply, *, contact: bool) -> None:

@@ -15,6 +15,7 @@ from tests.support.sim import runs
 SEEDS = 40
 MUST_HAPPEN = {"merge", "second device", "pair in step", "receipt", "forgery refused", "post", "ban", "crash", "clock"}
 DAYS = 1
+ABROAD = 20
 ROOT = Path(__file__).parents[2]
 
 
@@ -31,6 +32,18 @@ def test_swarms_are_in_step_when_all_is_over() -> None:
         assert result.failure is None, f"seed {result.script['seed']}: {runs.how(result)}\n{result.failure}"
     print(f"\n{SEEDS} seeds of swarms: {told(counts)}")
     missing = MUST_HAPPEN - set(counts)
+    assert not missing, f"the seeds did not try {sorted(missing)}"
+
+
+@pytest.mark.simulation
+@pytest.mark.timeout(600)
+def test_people_whom_only_a_dht_leads_together_are_in_step_when_all_is_over() -> None:
+    counts: Counter[str] = Counter()
+    for result in runs.run_many("abroad", range(ABROAD)):
+        counts += result.counts
+        assert result.failure is None, f"seed {result.script['seed']}: {runs.how(result)}\n{result.failure}"
+    print(f"\n{ABROAD} seeds without a LAN: {told(counts)}")
+    missing = {"pair in step", "put in the DHT", "accept", "partition", "crash", "second device"} - set(counts)
     assert not missing, f"the seeds did not try {sorted(missing)}"
 
 
@@ -53,8 +66,9 @@ def test_what_failed_once_does_not_fail_again(path: Path) -> None:
 
 
 @pytest.mark.simulation
-def test_the_same_seed_is_the_same_run_in_every_process() -> None:
-    code = "from tests.support.sim import runs; print(runs.run_seed('swarm', 14).digest)"
+@pytest.mark.parametrize(("world", "seed"), [("swarm", 14), ("abroad", 14)])
+def test_the_same_seed_is_the_same_run_in_every_process(world: str, seed: int) -> None:
+    code = f"from tests.support.sim import runs; print(runs.run_seed('{world}', {seed}).digest)"
     digests = {
         subprocess.run(
             [sys.executable, "-c", code],

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 from swarmchat.conversation.actions import Add
-from tests.support.sim.dht import SimDht
+from swarmchat.swarm.invitations import Sender
+from swarmchat.swarm.mail import Letter, Notice
+from tests.support.sim.dht import SimDht, right_time
 from tests.support.swarms import House, World, play
 
 
@@ -110,5 +113,66 @@ def test_members_who_start_anew_and_know_no_address_find_each_other(tmp_path: Pa
         await world.until(lambda: alice.linked(bob))
         await bob.post(where, "again")
         await world.until(lambda: world.level(where, alice, bob))
+
+    play(tmp_path, story)
+
+
+def test_a_notice_that_comes_after_the_link_takes_nothing_back(tmp_path: Path) -> None:
+    """Found by a simulated swarm: what it named was taken for all that its writer had."""
+
+    async def story(world: World) -> None:
+        over_the_dht(world)
+        alice, bob = await there(world, "alice", "bob")
+        where = await world.room(alice, bob)
+        old = (await bob.heads(where))[0]
+        await alice.post(where, "newer")
+        await world.until(lambda: world.level(where, alice, bob))
+        await asyncio.sleep(5.0)
+        notice = Notice(where, old, (old,), bob.account.device)
+        sender = Sender(bob.account.id, bob.account.device)
+        await alice.swarm._postman.receive_sealed(sender, Letter(notice, int(right_time())))
+        await asyncio.sleep(5.0)
+        (row,) = alice.swarm.sync_status(where)
+        assert (row.device, row.behind, row.linked) == (bob.account.device, 0, True)
+
+    play(tmp_path, story)
+
+
+def test_who_is_not_linked_hears_of_news_and_finds_its_writer(tmp_path: Path) -> None:
+    """Alice looks for nobody, so that only Bob's notice can make her."""
+
+    async def story(world: World) -> None:
+        over_the_dht(world)
+        alice, bob = await there(world, "alice", "bob")
+        where = await world.room(alice, bob)
+        for house in (alice, bob):
+            await house.down()
+            house.book.__init__()  # type: ignore[misc]
+            house.host = house.host.replace("10.", "10.9", 1)
+            house.address = type(house.address)(house.host, 4000)
+        await alice.up()
+        outreach = alice.swarm._outreach
+        assert outreach is not None
+        heed, heeded = outreach.heed, list[Sender]()
+
+        def heeding(sender: Sender) -> None:
+            heeded.append(sender)
+            heed(sender)
+
+        outreach.heed = heeding  # type: ignore[method-assign]
+        outreach._watched = lambda linked, invited: frozenset(outreach._heeded)  # type: ignore[method-assign]
+        outreach.stir()
+        await bob.up()
+        bob_reach = bob.swarm._outreach
+        assert bob_reach is not None
+        bob_reach.whereabouts_for = lambda asker: None  # type: ignore[method-assign]
+        bob_reach._ties = replace(bob_reach._ties, hinted=lambda device: None)
+        bob_reach.located = lambda sender, addresses: None  # type: ignore[method-assign]
+        await bob.post(where, "news")
+        await world.until(lambda: bool(heeded))
+        assert heeded[0] == Sender(bob.account.id, bob.account.device)
+        await world.until(
+            lambda: any(each.device_id == bob.account.device for each in alice.finder.devices(bob.account.id))
+        )
 
     play(tmp_path, story)

@@ -32,8 +32,9 @@ class Listens(Protocol):
 class Directory:
     """The LAN of a simulated world."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, *, works: bool = True) -> None:
         self._network = network
+        self._works = works
         self._here: dict[str, Listens] = {}  # by host
         self._seen: dict[str, dict[str, Listens]] = {}  # who was seen by whom
         self._names: dict[str, str] = {}  # of the instance, by host: each start has a fresh one (SCP-05 §2.2)
@@ -69,7 +70,7 @@ class Directory:
             self._tell(shown, node)
 
     def _show(self, shown: Listens, to: Listens) -> None:
-        if shown.host != to.host and self._network.reachable(shown.host, to.host):
+        if self._works and shown.host != to.host and self._network.reachable(shown.host, to.host):
             self._seen[to.host][shown.host] = shown
             self._tell(shown, to)
 

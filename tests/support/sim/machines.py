@@ -157,6 +157,7 @@ class Life:
         self.catalog = Catalog(machine.folder / "conversations", files=self.files)
         self.receipts = RoomyReceipts(machine.folder / "receipts.sqlite", self.files)
         self.finder = Finder(self.runtime, AddressBook(), CardBox())
+        self._directory = None if world.dht is None else world.dht.at(machine.host, self.runtime)
         account = machine.account
         self._identity = Identity(
             account.device_key, account.device_certificate, account.certificate, self.runtime.entropy(8)
@@ -170,6 +171,8 @@ class Life:
             finder=self.finder,
             receipts=self.receipts,
             observer=self._observe,
+            where=lambda: (Address(self.host, PORT),) if world.dht is not None else (),
+            directory=self._directory,
         )
         self.swarm.recheck_lan = self._recheck_lan
         if machine.stubborn:
@@ -201,6 +204,8 @@ class Life:
             task.cancel()
         await self.swarm.close()
         await self.task
+        if self._directory is not None:
+            self._directory.close()
         await self.runtime.idle()
         self.catalog.close()
         self.receipts.close()
@@ -208,6 +213,8 @@ class Life:
     def kill(self) -> None:
         """The process is gone in the middle of whatever it did."""
         self.runtime.kill()
+        if self._directory is not None:
+            self._directory.close()
         for task in (*sorted(self.work, key=hash), self.task):
             task.cancel()
 

@@ -122,7 +122,9 @@ def _unanswered(world: World) -> str | None:
                 and not _shuts_out(life, each)
             ]
             reached = invitation.delivered_ms or any(
-                invitation.conversation in guest.machine.saved.conversations for guest in guests
+                invitation.conversation in guest.machine.saved.conversations
+                or any(each.offer.conversation == invitation.conversation for each in guest.machine.saved.pending())
+                for guest in guests
             )
             if guests and not reached:
                 return f"{life.machine} has not reached {guests[0].machine} with an invitation"

@@ -24,6 +24,7 @@ Script = Mapping[str, Any]
 WORLDS = {
     "swarm": "tests.support.sim.world",
     "day": "tests.support.sim.day",
+    "abroad": "tests.support.sim.abroad",
     "logs": "tests.support.sim.logs",
 }  # each has `script` and `play`
 REPLAYS = Path(__file__).resolve().parents[2] / "simulation" / "replays"

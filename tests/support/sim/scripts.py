@@ -89,6 +89,18 @@ def day(seed: int) -> Script:
     return script
 
 
+ABROAD_WITHOUT = {"clock"}  # whose clock is wrong by more than minutes is not in the DHT, and nothing else leads to him
+
+
+def abroad(seed: int) -> Script:
+    """The same where nothing but a DHT leads people to each other: no LAN, no villain, and what was known of addresses goes with each start."""
+    dice = random.Random(f"abroad {seed}")
+    while (script := _script(seed, "abroad", dice, (25, 45)))["hostile"]:
+        pass
+    steps = [step for step in script["steps"] if step["do"] not in ABROAD_WITHOUT]
+    return {**script, "clocks": [], "dht": True, "lan": False, "steps": steps}
+
+
 def _script(seed: int, world: str, dice: random.Random, length: tuple[int, int]) -> Script:
     cast = _cast(dice)
     hostile = [number for number, (name, _) in enumerate(cast) if name == VILLAIN]
@@ -114,6 +126,7 @@ def _script(seed: int, world: str, dice: random.Random, length: tuple[int, int])
         "loss": dice.choice((0.0, 0.0, 0.01, 0.1, 0.3)),
         "slow": [number for number in range(len(cast)) if dice.random() < 0.08],
         "hostile": hostile,
+        "dht": random.Random(f"dht {world} {seed}").random() < 0.4,
         "cast": cast,
         "steps": steps,
     }

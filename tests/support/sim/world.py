@@ -24,6 +24,7 @@ from swarmchat.ids import CommitId, ConversationId
 from tests.support.sim import loop as sim
 from tests.support.sim import oracles, rest, scripts
 from tests.support.sim.choices import choose, picked
+from tests.support.sim.dht import SimDht
 from tests.support.sim.directory import PORT, Directory
 from tests.support.sim.loop import START_S
 from tests.support.sim.machines import Life, Machine, account_of
@@ -73,7 +74,8 @@ class World:
         self.seed = script["seed"]
         self.trace = trace
         self.network = Network(self.seed, trace, loss=script.get("loss", 0.0))
-        self.directory = Directory(self.network)
+        self.directory = Directory(self.network, works=script.get("lan", True))
+        self.dht = SimDht(self.network) if script.get("dht") else None
         self.counts = counts
         self.faults: list[str] = []
         self.conversations: list[ConversationId] = []  # the group, then those of two
@@ -121,6 +123,8 @@ class World:
                 for villain in self.villains:
                     await villain.down()
             oracles.disks(self)
+            if self.dht is not None:
+                self.counts["put in the DHT"] += self.dht.puts
             self.counts["virtual seconds"] += int(asyncio.get_running_loop().time() - START_S)
             assert not self.faults, "\n".join(self.faults)
         finally:
