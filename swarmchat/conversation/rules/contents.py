@@ -11,11 +11,9 @@ from swarmchat.conversation.roster import Changes, Roster
 from swarmchat.conversation.rules.authorship import Author
 
 
-def update_profile(
-    content: bytes | None, author: Author, before: Roster, *, replayed: bool = False
-) -> Changes | Rejection:
+def update_profile(content: bytes | None, author: Author, before: Roster) -> Changes | Rejection:
     """A new profile, by an admin; in a one-to-one by either. It is never taken away. (SCP-02 §5.7)"""
-    if not replayed and before.mode != 0 and not before.is_admin(author.account):
+    if before.mode != 0 and not before.is_admin(author.account):
         return Rejection(Reason.BAD_PROFILE, "only admins change the profile", tree.PROFILE)
     if content is None or content == before.profile:
         return Rejection(Reason.BAD_PROFILE, "the profile is not added or replaced by another", tree.PROFILE)

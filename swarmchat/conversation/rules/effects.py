@@ -85,6 +85,6 @@ def _changes(
         case Unban(target):
             return ballots.unban(target, author.account, before, replayed=replayed)
         case UpdateProfile():
-            return contents.update_profile(profile, author, before, replayed=replayed)
+            return contents.update_profile(profile, author, before)
         case UpdateDevice() | Post() | React() | Edit() | FileOffer() | FileWithdrawal() | Other():
             return {}

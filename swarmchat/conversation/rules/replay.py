@@ -203,16 +203,15 @@ class _Replay:
         action = control.action
         if isinstance(action, Kick) and (rescuer := self._promoted_beside(action.uri, entry)):
             return Fate(TARGET_PROMOTED, rescuer)
-        profile = control.changes.get(tree.PROFILE)
+        if isinstance(action, UpdateProfile):
+            self._profiles.append((entry, cast(bytes, control.changes[tree.PROFILE])))
+            return None
         given_up = _given_up(action, roster)
-        outcome = effects(action, _author(entry, account, device), roster, profile=profile, replayed=True)
+        outcome = effects(action, _author(entry, account, device), roster, replayed=True)
         if isinstance(outcome, Rejection):
             if isinstance(action, CastVote) and ballots.has_voted(action.kind, action.uri, account, roster):
                 self._stood |= _bit(entry)
             return Fate(outcome.reason.code, self._in_the_way(entry, control, account, roster), outcome.detail)
-        if isinstance(action, UpdateProfile):
-            assert profile is not None
-            self._profiles.append((entry, profile))
         self._stood |= _bit(entry)
         if given_up is not None:
             self._given_up.setdefault(given_up[0], []).append((entry, given_up[1]))

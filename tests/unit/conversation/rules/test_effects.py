@@ -15,7 +15,6 @@ from swarmchat.conversation.actions import (
     Promote,
     Unban,
     UpdateDevice,
-    UpdateProfile,
 )
 from swarmchat.conversation.rejection import Reason, Rejection
 from swarmchat.conversation.rules.effects import Effects, effects
@@ -94,12 +93,3 @@ def test_a_replay_asks_itself_whether_the_author_is_still_admin(action: Action) 
     room.bring(EVE)
     assert isinstance(effects(action, DAVE.author, room.roster), Rejection)
     assert isinstance(effects(action, DAVE.author, room.roster, replayed=True), Effects)
-
-
-def test_a_replayed_profile_does_not_ask_whether_its_author_is_still_admin() -> None:
-    room = three_admins()
-    card = b"BEGIN:VCARD\r\nVERSION:4.0\r\nFN:Lab\r\nEND:VCARD\r\n"
-    assert isinstance(effects(UpdateProfile(), DAVE.author, room.roster, profile=card), Rejection)
-    replayed = effects(UpdateProfile(), DAVE.author, room.roster, profile=card, replayed=True)
-    assert not isinstance(replayed, Rejection)
-    assert replayed.changes == {tree.PROFILE: card}

@@ -611,3 +611,31 @@ def test_a_profile_stands_beside_work_that_has_none_and_falls_with_its_author(gr
     assert scene.settle(new, *beside).profile == "new"
     ban = scene.ballot(tip, "ban", "A3", ["A0", "A1", "A2"])
     assert scene.settle(new, ban).profile == "old"
+
+
+def test_updates_to_one_and_the_same_profile_all_compete(group: Found) -> None:
+    scene = group(3)
+    first = scene.write(scene.tip, "A0", "profile", "north")
+    other = ground(scene, scene.tip, "A1", "profile", "south", after=first)
+    same = ground(scene, scene.tip, "A2", "profile", "north", after=other)
+    assert scene.settle(first, other, same).profile == "north"
+    assert fate(scene, first, first, other, same) == Fate(codes.PROFILE_OUTBID, same)
+    assert fate(scene, other, first, other, same) == Fate(codes.PROFILE_OUTBID, same)
+    assert fate(scene, same, first, other, same) is None
+
+
+def test_and_so_does_one_that_brings_back_what_stood(group: Found) -> None:
+    scene = group(3)
+    tip = scene.write(scene.tip, "A0", "profile", "old")
+    new = scene.write(tip, "A1", "profile", "new")
+    back = ground(scene, new, "A1", "profile", "old", after=new)
+    other = ground(scene, tip, "A2", "profile", "other", before=back)
+    assert scene.settle(back, other).profile == "old"
+    assert fate(scene, back, back, other) is None
+
+
+def test_a_profile_of_who_gave_up_beside_it_counts(group: Found) -> None:
+    scene = group(2, 1)
+    demote = scene.write(scene.tip, "A1", "demote")
+    update = scene.write(wait(scene, scene.tip, "M0", after=demote), "A1", "profile", "mine")
+    assert scene.settle(demote, update).profile == "mine"
