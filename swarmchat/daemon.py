@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import os
 import resource
 import signal
-import sys
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
-from swarmchat import __version__, limits
+from swarmchat import limits
 from swarmchat.account.home import Home
 from swarmchat.account.store import AccountStore
 from swarmchat.api.server import serve
 from swarmchat.links.tcp import TcpCarrier
 from swarmchat.node import config as configs
+from swarmchat.node import logs
 from swarmchat.node.accounts import AccountVerbs
 from swarmchat.node.commands import NodeCommands
 from swarmchat.node.config import Config
@@ -37,7 +35,7 @@ def run(home: Home, settings: Mapping[str, object], *, password: Callable[[], st
     home.prepare()
     with home.lock("daemon"):
         config = _settings(home, settings)
-        _configure_logging(config)
+        logs.configure(config.log_level, config.log_format)
         runtime = SystemRuntime()
         accounts = AccountVerbs(home, runtime)
         account = accounts.store.load(password() if _is_sealed(accounts.store) else None)
@@ -111,41 +109,3 @@ def _allow_many_files() -> None:
     wanted = limits.OPEN_FILES if hard == resource.RLIM_INFINITY else min(limits.OPEN_FILES, hard)
     if soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-
-def _configure_logging(config: Config) -> None:
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_JsonLines() if config.log_format == "json" else _TextLines(_TEXT))
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(config.log_level.upper())
-    _log.info("swarmchat %s, pid %d", __version__, os.getpid())
-
-
-_TEXT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
-
-
-class _TextLines(logging.Formatter):
-    """One line for people; what peers said in it can neither begin another nor steer a terminal."""
-
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
-        line = super().formatMessage(record)
-        if line.isprintable():
-            return line
-        return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in line)
-
-
-class _JsonLines(logging.Formatter):
-    """One JSON object a line, for machines."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-        line = {
-            "time": moment.replace("+00:00", "Z"),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False)

@@ -100,13 +100,16 @@ PEER: Final[ObjectShape] = {
     "path": "text?",
     "since": "time?",
     "last_error": "text?",
+    "known": [  # where it was heard to be, the likeliest first
+        {"address": "text", "source": "text", "heard": "time?", "good": "time?"}  # source: static, lan, link, card, dht
+    ],
     "barred": "bool",  # it sent invalid commits three times in an hour: nothing is fetched from it for a day
 }
 ADDRESSES: Final[ObjectShape] = {"account": "account", "addresses": ["text"]}
 DEVICE: Final[ObjectShape] = {"id": "device", "name": "text", "this": "bool", "revoked": "bool", "since": "time?"}
 REJECTION: Final[ObjectShape] = {"commit": "commit?", "rule": "text", "reason": "text", "path": "text?"}
 FINDING: Final[ObjectShape] = {
-    "check": "text",  # permissions, space, settings, account, state, index, clock, listening, lan, history
+    "check": "text",  # permissions, space, settings, account, state, index, clock, listening, lan, dht, history
     "about": "text",
     "state": "text",  # ok, warning, fault
     "found": "text",
@@ -154,6 +157,19 @@ STATUS: Final[ObjectShape] = {
     "listen": ["text"],
     "links": "int",
     "conversations": "int",
+    "dht": {"state": "text", "found": "text", "hint": "text?"},
+}
+DHT: Final[ObjectShape] = {
+    "state": "text",  # off, waiting, making-key, joining, connected
+    "found": "text",
+    "hint": "text?",
+    "id": "text?",  # of this node, 40 hex digits; null: it does not run
+    "listen": ["text"],
+    "bootstrap": ["text"],  # as the settings name them
+    "serves": "bool",  # it keeps records for others
+    "contacts": "int",
+    "records": "int",
+    "metrics": "object",  # Prometheus name -> number
 }
 
 # --- parameters that many methods share
@@ -210,6 +226,7 @@ _TABLE: Final = (
     # --- daemon
     Method("daemon.status", "the running daemon", (), STATUS, needs_network=True, read_only=True),
     Method("daemon.stop", "end the running daemon", (), {"pid": "int", "stopping": "bool"}, needs_network=True),
+    Method("dht.status", "how this node stands in the DHT", (), DHT, needs_network=True, read_only=True),
     # --- conversation
     Method(
         "conversation.create",

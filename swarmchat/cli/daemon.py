@@ -30,6 +30,10 @@ _LOG_BYTES_MAX: Final = 10 * 1024 * 1024  # then the next start begins a new fil
 _settings = (
     click.option("--listen", multiple=True, metavar="HOST:PORT", help="listen here; may be repeated"),
     click.option("--lan/--no-lan", default=None, help="find others on the local network"),
+    click.option("--dht/--no-dht", default=None, help="find others over the DHT"),
+    click.option(
+        "--bootstrap", multiple=True, metavar="HOST:PORT[#ID]", help="a node of the DHT to begin with; may be repeated"
+    ),
     click.option(
         "--addresses",
         type=click.Choice(["contacts", "members", "all", "none"]),
@@ -142,7 +146,8 @@ def log_file(home: Home) -> Path:
 
 def _given(flags: dict[str, Any]) -> dict[str, object]:
     """The settings that stood on the command line, by their names in config.toml."""
-    names = {"lan": "lan.enabled", "addresses": "dht.addresses", "log_level": "log.level", "log_format": "log.format"}
+    names = {"lan": "lan.enabled", "dht": "dht.enabled", "bootstrap": "dht.bootstrap", "addresses": "dht.addresses"}
+    names |= {"log_level": "log.level", "log_format": "log.format"}
     given = {names.get(name, name): value for name, value in flags.items() if value is not None and value != ()}
     return {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
 
@@ -154,8 +159,12 @@ def _arguments(settings: dict[str, object]) -> list[str]:
         match name, value:
             case "listen", list():
                 words += [word for address in value for word in ("--listen", str(address))]
+            case "dht.bootstrap", list():
+                words += [word for node in value for word in ("--bootstrap", str(node))]
             case "lan.enabled", bool():
                 words.append("--lan" if value else "--no-lan")
+            case "dht.enabled", bool():
+                words.append("--dht" if value else "--no-dht")
             case "dht.addresses", str():
                 words += ["--addresses", value]
             case _:
@@ -291,5 +300,8 @@ def _card(found: dict[str, Any]) -> list[str]:
         ("listens", "  ".join(found["listen"]) or "–"),
         ("links", found["links"]),
         ("conversations", found["conversations"]),
+        ("dht", found["dht"]["found"]),
     ]
+    if found["dht"]["hint"]:
+        rows.append(("", f"hint: {found['dht']['hint']}"))
     return table([(name, plain(value)) for name, value in rows])

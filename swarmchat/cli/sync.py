@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import click
 
 from swarmchat.cli.session import CONV, Noun, Session, Verb, pass_session
-from swarmchat.cli.terminal import clock, plain, short, table
+from swarmchat.cli.terminal import age, clock, plain, short, table
 
 _STATE_STYLES = {"linked": ("green",), "unreachable": ("red",), "waiting": ("yellow",), "dialing": ("yellow",)}
 
@@ -66,16 +67,26 @@ def peers(session: Session) -> None:
                     plain(row["address"] or "–"),
                     plain(row["path"] or "–"),
                     clock(row["since"]),
+                    _known(row),
                     plain(row["last_error"] or ""),
                 )
                 for row in rows
             ],
-            header=("ACCOUNT", "DEVICE", "STATE", "ADDRESS", "PATH", "SINCE", "LAST ERROR"),
+            header=("ACCOUNT", "DEVICE", "STATE", "ADDRESS", "PATH", "SINCE", "KNOWN BY", "LAST ERROR"),
         )
 
     session.output.emit(rows, text)
     if not rows:
         session.output.note("nobody to link with yet")
+
+
+def _known(row: dict[str, Any]) -> str:
+    """By what it was heard where the device is, each source with the age of its newest word; what the user gave has none."""
+    newest: dict[str, str] = {}
+    for one in row["known"]:
+        newest[one["source"]] = max(one["heard"] or "", newest.get(one["source"], ""))
+    now = datetime.now(UTC)
+    return ", ".join(plain(f"{source} {age(heard, now)}".rstrip()) for source, heard in newest.items()) or "–"
 
 
 @click.group(cls=Noun)

@@ -86,6 +86,18 @@ def clock(stamp: str | None, zone: tzinfo | None = None) -> str:
     return moment.strftime("%Y-%m-%d %H:%M:%S") if moment else plain(stamp or "–")
 
 
+def age(stamp: str | None, now: datetime) -> str:
+    """How long ago that was, in its largest unit; empty for what is no time, and nothing is ahead of us."""
+    moment = local_time(stamp)
+    if moment is None:
+        return ""
+    seconds = max(0, int((now - moment).total_seconds()))
+    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds // length} {unit}"
+    return f"{seconds} s"
+
+
 class Palette:
     """Colours, or none."""
 

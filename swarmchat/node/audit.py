@@ -53,6 +53,7 @@ class AuditVerbs(Verbs):
             found.append(Finding("listening", "this node", "ok", listens))
             problem = node.lan_problem
             found.append(Finding("lan", "this node", "warning" if problem else "ok", problem or "no problem"))
+            found.append(checkup.of_dht(node.dht.status))
         for one in self._known():
             found.append(await self._checked(one.id, repair=repair))
         return [asdict(each) for each in found]

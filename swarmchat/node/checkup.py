@@ -16,6 +16,7 @@ from swarmchat.account.store import AccountStore
 from swarmchat.errors import SwarmchatError
 from swarmchat.index import database
 from swarmchat.node import config as configs
+from swarmchat.node.dht import DhtStatus
 
 State = Literal["ok", "warning", "fault"]
 INDEX: Final = ("events.sqlite", "receipts.sqlite")
@@ -45,6 +46,12 @@ def of_home(home: Home, store: AccountStore) -> Iterator[Finding]:
         Finding("index", str(place), "warning", "was damaged and put aside", "remove it when nothing is missed")
         for place in sorted(home.data.glob("*.damaged-*"))
     )
+
+
+def of_dht(status: DhtStatus) -> Finding:
+    """How this node stands in the network in which nodes find each other."""
+    settled = status.state in {"connected", "making-key", "off"}
+    return Finding("dht", "this node", "ok" if settled else "warning", status.found, status.hint)
 
 
 def of_clock(now: float, offsets_s: Sequence[float]) -> Finding:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 from swarmchat import __version__
@@ -67,6 +68,23 @@ class NodeCommands(MessageVerbs, MemberVerbs, PeopleVerbs, AuditVerbs):
             "listen": [str(address) for address in node.listens],
             "links": len(node.swarm.links.links),
             "conversations": len(self._known()),
+            "dht": asdict(node.dht.status),
+        }
+
+    async def dht_status(self) -> JsonObject:
+        """How this node stands in the DHT."""
+        if self._stop is None:
+            raise UnreachableError("no daemon is running", hint="swarmchat daemon start")
+        part, dht = self._node.dht, self._node.dht.dht
+        metrics = {} if dht is None else dht.metrics()
+        return asdict(part.status) | {
+            "id": None if dht is None else dht.id.hex(),
+            "listen": [] if dht is None else [str(address) for address in dht.listens],
+            "bootstrap": [str(one) for one in self._node.config.dht_bootstrap],
+            "serves": dht is not None and dht.serves,
+            "contacts": 0 if dht is None else len({node for node, _ in dht.contacts()}),
+            "records": int(metrics.get("swarmchat_dht_records", 0)),
+            "metrics": metrics,
         }
 
     async def daemon_stop(self) -> JsonObject:

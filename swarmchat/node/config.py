@@ -7,12 +7,15 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from swarmchat import disk, limits
 from swarmchat.addresses import Address
 from swarmchat.errors import UserError
 from swarmchat.swarm.swarm import Audience
+
+if TYPE_CHECKING:
+    from swarmchat.discovery.dht.joining import Entrance
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMATS = ("text", "json")
@@ -25,6 +28,9 @@ class Config:
     listen: tuple[Address, ...] = (Address("0.0.0.0", 0), Address("::", 0))  # noqa: S104 - a peer is reached from outside
     name: str | None = None  # display name written into commits; None: the account's
     lan_enabled: bool = True
+    dht_enabled: bool = True
+    dht_port: int = 0  # UDP; 0: any, kept over restarts
+    dht_bootstrap: tuple[Entrance, ...] = ()  # nodes of the DHT to begin with; none is built in (SCP-05 §1.8)
     addresses: Audience = Audience.MEMBERS  # who is told where we listen (SCP-05 §1.12)
     send_read_receipts: bool = True
     send_typing: bool = True
@@ -85,6 +91,23 @@ def _addresses(value: Any) -> tuple[Address, ...]:
     return tuple(Address.parse(text) for text in texts)
 
 
+def _port(value: Any) -> int:
+    if type(value) is not int or not 0 <= value <= 65535:
+        raise ValueError("a port from 0 to 65535 is wanted; 0 means any")
+    return value
+
+
+def _entrances(value: Any) -> tuple[Entrance, ...]:
+    from swarmchat.discovery.dht.joining import Entrance  # noqa: PLC0415 - 2 MB for who names one
+
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        raise ValueError('a list is wanted, as in ["node.example:4222", "192.0.2.7:4222#ID"]')
+    if len(texts) > limits.DHT_BOOTSTRAP_MAX:
+        raise ValueError(f"at most {limits.DHT_BOOTSTRAP_MAX} nodes are named")
+    return tuple(Entrance.parse(text) for text in texts)
+
+
 def _name(value: Any) -> str:
     if not isinstance(value, str) or not value.strip() or len(value) > limits.DISPLAY_NAME_CHARS_MAX:
         raise ValueError(f"a name of 1 to {limits.DISPLAY_NAME_CHARS_MAX} characters is wanted")
@@ -110,6 +133,9 @@ _KEYS: Mapping[str, tuple[str, Callable[[Any], object]]] = {
     "listen": ("listen", _addresses),
     "name": ("name", _name),
     "lan.enabled": ("lan_enabled", _yes_or_no),
+    "dht.enabled": ("dht_enabled", _yes_or_no),
+    "dht.port": ("dht_port", _port),
+    "dht.bootstrap": ("dht_bootstrap", _entrances),
     "dht.addresses": ("addresses", lambda value: Audience(_one_of(tuple(Audience))(value))),
     "send_read_receipts": ("send_read_receipts", _yes_or_no),
     "send_typing": ("send_typing", _yes_or_no),

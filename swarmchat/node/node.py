@@ -34,6 +34,7 @@ from swarmchat.links.peers import Identity
 from swarmchat.links.streams import Carrier
 from swarmchat.node.config import Config
 from swarmchat.node.delivery import Delivery
+from swarmchat.node.dht import DhtPart
 from swarmchat.node.journal import Journal
 from swarmchat.node.keeper import Keeper
 from swarmchat.node.ports import Ports
@@ -69,6 +70,7 @@ class Node:
         self.listens: tuple[Address, ...] = ()
         self._watcher: Watcher | None = None
         self._lan_part: Lan | None = None
+        self.dht = DhtPart(home.data, config, parts.runtime, self._tell_dht_port)
         self.keeper = Keeper(store, parts.runtime)
         self.catalog = Catalog(home.conversations, accept_old_forks=config.accept_old_forks)
         self.archives = Archives(home.archives)
@@ -107,6 +109,7 @@ class Node:
             ),
             where=self.whereabouts,
             witness=self.journal,
+            directory=self.dht if config.dht_enabled else None,
         )
 
     @property
@@ -129,9 +132,11 @@ class Node:
                 watcher = self._watcher = Watcher(self.runtime)
                 self.swarm.network_changed()  # links that stood before this are told where we listen
                 watcher.tell(self.swarm.network_changed)
+                watcher.tell(self.dht.network_changed)
                 tasks.create_task(watcher.run())
                 if self.config.lan_enabled:
                     tasks.create_task(self._lan(watcher).run())
+                tasks.create_task(self.dht.run())
                 tasks.create_task(self._keep_hints())
                 tasks.create_task(self._renew_sealing_keys())
                 tasks.create_task(self.journal.run())
@@ -172,6 +177,9 @@ class Node:
             self.finder.saw_lan(sighting)
             if not sighting.gone:
                 self.swarm.sighted(sighting.device, sighting.instance, sighting.addresses)
+            if sighting.dht_port is not None and not sighting.gone:
+                for address in sighting.addresses:
+                    self.dht.met(Address(address.host, sighting.dht_port))
 
         from swarmchat.discovery.lan import Lan  # noqa: PLC0415 - 3 MB for who has a LAN
 
@@ -193,7 +201,13 @@ class Node:
             loop.call_soon(look_again)  # asked from inside the swarm's own reckoning: told when that is done
 
         self.swarm.recheck_lan = recheck
+        if self.dht.port is not None:
+            lan.put_out_dht(self.dht.port)
         return lan
+
+    def _tell_dht_port(self, port: int) -> None:
+        if self._lan_part is not None:
+            self._lan_part.put_out_dht(port)
 
     async def _keep_hints(self) -> None:
         while True:
@@ -270,6 +284,11 @@ class Node:
         """Where an account or its devices may be reached, the likeliest first."""
         owners: list[AccountId | DeviceId] = [account, *self.devices_of(account)]
         return [candidate.address for candidate in self._book.candidates(*owners, now=self.runtime.now())]
+
+    def heard_of(self, device: DeviceId | None, account: AccountId | None) -> list[Candidate]:
+        """Where a device, and whoever of its account answers, was heard to be, the likeliest first."""
+        owners: list[AccountId | DeviceId] = [owner for owner in (device, account) if owner is not None]
+        return self._book.candidates(*owners, now=self.runtime.now())
 
     def devices_of(self, account: AccountId) -> frozenset[DeviceId]:
         """The devices of an account that are known from cards."""

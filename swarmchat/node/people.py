@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from swarmchat.account.records import Contact, Request
 from swarmchat.addresses import Address
+from swarmchat.discovery.addressbook import Candidate
 from swarmchat.errors import NotFoundError, UsageError
 from swarmchat.ids import AccountId
 from swarmchat.node import views
@@ -103,6 +104,7 @@ class PeopleVerbs(ConversationVerbs):
                 "path": row.path,
                 "since": views.maybe_time(row.since),
                 "last_error": row.last_error,
+                "known": [_heard(one) for one in self._node.heard_of(row.device, row.account)],
                 "barred": row.barred,
             }
             for row in self._node.swarm.peers()
@@ -192,6 +194,15 @@ def _address(text: str) -> Address:
     if not address.port:
         raise UsageError("port 0 is nowhere to be reached")
     return address
+
+
+def _heard(candidate: Candidate) -> JsonObject:
+    return {
+        "address": str(candidate.address),
+        "source": candidate.source,
+        "heard": views.from_ms(candidate.seen_s * 1000),
+        "good": views.from_ms(candidate.good_s * 1000),
+    }
 
 
 def _request(request: Request) -> JsonObject:

@@ -73,7 +73,7 @@ class Dht(Server):  # type: ignore[misc] # the package is untyped
         self._net = Net(runtime, self._settings, self._counters)
         self._serving = Serving(storage, runtime.entropy(32), bits=self._settings.work_bits, told=self._notified)
         self._placing = Placing(self._net, self._serving, runtime, self._settings, self._counters)
-        self._joining = Joining(self._net, self._reach, runtime, self._settings, key.id)
+        self._joining = Joining(self._net, self._reach, runtime, self._settings, key.id, self._joined)
         self._publications = Publications(runtime, self._settings, self.put, self._enough)
         self._watches = Watches(
             runtime,
@@ -297,6 +297,11 @@ class Dht(Server):  # type: ignore[misc] # the package is untyped
         for protocol in self._net.protocols.values():
             chosen += [place for place in places if place[0] is protocol][:count]
         return chosen
+
+    def _joined(self) -> None:
+        """There is a network now: what was put and watched before reached nobody, and does not wait for its next turn."""
+        self._watches.again()
+        self._publications.again()
 
     def _notified(self, source: Endpoint, ask: Request) -> None:
         self._counters.add("notifications_total", 1, "in")

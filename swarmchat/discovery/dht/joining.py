@@ -8,7 +8,7 @@ import itertools
 import logging
 import socket
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Self
 
@@ -53,14 +53,24 @@ Known = tuple[Protocol, NodeId, Endpoint]  # a node that answered
 
 
 class Joining:
-    """Asks all entrances as long as nobody is known; later keeps the tables fresh."""
+    """Asks all entrances as long as nobody is known; later keeps the tables fresh. `joined` is called when it is alone no more."""
 
-    def __init__(self, net: Net, reach: Reach, runtime: Runtime, settings: DhtSettings, own: NodeId) -> None:
+    def __init__(
+        self,
+        net: Net,
+        reach: Reach,
+        runtime: Runtime,
+        settings: DhtSettings,
+        own: NodeId,
+        joined: Callable[[], None] = lambda: None,
+    ) -> None:
         self._net = net
         self._reach = reach
         self._runtime = runtime
         self._settings = settings
         self._own = own
+        self._joined = joined
+        self._is_alone = True
         self._configured: tuple[Entrance, ...] = ()
         self._heard_of: OrderedDict[Entrance, None] = OrderedDict()
         self._fresh: set[Entrance] = set()  # to be asked at the next look, though somebody is known already
@@ -94,7 +104,9 @@ class Joining:
                 delay = limits.DHT_BACKOFF_MIN_S
                 await self._look_after()
                 await self._wait(self._settings.tick_s)
-            elif await self.join():
+                continue
+            self._is_alone = True
+            if await self.join():
                 delay = limits.DHT_BACKOFF_MIN_S
             else:
                 await self._wait(delay * (0.5 + 0.5 * self._runtime.random()))
@@ -107,6 +119,9 @@ class Joining:
         if heard:
             await self._prove(heard)
             await self.look_around()
+            if self._is_alone:
+                self._is_alone = False
+                self._joined()
         return len(heard)
 
     async def look_around(self) -> None:

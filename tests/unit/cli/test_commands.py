@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shlex
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,7 @@ COMMANDS: list[tuple[str, str, dict[str, Any]]] = [
     ("contact remove bob", "contact.remove", {"contact": "bob"}),
     ("contact block bob", "contact.block", {"contact": "bob"}),
     ("contact unblock bob", "contact.unblock", {"contact": "bob"}),
+    ("dht status", "dht.status", {}),
     ("peers", "peer.list", {}),
     ("peer list", "peer.list", {}),
     ("peer add bob h:1", "peer.add", {"account": "bob", "address": "h:1"}),
@@ -322,6 +324,22 @@ def test_revoking_a_device_says_what_its_thief_can_do_and_what_helps() -> None:
 def test_who_sent_invalid_commits_is_shown_as_barred() -> None:
     lines = swarmchat("peers").out.splitlines()
     assert ["barred" in line for line in lines] == [False, False, True]
+
+
+def test_peers_say_by_what_and_how_long_ago_a_device_was_heard_of() -> None:
+    lines = swarmchat("peers").out.splitlines()
+    assert re.search(r"  lan \d+ d, static  ", lines[1] + "  ")
+    assert "KNOWN BY" in lines[0]
+
+
+def test_the_dht_says_how_it_stands_and_what_is_missing() -> None:
+    outcome = swarmchat("dht", "status")
+    assert "connected: 3 nodes known, on UDP port 4222" in outcome.out
+    assert "keeps records for others" in outcome.out
+    assert "hint" not in outcome.out + outcome.err
+    found = swarmchat("daemon", "status").out
+    assert "no bootstrap node has answered yet: h:1" in found
+    assert "hint: see whether it runs" in found
 
 
 def test_what_cannot_be_undone_needs_a_yes() -> None:

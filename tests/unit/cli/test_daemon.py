@@ -17,6 +17,8 @@ def test_what_was_given_to_start_is_given_to_run() -> None:
     flags = {
         "listen": ("h:1", "h:2"),
         "lan": False,
+        "dht": True,
+        "bootstrap": ("n:1", "n:2#id"),
         "addresses": "none",
         "name": "Al",
         "log_level": "debug",
@@ -24,11 +26,14 @@ def test_what_was_given_to_start_is_given_to_run() -> None:
     }
     settings = _given(flags)
     assert settings == {"listen": ["h:1", "h:2"], "lan.enabled": False, "dht.addresses": "none"} | {
+        "dht.enabled": True,
+        "dht.bootstrap": ["n:1", "n:2#id"],
         "name": "Al",
         "log.level": "debug",
     }
     words = _arguments(settings)
-    given = "--listen h:1 --listen h:2 --no-lan --addresses none --name Al --log-level debug"
+    given = "--listen h:1 --listen h:2 --no-lan --dht --bootstrap n:1 --bootstrap n:2#id --addresses none --name Al"
+    given += " --log-level debug"
     assert words == given.split()
     context = daemon.run.make_context("run", list(words), obj=None, resilient_parsing=True)
     assert _given(context.params) == settings

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from swarmchat.addresses import Address
+from swarmchat.discovery.dht.identity import NodeId
+from swarmchat.discovery.dht.joining import Entrance
 from swarmchat.errors import StorageError, UserError
 from swarmchat.node.config import Config, load, parse
 from swarmchat.swarm.parts import Audience
@@ -18,10 +20,14 @@ def test_all_keys_are_read(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
     path.write_text(
         'listen = ["127.0.0.1:4000", "[::1]:4000"]\nname = " Ann "\nsend_read_receipts = false\nsend_typing = false\n'
-        'accept_old_forks = true\n[lan]\nenabled = false\n[dht]\naddresses = "none"\n[log]\nlevel = "debug"\nformat = "json"\n'
+        'accept_old_forks = true\n[lan]\nenabled = false\n[dht]\naddresses = "none"\nenabled = false\n'
+        f'port = 4223\nbootstrap = ["node.example:4222", "[2001:db8::7]:4222#{"ab" * 20}"]\n[log]\nlevel = "debug"\nformat = "json"\n'
     )
     listen = (Address("127.0.0.1", 4000), Address("::1", 4000))
-    assert load(path) == Config(listen, "Ann", False, Audience.NONE, False, False, True, "debug", "json")
+    named = (Entrance(Address("node.example", 4222)), Entrance(Address("2001:db8::7", 4222), NodeId(b"\xab" * 20)))
+    assert load(path) == Config(
+        listen, "Ann", False, False, 4223, named, Audience.NONE, False, False, True, "debug", "json"
+    )
 
 
 @pytest.mark.parametrize(
@@ -36,6 +42,16 @@ def test_all_keys_are_read(tmp_path: Path) -> None:
         ({"lan": {"enabled": 1}}, "true or false"),
         ({"log": {"level": "loud"}}, "one of debug, info"),
         ({"dht": {"addresses": "some"}}, "one of contacts, members, all, none is wanted"),
+        ({"dht": {"enabled": "yes"}}, "true or false"),
+        ({"dht": {"port": -1}}, "a port from 0 to 65535"),
+        ({"dht": {"port": 65536}}, "a port from 0 to 65535"),
+        ({"dht": {"port": True}}, "a port from 0 to 65535"),
+        ({"dht": {"bootstrap": [4222]}}, "a list is wanted"),
+        ({"dht": {"bootstrap": ["h"]}}, "dht.bootstrap: 'h' is not host:port"),
+        ({"dht": {"bootstrap": ["h:0"]}}, "has no port"),
+        ({"dht": {"bootstrap": ["h:1#ab"]}}, "40 hex digits"),
+        ({"dht": {"bootstrap": ["h:1#" + "zz" * 20]}}, "dht.bootstrap: "),
+        ({"dht": {"bootstrap": ["h:1"] * 65}}, "at most 64"),
         ({"dht": {"addresses": ["all"]}}, "one of contacts, members, all, none is wanted"),
     ],
 )
@@ -56,3 +72,9 @@ def test_broken_toml_and_an_unreadable_file_are_told(tmp_path: Path) -> None:
         load(tmp_path / "broken.toml")
     with pytest.raises(StorageError, match="cannot read"):
         load(tmp_path)
+
+
+def test_no_bootstrap_node_is_built_in() -> None:
+    assert (Config().dht_enabled, Config().dht_port, Config().dht_bootstrap) == (True, 0, ())
+    assert parse({"dht": {"bootstrap": []}}, "config.toml").dht_bootstrap == ()
+    assert parse({"dht": {"bootstrap": "h:1"}}, "config.toml").dht_bootstrap == (Entrance(Address("h", 1)),)

@@ -1,16 +1,16 @@
-"""What the daemon writes into its log."""
+"""What a process that runs on writes into its log."""
 
 from __future__ import annotations
 
 import logging
 import sys
 
-from swarmchat.daemon import _TEXT, _TextLines
+from swarmchat.node.logs import TextLines
 
 
 def lines(message: str, *values: object, exc_info: object = None) -> list[str]:
     record = logging.LogRecord("swarmchat.x", logging.INFO, "", 0, message, values, exc_info)  # type: ignore[arg-type]
-    return _TextLines(_TEXT).format(record).split("\n")
+    return TextLines().format(record).split("\n")
 
 
 def test_what_a_peer_says_neither_begins_a_line_nor_steers_a_terminal() -> None:
