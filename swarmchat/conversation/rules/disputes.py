@@ -45,9 +45,7 @@ class _Case:
     past: int
     voids: int  # what it makes void if it counts (d)
     unseats: int  # of this, what can matter to who is admin
-    promotions: list[
-        Entry
-    ]  # concurrent ones of its target that are news to it, where that is no admin at the parent (b)
+    promotions: list[Entry]  # concurrent ones of its target that are news to it; none where that is admin (b)
     scope: int  # what others make void of this can matter to whether it is authorised
     rank: tuple[int, CommitId]  # the bans among its ancestors, then the id
     lost: dict[AccountId, CommitId] = field(default_factory=dict)  # voters, and the accepted ban that took each
@@ -175,7 +173,7 @@ class Dispute:
                 free.remove(chosen)
                 look_at = [chosen]
                 continue
-            if not free and standing.tally.suffices:
+            if not free:
                 self._forced.add(chosen)
             self._undecided.remove(chosen)
             free.discard(chosen)
@@ -298,7 +296,7 @@ class Dispute:
         """Whether the promotion is news to the ban: a majority for it that the ban did not know, or a sole admin it never knew. (b)"""
         control = _control(promotion)
         if control.votes:
-            return 2 * len(self._backers(promotion, ban) & control.voters) > len(control.admins)
+            return 2 * len(self._backers(promotion, ban)) > len(control.admins)
         author = _author(promotion)
         return author in _control(ban).admins or not self._adminship(author) & ban.control_mask
 
@@ -391,6 +389,4 @@ def _mask(entries: Iterable[Entry]) -> int:
 
 def _concurrent(one: Entry, other: Entry) -> bool:
     """Of two different control commits."""
-    assert one.control_index is not None
-    assert other.control_index is not None
-    return not one.control_mask >> other.control_index & 1 and not other.control_mask >> one.control_index & 1
+    return not one.control_mask & _bit(other) and not other.control_mask & _bit(one)
