@@ -10,7 +10,7 @@ from swarmchat.crypto.veil import NONCE_BYTES, veil
 from swarmchat.discovery.blinding import Purpose, blinded_key, writing
 from swarmchat.discovery.directory import Directory, Entry
 from swarmchat.ids import ConversationId
-from swarmchat.limits import DHT_CARD_BITS, DHT_SALT_BYTES_MAX
+from swarmchat.limits import DHT_CARD_BITS, DHT_SALT_BYTES_MAX, DHT_WORK_BITS
 from swarmchat.swarm.own_cards import OwnCards
 from swarmchat.swarm.parts import Audience, Parts
 
@@ -78,4 +78,4 @@ class Announcer:
             nonce=self._parts.runtime.entropy(NONCE_BYTES),
         )
         salt = bytes.fromhex(self._parts.account.device)[:DHT_SALT_BYTES_MAX]
-        return Entry(key, salt, data, bits=DHT_CARD_BITS)
+        return Entry(key, salt, data, bits=DHT_CARD_BITS if purpose is Purpose.PRESENCE else DHT_WORK_BITS)

@@ -13,7 +13,7 @@ from swarmchat.discovery.cards import Card
 from swarmchat.discovery.directory import Directory, Entry, Found
 from swarmchat.errors import SwarmchatError
 from swarmchat.ids import DeviceId
-from swarmchat.limits import LETTERS_WAITING_MAX, POSTED_RETRY_S
+from swarmchat.limits import LETTER_RETRY_S, LETTER_TRIES_MAX, LETTERS_WAITING_MAX, POSTED_RETRY_S
 from swarmchat.links.peers import LinkClass
 from swarmchat.swarm import sealed
 from swarmchat.swarm.invitations import Sender
@@ -37,7 +37,7 @@ class Courier:
         self._deliver = deliver
         self._outbox = Outbox()
         self._mailbox = Mailbox()
-        self._letters: asyncio.Queue[tuple[Sender, Letter]] = asyncio.Queue(LETTERS_WAITING_MAX)
+        self._letters: asyncio.Queue[tuple[Sender, Letter, int]] = asyncio.Queue(LETTERS_WAITING_MAX)
         self._stops: dict[int, Callable[[], None]] = {}
         self._wake = asyncio.Event()
 
@@ -141,7 +141,7 @@ class Courier:
         if not self._mailbox.counts(sender.account, now, is_stranger=standing is LinkClass.STRANGER):
             _log.debug("too much mail of %s", sender.account)
         elif letter is not None and not self._letters.full():
-            self._letters.put_nowait((sender, letter))
+            self._letters.put_nowait((sender, letter, 0))
 
     def _opened(self, key: DhtKey, found: Found) -> sealed.Opened | None:
         mine = self._parts.account
@@ -156,8 +156,11 @@ class Courier:
 
     async def _read(self) -> None:
         while True:
-            sender, letter = await self._letters.get()
+            sender, letter, tries = await self._letters.get()
             try:
                 await self._deliver(sender, letter)
-            except SwarmchatError as error:  # a disk that refuses costs this letter: it is put again
+            except SwarmchatError as error:
                 _log.warning("mail of %s: %s", sender.account, error)
+                await self._parts.runtime.sleep(LETTER_RETRY_S)
+                if tries < LETTER_TRIES_MAX and not self._letters.full():  # a full disk may have room soon
+                    self._letters.put_nowait((sender, letter, tries + 1))

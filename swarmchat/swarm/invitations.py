@@ -161,6 +161,10 @@ class Mailroom:
             case Here(addresses):
                 return state, [Located(sender, addresses)]
 
+    def forget(self, sender: Sender, letter: Letter) -> None:
+        """What became of it could not be kept: the same letter is no repetition."""
+        self._seen.pop((sender.device, fingerprint(letter)), None)
+
     def _noticed(
         self, state: State, sender: Sender, conversation: ConversationId, heads: tuple[CommitId, ...], now: float
     ) -> list[Outcome]:

@@ -61,12 +61,13 @@ class Outbox:
 
     def take(self, now: float) -> list[Posting]:
         """Those to be put now; `done` must follow for each."""
-        self._free_at = {device: times for device, times in self._free_at.items() if max(times) > now}
+        over = now - DHT_TTL_MAX_S  # what stood there is gone by itself
+        self._free_at = {device: times for device, times in self._free_at.items() if max(times) > over}
         chosen = []
         for name, posting in list(self._waiting.items()):
             if self._under_way >= POSTED_AT_ONCE:
                 break
-            times = self._free_at.setdefault(posting.to.device, [now] * POSTED_SLOTS)
+            times = self._free_at.setdefault(posting.to.device, [over] * POSTED_SLOTS)
             slot = min(range(POSTED_SLOTS), key=lambda each: (times[each], each))
             if posting.due <= now and times[slot] <= now:
                 del self._waiting[name]

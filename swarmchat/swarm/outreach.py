@@ -31,13 +31,13 @@ from swarmchat.limits import (
     HEEDED_MAX,
     HELD_PER_CONVERSATION_MAX,
     HOSTS_ADDED_MAX,
-    ICE_TTL_S,
     INVITATION_KEPT_S,
     INVITATION_RESEND_S,
     NOTICE_HEADS_MAX,
     PRESENT_MAX,
     REPLIES_WAITING_MAX,
     REPLY_WAITS_S,
+    WANT_TTL_S,
 )
 from swarmchat.swarm.access import MODE_PAIR, MODE_PUBLIC
 from swarmchat.swarm.announcer import Announcer
@@ -138,14 +138,10 @@ class Outreach:
             return
         heads, roster = replicator.log.heads, replicator.log.roster
         notice = Notice(conversation, heads[0], heads[:NOTICE_HEADS_MAX], self._parts.account.device)
-        linked, targets = self._ties.linked(), self._ties.targets()
-        away = [
-            device
-            for device, account in self._present_devices()
-            if device in targets and device not in linked and roster.is_joined(account)
-        ]
-        unseen = [device for device in roster.devices if device in targets and device not in linked]
-        self._notices.news(notice, sorted({*away, *unseen}))
+        present = dict(self._present_devices())
+        wanted = [DeviceId(name) for name in self._ties.targets() - self._ties.linked().keys() if len(name) == 64]
+        owners = {device: roster.owner(device) or present.get(device) for device in wanted}
+        self._notices.news(notice, sorted(device for device, who in owners.items() if who and roster.is_joined(who)))
         self.stir()
 
     def reply(self, to: Sender, mail: Mail) -> None:
@@ -387,7 +383,7 @@ class Outreach:
                 del self._replies[name]
 
     def _post(self, to: Sender, mail: Mail) -> None:
-        ttl_s = ICE_TTL_S if isinstance(mail, Want | Here) else DHT_TTL_MAX_S
+        ttl_s = WANT_TTL_S if isinstance(mail, Want | Here) else DHT_TTL_MAX_S
         self._courier.post(Posting(to, _topic(mail), mail, ttl_s))
 
     # --- inside

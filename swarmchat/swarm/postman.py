@@ -11,7 +11,7 @@ from swarmchat.account.records import ConversationState, Invitation, RequestKind
 from swarmchat.addresses import Address
 from swarmchat.conversation.actions import Add
 from swarmchat.conversation.entries import Entry
-from swarmchat.errors import LinkError, PeerError
+from swarmchat.errors import LinkError, PeerError, StorageError
 from swarmchat.ids import AccountId, CommitId, ConversationId
 from swarmchat.links.channel import Channel
 from swarmchat.links.link import Link
@@ -161,14 +161,21 @@ class Postman:
             await self._act(outcome, partial(self.send, channel.link))
 
     async def receive_sealed(self, sender: Sender, letter: Letter) -> None:
-        """A letter came out of our mailbox; its writer is proved, and may be gone by now. (SCP-06 §9)"""
+        """A letter came out of our mailbox; its writer is proved, and may be gone by now. StorageError: try again. (SCP-06 §9)"""
         now = self._parts.runtime.now()
-        outcomes = await self._parts.change(lambda state: self._mailroom.receive(state, sender, letter, now))
+        try:
+            outcomes = await self._parts.change(lambda state: self._mailroom.receive(state, sender, letter, now))
+        except StorageError:
+            self._mailroom.forget(sender, letter)
+            raise
         for outcome in outcomes:
-            if isinstance(outcome, Fetch):
-                self._look_for(outcome)
-            else:
-                await self._act(outcome, partial(self._answer, sender))
+            match outcome:
+                case Fetch():
+                    self._look_for(outcome)
+                case Confirm(conversation) if self._parts.access.is_member(sender.account, conversation):
+                    pass  # it is told on a link
+                case _:
+                    await self._act(outcome, partial(self._answer, sender))
 
     async def mentioned(self, link: Link, conversations: Sequence[ConversationId]) -> None:
         """A peer's hello speaks of conversations that are not known here: ask. (SCP-06 §6)"""
@@ -207,8 +214,8 @@ class Postman:
                 await reply(Ask(conversation))
             case Fetch(conversation, heads, sender):
                 replicator = self._rooms.get(conversation)
-                if replicator is not None:
-                    replicator.hello(sender.device, heads, told=None)
+                if replicator is not None and sender.device not in replicator.session.linked:
+                    replicator.hello(sender.device, heads, told=None)  # else `sync` tells, and newer
             case Confirm(conversation, commit, sender):
                 if self._rooms.wrote(sender.account, conversation, commit):
                     await reply(Notice(conversation, commit, (commit,), self._parts.account.device))

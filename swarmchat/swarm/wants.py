@@ -60,7 +60,7 @@ class Wants:
         return min((when for _, when in self._due.values()), default=None)
 
     def expects(self, device: DeviceId, now: float) -> bool:
-        """Whether an answer of the device counts: it was asked in the last 3 minutes."""
+        """Whether an answer of the device counts: it was asked in the last 5 minutes."""
         asked = self._asked.get(device)
         return asked is not None and now - asked < WANT_ANSWER_S
 

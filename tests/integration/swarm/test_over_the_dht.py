@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
+from swarmchat.account.state import State
 from swarmchat.conversation.actions import Add
+from swarmchat.errors import StorageError
 from swarmchat.swarm.invitations import Sender
 from swarmchat.swarm.mail import Letter, Notice
 from tests.support.sim.dht import SimDht, right_time
 from tests.support.swarms import House, World, play
+
+T = TypeVar("T")
 
 
 def over_the_dht(world: World) -> SimDht:
@@ -132,8 +138,9 @@ def test_a_notice_that_comes_after_the_link_takes_nothing_back(tmp_path: Path) -
         sender = Sender(bob.account.id, bob.account.device)
         await alice.swarm._postman.receive_sealed(sender, Letter(notice, int(right_time())))
         await asyncio.sleep(5.0)
-        (row,) = alice.swarm.sync_status(where)
-        assert (row.device, row.behind, row.linked) == (bob.account.device, 0, True)
+        for house, other in ((alice, bob), (bob, alice)):  # the answer would be as old
+            (row,) = house.swarm.sync_status(where)
+            assert (row.device, row.behind, row.linked) == (other.account.device, 0, True)
 
     play(tmp_path, story)
 
@@ -174,5 +181,29 @@ def test_who_is_not_linked_hears_of_news_and_finds_its_writer(tmp_path: Path) ->
         await world.until(
             lambda: any(each.device_id == bob.account.device for each in alice.finder.devices(bob.account.id))
         )
+
+    play(tmp_path, story)
+
+
+def test_a_letter_that_a_full_disk_refused_is_tried_again(tmp_path: Path) -> None:
+    """Found by a simulated swarm: the request was gone for ten minutes."""
+
+    async def story(world: World) -> None:
+        over_the_dht(world)
+        alice, bob = await there(world, "alice", "bob")
+        change, left = bob.keeper.change, 3
+
+        async def full(step: Callable[[State], tuple[State, T]]) -> T:
+            nonlocal left
+            if left:
+                left -= 1
+                raise StorageError("the disk is full")
+            return await change(step)
+
+        bob.keeper.change = full  # type: ignore[method-assign, assignment]
+        where = await alice.swarm.create(1)
+        await alice.swarm.invite(where, [bob.account.id])
+        await world.until(lambda: bool(bob.keeper.state.pending()), 30.0)
+        assert left == 0
 
     play(tmp_path, story)

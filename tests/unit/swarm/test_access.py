@@ -296,3 +296,45 @@ def test_our_own_revocations_count_at_once() -> None:
     found.revoked_by_us = frozenset({b"x" * 16})
     assert b"x" * 16 in found.revoked(ME)
     assert b"x" * 16 not in found.revoked(ANN)
+
+
+def test_where_we_are_is_told_to_who_is_joined_or_invited_where_we_are_joined() -> None:
+    found = access(room=roster(joined=(ME, ANN), invited=(BEN,), banned=(CAT,), banned_devices=(PHONE,)))
+    assert found.may_locate(ANN, device(2))
+    assert found.may_locate(BEN, device(2))
+    assert not found.may_locate(ANN, PHONE)
+    assert not found.may_locate(CAT, device(2))
+    assert not found.may_locate(DAN, device(2))
+
+
+def test_where_we_are_is_no_business_of_a_room_in_which_we_are_only_invited() -> None:
+    found = access(room=roster(joined=(ANN,), invited=(ME,)))
+    assert not found.may_locate(ANN, PHONE)
+
+
+def test_where_we_are_is_told_to_whom_an_accepted_conversation_is_cloned_from() -> None:
+    found = access()
+    found.set_sources(ROOM, [ANN])
+    assert found.expected == (ROOM,)
+    assert found.sources_of(ROOM) == {ANN}
+    assert found.may_locate(ANN, PHONE)
+    assert not found.may_locate(BEN, PHONE)
+    found.clear_sources(ROOM)
+    assert not found.may_locate(ANN, PHONE)
+    assert (found.expected, found.sources_of(ROOM)) == ((), frozenset())
+
+
+def test_where_we_are_is_never_told_to_who_is_blocked() -> None:
+    found = access(contact_of(ANN, blocked=True), room=roster(joined=(ME, ANN)))
+    found.set_sources(OTHER, [ANN])
+    assert not found.may_locate(ANN, PHONE)
+
+
+def test_a_revocation_list_read_elsewhere_counts_beside_those_of_the_rosters() -> None:
+    found = access()
+    assert not found.note_revoked(ANN, frozenset())
+    assert found.note_revoked(ANN, frozenset({device_prefix(PHONE)}))
+    assert not found.note_revoked(ANN, frozenset({device_prefix(PHONE)}))
+    assert found.note_revoked(ANN, frozenset({device_prefix(DeviceId("f" * 64))}))
+    assert all(device_prefix(name) in found.revoked(ANN) for name in (PHONE, DeviceId("f" * 64)))
+    assert device_prefix(PHONE) not in found.revoked(BEN)

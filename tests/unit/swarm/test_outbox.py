@@ -63,6 +63,17 @@ def test_letters_to_one_mailbox_stand_side_by_side_and_each_long_enough() -> Non
     assert [each.slot for each in box.take(POSTED_SLOT_S)] == [0, 1]
 
 
+def test_a_letter_takes_the_place_of_the_oldest_also_after_a_while() -> None:
+    """Found by a simulated swarm with loss: what was put first was gone before the other looked again."""
+    box, slots = Outbox(), []
+    for number in range(6):
+        box.post(letter(f"room {number}"))
+        (posting,) = box.take(number * 100.0)
+        box.done(posting, number * 100.0, stored=True)
+        slots.append(posting.slot)
+    assert slots == [0, 1, 2, 3, 0, 1]
+
+
 def test_one_full_mailbox_holds_up_nobody_else() -> None:
     box = Outbox()
     for number in range(POSTED_SLOTS + 1):
