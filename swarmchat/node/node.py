@@ -39,6 +39,7 @@ from swarmchat.node.journal import Journal
 from swarmchat.node.keeper import Keeper
 from swarmchat.node.ports import Ports
 from swarmchat.runtime import Runtime
+from swarmchat.swarm.parts import DhtWay
 from swarmchat.swarm.swarm import Settings, Swarm
 
 if TYPE_CHECKING:
@@ -109,6 +110,7 @@ class Node:
             ),
             where=self.whereabouts,
             witness=self.journal,
+            way=DhtWay(port=lambda: self.dht.port, met=self.dht.met),
             directory=self.dht if config.dht_enabled else None,
         )
 
@@ -208,6 +210,7 @@ class Node:
     def _tell_dht_port(self, port: int) -> None:
         if self._lan_part is not None:
             self._lan_part.put_out_dht(port)
+        self.swarm.dht_opened()
 
     async def _keep_hints(self) -> None:
         while True:

@@ -77,6 +77,7 @@ class Introduction:
     card: bytes | None = None  # the speaker's
     addresses: tuple[Address, ...] = ()  # the speaker's, for the listener alone
     cards: tuple[bytes, ...] = ()  # of others
+    dht: int | None = None  # UDP port of the speaker's node of the DHT (SCP-05 §1.8)
 
 
 class Foreign:
@@ -257,7 +258,7 @@ class Dialogue:
         return message is not None and self.talked and self._host.heard(self, message)
 
     def _hello(self, hello: Hello) -> None:
-        said = Introduction(hello.card, hello.addresses, hello.cards)
+        said = Introduction(hello.card, hello.addresses, hello.cards, hello.dht)
         if said != Introduction():
             self._host.introduced(self, said)
         self._pages.update({shared.id: shared.heads for shared in hello.conversations})
@@ -289,7 +290,7 @@ class Dialogue:
         self._greet_at = self._runtime.monotonic() + HELLO_INTERVAL_S
         shared, said = self._host.greeting(self)
         self.told = {each.id: each.heads for each in shared}
-        for page in hellos(shared, said.card, addresses=said.addresses, cards=said.cards):
+        for page in hellos(shared, said.card, addresses=said.addresses, cards=said.cards, dht=said.dht):
             await channel.send(encode(page))
 
     async def _rest(self) -> None:

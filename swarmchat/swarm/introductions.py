@@ -46,6 +46,7 @@ class _Told:
     allowance: float  # so many of its cards are judged still
     counted: float
     where: tuple[Address, ...] = ()  # our own addresses
+    dht: int | None = None  # the port of our node of the DHT
     begun: bool = False  # it was handed a card of somebody else
     cards: dict[DeviceId, tuple[int, tuple[Address, ...]]] = field(default_factory=dict)  # made, and its addresses
 
@@ -90,15 +91,15 @@ class Introductions:
     def greeting(self, dialogue: Dialogue) -> Introduction:
         """What the hello that goes out now says."""
         told = self._of(dialogue)
-        told.where = self._for(dialogue, tuple(self._where()))
+        told.where, told.dht = self._for(dialogue, tuple(self._where())), self._port_for(dialogue)
         handed = self._chosen(dialogue, told)
         told.begun = told.begun or bool(handed)
         told.cards.update((card.device_id, _gist(card)) for card in handed)
         others = tuple(card.data for card in handed)
         own = self._own.now()
         if self._parts.settings.addresses is Audience.CONTACTS:
-            return Introduction(own.plain, told.where, others)  # a card would be handed on
-        return Introduction(own.full if told.where else own.plain, (), others)
+            return Introduction(own.plain, told.where, others, told.dht)  # a card would be handed on
+        return Introduction(own.full if told.where else own.plain, (), others, told.dht)
 
     def _spread(self) -> None:
         """Make those greet who should hear something before the next hello is due."""
@@ -116,7 +117,7 @@ class Introductions:
             is_due = is_due or any(known[card.device_id] < CARDS_SPREAD_TO for card in fresh)
             if is_due:
                 known.update(card.device_id for card in fresh)
-            if is_due or self._for(dialogue, where) != told.where:
+            if is_due or self._for(dialogue, where) != told.where or self._port_for(dialogue) != told.dht:
                 dialogue.greet()
 
     def _for(self, dialogue: Dialogue, where: tuple[Address, ...]) -> tuple[Address, ...]:
@@ -124,6 +125,10 @@ class Introductions:
         if not self._may_know(dialogue.account):
             return ()
         return tuple(address for address in where if dialogue.link.address.is_loopback or not address.is_loopback)
+
+    def _port_for(self, dialogue: Dialogue) -> int | None:
+        """The port of our node of the DHT, for who may know where we are: the host is that of the link."""
+        return self._parts.way.port() if self._may_know(dialogue.account) else None
 
     def _may_know(self, account: AccountId) -> bool:
         parts, audience = self._parts, self._parts.settings.addresses
@@ -169,6 +174,8 @@ class Introductions:
         if said.addresses:
             told = [address for address in said.addresses if address.may_travel]
             self._parts.finder.told(dialogue.device, [each for each in told if _leads(each, dialogue)])
+        if said.dht is not None:
+            self._parts.way.met(Address(dialogue.link.address.host, said.dht))
         for data in said.cards:
             self._take_other(dialogue, data, devices, dial)
         if devices or dial:

@@ -66,6 +66,7 @@ class Hello:
     more: bool = False
     addresses: tuple[Address, ...] = ()  # of the speaker, for the listener alone (SCP-05 §1.12)
     cards: tuple[bytes, ...] = ()  # of others, handed on as they were signed
+    dht: int | None = None  # UDP port of the speaker's node of the DHT (SCP-05 §1.8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +127,10 @@ SyncMessage = Hello | News | Got | Bad | Read | Typing | Bye
 def encode(message: SyncMessage) -> dict[str, Any]:
     """The map that travels."""
     match message:
-        case Hello(conversations, card, more, addresses, cards):
+        case Hello(conversations, card, more, addresses, cards, dht):
             convs = [{"id": ids.raw(shared.id), "heads": _raws(shared.heads)} for shared in conversations]
             fields: dict[str, Any] = {"t": "hello", "convs": convs, "more": more}
-            said = {"card": card, "addr": [str(address) for address in addresses], "cards": list(cards)}
+            said = {"card": card, "addr": [str(address) for address in addresses], "cards": list(cards), "dht": dht}
             return fields | {key: value for key, value in said.items() if value}
         case News(conversation, heads, since, pack):
             fields = {"t": "news", "id": ids.raw(conversation), "heads": _raws(heads)}
@@ -183,10 +184,11 @@ def hellos(
     *,
     addresses: tuple[Address, ...] = (),
     cards: tuple[bytes, ...] = (),
+    dht: int | None = None,
 ) -> list[Hello]:
     """As few hellos as fit into 1 MiB each, sorted by id, `more` on all but the last; one even for nothing common.
 
-    The first carries the card, the addresses (at most 8) and the cards of others (at most 64).
+    The first carries the card, the addresses (at most 8), the cards of others (at most 64) and the port of the DHT.
     """
     pages: list[list[Shared]] = [[]]
     room = _HELLO_ROOM - sum(len(each) + _CARD_COST for each in cards)
@@ -199,7 +201,7 @@ def hellos(
         room -= cost
         pages[-1].append(entry)
     last = len(pages) - 1
-    first = Hello(tuple(pages[0]), card, more=last > 0, addresses=addresses, cards=cards)
+    first = Hello(tuple(pages[0]), card, more=last > 0, addresses=addresses, cards=cards, dht=dht)
     return [first, *(Hello(tuple(pages[number]), more=number < last) for number in range(1, last + 1))]
 
 
@@ -287,7 +289,14 @@ def _hello(fields: Fields) -> Hello:
         raise MessageError("convs: a conversation stands twice")
     card = _opt(fields, "card", lambda value: _bin(value, "card", CARD_BYTES_MAX))
     more = _flag(fields, "more") if "more" in fields else False
-    return Hello(tuple(conversations), card, more, _addresses(fields.get("addr", [])), _cards(fields.get("cards", [])))
+    addresses, cards = _addresses(fields.get("addr", [])), _cards(fields.get("cards", []))
+    return Hello(tuple(conversations), card, more, addresses, cards, _opt(fields, "dht", _port))
+
+
+def _port(value: object) -> int:
+    if type(value) is not int or not 0 < value <= 65535:
+        raise MessageError("dht: a port")
+    return value
 
 
 def _addresses(value: object) -> tuple[Address, ...]:

@@ -12,6 +12,7 @@ from typing import Protocol, TypeVar
 
 from swarmchat.account.account import Account
 from swarmchat.account.state import State
+from swarmchat.addresses import Address
 from swarmchat.commitlog.catalog import Catalog
 from swarmchat.commitlog.writing import Writer
 from swarmchat.discovery.finder import Finder
@@ -105,6 +106,14 @@ class Chores:
             await self.drain()
 
 
+@dataclass(frozen=True, slots=True)
+class DhtWay:
+    """What peers are told of our node of the DHT, its UDP port, and who hears where theirs are. (SCP-05 §1.8)"""
+
+    port: Callable[[], int | None] = lambda: None
+    met: Callable[[Address], None] = lambda address: None
+
+
 @dataclass(slots=True)
 class Parts:
     """One account's own things; `account` is replaced when it revokes a device."""
@@ -120,6 +129,7 @@ class Parts:
     access: Access
     chores: Chores = field(default_factory=Chores)
     witness: Witness | None = None
+    way: DhtWay = DhtWay()
 
     @property
     def state(self) -> State:

@@ -37,7 +37,7 @@ from swarmchat.swarm.mesh import Mesh, Target
 from swarmchat.swarm.objections import Objection
 from swarmchat.swarm.outreach import Outreach, Ties
 from swarmchat.swarm.own_cards import OwnCards
-from swarmchat.swarm.parts import Audience, Parts, Settings, StateKeeper, Witness
+from swarmchat.swarm.parts import Audience, DhtWay, Parts, Settings, StateKeeper, Witness
 from swarmchat.swarm.people import People
 from swarmchat.swarm.postman import Postman
 from swarmchat.swarm.presences import Presences
@@ -68,6 +68,7 @@ class Swarm:
         where: Callable[[], Sequence[Address]] = tuple,  # our own addresses now, as others may know them
         witness: Witness | None = None,
         directory: Directory | None = None,  # the DHT
+        way: DhtWay = DhtWay(),  # noqa: B008 - frozen
     ) -> None:
         self.ready = asyncio.Event()  # `links` runs: listen now
         self.recheck_lan: Callable[[], None] = lambda: None  # the devices that the LAN may show have changed
@@ -75,7 +76,7 @@ class Swarm:
         access = Access(account.id, account.device, keeper.state)
         access.revoked_by_us = account.revoked
         self._parts = Parts(
-            account, keeper, catalog, runtime, finder, receipts, self._tell, settings, access, witness=witness
+            account, keeper, catalog, runtime, finder, receipts, self._tell, settings, access, witness=witness, way=way
         )
         own = OwnCards(self._parts, where)
         self._board = Switchboard(self._parts, own, where)
@@ -365,6 +366,10 @@ class Swarm:
     def network_changed(self) -> None:
         """The host's addresses or links changed."""
         self._connector.network_changed()
+        self._board.moved()
+
+    def dht_opened(self) -> None:
+        """Our node of the DHT hears now: peers are told soon."""
         self._board.moved()
 
     # --- waiting and looking

@@ -18,7 +18,7 @@ from swarmchat.limits import CARDS_PER_HELLO_MAX, CARDS_TAKEN_AT_ONCE
 from swarmchat.links.channel import Channel
 from swarmchat.swarm.introductions import Introductions
 from swarmchat.swarm.messages import Hello, decode, encode
-from swarmchat.swarm.parts import Audience, Settings
+from swarmchat.swarm.parts import Audience, DhtWay, Settings
 from tests.support.rogue import simulated
 from tests.support.sim.runtime import SimRuntime
 from tests.support.swarms import House, World, account_of, play
@@ -352,5 +352,38 @@ def test_a_banned_or_blocked_owner_is_not_believed(tmp_path: Path) -> None:
             await channel.send(encode(Hello((), cards=(card("carol", Address("192.0.2.7", 4000)),))))
             await asyncio.sleep(1)
             assert not heard(world, alice, "carol")
+
+    play(tmp_path, story)
+
+
+def test_members_hear_of_each_other_s_nodes_of_the_dht_as_soon_as_they_are_open(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        alice, bob = await houses(world, "alice", "bob")
+        met: list[Address] = []
+        bob.swarm._parts.way = DhtWay(met=met.append)
+        await world.room(alice, bob)
+        await asyncio.sleep(5)
+        assert met == []
+        alice.swarm._parts.way = DhtWay(port=lambda: 4222)
+        alice.swarm.dht_opened()
+        await world.until(lambda: met, 5)
+        assert {address.port for address in met} == {4222}
+        (link,) = bob.swarm.links.links
+        assert {address.host for address in met} == {link.address.host}
+        await asyncio.sleep(250)
+        assert len(met) == 1, "it is said again with the hello of every 5 min, not before"
+
+    play(tmp_path, story)
+
+
+def test_who_tells_nobody_where_he_is_tells_nobody_of_his_node_of_the_dht(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        alice, bob = await houses(world, "alice", "bob", audience=Audience.NONE)
+        met: list[Address] = []
+        alice.swarm._parts.way, bob.swarm._parts.way = DhtWay(port=lambda: 4222), DhtWay(met=met.append)
+        await world.room(alice, bob)
+        alice.swarm.dht_opened()
+        await asyncio.sleep(400)
+        assert met == []
 
     play(tmp_path, story)
