@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from swarmchat import limits
+from swarmchat.commitlog import deltas
 from swarmchat.commitlog.files import refusals
 from swarmchat.commitlog.libgit2 import CollisionError, object_id
 from swarmchat.commitlog.repository import MissingObjectError
@@ -167,40 +168,11 @@ class Bundle:
 
     def _applied(self, delta: bytes, base: bytes) -> bytes:
         try:
-            size, at = _size(delta, 0)
-            if size != len(base):
-                raise BundleError("a delta for another base")
-            wanted, at = _size(delta, at)
+            wanted = deltas.sizes(delta)[1]
             self._take(wanted)
-            made = bytearray()
-            while at < len(delta):
-                code = delta[at]
-                at += 1
-                if code & 0x80:
-                    fields = [0] * 7
-                    for bit in range(7):
-                        if code >> bit & 1:
-                            fields[bit] = delta[at]
-                            at += 1
-                    first = int.from_bytes(bytes(fields[:4]), "little")
-                    length = int.from_bytes(bytes(fields[4:]), "little") or 0x10000
-                    if first + length > len(base):
-                        raise BundleError("a delta that copies from behind the end of its base")
-                    made += base[first : first + length]
-                elif code:
-                    if at + code > len(delta):
-                        raise BundleError("a delta that is cut off")
-                    made += delta[at : at + code]
-                    at += code
-                else:
-                    raise BundleError("a delta of an unknown form")
-                if len(made) > wanted:
-                    raise BundleError("a delta that makes more than it says")
-        except IndexError:
-            raise BundleError("a delta that is cut off") from None
-        if len(made) != wanted:
-            raise BundleError("a delta that makes less than it says")
-        return bytes(made)
+            return deltas.applied(delta, base, wanted)
+        except deltas.DeltaError as error:
+            raise BundleError(str(error)) from None
 
     def _take(self, size: int) -> None:
         self._room -= size
@@ -245,16 +217,3 @@ def _offset(data: bytes, at: int, end: int) -> tuple[int, int]:
         at += 1
         if not byte & 0x80:
             return value, at
-
-
-def _size(delta: bytes, at: int) -> tuple[int, int]:
-    size, shift = 0, 0
-    while True:
-        byte = delta[at]
-        size |= (byte & 0x7F) << shift
-        shift += 7
-        at += 1
-        if not byte & 0x80:
-            return size, at
-        if shift > 7 * _VARINT_BYTES_MAX:
-            raise BundleError("a delta of an unknown form")

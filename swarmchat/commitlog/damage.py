@@ -6,23 +6,21 @@ import hashlib
 import mmap
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
+from swarmchat import limits
+from swarmchat.commitlog.deltas import applied
 from swarmchat.commitlog.files import Files, refusals
-from swarmchat.commitlog.libgit2 import CollisionError, object_id
-from swarmchat.commitlog.packs import HEADER_BYTES, OBJECT_BYTES_MAX, TRAILER_BYTES, PackFaultError, Scanner, read_entry
+from swarmchat.commitlog.libgit2 import object_id
+from swarmchat.commitlog.packs import HEADER_BYTES, REF_DELTA, TRAILER_BYTES, take_entry
 from swarmchat.commitlog.repository import Repository
 from swarmchat.commitlog.trees import BLOB, COMMIT, TREE
 
 ASIDE: Final = "damaged"  # a folder of the repository; nothing in it is ever read again by this program
 _KINDS: Final = {b"commit": COMMIT, b"tree": TREE, b"blob": BLOB}
-_PIECE_BYTES = (
-    512  # of a pack that is searched for what is intact: at most so much before the first damage is not looked at
-)
 _INDEX_HEAD: Final = b"\377tOc\0\0\0\2"
 _INDEX_IDS_AT: Final = 8 + 256 * 4
 
@@ -190,29 +188,42 @@ def _salvage(path: Path, rows: Path) -> list[_Entry]:
 
 
 def _by_index(pack: mmap.mmap, index: bytes) -> Iterator[_Entry]:
-    places = _index_rows(index)
-    ends = dict(pairwise(sorted({*places.values(), max(len(pack) - TRAILER_BYTES, 0)})))
-    for oid, start in places.items():
-        for end in {ends.get(start, len(pack)), len(pack)}:  # cut off: the last may be whole with the rest of the file
-            try:
-                kind, raw = read_entry(pack[start:end])
-                intact = len(raw) <= OBJECT_BYTES_MAX[kind] and object_id(kind, raw) == oid
-            except (ValueError, CollisionError):
-                continue
-            if intact:
-                yield _Entry(kind, oid, start, end)
-                break
+    whole: dict[bytes, int] = {}
+    rows = [row for row in _index_rows(index).items() if row[1] < len(pack)]
+    for deltas in (False, True):  # what is whole first: deltas rest on it
+        for oid, start in rows:
+            if (pack[start] >> 4 & 7 == REF_DELTA) is deltas:
+                entry = _intact(pack, start, whole)
+                if entry is not None and entry.oid == oid:
+                    if not deltas:
+                        whole[oid] = start
+                    yield entry
 
 
 def _in_order(pack: mmap.mmap) -> Iterator[_Entry]:
-    """Without an index: from the beginning up to the first damage."""
-    scanner = Scanner()
+    """Without an index: from the beginning up to the first damage. No delta stands before its base."""
+    whole: dict[bytes, int] = {}
+    at = HEADER_BYTES
+    while at < len(pack):
+        entry = _intact(pack, at, whole)
+        if entry is None:
+            return
+        if pack[at] >> 4 & 7 != REF_DELTA:
+            whole[entry.oid] = at
+        yield entry
+        at = entry.end
+
+
+def _intact(pack: mmap.mmap, start: int, whole: Mapping[bytes, int]) -> _Entry | None:
+    """The object whose entry begins there, if it and, of a delta, its base among the `whole` are what was written there."""
     try:
-        for at in range(0, len(pack), _PIECE_BYTES):
-            for packed, _ in scanner.feed(pack[at : at + _PIECE_BYTES]):
-                yield _Entry(packed.kind, packed.oid, packed.offset, packed.offset + packed.length)
-    except PackFaultError:
-        return
+        kind, base, content, end = take_entry(pack, start, len(pack))
+        if base is not None:
+            kind, _, before, _ = take_entry(pack, whole[base], len(pack))
+            content = applied(content, before, limits.COMMIT_BYTES_MAX)
+        return _Entry(kind, object_id(kind, content), start, end)
+    except (ValueError, KeyError):
+        return None
 
 
 def _copies(path: Path, intact: list[_Entry]) -> Iterator[tuple[int, bytes, bytes]]:

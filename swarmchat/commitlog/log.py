@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from swarmchat import limits
@@ -263,8 +264,9 @@ class CommitLog:
             missing = self.history.numbers_missing(wanted, haves)
             if not missing:
                 return None
-            places, heads = serving.plan(store.ledger, missing, self._folder, store.repository.locate)
-        return Pack(len(places), places.size, heads, serving.stream(places, self._fetch, stored=stored))
+            locate = partial(store.repository.locate, stored=stored)
+            places, heads = serving.plan(store.ledger, missing, self._folder, locate)
+        return Pack(len(places), places.size, heads, serving.stream(places, partial(self._fetch, stored=stored)))
 
     def small_pack(
         self, since: Iterable[CommitId], limit: int, *, wants: Iterable[CommitId] | None = None
@@ -375,9 +377,8 @@ class CommitLog:
             self._store.put_away()
 
     def rollup(self) -> bool:
-        """Copy many small files into one pack, when it is due (SCP-04 §4.7); whether it was. To be called when idle. StorageError."""
-        with self._store.lock:
-            return housekeeping.roll_up(self._store)
+        """Copy many small files into one pack, when it is due (SCP-04 §4.7); whether it was. To be called when idle, holds up nobody. StorageError."""
+        return housekeeping.roll_up(self._store)
 
     def verify(self, progress: Progress | None = None) -> Report:
         """Judge all again from the root, from the objects alone; `progress` is told how many commits were judged so far."""
@@ -418,11 +419,11 @@ class CommitLog:
     def _folder(self, oid: bytes, path: str) -> Folder:
         return self._store.shelf.folder(self._store.repository, oid, path)
 
-    def _fetch(self, place: Located) -> bytes:
+    def _fetch(self, place: Located, *, stored: bool = False) -> bytes:
         if place.pack is not None:
-            return self._store.repository.entry(place)
+            return self._store.repository.entry(place, stored=stored)
         with self._store.lock:
-            return self._store.repository.entry(place)
+            return self._store.repository.entry(place, stored=stored)
 
     def _settling(self) -> Settler:
         if self._settler is None:

@@ -1,21 +1,52 @@
-"""The packs in our own object store, mapped: find an entry, copy it to the wire as it lies there. (SCP-04 §3.3)"""
+"""The packs in our own object store, mapped: find an entry, copy it as it lies there, or read it. (SCP-04 §3.3, §4.7)
+
+Commits may lie there as deltas, as a roll-up writes them: each against a whole commit of the same pack. Every other form of
+delta is somebody's `git gc`, and left to libgit2.
+"""
 
 from __future__ import annotations
 
 import mmap
 import struct
+import zlib
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
+from swarmchat import limits
+from swarmchat.commitlog import deltas
 from swarmchat.commitlog.files import DamageError, refusals
-from swarmchat.commitlog.packs import HEADER_BYTES, OBJECT_BYTES_MAX, TRAILER_BYTES
+from swarmchat.commitlog.packs import (
+    HEADER_BYTES,
+    OBJECT_BYTES_MAX,
+    OID_BYTES,
+    REF_DELTA,
+    TRAILER_BYTES,
+    entry_size,
+    read_entry,
+    take_entry,
+)
+from swarmchat.commitlog.trees import COMMIT
 
 _FAN_AT = 8
 _IDS_AT = _FAN_AT + 256 * 4
 _ROW_BYTES = 20 + 4 + 4
 _LARGE = 1 << 31
+_CRC = struct.Struct(">I")
+_HEAD_BYTES_MAX = 10
+_BASES_BYTES_MAX = 1 << 20  # contents of bases at hand, of one pack
+_SAMPLES = 64
+
+
+class Row(NamedTuple):
+    """One object: where its entry lies, and the checksum that the index has of it."""
+
+    oid: bytes
+    start: int
+    end: int
+    crc: int
 
 
 class PackFile:
@@ -41,6 +72,8 @@ class PackFile:
         if self._starts and (self._starts[0] < HEADER_BYTES or self._starts[-1] >= len(self._pack) - TRAILER_BYTES):
             raise _damaged(index_path)
         self._starts.append(len(self._pack) - TRAILER_BYTES)
+        self._bases: dict[bytes, bytes] = {}
+        self._bases_bytes = 0
 
     def span(self, oid: bytes) -> tuple[int, int] | None:
         """Where the entry of an object begins and ends."""
@@ -60,25 +93,88 @@ class PackFile:
                 return start, self._starts[bisect_right(self._starts, start)]
         return None
 
-    def entry(self, oid: bytes) -> bytes | None:
-        """The entry of an object; None when it is not here, or here only as a delta that somebody's `git gc` made."""
-        span = self.span(oid)
-        if span is None:
-            return None
-        return None if self.is_delta(span[0]) else self.slice(*span)
+    def is_whole(self, start: int) -> bool:
+        """Whether the entry that begins there is no delta."""
+        return self._pack[start] >> 4 & 7 in OBJECT_BYTES_MAX
 
-    def is_delta(self, start: int) -> bool:
-        """Whether the entry that begins there is a delta."""
-        return self._pack[start] >> 4 & 7 not in OBJECT_BYTES_MAX
+    def length(self, start: int) -> int | None:
+        """How long the content of an entry is, of a delta at most; None for a delta that no roll-up made. ValueError: damaged."""
+        size, at = entry_size(self._pack[start : start + _HEAD_BYTES_MAX])
+        if self.is_whole(start):
+            return size
+        base = self._base_behind(start, start + at)
+        return None if base is None else len(base) + size  # a roll-up copies no byte of a base twice
+
+    def read(self, start: int, end: int) -> tuple[int, bytes]:
+        """Kind and content of an entry that has a length. ValueError: damaged."""
+        at = self._head_end(start)
+        base = self._base_behind(start, at)
+        if base is None:
+            return read_entry(self._pack[start:end])
+        try:
+            delta = zlib.decompress(self._pack[at + OID_BYTES : end])
+        except zlib.error as error:
+            raise ValueError(str(error)) from error
+        return COMMIT, deltas.applied(delta, base, limits.COMMIT_BYTES_MAX)
+
+    def base_at(self, start: int) -> bytes | None:
+        """The id of the whole commit of this pack that the delta that begins there is told apart from; None where no such delta is. ValueError: damaged."""
+        at = self._head_end(start)
+        return None if self._base_behind(start, at) is None else self._pack[at : at + OID_BYTES]
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether most of what lies here is whole commits, told from a few dozen entries."""
+        starts = self._starts[: self.count : max(1, self.count // _SAMPLES)]
+        return 2 * sum(self._pack[start] >> 4 & 7 == COMMIT for start in starts) > len(starts)
 
     def slice(self, start: int, end: int) -> bytes:
         """The bytes of an entry."""
         return self._pack[start:end]
 
     def ids(self) -> Iterator[bytes]:
-        """All objects, in the order in which they lie in the pack."""
-        rows = sorted(range(self.count), key=self._offset)
-        return (self._index[_IDS_AT + 20 * row : _IDS_AT + 20 * row + 20] for row in rows)
+        """All objects, sorted."""
+        return (self._index[at : at + OID_BYTES] for at in range(_IDS_AT, _IDS_AT + OID_BYTES * self.count, OID_BYTES))
+
+    def rows(self) -> Iterator[Row]:
+        """All objects with their places, in the order in which they lie in the pack."""
+        stretches: dict[int, list[int]] = {}  # each sorted alone: a long sort would hold up other threads
+        for row in range(self.count):
+            start = self._offset(row)
+            stretches.setdefault(start >> 16, []).append(start << 32 | row)
+        crcs_at = _IDS_AT + OID_BYTES * self.count
+        for _, stretch in sorted(stretches.items()):
+            for place in sorted(stretch):
+                start, row = place >> 32, place & 0xFFFFFFFF
+                at = _IDS_AT + OID_BYTES * row
+                (crc,) = _CRC.unpack_from(self._index, crcs_at + 4 * row)
+                end = self._starts[bisect_right(self._starts, start)]
+                yield Row(self._index[at : at + OID_BYTES], start, end, crc)
+
+    def _head_end(self, start: int) -> int:
+        pack, at = self._pack, start
+        while pack[at] & 0x80 and at < start + _HEAD_BYTES_MAX:
+            at += 1
+        return at + 1
+
+    def _base_behind(self, start: int, at: int) -> bytes | None:
+        """The content of the base that is named at `at`, if the entry is a delta that a roll-up made. ValueError: damaged."""
+        if self._pack[start] >> 4 & 7 != REF_DELTA:
+            return None
+        oid = self._pack[at : at + OID_BYTES]
+        return self._bases.get(oid) or self._base(oid)
+
+    def _base(self, oid: bytes) -> bytes | None:
+        """The content of a whole commit; None when it is no such one. ValueError: damaged. For several threads at once."""
+        span = self.span(oid) if len(oid) == OID_BYTES else None
+        if span is None or self._pack[span[0]] >> 4 & 7 != COMMIT:
+            return None
+        content = take_entry(self._pack, *span).content
+        if self._bases_bytes > _BASES_BYTES_MAX:
+            self._bases, self._bases_bytes = {}, 0
+        self._bases[oid] = content
+        self._bases_bytes += len(content)
+        return content
 
     def _offset(self, row: int) -> int:
         (offset,) = struct.unpack_from(">I", self._index, self._offsets_at + 4 * row)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -19,7 +19,7 @@ from swarmchat.commitlog import libgit2
 from swarmchat.commitlog.files import DamageError, Files, NewFile, refusals
 from swarmchat.commitlog.libgit2 import object_id
 from swarmchat.commitlog.packfiles import PackFile
-from swarmchat.commitlog.packs import Packed, Writer, encode, index
+from swarmchat.commitlog.packs import STORED_MORE_BYTES, Packed, Writer, encode, encode_stored, index
 from swarmchat.commitlog.trees import BLOB, COMMIT, TREE
 from swarmchat.errors import NotFoundError, StorageError
 from swarmchat.ids import CommitId
@@ -52,19 +52,28 @@ class DamagedObjectError(DamageError):
     code = "damaged_object"
 
 
+def damaged_object(oid: bytes, path: Path) -> DamagedObjectError:
+    """The object with this id, in the repository or pack at `path`, is damaged."""
+    return DamagedObjectError(f"object {oid.hex()} of {path} is damaged", hint=_HINT)
+
+
 class Located(NamedTuple):
-    """An object and where it lies: in a pack of ours from `start` to `end`, else loose or as a delta of about `end` bytes."""
+    """An object and where it lies: in a pack of ours from `start` to `end`, else loose, in memory or as somebody's delta."""
 
     kind: int
     oid: bytes
     pack: PackFile | None
     start: int
     end: int
+    size: int  # bytes of its entry when it is sent; about, when it is in no pack of ours
 
-    @property
-    def size(self) -> int:
-        """Bytes of its entry; about, when it is in no pack of ours."""
-        return self.end - self.start
+
+class Draft(NamedTuple):
+    """A pack and its index, durable in the quarantine."""
+
+    pack: Path
+    rows: Path
+    trailer: bytes
 
 
 class Repository:
@@ -118,15 +127,20 @@ class Repository:
 
     def read(self, kind: int, oid: bytes) -> bytes:
         """The content of an object; MissingObjectError when it is not here or of another kind, DamagedObjectError."""
+        found, data = self.read_any(oid)
+        if found != kind:
+            raise MissingObjectError(f"object {oid.hex()} of {self.path} is no {_KIND_NAMES[kind].decode()}")
+        return data
+
+    def read_any(self, oid: bytes) -> tuple[int, bytes]:
+        """Kind and content of an object; MissingObjectError, DamagedObjectError."""
         try:
-            found, data = self._held.get(oid) or self._read_loose(oid) or self._store.read(pygit2.Oid(raw=oid))
+            kind, data = self._held.get(oid) or self._read_loose(oid) or self._store.read(pygit2.Oid(raw=oid))
         except KeyError:
             raise MissingObjectError(f"object {oid.hex()} is not in {self.path}", hint=_HINT) from None
         except (ValueError, OSError, zlib.error, pygit2.GitError) as error:
-            raise DamagedObjectError(f"object {oid.hex()} of {self.path} is damaged", hint=_HINT) from error
-        if int(found) != kind:
-            raise MissingObjectError(f"object {oid.hex()} of {self.path} is no {_KIND_NAMES[kind].decode()}")
-        return bytes(data)
+            raise damaged_object(oid, self.path) from error
+        return int(kind), bytes(data)
 
     def has(self, oid: bytes) -> bool:
         """Whether the object is here."""
@@ -140,27 +154,44 @@ class Repository:
         except KeyError:
             raise MissingObjectError(f"object {oid.hex()} is not in {self.path}", hint=_HINT) from None
         except (ValueError, OSError, zlib.error, pygit2.GitError) as error:
-            raise DamagedObjectError(f"object {oid.hex()} of {self.path} is damaged", hint=_HINT) from error
+            raise damaged_object(oid, self.path) from error
 
-    def locate(self, kind: int, oid: bytes) -> Located:
-        """Where the object lies, to be copied from there by `entry`."""
+    def locate(self, kind: int, oid: bytes, *, stored: bool = False) -> Located:
+        """Where the object lies, to be sent from there by `entry`, `stored` or not. MissingObjectError, DamagedObjectError."""
         if (held := self._held.get(oid)) is not None:
-            return Located(kind, oid, None, 0, len(held[1]))
+            return Located(kind, oid, None, 0, 0, len(held[1]))
         for pack in self._pack_files():
             span = pack.span(oid)
-            if span is not None and not pack.is_delta(span[0]):
-                return Located(kind, oid, pack, *span)
+            if span is None:
+                continue
+            if not stored and pack.is_whole(span[0]):
+                return Located(kind, oid, pack, *span, span[1] - span[0])
+            try:
+                length = pack.length(span[0])
+            except ValueError as error:
+                raise damaged_object(oid, pack.path) from error
+            if length is not None:
+                return Located(kind, oid, pack, *span, length + STORED_MORE_BYTES)
         try:
-            size = self._loose(oid).stat().st_size
+            size = self.size(oid) if stored else self._loose(oid).stat().st_size
         except OSError:
-            size = len(self.read(kind, oid))
-        return Located(kind, oid, None, 0, size)
+            size = self.size(oid)
+        return Located(kind, oid, None, 0, 0, size)
 
-    def entry(self, place: Located) -> bytes:
-        """The object as an entry of a pack: copied from our own packs, else made."""
-        if place.pack is not None:
+    def entry(self, place: Located, *, stored: bool = False) -> bytes:
+        """The object as an entry of a pack that travels: copied from our own packs, or made; all uncompressed if `stored`. DamagedObjectError.
+
+        What lies there as a delta is never compressed: that would take more than all else that serving costs.
+        """
+        if place.pack is None:
+            content = self.read(place.kind, place.oid)
+            return encode_stored(place.kind, content) if stored else encode(place.kind, content)
+        if not stored and place.pack.is_whole(place.start):
             return place.pack.slice(place.start, place.end)
-        return encode(place.kind, self.read(place.kind, place.oid))
+        try:
+            return encode_stored(*place.pack.read(place.start, place.end))
+        except ValueError as error:
+            raise damaged_object(place.oid, place.pack.path) from error
 
     def refs(self) -> dict[str, CommitId]:
         """All refs under `refs/`, loose ones before packed ones, as git has it."""
@@ -206,16 +237,19 @@ class Repository:
 
     def write_pack(self, count: int, entries: Iterable[tuple[int, bytes, bytes]]) -> Path:
         """Store `count` entries (kind, id, entry) durably as one pack; gives its place."""
-        path = self.quarantine()
+        return self.place(self.draft(self.quarantine(), count, entries))
+
+    def draft(self, path: Path, count: int, entries: Iterable[tuple[int, bytes, bytes]]) -> Draft:
+        """Write `count` entries (kind, id, entry) as a pack to `path` in the quarantine, durably, with its index."""
         file = self._files.create(path)
         try:
             writer = Writer(count)
-            for kind, oid, entry in entries:
-                writer.add(kind, oid, entry)
+            for _, oid, entry in entries:
+                writer.add(oid, entry)
                 if writer.waiting >= _CHUNK_BYTES:
                     file.write(writer.take())
             file.write(writer.end())
-            return self.adopt(file, writer.table, writer.trailer)
+            return self._sealed(file, writer.rows, writer.trailer)
         except BaseException:
             file.close()
             self.discard(path)
@@ -223,21 +257,37 @@ class Repository:
 
     def adopt(self, file: NewFile, table: Sequence[Packed], trailer: bytes) -> Path:
         """A pack that was written under `incoming/` becomes part of the object store, durably; gives its new place."""
-        file.sync()
-        file.close()
-        rows = file.path.with_suffix(".idx")
+        return self.place(self._sealed(file, [packed.row for packed in table], trailer))
+
+    def place(self, draft: Draft) -> Path:
+        """A draft becomes part of the object store, durably; gives its new place. StorageError: it is gone."""
+        folder = self._objects / "pack"
+        final = folder / f"pack-{draft.trailer.hex()}.pack"
         try:
-            self._files.write(rows, index(table, trailer))
-            folder = self._objects / "pack"
-            final = folder / f"pack-{trailer.hex()}.pack"
-            self._files.rename(file.path, final)  # before the index: readers look for the index
-            self._files.rename(rows, final.with_suffix(".idx"))
+            self._files.rename(draft.pack, final)  # before the index: readers look for the index
+            self._files.rename(draft.rows, final.with_suffix(".idx"))
             self._files.sync_folder(folder)
         except BaseException:
-            self.discard(rows)
+            self.drop(draft)
             raise
         self._forget_packs()
         return final
+
+    def drop(self, draft: Draft) -> None:
+        """Remove a draft that is not wanted any more."""
+        self.discard(draft.pack)
+        self.discard(draft.rows)
+
+    def _sealed(self, file: NewFile, rows: Sequence[bytes], trailer: bytes) -> Draft:
+        file.sync()
+        file.close()
+        place = file.path.with_suffix(".idx")
+        try:
+            self._files.write(place, index(rows, trailer))
+        except BaseException:
+            self.discard(place)
+            raise
+        return Draft(file.path, place, trailer)
 
     def quarantine(self) -> Path:
         """A name for a new file that git never looks at."""
@@ -298,35 +348,25 @@ class Repository:
             loose = self._read_loose(oid)
             return loose[0] if loose else int(self._store.read_header(pygit2.Oid(raw=oid))[0])
         except (KeyError, ValueError, OSError, zlib.error, pygit2.GitError) as error:
-            raise DamagedObjectError(f"object {oid.hex()} of {self.path} is damaged", hint=_HINT) from error
+            raise damaged_object(oid, self.path) from error
 
     def pack_files(self) -> list[PackFile]:
         """The packs of the object store, the biggest first."""
         return sorted(self._pack_files(), key=lambda pack: (-pack.count, pack.path.name))
 
-    def roll_up(self, packs: Sequence[PackFile], loose: Sequence[bytes], dropped: Iterable[bytes] = ()) -> None:
-        """Copy these packs and loose objects into one pack; remove the old files when it is in place, and `dropped` with them."""
-        old = [pack.path for pack in packs]
-        oids: dict[bytes, None] = dict.fromkeys(oid for pack in packs for oid in pack.ids())
-        oids.update(dict.fromkeys(loose))
-        if oids:
-            new = self.write_pack(len(oids), self._copies(packs, oids))
+    def replace(self, draft: Draft | None, packs: Sequence[PackFile], loose: Iterable[bytes]) -> Path | None:
+        """Put a draft into the place of the packs and loose objects that it holds; the old files go when it is there. Gives its place."""
+        new = None if draft is None else self.place(draft)
+        if packs:
             self._files.remove(self._objects / "pack" / "multi-pack-index")  # it would name packs that go
-            for path in sorted(place for place in old if place != new):
-                for suffix in (".idx", ".pack", ".rev", ".bitmap"):  # the index first: a pack without one is nothing
-                    self._files.remove(path.with_suffix(suffix))
-        for oid in sorted({*loose, *dropped}):
+        for path in sorted(pack.path for pack in packs if pack.path != new):
+            for suffix in (".idx", ".pack", ".rev", ".bitmap"):  # the index first: a pack without one is nothing
+                self._files.remove(path.with_suffix(suffix))
+        for oid in sorted(loose):
             self._files.remove(self._loose(oid))
         self._forget_packs()
         self._odb = None  # lets go of the old files
-
-    def _copies(self, packs: Sequence[PackFile], oids: Iterable[bytes]) -> Iterator[tuple[int, bytes, bytes]]:
-        for oid in oids:
-            entry = next((found for found in (pack.entry(oid) for pack in packs) if found is not None), None)
-            if entry is None:
-                kind = self.kind_of(oid)
-                entry = encode(kind, self.read(kind, oid))
-            yield entry[0] >> 4 & 7, oid, entry
+        return new
 
     # --- inside
 

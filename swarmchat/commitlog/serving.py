@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from swarmchat import limits
 from swarmchat.commitlog.ledger import Ledger
 from swarmchat.commitlog.packfiles import PackFile
-from swarmchat.commitlog.packs import HEADER_BYTES, TRAILER_BYTES, Writer, encode, read_entry
-from swarmchat.commitlog.repository import DamagedObjectError, Located
+from swarmchat.commitlog.packs import HEADER_BYTES, TRAILER_BYTES, Writer
+from swarmchat.commitlog.repository import Located
 from swarmchat.commitlog.trees import COMMIT, Load, additions
 from swarmchat.conversation.history import History
 from swarmchat.ids import CommitId
@@ -33,7 +33,7 @@ class Pack:
 
 
 class Places:
-    """Where the objects of a pack lie, in columns: forty bytes for each."""
+    """Where the objects of a pack lie, in columns: some 45 bytes for each."""
 
     def __init__(self) -> None:
         self.size = HEADER_BYTES + TRAILER_BYTES  # of a pack of them
@@ -41,6 +41,7 @@ class Places:
         self._oids = bytearray()
         self._starts = array("Q")
         self._ends = array("Q")
+        self._sizes = array("I")
         self._which = array("i")  # of the packs
         self._packs: list[PackFile | None] = []
 
@@ -50,7 +51,8 @@ class Places:
     def __iter__(self) -> Iterator[Located]:
         for row, kind in enumerate(self._kinds):
             oid = bytes(self._oids[20 * row : 20 * row + 20])
-            yield Located(kind, oid, self._packs[self._which[row]], self._starts[row], self._ends[row])
+            pack = self._packs[self._which[row]]
+            yield Located(kind, oid, pack, self._starts[row], self._ends[row], self._sizes[row])
 
     def add(self, place: Located) -> None:
         """One more."""
@@ -61,16 +63,19 @@ class Places:
         self._oids += place.oid
         self._starts.append(place.start)
         self._ends.append(place.end)
+        self._sizes.append(place.size)
         self._which.append(len(self._packs) - 1)
 
     def cut(self, count: int) -> None:
         """Only the first `count` stay."""
-        self.size -= sum(self._ends[count:]) - sum(self._starts[count:])
-        del self._kinds[count:], self._oids[20 * count :], self._starts[count:], self._ends[count:], self._which[count:]
+        self.size -= sum(self._sizes[count:])
+        for column in (self._kinds, self._starts, self._ends, self._sizes, self._which):
+            del column[count:]
+        del self._oids[20 * count :]
 
     @property
     def stored(self) -> int:
-        """Bytes of those that lie in our packs."""
+        """Bytes, when sent, of those that lie in our packs."""
         return sum(place.size for place in self if place.pack is not None)
 
 
@@ -106,20 +111,11 @@ def plan(
     return places, _ends(history, served)
 
 
-def stream(places: Places, fetch: Callable[[Located], bytes], *, stored: bool = False) -> Iterator[bytes]:
-    """The bytes of the pack in pieces; `stored` leaves its entries uncompressed, for a stream that is compressed as a whole.
-
-    StorageError at a damaged object.
-    """
-    writer = Writer(len(places), keeps_table=False)
+def stream(places: Places, fetch: Callable[[Located], bytes]) -> Iterator[bytes]:
+    """The bytes of the pack in pieces. StorageError at a damaged object."""
+    writer = Writer(len(places), keeps_rows=False)
     for place in places:
-        entry = fetch(place)
-        if stored:
-            try:
-                entry = encode(*read_entry(entry), level=0)
-            except ValueError as error:
-                raise DamagedObjectError(f"object {place.oid.hex()} is damaged in its pack") from error
-        writer.add(place.kind, place.oid, entry)
+        writer.add(place.oid, fetch(place))
         if writer.waiting >= _CHUNK_BYTES:
             yield writer.take()
     yield writer.end()

@@ -58,6 +58,8 @@ class Store:
         self.ledger = Ledger()
         self.tip: Tip | None = None
         self.users = 0  # ingests and audits under way: the object store must not lose what they count on
+        self.rests = 0  # how often it let go of all files
+        self.rolled: set[str] = set()  # packs that a roll-up wrote, by name: they are as small as they get
         self.lost: frozenset[CommitId] = frozenset()  # what a damaged disk took; others are asked for it
         self._verdicts = Verdicts(path / FILE_NAME, conversation)
         self._refused: set[CommitId] = set()
@@ -70,6 +72,7 @@ class Store:
 
     def rest(self) -> None:
         """Let go of all files until the next use; a disk that refuses leaves the steps where they are."""
+        self.rests += 1
         with suppress(StorageError):
             self.put_away()
             self._steps.remove()

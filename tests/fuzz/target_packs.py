@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from swarmchat.commitlog.deltas import Base
 from swarmchat.commitlog.libgit2 import object_id
 from swarmchat.commitlog.packfiles import PackFile
 from swarmchat.commitlog.packs import (
@@ -17,6 +18,7 @@ from swarmchat.commitlog.packs import (
     Scanner,
     Writer,
     encode,
+    encode_delta,
     entry_header,
     header,
     index,
@@ -115,7 +117,7 @@ def _scan(pack: bytes, dice: int) -> None:
         entry = pack[packed.offset : packed.offset + packed.length]
         assert zlib.crc32(entry) == packed.crc
         assert read_entry(entry) == (packed.kind, raw)
-        writer.add(packed.kind, packed.oid, entry)
+        writer.add(packed.oid, entry)
     assert writer.end() == pack, "written again it is another pack"
 
 
@@ -135,11 +137,15 @@ _FOLDER: list[Path] = []
 
 def _files(recipe: Recipe) -> None:
     which = recipe.u8() & 1
-    writer = Writer(len(_OBJECTS))
-    for kind, raw in _OBJECTS:
-        writer.add(kind, object_id(kind, raw), encode(kind, raw))
+    writer = Writer(len(_OBJECTS) + 1)
+    oids = [object_id(kind, raw) for kind, raw in _OBJECTS]
+    for oid, (kind, raw) in zip(oids, _OBJECTS, strict=True):
+        writer.add(oid, encode(kind, raw))
+    told_apart = _OBJECTS[0][1] + b" else"
+    oids.append(object_id(COMMIT, told_apart))
+    writer.add(oids[-1], encode_delta(oids[0], Base(oids[0], _OBJECTS[0][1]).delta(told_apart)))
     pack = writer.end()
-    rows = index(writer.table, writer.trailer)
+    rows = index(writer.rows, writer.trailer)
     files = [rows, pack]
     files[which] = patched(files[which], recipe)
     if not _FOLDER:
@@ -149,16 +155,18 @@ def _files(recipe: Recipe) -> None:
     place.with_suffix(".pack").write_bytes(files[1])
     try:
         stored = PackFile(place)
-        for oid in [row.oid for row in writer.table] + [bytes(20), b"\xff" * 20]:
+        for oid in [*oids, bytes(20), b"\xff" * 20]:
             span = stored.span(oid)
-            if span is not None:
-                assert 12 <= span[0] < span[1] <= len(files[1]) - 20
-            entry = stored.entry(oid)
-            if entry is not None:
-                try:
-                    read_entry(entry)
-                except ValueError:
-                    continue
+            if span is None:
+                continue
+            assert 12 <= span[0] < span[1] <= len(files[1]) - 20
+            try:
+                stored.base_at(span[0])
+                if stored.length(span[0]) is not None:
+                    stored.read(*span)
+            except ValueError:
+                continue
+        assert len(list(stored.rows())) == stored.count
         assert len(list(stored.ids())) == stored.count
     except StorageError:
         return

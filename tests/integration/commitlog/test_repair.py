@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 from swarmchat import limits
 from swarmchat.commitlog.damage import ASIDE, survey
 from swarmchat.commitlog.log import CommitLog, Pending
+from swarmchat.commitlog.packfiles import PackFile, Row
 from swarmchat.commitlog.verdicts import FILE_NAME
 from swarmchat.conversation.actions import Add, Post
 from swarmchat.errors import StorageError
@@ -157,6 +160,134 @@ def test_of_a_damaged_pack_the_intact_objects_stay(tmp_path: Path, harm: Harm, s
     assert log.knows(own)
     assert log.verify().valid
     assert not survey(log._store.repository).damage
+
+
+# --- a pack with deltas (SCP-04 §4.7)
+
+
+def rolled(folder: Path) -> tuple[CommitLog, CommitLog, PackFile]:
+    """A log all of whose objects lie in one pack that a roll-up wrote, and Bob's copy."""
+    mine = group(folder, BOB)
+    for who in (ALICE, BOB):
+        mine.append_all([Pending(Post(f"{who.name} {n}"), writer(who), NOW) for n in range(150)])
+    assert mine.rollup()
+    theirs = clone(mine, folder / "bob.git")
+    mine.close()
+    (pack,) = mine._store.repository.pack_files()
+    mine.close()
+    return mine, theirs, pack
+
+
+def flip(pack: PackFile, row: Row) -> None:
+    pack.path.chmod(0o600)
+    data = bytearray(pack.path.read_bytes())
+    data[(row.start + row.end) // 2] ^= 0x10
+    pack.path.write_bytes(data)
+
+
+def intact(log: CommitLog) -> set[bytes]:
+    """What the store holds after a repair, read object by object."""
+    log.repair()
+    found = set(survey(log._store.repository).objects)
+    for oid in found:
+        log._store.repository.read_any(oid)
+    return found
+
+
+def mended(log: CommitLog, theirs: CommitLog) -> None:
+    pull(log, theirs)
+    assert (log.heads, log.lost) == (theirs.heads, frozenset())
+    assert log.verify().valid
+    assert not survey(log._store.repository).damage
+
+
+@pytest.mark.parametrize("harm", HARMS)
+def test_a_pack_with_deltas_that_lost_its_index_loses_nothing(tmp_path: Path, harm: Harm) -> None:
+    mine, theirs, pack = rolled(tmp_path)
+    oids = set(pack.ids())
+    harm(pack.index_path)
+    log = CommitLog.open(mine.path, mine.conversation)
+    assert intact(log) == oids
+    assert not log.lost
+    mended(log, theirs)
+
+
+@pytest.mark.parametrize("rows", ["kept", "lost"])
+def test_a_damaged_delta_costs_its_commit_and_nothing_else(tmp_path: Path, rows: str) -> None:
+    mine, theirs, pack = rolled(tmp_path)
+    row = next(row for row in list(pack.rows())[200:] if not pack.is_whole(row.start))
+    flip(pack, row)
+    if rows == "lost":
+        lose_rows(mine)
+    log = CommitLog.open(mine.path, mine.conversation)
+    assert intact(log) == set(pack.ids()) - {row.oid}
+    mended(log, theirs)
+
+
+def test_a_damaged_base_costs_at_most_so_many_commits(tmp_path: Path) -> None:
+    mine, theirs, pack = rolled(tmp_path)
+    uses = Counter(pack.base_at(row.start) for row in pack.rows())
+    del uses[None]
+    (base, count), *_ = uses.most_common()
+    assert base is not None
+    resting = {row.oid for row in pack.rows() if pack.base_at(row.start) == base}
+    assert len(resting) == count == limits.DELTAS_PER_BASE_MAX
+    flip(pack, next(row for row in pack.rows() if row.oid == base))
+    log = CommitLog.open(mine.path, mine.conversation)
+    assert intact(log) == set(pack.ids()) - {base} - resting
+    mended(log, theirs)
+
+
+@pytest.mark.parametrize("index", [True, False])
+def test_of_a_pack_with_deltas_that_is_cut_off_all_before_the_cut_stay(tmp_path: Path, index: bool) -> None:
+    mine, theirs, pack = rolled(tmp_path)
+    rows = list(pack.rows())
+    assert not pack.is_whole(rows[200].start)
+    pack.path.chmod(0o600)
+    pack.path.write_bytes(pack.path.read_bytes()[: rows[200].end])
+    if not index:
+        pack.index_path.unlink()
+    log = CommitLog.open(mine.path, mine.conversation)
+    assert intact(log) == {row.oid for row in rows[:201]}
+    mended(log, theirs)
+
+
+@pytest.mark.parametrize("which", [20, 100, -1])
+def test_without_an_index_all_before_the_damage_stay(tmp_path: Path, which: int) -> None:
+    mine, theirs, pack = rolled(tmp_path)
+    rows = list(pack.rows())
+    flip(pack, rows[which])
+    pack.index_path.unlink()
+    log = CommitLog.open(mine.path, mine.conversation)
+    assert intact(log) == {row.oid for row in rows[:which]}
+    mended(log, theirs)
+
+
+def test_what_is_saved_of_a_pack_is_a_pack_that_git_reads(tmp_path: Path) -> None:
+    if shutil.which("git") is None:
+        pytest.skip("git is not installed: its opinion is not asked")
+    mine, _, pack = rolled(tmp_path)
+    flip(pack, list(pack.rows())[250])
+    log = CommitLog.open(mine.path, mine.conversation)
+    log.repair()
+    log.close()
+    (saved,) = (log.path / "objects" / "pack").glob("*.idx")
+    told = subprocess.run(["git", "verify-pack", "-v", str(saved)], capture_output=True, text=True, check=True).stdout
+    assert "chain length = 1" in told
+
+
+@pytest.mark.parametrize("part", ["delta", "base"])
+def test_what_is_damaged_is_neither_sent_nor_shown(tmp_path: Path, part: str) -> None:
+    mine, _, pack = rolled(tmp_path)
+    delta = next(row for row in list(pack.rows())[250:] if not pack.is_whole(row.start))
+    base = pack.base_at(delta.start)
+    flip(pack, delta if part == "delta" else next(row for row in pack.rows() if row.oid == base))
+    log = CommitLog.open(mine.path, mine.conversation)
+    with pytest.raises(StorageError, match="damaged"):
+        log.commit(CommitId(delta.oid.hex()))
+    for stored in (False, True):
+        with pytest.raises(StorageError, match="damaged"):
+            b"".join(log.pack(None, (), stored=stored).chunks)  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("harm", HARMS)
