@@ -47,7 +47,7 @@ ANSWERS: Final = (
     Answer((Peer(OTHER, ("192.0.2.7", 4222)),), TOKEN, (b"a record",), ((DIGEST, 4096),), 2, ttl=120),
     Answer(part=b"a part"),
     Answer(stored=1),
-    Answer(refused="token"),
+    Answer(refused="client", client=True),
 )
 
 

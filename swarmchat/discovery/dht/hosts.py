@@ -21,7 +21,7 @@ def pack(address: Endpoint) -> bytes:
     host, port = address
     try:
         return socket.inet_pton(_family(host), host) + _PORT.pack(port)
-    except (OSError, struct.error) as error:
+    except (OSError, struct.error, TypeError) as error:
         raise ValueError(f"{host!r} and {port!r} are no address") from error
 
 

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import NoReturn
 
@@ -17,7 +18,7 @@ from swarmchat.crypto.keys import KEY_BYTES, signed_by
 from swarmchat.discovery.dht.admission import Meter
 from swarmchat.discovery.dht.calls import Call, Calls, Heard
 from swarmchat.discovery.dht.counters import Counters
-from swarmchat.discovery.dht.hosts import Endpoint, prefix
+from swarmchat.discovery.dht.hosts import Endpoint, pack, prefix
 from swarmchat.discovery.dht.identity import NodeKey, node_id, solves
 from swarmchat.discovery.dht.reach import Reach
 from swarmchat.discovery.dht.routing import Table
@@ -208,7 +209,9 @@ class Protocol(KademliaProtocol):  # type: ignore[misc] # the package is untyped
             self._drop("nonsense")
             self.router.failed(found)
             return call.done(None)
-        if call.method is not Method.NOTIFY:  # who is told may be a client
+        if answer.client:
+            self.router.left(found)
+        else:
             self.router.answered(found, source, now)
         if answer.token:
             self._tokens[source] = answer.token
@@ -230,7 +233,7 @@ class Protocol(KademliaProtocol):  # type: ignore[misc] # the package is untyped
         self._reach.heard(source, now.steady)
         serves = self._reach.serves(source[0], now.steady)
         served = self._serving.serve(request, source, read.size, self.router, now, serves=serves)
-        body = answer_body(served.answer)
+        body = answer_body(served.answer if serves else replace(served.answer, client=True))
         signature = self._key.sign(signed_part(self._network, read.transaction, body))
         self._send(answer_datagram(self._network, read.transaction, body, self._key.public + signature), source)
         if request.asker:
@@ -257,12 +260,14 @@ class Protocol(KademliaProtocol):  # type: ignore[misc] # the package is untyped
 
     def _send(self, data: bytes, address: Endpoint) -> None:
         if self.transport is None or self.transport.is_closing():
-            return
-        self._counters.add("tx_bytes_total", len(data))
+            return None
         try:
-            self.transport.sendto(data, address)
-        except (OSError, OverflowError, TypeError, ValueError):  # asyncio closes the socket for what is no address
-            self._drop("unsent")
+            pack(address)
+        except ValueError:  # asyncio closes the socket for what is no address, and raises nothing
+            return self._drop("unsent")
+        self._counters.add("tx_bytes_total", len(data))
+        self.transport.sendto(data, address)
+        return None
 
     def _drop(self, reason: str) -> None:
         self._counters.add("datagrams_dropped_total", 1, reason)

@@ -160,6 +160,12 @@ class Table(RoutingTable):  # type: ignore[misc]
             if contact.failures >= limits.DHT_FAILURES_MAX:
                 self._drop(contact)
 
+    def left(self, node_id: bytes) -> None:
+        """A contact says that it is no node any more."""
+        contact = self._by_id.get(node_id)
+        if contact is not None:
+            self._drop(contact)
+
     def searched(self, targets: Iterable[bytes], now: float) -> None:
         """These places were searched: whether anybody answered there or not, it was tried."""
         for target in targets:

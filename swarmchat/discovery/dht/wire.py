@@ -128,6 +128,7 @@ class Answer:
     stored: int = 0  # 1: the record is held; 2: so far this part of it
     part: bytes = b""
     refused: str = ""
+    client: bool = False  # who answers is no node to the asker
 
 
 def network_id(name: str) -> bytes:
@@ -197,6 +198,7 @@ def answer_body(answer: Answer) -> bytes:
         ("ok", answer.stored),
         ("p", answer.part),
         ("no", answer.refused),
+        ("c", int(answer.client)),
         ("you", pack(answer.you) if answer.you else b""),
     )
     return _pack({name: value for name, value in fields if value})
@@ -210,7 +212,7 @@ def parse_answer(body: bytes) -> Answer | None:
     four, six = found.get("4", b""), found.get("6", b"")
     token, records, more = found.get("t", b""), found.get("r", []), found.get("m", [])
     you, part, refused = found.get("you"), found.get("p", b""), found.get("no", "")
-    numbers = [found.get(name, 0) for name in ("l", "now", "ttl", "ok")]
+    numbers = [found.get(name, 0) for name in ("l", "now", "ttl", "ok", "c")]
     if not (
         type(four) is bytes
         and type(six) is bytes
@@ -228,7 +230,7 @@ def parse_answer(body: bytes) -> Answer | None:
         and (you is None or (type(you) is bytes and len(you) in (V4_BYTES, V6_BYTES)))
     ):
         return None
-    left, now, ttl, stored = numbers
+    left, now, ttl, stored, client = numbers
     return Answer(
         (*_peers(four, V4_BYTES), *_peers(six, V6_BYTES)),
         token,
@@ -241,6 +243,7 @@ def parse_answer(body: bytes) -> Answer | None:
         stored,
         part,
         refused,
+        bool(client),
     )
 
 
@@ -320,6 +323,7 @@ _PADDED: Final = {
     Method.GET: limits.DHT_QUERY_BYTES,
     Method.PART: limits.DHT_QUERY_BYTES,
     Method.SUBSCRIBE: limits.DHT_QUERY_BYTES,
+    Method.PROBE: limits.DHT_PROBE_BYTES,
 }
 
 

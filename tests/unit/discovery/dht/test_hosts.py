@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from swarmchat.discovery.dht.hosts import is_private, pack, prefix, unpack, usable
@@ -13,8 +15,10 @@ def test_an_endpoint_is_packed_and_read_back(endpoint: tuple[str, int]) -> None:
     assert len(pack(endpoint)) == (18 if ":" in endpoint[0] else 6)
 
 
-@pytest.mark.parametrize("endpoint", [("name.example", 1), (PUBLIC, -1), (PUBLIC, 65536), ("fe80::1%eth0", 1), ("", 1)])
-def test_what_is_no_endpoint_is_not_packed(endpoint: tuple[str, int]) -> None:
+@pytest.mark.parametrize(
+    "endpoint", [("name.example", 1), (PUBLIC, -1), (PUBLIC, 65536), ("fe80::1%eth0", 1), ("", 1), (None, 5)]
+)
+def test_what_is_no_endpoint_is_not_packed(endpoint: Any) -> None:
     with pytest.raises(ValueError, match="no address"):
         pack(endpoint)
 

@@ -89,6 +89,14 @@ def test_one_lost_request_drops_nobody_and_the_third_in_a_row_does() -> None:
     known.failed(far(1))
 
 
+def test_who_says_that_he_is_no_node_goes() -> None:
+    known = table()
+    known.answered(far(1), home(1), 0.0)
+    known.left(far(1))
+    known.left(far(1))
+    assert known.contacts() == []
+
+
 def test_who_answers_keeps_his_place_in_a_full_bucket_and_who_does_not_loses_it() -> None:
     known = table()
     for number in range(K):

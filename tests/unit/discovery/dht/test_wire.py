@@ -77,6 +77,7 @@ def test_an_answer_is_read_as_it_was_written() -> None:
         1,
         b"part",
         "busy",
+        True,
     )
     read = frame(answer_datagram(NET, TX, answer_body(answer), bytes(96)), NET)
     assert isinstance(read, Frame)
@@ -211,6 +212,7 @@ def test_broken_and_nested_msgpack_is_none(body: bytes) -> None:
         {"ttl": "x"},
         {"ok": None},
         {"p": "x"},
+        {"c": None},
         {"no": {}},
         {"no": 5},
         {"no": b"x"},
