@@ -45,11 +45,14 @@ def test_the_guide_is_true(page: Path, tmp_path: Path) -> None:
 def _people(folder: Path, plan: list[Step], *, by_hand: bool) -> Iterator[tuple[dict[str, Person], dict[str, Laptop]]]:
     names = sorted({_person(step.terminal) for step in plan if not isinstance(step, Done)})
     with ExitStack() as stack:
+        serves = any(isinstance(step, Typed) and "dht serve" in step.command for step in plan)
         laptops = dict(zip(names, stack.enter_context(one_cable(len(names))), strict=True)) if by_hand else {}
         people = {}
         for name in names:
             cable = {"prefix": laptops[name].prefix, "config": None} if by_hand else {}
             people[name] = Person(folder, name, **cable)
+            if serves:
+                people[name].has_dht_key(names.index(name))
             stack.callback(people[name].leave)
         yield people, laptops
 

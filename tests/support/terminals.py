@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from swarmchat.account.home import Home
+from tests.support.dht_seeds import keep
 
 T = TypeVar("T")
 
@@ -27,7 +28,7 @@ ON_LOOPBACK = 'listen = ["127.0.0.1:0"]\n\n[lan]\nenabled = false\n'
 
 READS = re.compile(
     r"git (log|show|ls-tree|for-each-ref) |"
-    r"swarmchat (--json )?(log|votes|peers|events|verify|graph|explain|sync status|"
+    r"swarmchat (--json )?(log|votes|peers|events|verify|graph|explain|(sync|dht) status|"
     r"(account|conversation|message|contact) show|message history|(conversation|member|request|contact|device|peer) list)\b"
 )
 
@@ -61,6 +62,11 @@ class Person:
             place = self.folder / ".config" / "swarmchat"
             place.mkdir(parents=True)
             (place / "config.toml").write_text(config)
+
+    def has_dht_key(self, number: int) -> None:
+        """Spare the nodes of this person the look for a key."""
+        for place in (".local/share/swarmchat", ".local/state/swarmchat/dht"):
+            keep(self.folder / place, number)
 
     def terminal(self, name: str) -> Terminal:
         """The terminal of that name, opened when it is first used."""
