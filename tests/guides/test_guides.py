@@ -51,7 +51,7 @@ def _people(folder: Path, plan: list[Step], *, by_hand: bool) -> Iterator[tuple[
         for name in names:
             cable = {"prefix": laptops[name].prefix, "config": None} if by_hand else {}
             people[name] = Person(folder, name, **cable)
-            if serves:
+            if serves or by_hand:
                 people[name].has_dht_key(names.index(name))
             stack.callback(people[name].leave)
         yield people, laptops

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.cables import NEEDS, available, one_cable
+from tests.support.dht_seeds import keep
 from tests.support.process import NodeProcess, found_room, same
 
 pytestmark = [pytest.mark.netns, pytest.mark.timeout(180), pytest.mark.skipif(not available(), reason=NEEDS)]
@@ -20,8 +21,9 @@ def test_they_find_each_other_talk_are_unplugged_and_agree_again(tmp_path: Path)
         ann = NodeProcess(tmp_path / "ann", "Ann", left.prefix, options=())
         ben = NodeProcess(tmp_path / "ben", "Ben", right.prefix, options=())
         try:
-            for node in (ann, ben):
+            for number, node in enumerate((ann, ben)):
                 node.did("account", "create", "--name", node.name)
+                keep(node.home, number)  # no time is lost with looking for one
                 node.start()
             room = found_room(ann, ben)
             ann.did("send", room, "from ann")
