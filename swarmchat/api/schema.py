@@ -168,6 +168,8 @@ DHT: Final[ObjectShape] = {
     "bootstrap": ["text"],  # as the settings name them
     "serves": "bool",  # it keeps records for others
     "contacts": "int",
+    # the latest heard of first, at most 100; source: bootstrap, lan, link, kept (from the last run), dht (from other nodes)
+    "nodes": [{"id": "text", "address": "text", "source": "text", "heard": "time"}],
     "records": "int",
     "metrics": "object",  # Prometheus name -> number
 }

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
 from swarmchat import limits
 from swarmchat.cli.session import Noun, Session, pass_session
-from swarmchat.cli.terminal import plain, table
+from swarmchat.cli.terminal import SHORT_ID, age, plain, table
 from swarmchat.errors import UsageError
+
+_SHOWN: Final = 20
 
 
 @click.group(cls=Noun)
@@ -30,7 +33,18 @@ def status(session: Session) -> None:
         if found["id"]:
             role = "keeps records for others" if found["serves"] else "client: nobody has reached it from outside yet"
             rows += [("role", role), ("contacts", f"{found['contacts']}"), ("records", f"{found['records']} of others")]
-        return table([(name, plain(value)) for name, value in rows])
+        now = datetime.now(UTC)
+        nodes = [
+            (plain(one["id"][:SHORT_ID]), plain(one["address"]), plain(one["source"]), age(one["heard"], now))
+            for one in found["nodes"][:_SHOWN]
+        ]
+        shown = table(nodes, header=("NODE", "ADDRESS", "KNOWN BY", "HEARD")) if nodes else []
+        more = len(found["nodes"]) - _SHOWN
+        return [
+            *table([(name, plain(value)) for name, value in rows]),
+            *shown,
+            *([f"and {more} more: --json"] if more > 0 else []),
+        ]
 
     session.output.emit(found, text)
     if found["hint"]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from swarmchat import __version__
+from swarmchat import __version__, limits
 from swarmchat.commitlog import foreign
 from swarmchat.errors import NotFoundError, UnreachableError
 from swarmchat.node import views
@@ -76,13 +76,22 @@ class NodeCommands(MessageVerbs, MemberVerbs, PeopleVerbs, AuditVerbs):
         if self._stop is None:
             raise UnreachableError("no daemon is running", hint="swarmchat daemon start")
         part, dht = self._node.dht, self._node.dht.dht
-        metrics = {} if dht is None else dht.metrics()
+        metrics, nodes = {} if dht is None else dht.metrics(), part.nodes()
         return asdict(part.status) | {
             "id": None if dht is None else dht.id.hex(),
             "listen": [] if dht is None else [str(address) for address in dht.listens],
             "bootstrap": [str(one) for one in self._node.config.dht_bootstrap],
             "serves": dht is not None and dht.serves,
-            "contacts": 0 if dht is None else len({node for node, _ in dht.contacts()}),
+            "contacts": len({node.id for node in nodes}),
+            "nodes": [
+                {
+                    "id": node.id,
+                    "address": str(node.address),
+                    "source": node.source,
+                    "heard": views.time(self._node.runtime.now() - node.age_s),
+                }
+                for node in nodes[: limits.API_PARAM_ITEMS_MAX]
+            ],
             "records": int(metrics.get("swarmchat_dht_records", 0)),
             "metrics": metrics,
         }

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from swarmchat import limits
 from swarmchat.addresses import Address
+from swarmchat.discovery.addressbook import Source
 from swarmchat.discovery.blinding import DhtKey
 from swarmchat.discovery.dht import sockets
 from swarmchat.discovery.directory import Entry, Found
@@ -45,6 +46,16 @@ class DhtStatus:
     hint: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class KnownNode:
+    """A node of the DHT that this one knows: by whom it was told of first, and the seconds since it answered."""
+
+    id: str  # 40 hex digits
+    address: Address
+    source: str  # bootstrap, lan, link; kept: from the last run; dht: from other nodes
+    age_s: float
+
+
 @dataclass(slots=True, eq=False)
 class _Watched:
     key: DhtKey
@@ -72,7 +83,8 @@ class DhtPart:
         self._runtime = runtime
         self._told = told
         self._wanted = _Wanted()
-        self._met: dict[Address, None] = {}
+        self._met: dict[Address, Source] = {}
+        self._kept: frozenset[tuple[str, int]] = frozenset()
         self._way = asyncio.Event()
         self._dht: Dht | None = None
         self._tries: int | None = None  # keys looked at, while one is looked for
@@ -81,12 +93,13 @@ class DhtPart:
 
     # --- what it hears
 
-    def met(self, address: Address) -> None:
+    def met(self, address: Address, source: Source) -> None:
         """The LAN or a link told where a node of the DHT hears."""
+        if address not in self._met and len(self._met) >= limits.DHT_CANDIDATES_MAX:
+            del self._met[next(iter(self._met))]
+        self._met[address] = source
         if self._dht is not None:
             self._meet(self._dht, address)
-        elif len(self._met) < limits.DHT_CANDIDATES_MAX:
-            self._met[address] = None
         self._way.set()
 
     def network_changed(self) -> None:
@@ -102,6 +115,7 @@ class DhtPart:
             return
         try:
             kept = await self._runtime.offload(self._load)
+            self._kept = frozenset(kept.addresses) if kept is not None else frozenset()
             if self._config.dht_bootstrap or self._config.lan_enabled or (kept is not None and kept.addresses):
                 self._way.set()
             await self._way.wait()
@@ -191,6 +205,20 @@ class DhtPart:
     def port(self) -> int | None:
         """The UDP port, when it is known."""
         return None if self._dht is None else self._dht.listens[0].port
+
+    def nodes(self) -> list[KnownNode]:
+        """The nodes that this one knows, the latest heard of first."""
+        heard = [] if self._dht is None else self._dht.heard()
+        named = {(one.address.host, one.address.port) for one in self._config.dht_bootstrap}
+        pinned = {one.id for one in self._config.dht_bootstrap} - {None}
+
+        def source(node: bytes, endpoint: tuple[str, int]) -> str:
+            if endpoint in named or node in pinned:
+                return "bootstrap"
+            met = self._met.get(Address(*endpoint))
+            return met if met is not None else "kept" if endpoint in self._kept else "dht"
+
+        return [KnownNode(node.hex(), Address(*endpoint), source(node, endpoint), age) for node, endpoint, age in heard]
 
     @property
     def status(self) -> DhtStatus:

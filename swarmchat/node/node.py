@@ -110,7 +110,7 @@ class Node:
             ),
             where=self.whereabouts,
             witness=self.journal,
-            way=DhtWay(port=lambda: self.dht.port, met=self.dht.met),
+            way=DhtWay(port=lambda: self.dht.port, met=lambda address: self.dht.met(address, Source.LINK)),
             directory=self.dht if config.dht_enabled else None,
         )
 
@@ -181,7 +181,7 @@ class Node:
                 self.swarm.sighted(sighting.device, sighting.instance, sighting.addresses)
             if sighting.dht_port is not None and not sighting.gone:
                 for address in sighting.addresses:
-                    self.dht.met(Address(address.host, sighting.dht_port))
+                    self.dht.met(Address(address.host, sighting.dht_port), Source.LAN)
 
         from swarmchat.discovery.lan import Lan  # noqa: PLC0415 - 3 MB for who has a LAN
 

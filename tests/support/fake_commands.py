@@ -92,6 +92,7 @@ ANSWERS: Mapping[str, Any] = {
         "bootstrap": ["node.example:4222"],
         "serves": True,
         "contacts": 3,
+        "nodes": [{"id": "cd" * 20, "address": "192.0.2.9:4222", "source": "bootstrap", "heard": NOON}],
         "records": 12,
         "metrics": {"swarmchat_dht_records": 12.0},
     },

@@ -221,6 +221,12 @@ class Dht(Server):  # type: ignore[misc] # the package is untyped
         """All nodes it knows, by family and id."""
         return [(contact.id, contact.address) for _, contact in self._net.contacts()]
 
+    def heard(self) -> list[tuple[NodeId, Endpoint, float]]:
+        """The same with the seconds since each answered last, that first which did so latest."""
+        now = self._runtime.monotonic()
+        ages = [(contact.id, contact.address, max(0.0, now - contact.seen)) for _, contact in self._net.contacts()]
+        return sorted(ages, key=lambda one: (one[2], one[0], one[1]))
+
     @property
     def serves(self) -> bool:
         """Whether it is a node to anybody, or a client to all."""

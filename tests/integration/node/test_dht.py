@@ -13,6 +13,7 @@ import pytest
 
 from swarmchat import limits
 from swarmchat.addresses import Address
+from swarmchat.discovery.addressbook import Source
 from swarmchat.discovery.blinding import DhtKey
 from swarmchat.discovery.dht import identity, state
 from swarmchat.discovery.dht.dht import Dht
@@ -95,6 +96,7 @@ def test_what_was_asked_for_before_there_was_a_network_is_done_when_there_is(tmp
             assert [one.data for one in heard] == [b"ann is here"]
             assert [one.data for one in await ben.get(KEY)] == [b"ann is here"]
             assert ann.connected
+            assert "bootstrap" in {one.source for one in ann.nodes()} <= {"bootstrap", "dht"}
             assert (ann.status.state, "known, on UDP port" in ann.status.found) == ("connected", True)
             end()
             assert await ben.put(Entry(KEY, b"", b"ben too")) >= 1
@@ -109,12 +111,20 @@ def test_a_node_that_a_peer_tells_of_is_a_way_in_and_known_after_a_restart(tmp_p
         async with public_node() as node:
             async with running(tmp_path / "ann", 1) as ann:
                 assert ann.status.state == "waiting"
-                ann.met(node.address)
+                ann.met(node.address, Source.LINK)
                 await until(lambda: ann.connected)
+                (known,) = ann.nodes()
+                assert (known.id, known.address, known.source) == (
+                    NodeKey.from_seed(SEEDS[0]).id.hex(),
+                    node.address,
+                    "link",
+                )
+                assert 0 <= known.age_s < 20
                 port = ann.port
             async with running(tmp_path / "ann", None) as ann:
                 await until(lambda: ann.connected)
                 assert ann.port == port, "others find it where it was"
+                assert [one.source for one in ann.nodes()] == ["kept"]
 
     play(story)
 

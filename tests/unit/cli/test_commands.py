@@ -336,6 +336,7 @@ def test_the_dht_says_how_it_stands_and_what_is_missing() -> None:
     outcome = swarmchat("dht", "status")
     assert "connected: 3 nodes known, on UDP port 4222" in outcome.out
     assert "keeps records for others" in outcome.out
+    assert re.search(r"cdcdcdcd  192.0.2.9:4222  bootstrap  \d+ d", outcome.out)
     assert "hint" not in outcome.out + outcome.err
     found = swarmchat("daemon", "status").out
     assert "no bootstrap node has answered yet: h:1" in found

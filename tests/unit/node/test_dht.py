@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from swarmchat.addresses import Address
+from swarmchat.discovery.addressbook import Source
 from swarmchat.discovery.blinding import DhtKey
 from swarmchat.discovery.dht.joining import Entrance
 from swarmchat.discovery.directory import Directory, Entry
@@ -62,7 +63,7 @@ def test_without_a_way_in_nothing_is_opened_and_nothing_written(tmp_path: Path) 
 def test_who_switched_it_off_has_none_whatever_is_heard(tmp_path: Path) -> None:
     async def story() -> None:
         off = part(tmp_path, dht_enabled=False, dht_bootstrap=NAMED, lan_enabled=True)
-        off.met(Address("192.0.2.1", 4222))
+        off.met(Address("192.0.2.1", 4222), Source.LAN)
         await asyncio.wait_for(off.run(), 5)
         assert off.dht is None
 
