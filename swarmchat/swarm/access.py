@@ -269,6 +269,14 @@ class Access:
             return False
         return any(self._meets_in(each, account, device) for each in self._related.get(account, ()))
 
+    def is_located_by(self, account: AccountId) -> bool:
+        """Whether there is any sense in asking the account where it is: what `may_locate` says on its side, as far as it is seen here."""
+        if account == self._me or self.state.is_contact(account):
+            return True
+        if any(each.account == account for each in self.state.invitations.values()):
+            return True
+        return any(self._locates_us(each, account) for each in self._related.get(account, ()))
+
     def may_ask(self, account: AccountId, conversation: ConversationId) -> bool:
         """Whether an asking account gets an invitation: it is joined or invited. (SCP-06 §9)"""
         roster = self._rosters.get(conversation)
@@ -299,6 +307,14 @@ class Access:
         if roster.is_banned(account) or roster.is_banned(device):
             return False
         return roster.is_joined(account) or roster.is_invited(account)
+
+    def _locates_us(self, conversation: ConversationId, account: AccountId) -> bool:
+        if account in self._sources.get(conversation, ()):
+            return True
+        roster = self._rosters.get(conversation)
+        if roster is None or not roster.is_joined(account):
+            return False
+        return roster.is_joined(self._me) or roster.is_invited(self._me)
 
     def _is_heir(self, account: AccountId, conversation: ConversationId) -> bool:
         return account in self._heirs.get(conversation, {}).values()

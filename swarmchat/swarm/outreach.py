@@ -212,8 +212,10 @@ class Outreach:
         self._pass_on(mine, away)
         for device, notice in self._notices.take(away.__contains__, self._now):
             self._post(Sender(away[device], device), notice)
-        targets = self._ties.targets()
-        for device in self._wants.take((each for each in away if each in targets), self._now):
+        self._ask_about_leaving(away)
+        targets, access = self._ties.targets(), self._parts.access
+        to_ask = [each for each, owner in away.items() if each in targets and access.is_located_by(owner)]
+        for device in self._wants.take(to_ask, self._now):
             self._post(Sender(away[device], device), Want())
         self._answer()
 
@@ -270,6 +272,7 @@ class Outreach:
         parts, here = self._parts, set(linked.values())
         first = {contact.account for contact in parts.state.contacts.values() if contact.active} | invited
         first |= {invitation.account for invitation in parts.state.invitations.values()} | parts.access.sources
+        first |= set(parts.access.heirs.values())
         first |= {account for account, _, _ in self._replies} | self._heeded.keys()
         rest: set[AccountId] = set()
         for conversation, roster in parts.access.rosters.items():
@@ -321,6 +324,18 @@ class Outreach:
         for conversation, each in mine:
             if each.invitee in there and (mail := self._secretary.passed_on(conversation, each.add)) is not None:
                 self._send_on(conversation, each.invitee, away, mail)
+
+    def _ask_about_leaving(self, away: People) -> None:
+        """Whoever does not speak with us of what we left may know why; to be asked where no link leads to him. (SCP-06 §7)"""
+        if not any(self._is_departed(conversation) for conversation in self._parts.state.conversations):
+            return
+        for account in sorted(set(away.values())):
+            for question in self._rooms.questions(account):
+                self._send_on(question.conversation, account, away, question)
+
+    def _is_departed(self, conversation: ConversationId) -> bool:
+        known = self._parts.state.conversations[conversation]
+        return known.state is ConversationState.REMOVED and self._rooms.get(conversation) is not None
 
     def _send_on(self, conversation: ConversationId, account: AccountId, away: People, mail: Mail) -> None:
         for device in sorted(device for device, owner in away.items() if owner == account):

@@ -44,7 +44,7 @@ from swarmchat.swarm.mail import (
     letter_fields,
     read_letter,
 )
-from swarmchat.swarm.messages import MessageError
+from swarmchat.swarm.messages import Got, MessageError
 from swarmchat.swarm.parts import Parts
 from swarmchat.swarm.rooms import Rooms, shown
 
@@ -172,8 +172,11 @@ class Postman:
             match outcome:
                 case Fetch():
                     self._look_for(outcome)
-                case Confirm(conversation) if self._parts.access.is_member(sender.account, conversation):
-                    pass  # it is told on a link
+                case Confirm(conversation, commit):
+                    told = Got(conversation, (commit,))
+                    self._rooms.answered(sender.device, told, sender.account)  # if we left: that it knows
+                    if not self._parts.access.is_member(sender.account, conversation):  # else a link tells
+                        await self._act(outcome, partial(self._answer, sender))
                 case _:
                     await self._act(outcome, partial(self._answer, sender))
 

@@ -292,7 +292,9 @@ class Rooms:
         """What was left 30 days ago and nobody took is erased; what a full disk kept from being done is tried again."""
         for conversation in self._departures.expired():
             self._parts.chores.add(f"erase {conversation}", partial(self.erase, conversation))
-        for conversation in sorted(where for where, fault in self._damaged.items() if not isinstance(fault, DamageError)):
+        for conversation in sorted(
+            where for where, fault in self._damaged.items() if not isinstance(fault, DamageError)
+        ):
             self._parts.chores.add(f"open {conversation}", partial(self._open_again, conversation))
         for conversation in sorted(self._parts.state.conversations):
             if self._unfinished(conversation) is not None:
@@ -320,11 +322,13 @@ class Rooms:
         if self._tasks is not None and (farewells := self._farewells.begin(replicator)):
             self._tasks.create_task(self._farewells.say(replicator, farewells))
 
-    def answered(self, device: DeviceId, message: News | Got | Bad | Read | Typing) -> bool:
-        """Whether the message, about what is not common, says that a device has taken in why."""
+    def answered(
+        self, device: DeviceId, message: News | Got | Bad | Read | Typing, owner: AccountId | None = None
+    ) -> bool:
+        """Whether the message, about what is not common, says that a device has taken in why; `owner` where no link tells."""
         replicator = self._replicators.get(message.conversation)
         if replicator is not None and isinstance(message, News | Got):
-            self._hand_over(replicator, device, message.heads)  # also when it comes after its second, or before we know
+            self._hand_over(replicator, device, message.heads, owner)  # also after its second, or before we know
         return self._farewells.answered(message.conversation, device, message)
 
     def _level(self, conversation: ConversationId) -> None:
@@ -359,11 +363,13 @@ class Rooms:
         if not self._hand_over(replicator, device) and replicator.session.closed and account != self._parts.account.id:
             self._departures.ask_if_unsure(replicator, device)
 
-    def _hand_over(self, replicator: Replicator, device: DeviceId, heads: Heads = ()) -> bool:
+    def _hand_over(
+        self, replicator: Replicator, device: DeviceId, heads: Heads = (), owner: AccountId | None = None
+    ) -> bool:
         """A device named heads: whether it has the commit by which we went. That is remembered, and it may end our staying."""
         if not self._departures.is_told(replicator, device, heads):
             return False
-        conversation, account = replicator.conversation, self._lines.account_of(device)
+        conversation, account = replicator.conversation, owner or self._lines.account_of(device)
         if replicator.session.closed and account is not None and account != self._parts.account.id:
             work = partial(self._departures.taken, conversation, account)
             self._parts.chores.add(f"hand {conversation} over to {account}", work)

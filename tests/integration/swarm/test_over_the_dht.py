@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -11,6 +12,7 @@ from typing import TypeVar
 from swarmchat.account.state import State
 from swarmchat.conversation.actions import Add
 from swarmchat.errors import StorageError
+from swarmchat.ids import AccountId, ConversationId
 from swarmchat.swarm.invitations import Sender
 from swarmchat.swarm.mail import Letter, Notice
 from tests.support.sim.dht import SimDht, right_time
@@ -200,10 +202,36 @@ def test_a_letter_that_a_full_disk_refused_is_tried_again(tmp_path: Path) -> Non
                 raise StorageError("the disk is full")
             return await change(step)
 
-        bob.keeper.change = full  # type: ignore[method-assign, assignment]
+        bob.keeper.change = full  # type: ignore[method-assign]
         where = await alice.swarm.create(1)
         await alice.swarm.invite(where, [bob.account.id])
         await world.until(lambda: bool(bob.keeper.state.pending()), 30.0)
         assert left == 0
+
+    play(tmp_path, story)
+
+
+def test_who_left_and_whose_answer_was_lost_asks_again_where_no_link_comes(tmp_path: Path) -> None:
+    """Found by a simulated swarm: to who left nobody says where he is, so no link came, and he kept it for 30 days."""
+
+    async def story(world: World) -> None:
+        dht = over_the_dht(world)
+        alice, bob = await there(world, "alice", "bob")
+        where = await world.room(alice, bob)
+        departures = bob.swarm._rooms._departures
+        taken = departures.taken
+
+        async def lost(conversation: ConversationId, account: AccountId) -> None:
+            """As if Alice's answer had never come."""
+
+        departures.taken = lost  # type: ignore[method-assign]
+        await bob.swarm.leave(where)
+        await world.until(lambda: not alice.catalog.open(where).roster.is_joined(bob.account.id))
+        dht.network = copy(world.network)  # the wires are cut, and the DHT is not
+        world.network.partition([[alice.host], [bob.host]])
+        await world.until(lambda: not bob.linked(alice), 120.0)
+        departures.taken = taken  # type: ignore[method-assign]
+        assert bob.swarm._rooms.get(where) is not None
+        await world.until(lambda: bob.swarm._rooms.get(where) is None, 700.0)
 
     play(tmp_path, story)

@@ -7,12 +7,12 @@ from typing import Any, cast
 
 import pytest
 
-from swarmchat.account.records import ConversationState
+from swarmchat.account.records import ConversationState, RequestKind
 from swarmchat.account.state import State
 from swarmchat.conversation.roster import Roster
 from swarmchat.conversation.tree import Mode
 from swarmchat.crypto.revocation import device_prefix, issue_revocations
-from swarmchat.ids import AccountId, ConversationId, DeviceId, raw
+from swarmchat.ids import AccountId, CommitId, ConversationId, DeviceId, raw
 from swarmchat.links.link import Link
 from swarmchat.links.peers import LinkClass, Peer
 from swarmchat.swarm.access import Access, candidates
@@ -338,3 +338,20 @@ def test_a_revocation_list_read_elsewhere_counts_beside_those_of_the_rosters() -
     assert found.note_revoked(ANN, frozenset({device_prefix(DeviceId("f" * 64))}))
     assert all(device_prefix(name) in found.revoked(ANN) for name in (PHONE, DeviceId("f" * 64)))
     assert device_prefix(PHONE) not in found.revoked(BEN)
+
+
+def test_it_makes_sense_to_ask_who_is_joined_where_we_are_of_it_and_no_longer_when_we_went() -> None:
+    found = access(room=roster(joined=(ME, ANN), invited=(BEN,)))
+    assert [found.is_located_by(who) for who in (ME, ANN, BEN, CAT)] == [True, True, False, False]
+    found.set_roster(ROOM, roster(joined=(ANN,), invited=(ME,)))
+    assert found.is_located_by(ANN)
+    found.set_roster(ROOM, roster(joined=(ANN,)))
+    assert not found.is_located_by(ANN)
+    found.set_sources(OTHER, [CAT])
+    assert found.is_located_by(CAT)
+
+
+def test_it_makes_sense_to_ask_contacts_and_whom_we_have_invited() -> None:
+    state, _ = contact_of(CAT).invite(DAN, ROOM, kind=RequestKind.GROUP, commit=CommitId("a" * 40), now_ms=1)
+    found = access(state)
+    assert [found.is_located_by(who) for who in (CAT, DAN, ANN)] == [True, True, False]
