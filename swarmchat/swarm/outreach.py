@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -206,7 +206,7 @@ class Outreach:
         self._courier.look()
         away = {device: account for device, account in self._present_devices() if device not in linked}
         mine = self._of_others(linked)
-        self._cards.look(self._watched(linked, {each.invitee for _, each in mine}), self._sought(linked))
+        self._cards.look(self._watched(linked, {each.invitee for _, each in mine}), self._sought())
         self._announcer.tell(self._hosted(linked))
         self._invite(linked, away)
         self._pass_on(mine, away)
@@ -271,26 +271,25 @@ class Outreach:
     def _watched(self, linked: People, invited: set[AccountId]) -> frozenset[AccountId]:
         parts, here = self._parts, set(linked.values())
         first = {contact.account for contact in parts.state.contacts.values() if contact.active} | invited
-        first |= {invitation.account for invitation in parts.state.invitations.values()} | parts.access.sources
+        first |= {invitation.account for invitation in parts.state.invitations.values()}
         first |= set(parts.access.heirs.values())
-        first |= {account for account, _, _ in self._replies} | self._heeded.keys()
         rest: set[AccountId] = set()
         for conversation, roster in parts.access.rosters.items():
             if parts.access.is_ours(conversation):
                 (rest if here & roster.joined - {parts.account.id} else first).update(roster.joined)
+        # Of these another device may be meant than the one that is linked.
+        awaited = parts.access.sources | {account for account, _, _ in self._replies} | self._heeded.keys()
         turn = int(self._now // DHT_WATCH_TURN_S)
-        unlinked = watched(self._unlinked(first, here), self._unlinked(rest, here), turn)
-        return unlinked | {parts.account.id}
+        waited_for = self._others((first - here) | awaited)
+        return watched(waited_for, self._others(rest - here), turn) | {parts.account.id}
 
-    def _unlinked(self, accounts: set[AccountId], here: set[AccountId]) -> set[AccountId]:
+    def _others(self, accounts: Iterable[AccountId]) -> set[AccountId]:
         state = self._parts.state
-        return {each for each in accounts - here if each != self._parts.account.id and not state.is_blocked(each)}
+        return {each for each in accounts if each != self._parts.account.id and not state.is_blocked(each)}
 
-    def _sought(self, linked: People) -> tuple[ConversationId, ...]:
-        """What is to be cloned, and nobody it could come from is linked."""
-        access, here = self._parts.access, set(linked.values())
-        coming = [each for each in access.expected if not here & access.sources_of(each)]
-        return in_turns(coming, DHT_SOUGHT_MAX, int(self._now // DHT_WATCH_TURN_S))
+    def _sought(self) -> tuple[ConversationId, ...]:
+        """What is to be cloned: also where somebody is linked it could come from, for he may not have it."""
+        return in_turns(self._parts.access.expected, DHT_SOUGHT_MAX, int(self._now // DHT_WATCH_TURN_S))
 
     def _hosted(self, linked: People) -> list[ConversationId]:
         """Public conversations, and those that nobody else who is linked has; at most 32."""

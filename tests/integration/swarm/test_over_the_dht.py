@@ -235,3 +235,25 @@ def test_who_left_and_whose_answer_was_lost_asks_again_where_no_link_comes(tmp_p
         await world.until(lambda: bob.swarm._rooms.get(where) is None, 700.0)
 
     play(tmp_path, story)
+
+
+def test_the_device_that_has_a_conversation_is_found_though_another_of_its_account_is_linked(tmp_path: Path) -> None:
+    """Found by a simulated swarm: with the inviter's phone linked nobody looked for the laptop that had it."""
+
+    async def story(world: World) -> None:
+        dht = over_the_dht(world)
+        (bob,) = await there(world, "bob")
+        phone = await world.house("alice", 2, net="10.7", tells=True)
+        await world.room(phone, bob)
+        dht.network = copy(world.network)
+        laptop = await world.house("alice", net="10.8", tells=True)
+        reachable, apart = world.network.reachable, {phone.host, laptop.host}
+        world.network.reachable = lambda a, b: {a, b} != apart and reachable(a, b)  # type: ignore[method-assign]
+        where = await laptop.swarm.create(1)
+        await laptop.swarm.invite(where, [bob.account.id])
+        await world.until(lambda: where in [each.offer.conversation for each in bob.keeper.state.pending()])
+        assert bob.linked(phone)
+        await bob.accept_all()
+        assert await bob.swarm.settled(where, 60.0) == "ready"
+
+    play(tmp_path, story)
