@@ -44,7 +44,7 @@ class SealingKeys:
         """A week old: a fresh key, and this one becomes the previous; else itself.
 
         Made in the future (the clock was wrong, then or now): the same keys, and their week begins now. A clock that jumps
-        to and fro costs one key at most, not both.
+        back and forth costs one key at most, not both.
         """
         if now < self.made_s:
             return replace(self, made_s=now)

@@ -117,3 +117,23 @@ def test_a_public_node_keeps_its_name_and_a_folder_serves_one_only(tmp_path: Pat
     port = name.partition("#")[0].rpartition(":")[2]
     with public_node(tmp_path / "public", 0, "--port", port) as (again, _):
         assert again == name
+
+
+def test_on_a_network_without_internet_the_nodes_in_sight_are_the_dht(tmp_path: Path) -> None:
+    made = tuple(NodeProcess(tmp_path / name, name, options=("--listen", "127.0.0.1:0")) for name in ("Ann", "Ben"))
+    try:
+        for number, node in enumerate(made):
+            node.did("account", "create", "--name", node.name)
+            keep(node.home, number)
+            node.start()
+        for node, other in zip(made, reversed(made), strict=True):
+            wanted = other.until(lambda other=other: other.call("dht.status")["id"])
+
+            def sources(node: NodeProcess = node, wanted: str = wanted) -> list[str]:
+                return [one["source"] for one in node.call("dht.status")["nodes"] if one["id"] == wanted]
+
+            assert node.until(sources) == ["lan"]
+    finally:
+        for node in made:
+            if node.process is not None:
+                node.kill()

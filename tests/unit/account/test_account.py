@@ -82,7 +82,7 @@ def test_sealing_keys_change_weekly_and_the_previous_stays() -> None:
     assert (keys.privates, fresh.privates) == ((keys.current,), (fresh.current, keys.current))
 
 
-def test_a_clock_that_jumps_to_and_fro_costs_one_sealing_key_not_both() -> None:
+def test_a_clock_that_jumps_back_and_forth_costs_one_sealing_key_not_both() -> None:
     keys = SealingKeys(current=bytes([1]) * 32, previous=bytes([2]) * 32, made_s=NOW)
     ahead = keys.rotated(now=NOW + 10 * WEEK, entropy=seeded())
     back = ahead.rotated(now=NOW + 60, entropy=seeded())
