@@ -5,15 +5,19 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable
 
+import pytest
 from cryptography import x509
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swarmchat.crypto import der, sshsig
 from swarmchat.crypto.certificates import Certificate, CertificateError, check_chain, issue_account, issue_device
+from swarmchat.crypto.exchange import exchange_public
 from swarmchat.crypto.keys import PrivateKey
+from swarmchat.crypto.letters import LetterError, open_letter, seal_letter
 from swarmchat.crypto.revocation import RevocationList, device_prefix, issue_revocations
 from swarmchat.crypto.sealing import SealError, open_archive
+from swarmchat.crypto.veil import VeilError, unveil, veil
 from tests.support.archives import cheap_archive
 from tests.support.certs import ALICE, BOB, NOW
 
@@ -196,3 +200,31 @@ def test_a_signature_holds_for_its_payload_only(payload: bytes, other: bytes) ->
     armour = sshsig.sign(ALICE.device_key, payload)
     assert sshsig.verify(armour, payload, ALICE.device_key.public)
     assert sshsig.verify(armour, other, ALICE.device_key.public) == (other == payload)
+
+
+@given(
+    st.binary(max_size=3_700)
+    | st.sampled_from([304, 560, 1_072, 2_096, 3_120, 3_632]).flatmap(
+        lambda size: st.binary(min_size=size, max_size=size)
+    )
+)
+def test_bytes_of_a_stranger_are_no_letter_and_no_traceback(data: bytes) -> None:
+    with pytest.raises(LetterError):
+        open_letter(data, [bytes(32), bytes([1]) * 32], purpose="mailbox", device=bytes(32), key=bytes(20))
+
+
+@given(
+    st.binary(max_size=3_700)
+    | st.sampled_from([284, 540, 1_052]).flatmap(lambda size: st.binary(min_size=size, max_size=size))
+)
+def test_bytes_of_a_stranger_are_not_veiled_and_no_traceback(data: bytes) -> None:
+    with pytest.raises(VeilError):
+        unveil(data, bytes(20), purpose="presence", bucket=1, key=bytes(20))
+
+
+@given(st.binary(max_size=3_582), st.binary(min_size=32, max_size=32), st.binary(min_size=20, max_size=20))
+def test_what_is_sealed_is_opened_by_its_key_alone(payload: bytes, private: bytes, key: bytes) -> None:
+    sealed = seal_letter(payload, exchange_public(private), purpose="ice", device=bytes(32), key=key)
+    assert open_letter(sealed, [bytes([7]) * 32, private], purpose="ice", device=bytes(32), key=key) == payload
+    veiled = veil(payload, private, purpose="crl", bucket=3, key=key, nonce=bytes(12))
+    assert unveil(veiled, private, purpose="crl", bucket=3, key=key) == payload
