@@ -36,29 +36,25 @@ class Copies:
         self, packs: Sequence[PackFile], loose: Sequence[bytes], read: Callable[[bytes], tuple[int, bytes]]
     ) -> None:
         self._packs = packs
-        self._loose = loose
+        self._loose = [oid for oid in dict.fromkeys(loose) if _is_new(oid, packs)]
         self._read = read
-        self._left = {oid for pack in packs for oid in pack.ids()}.union(loose)
         self._kept = _bases(packs)
         self._taken: Counter[bytes] = Counter()
         self._newest: Recent[bytes, Base] = Recent(limits.DELTA_AUTHORS_MAX, lambda base: 1)
 
     def __len__(self) -> int:
-        return len(self._left)
+        packed = (sum(_is_new(oid, self._packs[:n]) for oid in pack.ids()) for n, pack in enumerate(self._packs))
+        return sum(packed) + len(self._loose)
 
     def __iter__(self) -> Iterator[Entry]:
         """Once. DamagedObjectError for one that is not what was written there, MissingObjectError."""
-        left = self._left
-        for pack in self._packs:
+        for number, pack in enumerate(self._packs):
             for row in pack.rows():
-                if row.oid in left:
-                    left.discard(row.oid)
+                if _is_new(row.oid, self._packs[:number]):
                     yield self._copy(pack, row)
         for oid in self._loose:
-            if oid in left:
-                left.discard(oid)
-                kind, raw = self._read(oid)
-                yield self._made(kind, oid, raw, None)
+            kind, raw = self._read(oid)
+            yield self._made(kind, oid, raw, None)
 
     def _copy(self, pack: PackFile, row: Row) -> Entry:
         oid = row.oid
@@ -93,6 +89,10 @@ class Copies:
             else:
                 self._newest.put(author, Base(oid, raw))
         return kind, oid, whole or encode(kind, raw)
+
+
+def _is_new(oid: bytes, packs: Sequence[PackFile]) -> bool:
+    return all(pack.span(oid) is None for pack in packs)
 
 
 def _bases(packs: Sequence[PackFile]) -> frozenset[bytes]:

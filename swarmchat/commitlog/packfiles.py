@@ -38,6 +38,7 @@ _CRC = struct.Struct(">I")
 _HEAD_BYTES_MAX = 10
 _BASES_BYTES_MAX = 1 << 20  # contents of bases at hand, of one pack
 _SAMPLES = 64
+_SCANNED = 64  # so many ids are looked through at once: quicker than to halve them
 
 
 class Row(NamedTuple):
@@ -68,7 +69,8 @@ class PackFile:
             or self._pack[:4] != b"PACK"
         ):
             raise _damaged(index_path)
-        self._starts = array("Q", sorted(self._offset(row) for row in range(self.count)))
+        offsets = struct.unpack_from(f">{self.count}I", self._index, self._offsets_at)
+        self._starts = array("Q", sorted(at if at < _LARGE else self._offset(row) for row, at in enumerate(offsets)))
         if self._starts and (self._starts[0] < HEADER_BYTES or self._starts[-1] >= len(self._pack) - TRAILER_BYTES):
             raise _damaged(index_path)
         self._starts.append(len(self._pack) - TRAILER_BYTES)
@@ -80,18 +82,21 @@ class PackFile:
         first = oid[0]
         low, high = (self._fan[first - 1] if first else 0), self._fan[first]
         index = self._index
-        while low < high:
+        while high - low > _SCANNED:
             middle = (low + high) >> 1
-            at = _IDS_AT + 20 * middle
-            found = index[at : at + 20]
-            if found < oid:
-                low = middle + 1
-            elif found > oid:
-                high = middle
+            at = _IDS_AT + OID_BYTES * middle
+            if index[at : at + OID_BYTES] <= oid:
+                low = middle
             else:
-                start = self._offset(middle)
-                return start, self._starts[bisect_right(self._starts, start)]
-        return None
+                high = middle
+        ids = index[_IDS_AT + OID_BYTES * low : _IDS_AT + OID_BYTES * high]
+        at = ids.find(oid)
+        while at % OID_BYTES and at > 0:  # across two ids
+            at = ids.find(oid, at + 1)
+        if at < 0:
+            return None
+        start = self._offset(low + at // OID_BYTES)
+        return start, self._starts[bisect_right(self._starts, start)]
 
     def is_whole(self, start: int) -> bool:
         """Whether the entry that begins there is no delta."""
@@ -143,13 +148,14 @@ class PackFile:
             start = self._offset(row)
             stretches.setdefault(start >> 16, []).append(start << 32 | row)
         crcs_at = _IDS_AT + OID_BYTES * self.count
-        for _, stretch in sorted(stretches.items()):
+        for number, stretch in sorted(stretches.items()):
             for place in sorted(stretch):
                 start, row = place >> 32, place & 0xFFFFFFFF
                 at = _IDS_AT + OID_BYTES * row
                 (crc,) = _CRC.unpack_from(self._index, crcs_at + 4 * row)
                 end = self._starts[bisect_right(self._starts, start)]
                 yield Row(self._index[at : at + OID_BYTES], start, end, crc)
+            self._pack.madvise(mmap.MADV_DONTNEED, number << 16, 1 << 16)  # else a long one counts as our memory
 
     def _head_end(self, start: int) -> int:
         pack, at = self._pack, start

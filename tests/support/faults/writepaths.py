@@ -152,6 +152,20 @@ def _whole_objects(path: Path) -> None:
     assert not left, f"left in the quarantine: {left}"
 
 
+def _prepare_scattered(folder: Path) -> None:
+    """Loose objects, a pack that came in whole, and one with deltas."""
+    _prepare_log(folder)
+    log = _open_log(folder)
+    log.admit((folder / "many.pack").read_bytes())
+    before, limits.LOOSE_OBJECTS_MAX = limits.LOOSE_OBJECTS_MAX, 0  # type: ignore[misc]
+    assert log.rollup()
+    limits.LOOSE_OBJECTS_MAX = before  # type: ignore[misc]
+    for count in (BATCH, 12):
+        _append(log, [Post(f"{count} at once, {n}") for n in range(count)], lambda word: None)
+        log.put_away()
+    log.close()
+
+
 def _open_scattered(folder: Path) -> CommitLog:
     """A roll-up is due at once in this process."""
     limits.LOOSE_OBJECTS_MAX = 2  # type: ignore[misc]
@@ -543,7 +557,7 @@ WRITE_PATHS: tuple[WritePath, ...] = (
     _taking("few"),
     _taking("many"),
     _taking("part"),
-    WritePath("roll-up", _prepare_log, _open_scattered, _roll_up, _again_log, _check_log),
+    WritePath("roll-up", _prepare_scattered, _open_scattered, _roll_up, _again_log, _check_log),
     WritePath("recover", _prepare_lost_rows, _conversation, _recover, _recover, _check_log),
     WritePath("create a log", _prepare_catalog, _open_catalog, _create, _create_another, _check_catalog),
     WritePath("clone", _prepare_catalog, _open_to_clone, _clone, _clone, _check_catalog),

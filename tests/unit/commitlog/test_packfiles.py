@@ -45,6 +45,21 @@ def test_every_entry_is_found_and_nothing_else(tmp_path: Path) -> None:
     assert pack.span(b"\xff" * 20) is None
 
 
+def test_ids_that_begin_alike_are_told_apart(tmp_path: Path) -> None:
+    """As many of them as a long history has; and the end of one with the beginning of the next is none."""
+    dice = random.Random(3)
+    oids = sorted(b"\x01" + dice.randbytes(19) for _ in range(500))
+    pack = with_entries(tmp_path, *((oid, encode(BLOB, oid)) for oid in oids))
+    assert [pack.read(*span)[1] for span in map(pack.span, oids) if span] == oids
+    assert all(pack.span(b"\x01" + dice.randbytes(19)) is None for _ in range(300))
+    one, two = b"\x01" + bytes(9) + b"\x01" + b"a" * 9, b"\x01" + b"b" * 9 + b"c" * 10
+    across = (one + two)[10:30]
+    pack = with_entries(tmp_path, *((oid, encode(BLOB, oid)) for oid in (one, two)))
+    assert pack.span(across) is None
+    pack = with_entries(tmp_path, *((oid, encode(BLOB, oid)) for oid in (one, two, across)))
+    assert pack.read(*pack.span(across))[1] == across  # type: ignore[misc]
+
+
 def test_ids_come_sorted_and_rows_in_the_order_of_the_pack(tmp_path: Path) -> None:
     pack = written(tmp_path)
     oids = [oid for _, oid, _ in OBJECTS]
