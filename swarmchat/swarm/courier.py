@@ -145,8 +145,7 @@ class Courier:
 
     def _opened(self, key: DhtKey, found: Found) -> sealed.Opened | None:
         mine = self._parts.account
-        privates = [key for key in (mine.sealing.current, mine.sealing.previous) if key is not None]
-        device = bytes.fromhex(mine.device)
+        privates, device = mine.sealing.privates, bytes.fromhex(mine.device)
         try:
             plain = open_letter(found.data, privates, purpose=Purpose.MAILBOX, device=device, key=key)
         except LetterError:
