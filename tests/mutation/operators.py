@@ -39,14 +39,14 @@ _CALLED = {"min": "max", "max": "min", "any": "all", "all": "any", "sorted": "li
 class Mutant:
     """One mistake: where, what was changed, and the tree of the whole module with it."""
 
-    line: int
+    lines: range  # of what was changed; of a condition, where that stands
     statement: int  # the line where the statement around it begins
     function: str  # qualified name
     what: str
     tree: ast.Module
 
     def __str__(self) -> str:
-        return f"{self.line} {self.function}: {self.what}"
+        return f"{self.lines.start} {self.function}: {self.what}"
 
 
 def mutants(source: str) -> Iterator[Mutant]:
@@ -63,16 +63,23 @@ def mutants(source: str) -> Iterator[Mutant]:
             if replacement is not target:
                 _Swap(target, replacement).visit(twin)
             ast.fix_missing_locations(twin)
-            yield Mutant(_line(node), statement, function, what, twin)
+            yield Mutant(_lines(node), statement, function, what, twin)
 
 
-def _line(node: ast.AST) -> int:
+def _lines(node: ast.AST) -> range:
+    first: ast.expr | ast.stmt | ast.pattern
     match node:
-        case ast.comprehension(target=where) | ast.match_case(pattern=where):
-            return where.lineno
-        case ast.expr() | ast.stmt():
-            return node.lineno
-    raise AssertionError(f"nothing of a {type(node).__name__} is ever changed")
+        case ast.comprehension(target=first, iter=iterated, ifs=ifs):
+            last = [iterated, *ifs][-1].end_lineno
+        case ast.match_case(pattern=first, guard=guard):
+            last = (guard or first).end_lineno
+        case (ast.If(test=test) | ast.While(test=test)) as first:
+            last = test.end_lineno
+        case ast.expr() | ast.stmt() as first:
+            last = first.end_lineno
+        case _:
+            raise AssertionError(f"nothing of a {type(node).__name__} is ever changed")
+    return range(first.lineno, (last or first.lineno) + 1)
 
 
 def _inside(node: ast.AST, function: str) -> Iterator[tuple[str, ast.AST]]:

@@ -28,7 +28,7 @@ from _pytest.runner import runtestprotocol
 
 from tests.mutation.operators import Mutant, mutants
 
-PATIENCE_S = 5.0  # CPU time on top of three times what the tests take unchanged and traced: then it is an endless loop
+PATIENCE_S = 5.0  # CPU time on top of three times what a test takes unchanged and traced: then it is an endless loop
 
 
 @dataclass
@@ -86,7 +86,7 @@ class Laboratory:
         for mutant in itertools.islice(mutants(source), 0, None, self._stride):
             if self._wanted and not any(text in str(mutant) for text in self._wanted):
                 continue
-            lines = {(name, mutant.line), (name, mutant.statement)}
+            lines = {(name, line) for line in (mutant.statement, *mutant.lines)}
             found = [one for one in tests if not one.lines.isdisjoint(lines)]
             if not found:
                 outcome.unreached.append(mutant)
@@ -114,7 +114,7 @@ class Laboratory:
 
     def _check_the_check(self, name: str, functions: list[FunctionType], source: str, tests: list[_Test]) -> None:
         """What is put in place of the module without a mistake must go unnoticed, or every kill means nothing."""
-        same = Mutant(0, 0, "", "nothing", ast.parse(source))
+        same = Mutant(range(1), 0, "", "nothing", ast.parse(source))
         quick = [one for one in tests if one.seconds < 0.2 and any(module == name for module, _ in one.lines)]
         fate = self._fate(same, self._start(name, functions, same, quick).answer())
         assert fate == "survived", f"{name} exchanged for itself: {fate}"
@@ -162,9 +162,13 @@ class Laboratory:
 
         def attempt() -> bytes:
             _exchange(functions, code)
-            return next((one.item.nodeid.encode() for one in sorted(tests, key=turn) if not _passes(one.item)), b"-")
+            for one in sorted(tests, key=turn):
+                signal.setitimer(signal.ITIMER_PROF, PATIENCE_S + 3 * one.seconds)
+                if not _passes(one.item):
+                    return one.item.nodeid.encode()
+            return b"-"
 
-        return _Fork(attempt, PATIENCE_S + 3 * sum(one.seconds for one in tests))
+        return _Fork(attempt, PATIENCE_S)
 
     def _fate(self, mutant: Mutant, answer: bytes | None) -> str:
         assert answer != b"", f"the attempt itself broke: {mutant}"

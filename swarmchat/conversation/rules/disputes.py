@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, cast
 
 from swarmchat.conversation.actions import Ban, CastVote, Demote, Leave, Promote
 from swarmchat.conversation.entries import Control, Entry
@@ -49,10 +50,7 @@ class _Case:
     scope: int  # what others make void of this can matter to whether it is authorised
     rank: tuple[int, CommitId]  # the bans among its ancestors, then the id
     lost: dict[AccountId, CommitId] = field(default_factory=dict)  # voters, and the accepted ban that took each
-    asked: dict[AccountId, int] = field(
-        default_factory=dict
-    )  # by voter: how many of the accepted bans of him were compared
-    risks: dict[AccountId, int] = field(default_factory=dict)  # by voter: the first ban of him that may still take him
+    risks: Counter[AccountId] = field(default_factory=Counter)  # by voter: the first ban of him that may still take him
     voiders: list[tuple[_Case, bool]] | None = (
         None  # concurrent bans that void something of its scope; which precede it
     )
@@ -83,7 +81,6 @@ class Dispute:
             match control.action:
                 case Ban():
                     bans.append(entry)
-                    continue
                 case Leave() | Demote():
                     continue
                 case Promote(uri):
@@ -98,9 +95,9 @@ class Dispute:
             for author in (_author(entry), entry.fact.device):
                 self._authored.setdefault(author, []).append(entry)
         self._ban_bits = _mask(bans)
-        self._of: dict[str, int] = {}  # the bans of each target, as masks
+        self._of: defaultdict[str, int] = defaultdict(int)  # the bans of each target, as masks
         for ban in bans:
-            self._of[_banned(ban)] = self._of.get(_banned(ban), 0) | _bit(ban)
+            self._of[_banned(ban)] |= _bit(ban)
         self._work = {target: _mask(self._authored.get(target, ())) for target in self._of}
         self._informed = {  # of that, what knew of a ban of its author
             target: [entry for entry in self._authored.get(target, ()) if entry.control_mask & of]
@@ -121,7 +118,6 @@ class Dispute:
             self._against.setdefault(case.target, []).append(case)
         self._unseating = [case for case in self._cases if case.unseats]
         self._accepted: list[_Case] = []
-        self._accepted_of: dict[str, list[_Case]] = {}
         self._undecided: set[_Case] = set()
         self._forced: set[_Case] = set()
         self._unauthorised: dict[_Case, Tally] = {}
@@ -145,7 +141,7 @@ class Dispute:
         in_all_later = -1
         for case in reversed(self._cases):  # the last admitted first: nothing descends from it
             not_later = self._ban_bits & (2 * case.bit - 1)
-            if not groups or not not_later & ~in_all_later:
+            if not not_later & ~in_all_later:
                 groups.append([])
             groups[-1].append(case)
             in_all_later &= case.ban.control_mask
@@ -179,23 +175,27 @@ class Dispute:
             free.discard(chosen)
             if standing.tally.suffices:
                 self._accepted.append(chosen)
-                self._accepted_of.setdefault(chosen.target, []).append(chosen)
             else:
                 self._unauthorised[chosen] = standing.tally
                 self._refused |= chosen.bit
-            hung = waiting.pop(chosen, set())
-            look_at = [
-                case for case in group if case in self._undecided and (case in hung or self._may_lose(case, chosen))
-            ]
+            hung, look_at = waiting.pop(chosen, set()), []
+            for case in group:
+                if case in self._undecided:
+                    has_lost = standing.tally.suffices and (yield from self._takes(chosen, case))
+                    if has_lost or case in hung or chosen in self._forced:
+                        look_at.append(case)
 
-    def _may_lose(self, case: _Case, decided: _Case) -> bool:
-        target = decided.target
-        return not self._refused & decided.bit and target in case.control.voters and target not in case.lost
+    def _takes(self, accepted: _Case, case: _Case) -> Steps[bool]:
+        """Whether an accepted ban takes a voter from the case, which is noted. (b)"""
+        voter = cast(AccountId, accepted.target)
+        if voter not in case.control.voters or voter in case.lost or not self._bears_on(accepted, case):
+            return False
+        if accepted in self._forced or (yield from self._answers.precedes(accepted.ban, case.ban)):
+            case.lost[voter] = accepted.ban.id
+        return voter in case.lost
 
     def _standing(self, case: _Case) -> Steps[_Standing]:
         """Whether it is authorised beside the accepted bans, and which undecided ones could change that."""
-        for voter in case.control.voters:
-            yield from self._find_taker(case, voter)
         voiders = yield from self._voiders(case)
         certain = self._tally(case, (), [other for other in voiders if other not in self._undecided])
         open_voiders = [other for other in voiders if other in self._undecided]
@@ -205,30 +205,17 @@ class Dispute:
                 taker = yield from self._find_risk(case, voter)
                 if taker is not None:
                     risks[voter] = taker
-                    if certain.suffices and not self._tally(case, risks, voiders).suffices:
+                    if not self._tally(case, risks, voiders).suffices:
                         break  # one more could change nothing: it hangs on these
         if certain.suffices == self._tally(case, risks, voiders).suffices:
             return _Standing(certain, ())
         ancestors = [other for other in self._undecided if case.past & other.bit] if case.rank[0] else []
         return _Standing(certain, tuple(dict.fromkeys([*risks.values(), *open_voiders, *ancestors])))
 
-    def _find_taker(self, case: _Case, voter: AccountId) -> Steps[None]:
-        """Note the accepted ban that takes a voter from the case. (b)"""
-        if voter in case.lost:
-            return
-        accepted = self._accepted_of.get(voter, [])
-        for other in accepted[case.asked.get(voter, 0) :]:
-            if self._bears_on(other, case) and (
-                other in self._forced or (yield from self._answers.precedes(other.ban, case.ban))
-            ):
-                case.lost[voter] = other.ban.id
-                break
-        case.asked[voter] = len(accepted)
-
     def _find_risk(self, case: _Case, voter: AccountId) -> Steps[_Case | None]:
         """An undecided ban that would take a voter from the case."""
         against = self._against.get(voter, [])
-        at = case.risks.get(voter, 0)
+        at = case.risks[voter]
         while at < len(against):
             other = against[at]
             if (
