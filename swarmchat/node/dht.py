@@ -326,7 +326,7 @@ def free_ports(hosts: Sequence[str], port: int) -> list[Address]:
             with sockets.opened(Address(host, found[0].port if found else port)) as tried:
                 found.append(Address(host, tried.getsockname()[1]))
         except UserError as fault:
-            _log.info("%s", fault.message)
+            _log.warning("%s", fault.message)
             faults.append(fault.__cause__ if isinstance(fault.__cause__, OSError) else OSError(fault.message))
     if not found:
         raise faults[0]

@@ -60,6 +60,13 @@ async def _serve(settings: ServeSettings, runtime: Runtime, say: Callable[[list[
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    try:
+        listens = free_ports(settings.hosts, settings.port)
+    except OSError as fault:
+        raise UserError(
+            f"cannot listen on UDP port {settings.port} of {', '.join(settings.hosts)}: {fault.strerror or fault}",
+            hint="choose another with --port or --host",
+        ) from fault
     file = settings.folder.absolute() / _STATE_FILE
     kept = await runtime.offload(state.load, file)
     key = await _key(kept, file, runtime, stop)
@@ -68,12 +75,6 @@ async def _serve(settings: ServeSettings, runtime: Runtime, say: Callable[[list[
     same = kept if kept is not None and kept.seed == key.private.seed else None
     dht = Dht(key, runtime, DhtSettings(client=False, storage_bytes=settings.storage_bytes), kept=same, file=file)
     dht.configure(settings.entrances)
-    try:
-        listens = free_ports(settings.hosts, settings.port)
-    except OSError as fault:
-        raise UserError(
-            f"cannot listen on UDP port {settings.port}: {fault.strerror or fault}", hint="choose another with --port"
-        ) from fault
     await dht.start(listens)
     try:
         async with contextlib.AsyncExitStack() as stack:

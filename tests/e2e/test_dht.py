@@ -137,3 +137,23 @@ def test_on_a_network_without_internet_the_nodes_in_sight_are_the_dht(tmp_path: 
         for node in made:
             if node.process is not None:
                 node.kill()
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "words"),
+    [
+        (("--host", "nowhere.example"), 1, "not an IP address"),
+        (("--host", "192.0.2.99"), 1, "cannot listen on UDP port 0 of 192.0.2.99"),
+        (("--bootstrap", "nonsense"), 2, "'nonsense' is not host:port"),
+        (("--metrics", "127.0.0.1"), 2, "is not host:port"),
+        (("--port", "70000"), 2, "--port"),
+    ],
+)
+def test_a_public_node_that_cannot_be_says_why_before_it_looks_for_a_key(
+    tmp_path: Path, options: tuple[str, ...], status: int, words: str
+) -> None:
+    node = NodeProcess(tmp_path / "x", "x")
+    outcome = node.cli("dht", "serve", "--port", "0", "--state", str(tmp_path / "public"), *options)
+    assert (outcome.status, words in outcome.err) == (status, True), outcome.err
+    assert "looking for the key" not in outcome.err
+    assert not (tmp_path / "public" / "dht.json").exists()
