@@ -19,8 +19,14 @@ from swarmchat.discovery.directory import Entry, Found
 from swarmchat.ids import AccountId, CommitId, ConversationId, DeviceId
 from swarmchat.limits import (
     CARDS_FOUND_AT_ONCE,
+    DHT_WATCHED_MAX,
+    HEEDED_MAX,
+    HOSTS_ADDED_MAX,
+    HOSTS_PER_CONVERSATION_MAX,
     MAIL_OF_STRANGERS_HOUR,
     MAILBOX_OPENED_AT_ONCE,
+    REPLIES_WAITING_MAX,
+    REPLY_WAITS_S,
     WANTS_ANSWERED_PER_MINUTE,
 )
 from swarmchat.swarm import sealed
@@ -407,5 +413,73 @@ def test_a_notice_of_a_stranger_makes_nobody_dial(tmp_path: Path) -> None:
         assert EVE.id not in {whose for _, whose in bob.swarm._outreach._cards._watched}  # type: ignore[union-attr]
         assert EVE.device not in bob.swarm._connector.mesh.targets
         assert bob.finder.devices(EVE.id) == []
+
+    play(tmp_path, story)
+
+
+def test_invented_hosts_of_what_is_to_be_cloned_cost_eight_accounts_and_nothing_is_taken_from_them(
+    tmp_path: Path,
+) -> None:
+    async def story(world: World) -> None:
+        villain = evil(world)
+        alice, bob = await world.house("alice", tells=True), await world.house("bob", net="10.1", tells=True)
+        where = await alice.swarm.create(1)
+        await alice.swarm.invite(where, [bob.account.id])
+        await world.until(lambda: bool(bob.keeper.state.pending()))
+        await alice.down()
+        await bob.accept_all()
+        await asyncio.sleep(1.0)
+        number, name = writing(right_time()), bytes.fromhex(where)
+        key = blinded_key(Purpose.HOSTS, name, number)
+        for each in range(40):
+            card = Villain(villain.dht, account_of(f"stranger {each}")).card()
+            villain.put(key, veil(card.data, name, purpose=Purpose.HOSTS, bucket=number, key=key, nonce=bytes(12)))
+        await asyncio.sleep(120.0)
+        sources = bob.swarm._parts.access.sources_of(where)
+        assert len(sources - {alice.account.id}) == HOSTS_ADDED_MAX
+        assert len(bob.finder.hosts(where)) <= HOSTS_PER_CONVERSATION_MAX
+        await alice.up()
+        assert await bob.swarm.settled(where, 200.0) == "ready"
+
+    play(tmp_path, story)
+
+
+def test_a_host_record_of_whoever_does_not_know_the_id_is_none(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        villain = evil(world)
+        bob = await world.house("bob", tells=True)
+        await bob.swarm.join(NOWHERE)
+        await asyncio.sleep(1.0)
+        number = writing(right_time())
+        key = blinded_key(Purpose.HOSTS, bytes.fromhex(NOWHERE), number)
+        other = bytes.fromhex("d" * 40)
+        villain.put(
+            key, veil(villain.card().data, other, purpose=Purpose.HOSTS, bucket=number, key=key, nonce=bytes(12))
+        )
+        villain.put(key, villain.card().data)
+        await asyncio.sleep(30.0)
+        assert bob.finder.hosts(NOWHERE) == []
+
+    play(tmp_path, story)
+
+
+def test_what_waits_for_others_is_bounded(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        evil(world)
+        bob = await world.house("bob", tells=True)
+        outreach = bob.swarm._outreach
+        assert outreach is not None
+        for number in range(200):
+            sender = Sender(AccountId(f"{number:040x}"), DeviceId(f"{number:064x}"))
+            outreach.reply(sender, Want())
+            outreach.heed(sender)
+        await asyncio.sleep(5.0)
+        assert len(outreach._replies) == REPLIES_WAITING_MAX
+        assert len(outreach._heeded) == HEEDED_MAX
+        presence = [purpose for purpose, _ in outreach._cards._watched if purpose is Purpose.PRESENCE]
+        assert len(presence) <= DHT_WATCHED_MAX + 1
+        await asyncio.sleep(REPLY_WAITS_S + 60.0)
+        assert not outreach._replies
+        assert not outreach._heeded
 
     play(tmp_path, story)
