@@ -428,6 +428,7 @@ DHT_REPLICAS_USED_MAX: Final = 2  # times a record is put to the nodes of the la
 DHT_REPLICAS_KEPT_MAX: Final = 512  # keys whose replicas are remembered
 DHT_SOCKET_BYTES: Final = MIB  # asked of the kernel for what arrives while the node is busy
 DHT_BOOTSTRAP_MAX: Final = 64  # nodes named in the settings
+DHT_CHANGES_S: Final = 10.0  # interfaces that come and go have all put anew at most so often
 DHT_PORT_RETRY_S: Final = 60.0  # after its port was refused
 DHT_PORT_PUBLIC: Final = 4_222  # of `dht serve`, unless another is asked for
 DHT_METRICS_REQUEST_BYTES_MAX: Final = 8 * KIB

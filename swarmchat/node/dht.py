@@ -86,6 +86,7 @@ class DhtPart:
         self._met: dict[Address, Source] = {}
         self._kept: frozenset[tuple[str, int]] = frozenset()
         self._way = asyncio.Event()
+        self._changed = asyncio.Event()
         self._dht: Dht | None = None
         self._tries: int | None = None  # keys looked at, while one is looked for
         self._stopped = False
@@ -103,9 +104,8 @@ class DhtPart:
         self._way.set()
 
     def network_changed(self) -> None:
-        """Interfaces came or went."""
-        if self._dht is not None:
-            self._dht.network_changed()
+        """Interfaces came or went: all is put and watched anew, at most every 10 s."""
+        self._changed.set()
 
     # --- its life
 
@@ -148,7 +148,12 @@ class DhtPart:
             for address in self._met:
                 self._meet(dht, address)
             self._told(listens[0].port)
-            await asyncio.Event().wait()
+            self._changed.clear()
+            while True:
+                await self._changed.wait()
+                self._changed.clear()
+                dht.network_changed()
+                await self._runtime.sleep(limits.DHT_CHANGES_S)  # containers come and go; each put costs work
         finally:
             self._dht = None
             await dht.stop()

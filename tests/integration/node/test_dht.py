@@ -129,6 +129,29 @@ def test_a_node_that_a_peer_tells_of_is_a_way_in_and_known_after_a_restart(tmp_p
     play(story)
 
 
+def test_interfaces_that_come_and_go_have_all_put_anew_now_and_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "DHT_CHANGES_S", 0.2)
+
+    async def story() -> None:
+        async with public_node() as node, running(tmp_path, 1, dht_bootstrap=(node,)) as ann:
+            await until(lambda: ann.connected)
+            assert ann.dht is not None
+            changes: list[float] = []
+            monkeypatch.setattr(ann.dht, "network_changed", lambda: changes.append(asyncio.get_running_loop().time()))
+            for _ in range(20):
+                ann.network_changed()
+                await asyncio.sleep(0.005)
+            assert len(changes) == 1, "the first is taken at once"
+            await until(lambda: len(changes) == 2, 5)
+            assert changes[1] - changes[0] >= 0.19
+            await asyncio.sleep(0.3)
+            assert len(changes) == 2
+
+    play(story)
+
+
 def test_a_port_that_is_taken_is_said_and_tried_again(tmp_path: Path) -> None:
     async def story() -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
