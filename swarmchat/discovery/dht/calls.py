@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from swarmchat import limits
 from swarmchat.discovery.dht.hosts import Endpoint
@@ -24,7 +24,10 @@ class Heard:
 
 @dataclass(slots=True, eq=False)
 class Call:
-    """One request on its way. `done` gets what was heard, or None: nobody answered, or nonsense; `slow` hears of the first time-out."""
+    """One request on its way. `done` gets what was heard, or None: nobody answered, or nonsense.
+
+    `slow` hears twice: when the answer is late (False), as most have come by then, and when it is sent again (True).
+    """
 
     transaction: bytes
     address: Endpoint
@@ -32,11 +35,20 @@ class Call:
     datagram: bytes
     expect: bytes | None  # the id that has to sign the answer
     done: Callable[[Heard | None], None]
-    slow: Callable[[], None] | None
+    slow: Callable[[bool], None] | None
     tries: int
     begun: float
     deadline: float = 0.0
     sent: int = 1
+    late: bool = False  # `slow` was told
+
+
+class Due(NamedTuple):
+    """What the time has come for."""
+
+    slow: list[Call]
+    again: list[Call]
+    over: list[Call]
 
 
 class Calls:
@@ -44,6 +56,7 @@ class Calls:
 
     def __init__(self) -> None:
         self.rto_s: float = limits.DHT_RTO_FIRST_S
+        self.slow_s: float = limits.DHT_SLOW_FIRST_S
         self._srtt: float | None = None
         self._varied = 0.0
         self._waiting: dict[bytes, Call] = {}
@@ -81,28 +94,33 @@ class Calls:
             self._varied += (abs(took - self._srtt) - self._varied) / 8
             self._srtt += (took - self._srtt) / 16
         self.rto_s = min(limits.DHT_RTO_MAX_S, max(limits.DHT_RTO_MIN_S, self._srtt + 4 * self._varied))
+        self.slow_s = min(self.rto_s, max(limits.DHT_SLOW_MIN_S, self._srtt + 2 * self._varied))
         return took
 
     def forget(self, call: Call) -> None:
         """Nobody waits for the answer any more."""
         self._waiting.pop(call.transaction, None)
 
-    def due(self, now: float) -> tuple[list[Call], list[Call]]:
-        """Those to be sent again now, and those that nobody answered and that are over."""
-        again, over = [], []
+    def due(self, now: float) -> Due:
+        """What is to be done now: whom to tell that it is slow, what to send again, what nobody answered and is over."""
+        due = Due([], [], [])
         while self._due and self._due[0][0] <= now:
             deadline, transaction = heapq.heappop(self._due)
             if not self._counts(deadline, transaction):
                 continue
             call = self._waiting[transaction]
-            if call.sent < call.tries:
+            if call.slow is not None and not call.late:
+                call.late = True
+                due.slow.append(call)
+                self._wait(call, call.begun)
+            elif call.sent < call.tries:
                 call.sent += 1
-                again.append(call)
+                due.again.append(call)
                 self._wait(call, now)
             else:
-                over.append(call)
+                due.over.append(call)
                 self.forget(call)
-        return again, over
+        return due
 
     def clear(self) -> list[Call]:
         """Forget all of them; returns those that waited."""
@@ -112,7 +130,8 @@ class Calls:
         return waiting
 
     def _wait(self, call: Call, now: float) -> None:
-        call.deadline = now + self.rto_s * _WAITS[call.sent - 1]
+        late = call.slow is None or call.late
+        call.deadline = now + (self.rto_s * _WAITS[call.sent - 1] if late else self.slow_s)
         heapq.heappush(self._due, (call.deadline, call.transaction))
 
     def _counts(self, deadline: float, transaction: bytes) -> bool:

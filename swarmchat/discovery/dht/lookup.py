@@ -1,7 +1,7 @@
 """The search for the nodes nearest to a key: three questions under way, nobody waited for who is slow. (SCP-05 §1.19)
 
-No rounds: an answer brings the next question out at once. Who has let one time-out pass no longer stands in the way, but may
-still answer. Who answered has signed with the key that his id comes from: what is found is proven.
+No rounds: an answer brings the next question out at once, and so does one that is late. Who has let a time-out pass no
+longer stands in the way of the end, but may still answer. Who answered has signed with the key that his id comes from: what is found is proven.
 """
 
 from __future__ import annotations
@@ -21,12 +21,14 @@ from swarmchat.discovery.dht.wire import Peer
 class _State(enum.Enum):
     NEW = enum.auto()
     ASKED = enum.auto()
+    LATE = enum.auto()
     SLOW = enum.auto()
     ANSWERED = enum.auto()
     OUT = enum.auto()
 
 
-_ENDING = frozenset({_State.ASKED, _State.ANSWERED})
+_WAITING = frozenset({_State.ASKED, _State.LATE, _State.SLOW})
+_ENDING = frozenset({_State.ASKED, _State.LATE, _State.ANSWERED})
 _ASKING = _ENDING | {_State.NEW}
 
 
@@ -46,7 +48,7 @@ class Lookup:
         self._order: list[tuple[int, bytes]] = []
         self._prefixes: Counter[bytes] = Counter()
         self._asked = 0
-        self._slow = 0
+        self._late = 0
         for peer in seeds:
             self._add(peer)
 
@@ -64,8 +66,8 @@ class Lookup:
         return [self._peers[one] for one in self._top() if self._states[one] is _State.ANSWERED]
 
     def wanted(self) -> list[Peer]:
-        """Whom to ask now. With every slow one there is room for one question more, up to `DHT_ALPHA_MAX`."""
-        room = min(self._alpha + self._slow, limits.DHT_ALPHA_MAX) - self._asked
+        """Whom to ask now. With every late one there is room for one question more, up to `DHT_ALPHA_MAX`."""
+        room = min(self._alpha + self._late, limits.DHT_ALPHA_MAX) - self._asked
         room = min(room, limits.DHT_LOOKUP_QUERIES_MAX - self.queries)
         if room <= 0:
             return []
@@ -84,12 +86,18 @@ class Lookup:
                 if usable(peer.address, teller.address[0]):
                     self._add(peer)
 
-    def slow(self, node_id: bytes) -> None:
-        """A node let the first time-out pass."""
+    def late(self, node_id: bytes) -> None:
+        """A node takes longer than most: somebody else is asked as well, but its answer is waited for."""
         if self._states.get(node_id) is _State.ASKED:
-            self._states[node_id] = _State.SLOW
+            self._states[node_id] = _State.LATE
             self._asked -= 1
-            self._slow += 1
+            self._late += 1
+
+    def slow(self, node_id: bytes) -> None:
+        """A node let the first time-out pass: nothing waits for it any more."""
+        self.late(node_id)
+        if self._states.get(node_id) is _State.LATE:
+            self._states[node_id] = _State.SLOW
 
     def failed(self, node_id: bytes) -> None:
         """A node did not answer at all, or nonsense."""
@@ -97,7 +105,7 @@ class Lookup:
 
     def _leave(self, node_id: bytes, state: _State) -> Peer | None:
         was = self._states.get(node_id)
-        if was not in (_State.ASKED, _State.SLOW):
+        if was not in _WAITING:
             return None
         self._asked -= was is _State.ASKED
         self._states[node_id] = state

@@ -41,7 +41,7 @@ class Placing:
         held: set[bytes] = set()
         uses = 0
         if places:
-            held = await self._put(record, places)
+            held = await self._put(record, places, tries=1)  # who is dead shall not hold up the search for the living
             uses = self._known[record.key].uses + 1 if record.key in self._known else 1
         if not places or len(held) < len(places):
             places = tuple(await self._net.nearest(record.key, width=self._settings.replicas, op="put"))
@@ -91,12 +91,12 @@ class Placing:
                 return Served.of(outcome)
         return None
 
-    async def _put(self, record: Record, places: tuple[Place, ...]) -> set[bytes]:
+    async def _put(self, record: Record, places: tuple[Place, ...], tries: int = limits.DHT_TRIES) -> set[bytes]:
         """The ids of those who say that they hold it."""
-        taken = await asyncio.gather(*(self._put_at(record, place) for place in places))
+        taken = await asyncio.gather(*(self._put_at(record, place, tries) for place in places))
         return {peer.id for (_, peer), ok in zip(places, taken, strict=True) if ok}
 
-    async def _put_at(self, record: Record, place: Place) -> bool:
+    async def _put_at(self, record: Record, place: Place, tries: int) -> bool:
         protocol, peer = place
         token = protocol.token(peer.address)
         if not token:
@@ -116,7 +116,7 @@ class Placing:
                 len(parts),
                 part,
             )
-            asked.append(protocol.asked(peer.address, request, expect=peer.id))
+            asked.append(protocol.asked(peer.address, request, expect=peer.id, tries=tries))
         heard = await asyncio.gather(*asked)
         answers = [one.answer for one in heard if one is not None]
         for answer in answers:

@@ -100,7 +100,7 @@ class Protocol(KademliaProtocol):  # type: ignore[misc] # the package is untyped
         done: Callable[[Heard | None], None],
         *,
         expect: bytes | None = None,
-        slow: Callable[[], None] | None = None,
+        slow: Callable[[bool], None] | None = None,
         tries: int = limits.DHT_TRIES,
     ) -> Call:
         """Send a request; `done` hears what came of it, once, unless `forget` comes first. `expect`: the id that has to answer."""
@@ -284,12 +284,15 @@ class Protocol(KademliaProtocol):  # type: ignore[misc] # the package is untyped
     def _wake(self) -> None:
         self._timer = None
         now = self._runtime.monotonic()
-        again, over = self.calls.due(now)
+        slow, again, over = self.calls.due(now)
         for call in again:
             self._counters.add("rpc_retransmits_total")
             self._send(call.datagram, call.address)
             if call.slow is not None:
-                call.slow()
+                call.slow(True)
+        for call in slow:
+            if call.slow is not None:
+                call.slow(False)
         for call in over:
             self._counters.add("rpc_timeouts_total")
             if call.expect is not None:

@@ -180,6 +180,9 @@ class Search:
                 self._fetching.take(peer, heard.answer)
         self._step()
 
-    def _slow(self, node_id: bytes) -> None:
-        self._lookup.slow(node_id)
+    def _slow(self, node_id: bytes, lost: bool) -> None:
+        if lost:
+            self._lookup.slow(node_id)
+        else:
+            self._lookup.late(node_id)
         self._step()

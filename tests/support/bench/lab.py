@@ -53,12 +53,16 @@ class Sizes:
     group: int = 8  # nodes
     burst: int = 400  # messages that one of them sends at once
     link_mib: int = 256
+    dht_nodes: tuple[int, ...] = (200, 1_000)
+    dht_gets: int = 120
+    dht_puts: int = 40
+    dht_search_s: float = 5.0
 
 
 USUAL = Sizes()
 FULL = Sizes(many=100_000, idle_links=1_000, link_mib=512)
 SMALL = Sizes(
-    200, 50, None, 1, 8, 64, 1, 2, 0.2, 5, 4, 8, 3, 8, 4
+    200, 50, None, 1, 8, 64, 1, 2, 0.2, 5, 4, 8, 3, 8, 4, (12,), 6, 3, 0.2
 )  # for the tests: every row, as little as shows that it works
 
 

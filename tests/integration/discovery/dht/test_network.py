@@ -20,8 +20,7 @@ from tests.support.dht_nodes import QUICK, V4, V6, Nodes, Runtime, network, prot
 
 async def put_some(nodes: Nodes, count: int = 10) -> list[Entry]:
     entries = [nodes.entry() for _ in range(count)]
-    for entry in entries:
-        assert await nodes.pick().put(entry) >= 3
+    assert min(await asyncio.gather(*(nodes.pick().put(entry) for entry in entries))) >= 3
     return entries
 
 

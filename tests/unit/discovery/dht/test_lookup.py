@@ -75,6 +75,18 @@ def test_so_many_are_asked_at_once_and_one_more_for_each_that_is_slow() -> None:
     assert search.queries <= 19 + limits.DHT_ALPHA_MAX
 
 
+def test_who_is_late_has_another_asked_and_is_waited_for() -> None:
+    search = lookup([peer(1), peer(2), peer(3)], width=2, alpha=1)
+    assert ids(search.wanted()) == [1]
+    search.late(peer(1).id)
+    assert ids(search.wanted()) == [2]
+    search.answered(peer(2).id, [])
+    assert not search.finished
+    search.answered(peer(1).id, [])
+    assert search.finished
+    assert ids(search.found) == [1, 2]
+
+
 def test_who_is_slow_holds_nothing_up_and_may_still_answer() -> None:
     search = lookup([peer(1), peer(2)], width=1)
     search.wanted()
