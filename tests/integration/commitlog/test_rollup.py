@@ -5,11 +5,13 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from swarmchat import limits
+from swarmchat.commitlog import serving
 from swarmchat.commitlog.copying import Copies, Entry
 from swarmchat.commitlog.files import DamageError
 from swarmchat.commitlog.housekeeping import small_ones
@@ -146,6 +148,21 @@ def test_commits_become_deltas_and_everybody_reads_them(tmp_path: Path) -> None:
         assert (copy.heads, copy.roster) == (log.heads, log.roster)
         assert copy.verify().valid
     assert posts(CommitLog.open(log.path, log.conversation)) == expected
+
+
+@pytest.mark.parametrize("stored_", [False, True])
+def test_a_batch_ends_by_what_is_sent_and_not_by_what_lies_there(tmp_path: Path, stored_: bool) -> None:
+    log = group(tmp_path)
+    scattered(log, 300)
+    assert log.rollup()
+    repository, most = log._store.repository, 60_000
+    missing = log.history.numbers_missing(log.heads, ())
+    locate = partial(repository.locate, stored=stored_)
+    places, heads = serving.plan(log._store.ledger, missing, log._folder, locate, bytes_max=most)
+    data = b"".join(serving.stream(places, partial(repository.entry, stored=stored_)))
+    assert most / 2 < len(data) <= most
+    copy = CommitLog.prepare(tmp_path / "copy.git", log.conversation)
+    assert len(copy.admit(data, heads).new) < 150
 
 
 def test_what_came_in_whole_is_told_apart_once(tmp_path: Path) -> None:
