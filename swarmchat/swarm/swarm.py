@@ -45,6 +45,7 @@ from swarmchat.swarm.replicator import Replicator
 from swarmchat.swarm.rooms import Lines, Rooms
 from swarmchat.swarm.status import PeerRow, SyncRow, peer_rows, sync_rows
 from swarmchat.swarm.switchboard import Switchboard
+from swarmchat.swarm.waiting import Waiting
 from swarmchat.swarm.write_queue import Outcome
 
 __all__ = ["Audience", "PeerRow", "Settings", "StateKeeper", "Swarm", "SyncRow"]
@@ -70,6 +71,7 @@ class Swarm:
         directory: Directory | None = None,  # the DHT
         way: DhtWay = DhtWay(),  # noqa: B008 - frozen
     ) -> None:
+        self._waiting = Waiting()
         self.ready = asyncio.Event()  # `links` runs: listen now
         self.recheck_lan: Callable[[], None] = lambda: None  # the devices that the LAN may show have changed
         self._observer = observer
@@ -121,7 +123,6 @@ class Swarm:
         self._loaded = False
         self._loading = asyncio.Lock()
         self._closing = asyncio.Event()
-        self._change = asyncio.Event()  # replaced with each change: who waits takes the present one
 
     # --- life
 
@@ -384,7 +385,7 @@ class Swarm:
 
     async def settled(self, conversation: ConversationId, timeout_s: float) -> str:
         """Wait until a clone is ready or refused, or the time is over; the state then."""
-        await self._until(lambda: self.state_of(conversation) != "syncing", timeout_s)
+        await self._waiting.until(lambda: self.state_of(conversation) != "syncing", timeout_s)
         return self.state_of(conversation)
 
     async def delivered(
@@ -394,21 +395,10 @@ class Swarm:
         enough: Callable[[frozenset[AccountId]], bool],
         timeout_s: float,
     ) -> dict[DeviceId, AccountId]:
-        """Wait until enough other accounts have a commit, or the time is over; the devices that had it meanwhile.
-
-        A device that had it once counts, though it may name heads since then that are not here yet.
-        """
+        """Wait until enough other accounts have a commit, or the time is over; the devices that had it meanwhile."""
         await self.load()
         replicator = self._rooms.room(conversation)
-        found: dict[DeviceId, AccountId] = {}
-
-        def reached() -> bool:
-            found.update(self._holders(replicator, commit))
-            return enough(frozenset(found.values()))
-
-        if not reached():
-            await self._until(reached, timeout_s)
-        return found
+        return await self._waiting.delivered(replicator, self.account.id, commit, enough, timeout_s)
 
     def sync_status(self, conversation: ConversationId | None = None) -> list[SyncRow]:
         """How far each other device is, by conversation and device. To be asked after `load`."""
@@ -460,31 +450,13 @@ class Swarm:
         self.recheck_lan()
 
     def _moved(self, _conversation: ConversationId) -> None:
-        change, self._change = self._change, asyncio.Event()
-        change.set()
+        self._waiting.moved()
 
     def _sighted(self, target: Target) -> None:
         self._connector.sighted(target)
 
     def _owner(self, device: DeviceId) -> AccountId | None:
         return self._board.account_of(device)
-
-    async def _until(self, holds: Callable[[], bool], timeout_s: float) -> None:
-        try:
-            async with asyncio.timeout(timeout_s):
-                while True:
-                    change = self._change
-                    if holds():
-                        return
-                    await change.wait()
-        except TimeoutError:
-            pass
-
-    def _holders(self, replicator: Replicator, commit: CommitId) -> dict[DeviceId, AccountId]:
-        roster = replicator.log.roster
-        devices = {device: who for device, who in roster.devices.items() if who != self.account.id}
-        dag = replicator.dag
-        return {device: who for device, who in devices.items() if dag.covers(replicator.held_by(device), (commit,))}
 
     async def _written_to(self, conversation: ConversationId) -> Replicator:
         await self.load()
