@@ -184,15 +184,20 @@ def test_of_several_that_take_a_voter_the_first_that_was_accepted_is_named(group
     assert lost(feud, ruling, "c") == {"A0": "a"}
 
 
+def by_account(feud: Feud, *numbers: str) -> list[str]:
+    return sorted(numbers, key=lambda number: feud.scene.world.account(f"A{number}"))
+
+
 def test_of_several_voters_that_were_taken_each_is_told_and_the_least_ban_is_to_blame(group: Found) -> None:
     feud = Feud(group(5))
-    feud.ban("a", "A0", "123")
-    feud.ban("b", "A1", "234")
+    second, first = by_account(feud, "0", "1")
+    feud.ban("a", f"A{first}", "234")
+    feud.ban("b", f"A{second}", "234")
     feud.ban("c", "A4", "012")
     ruling = feud.ruling()
     assert ruling.accepted == {feud.ids["a"], feud.ids["b"]}
     assert ruling.fates[feud.ids["c"]].by == feud.ids["a"]
-    assert lost(feud, ruling, "c") == {"A0": "a", "A1": "b"}
+    assert lost(feud, ruling, "c") == {f"A{first}": "a", f"A{second}": "b"}
 
 
 def test_a_ban_behind_another_takes_nothing_from_it_and_loses_nothing_to_it(group: Found) -> None:
@@ -210,6 +215,7 @@ def test_nor_when_a_third_that_is_beside_both_makes_one_group_of_them(group: Fou
     feud.ban("w", "A4", "123")
     feud.first = {("y", "x")}
     assert feud.accepted() == "wxy"
+    assert ("y", "x") not in feud.asked
 
 
 def test_a_ban_that_loses_to_one_that_is_refused_itself_counts(group: Found) -> None:
@@ -291,6 +297,18 @@ def test_what_a_forced_one_took_is_seen_at_once_and_frees_the_others(group: Foun
     feud.ban("f", "A5", "03" + NEUTRAL[1:])
     feud.first = {("c", "a"), ("e", "d"), ("f", "e"), ("f", "a")}
     assert feud.accepted() == "ace"
+
+
+def test_who_has_fallen_frees_those_that_wait_for_it_although_it_did_not_wait_for_what_it_fell_to(group: Found) -> None:
+    """a, b and c are a circle; b hangs on a, which is enough to know, and falls to d: so c counts, and a falls to c."""
+    feud = Feud(group(12))
+    one, other = by_account(feud, "0", "1")
+    feud.ban("a", f"A{one}", "2" + NEUTRAL)
+    feud.ban("b", "A3", "01" + NEUTRAL[1:])
+    feud.ban("c", "A2", "3" + NEUTRAL)
+    feud.ban("d", f"A{other}", "4" + NEUTRAL)
+    feud.first = {("c", "a"), ("d", "b")}
+    assert feud.accepted() == "cd"
 
 
 def test_what_was_decided_in_the_past_of_one_is_seen_at_once_and_frees_the_others(group: Found) -> None:
@@ -686,7 +704,7 @@ def test_of_the_bans_of_a_voter_those_of_many_and_then_of_the_most_senior_voters
 
 def test_a_ban_that_hangs_on_enough_others_and_one_that_has_fallen_ask_no_more(group: Found) -> None:
     feud = Feud(group(5))
-    one, other = sorted("01", key=lambda number: feud.scene.world.account(f"A{number}"))
+    one, other = by_account(feud, "0", "1")
     feud.ban("a", f"A{one}", "234")
     feud.ban("x", "A4", "012")
     feud.ban("b", f"A{other}", "234")
