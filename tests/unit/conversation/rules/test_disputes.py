@@ -346,18 +346,37 @@ def test_of_several_that_might_take_a_voter_each_is_asked_until_one_does(group: 
         assert feud.asked.count(("p", "x")) == 1
 
 
-def test_a_ban_is_looked_at_again_when_one_that_it_hangs_on_is_decided_or_took_a_voter(
-    group: Found, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """x hangs on y and y on z. What else is decided concerns x only where a voter goes: A3, and him once."""
-    looks: list[str] = []
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> list[CommitId]:
+    """The bans in the order in which it was asked how they stand."""
+    noted: list[CommitId] = []
     standing = Dispute._standing
 
-    def noted(self: Dispute, case: Any) -> Any:
-        looks.append(feud.called(case.ban.id))
+    def note(self: Dispute, case: Any) -> Any:
+        noted.append(case.ban.id)
         return standing(self, case)
 
-    monkeypatch.setattr(Dispute, "_standing", noted)
+    monkeypatch.setattr(Dispute, "_standing", note)
+    return noted
+
+
+def test_who_has_no_majority_beside_none_and_beside_all_waits_for_nobody(group: Found, looks: list[CommitId]) -> None:
+    """What b may make void would give a its majority, but c takes a voter of it."""
+    feud = Feud(group(5, 2))
+    work = feud.scene.write(feud.scene.tip, "A4", "add", "X")
+    a = feud.ban("a", "M0", "012", at=work)
+    feud.ban("b", "A4", "123")
+    feud.ban("c", "A0", "123")
+    feud.first = {("b", "a"), ("c", "a")}
+    feud.admins["a", 0] = feud.accounts(*FIVE, "M1")
+    assert feud.accepted() == "bc"
+    assert looks.count(a) == 2  # at first, and to decide it
+
+
+def test_a_ban_is_looked_at_again_when_one_that_it_hangs_on_is_decided_or_took_a_voter(
+    group: Found, looks: list[CommitId]
+) -> None:
+    """x hangs on y and y on z. What else is decided concerns x only where a voter goes: A3, and him once."""
     feud = Feud(group(12, 3))
     b = feud.ban("b", "M1", "5" + NEUTRAL)
     feud.ban("c", "A4", "5" + NEUTRAL)  # nobody's voter
@@ -370,7 +389,7 @@ def test_a_ban_is_looked_at_again_when_one_that_it_hangs_on_is_decided_or_took_a
     feud.first = {(one, "e") for one in "bcdfzyx"}
     feud.first.remove(("d", "e"))
     assert feud.accepted() == "bcdfxz"
-    assert looks.count("x") == 5  # at first, with b behind it, without A3, without y, and to decide it
+    assert looks.count(feud.ids["x"]) == 5  # at first, with b behind it, without A3, without y, and to decide it
 
 
 # --- what others make void
