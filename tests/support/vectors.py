@@ -24,7 +24,7 @@ from swarmchat.crypto.veil import unveil, veil
 from swarmchat.discovery.blinding import DhtKey, Purpose, blinded_key, bucket, reading
 from swarmchat.discovery.dht.identity import find_node_key, solves
 from swarmchat.discovery.dht.records import Kind, owned_key, pseudonym, work, write
-from tests.support import dht_wire, hpke
+from tests.support import dht_wire, hpke, mail_vectors
 from tests.support.builders import object_id
 from tests.support.certs import ACCOUNT_FORGERY, ALICE, BOB, DAY, DEVICE_FORGERY, NOW
 from tests.support.stories import STORIES
@@ -125,6 +125,7 @@ SETS: dict[str, Callable[[], object]] = {
     "commits": commits,
     "dht": dht,
     "dht-wire": dht_wire.vectors,
+    "mail": mail_vectors.vectors,
 }
 
 
