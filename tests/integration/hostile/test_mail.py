@@ -98,18 +98,20 @@ def test_mail_that_is_none_is_refused_and_changes_nothing(tmp_path: Path) -> Non
                 (invite, {**group, "conversation": room.replace("1", "A")}),
                 ("application/trust-answer", {"conversation": room, "accepted": 1}),
                 ("application/trust-answer", {"conversation": room}),
+                ("application/ice", {"x": 1}),
+                ("application/ice", {"kind": "here", "addr": "192.0.2.1:4000"}),
                 ("application/im-gitmessage-id", {"id": room, "commit": COMMIT, "deviceId": "x"}),
                 ("application/im-gitmessage-id", {"id": room, "commit": COMMIT, "deviceId": "0" * 64, "heads": [7]}),
             ):
                 assert await refusal(link, mimetype=mimetype, body=body, ts=now) == "bad-message", (mimetype, body)
             for ts in (None, "now", -1, 1.5, True, 2**60):
                 assert await refusal(link, mimetype=trust, body=ok, ts=ts) == "bad-message"
-            for later in (
-                "application/ice",
-                "text/html",
-                "application/of-tomorrow",
+            for later, body in (
+                ("application/ice", {"kind": "offer"}),
+                ("text/html", {"x": 1}),
+                ("application/of-tomorrow", {"x": 1}),
             ):  # of a later version: read, no more
-                channel, _ = await link.open_channel("invite", mimetype=later, body={"x": 1}, ts=now)
+                channel, _ = await link.open_channel("invite", mimetype=later, body=body, ts=now)
                 channel.close()
             for ts in (now - MAIL_AGE_MAX_S - 60, now + MAIL_AHEAD_MAX_S + 60):
                 await eve.write(link, TrustRequest(room_number(1), COMMIT, "Eve", 1), written_s=int(ts))
