@@ -423,6 +423,7 @@ DHT_STALE_PINGS: Final = 4  # at each look
 DHT_REFRESH_S: Final = 900.0  # a part of the table where nobody answered for so long is searched
 DHT_REFRESHES_MAX: Final = 4  # at each look
 DHT_NEIGHBOURS_S: Final = 60.0  # a new neighbour makes a node look around, at most so often
+DHT_INTRODUCTIONS: Final = 3  # rounds in which a node between two networks has its contacts ping each other, a minute apart
 DHT_SAVE_S: Final = 600.0
 DHT_CLOCK_JUMP_S: Final = 60.0  # the wall clock went on so much more: the machine slept
 DHT_FETCHED_AT_ONCE_MAX: Final = 64  # long records that were told of by their digest and are on their way

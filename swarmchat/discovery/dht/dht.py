@@ -321,7 +321,7 @@ class Dht(Server):  # type: ignore[misc] # the package is untyped
         protocol = self._net.protocol_of(served.ping) if served.ping is not None else None
         if protocol is not None and served.ping is not None:
             ping = Request(Method.PING, protocol.asker(served.ping))
-            protocol.ask(served.ping, ping, lambda heard: None, tries=1)
+            protocol.ask(served.ping, ping, lambda heard: None)
 
     def _push(self, record: Record) -> None:
         """Tell the subscribers of a key, and ourselves."""
@@ -354,7 +354,7 @@ class Dht(Server):  # type: ignore[misc] # the package is untyped
         if others:
             third = others[int(self._runtime.random() * len(others))]
             request = Request(Method.KNOCK, protocol.asker(third.address), address=asker)
-            protocol.ask(third.address, request, lambda heard: None, expect=third.id, tries=1)
+            protocol.ask(third.address, request, lambda heard: None, expect=third.id)
 
     # --- what the package offers under these names is not this network's
 

@@ -78,6 +78,7 @@ class Joining:
         self._looked_around = float("-inf")
         self._newcomers = 0
         self._merged = float("-inf")
+        self._introductions = 0  # rounds still to come
 
     def configure(self, entrances: Iterable[Entrance]) -> None:
         """The list that is asked first, always."""
@@ -148,6 +149,7 @@ class Joining:
         if self._fresh:
             fresh, self._fresh = sorted(self._fresh, key=str), set()
             await self._meet_all(fresh)
+        await self._merge(now)
         if self._neighbours() != self._newcomers and now - self._looked_around >= self._settings.neighbours_s:
             self._looked_around, self._newcomers = now, self._neighbours()
             await self._net.nearest(self._own, width=self._settings.contacts, op="refresh")
@@ -218,11 +220,17 @@ class Joining:
             answer = await protocol.asked(endpoint, find, expect=node_id)
             if answer is not None:
                 strangers |= any(protocol.router.wants(peer.id, peer.address) for peer in answer.answer.peers)
-        now = self._runtime.monotonic()
-        if strangers and now - self._merged >= self._settings.neighbours_s:
-            self._merged = now
-            await self.look_around()
-            self._introduce()
+        if strangers:
+            self._introductions = limits.DHT_INTRODUCTIONS
+
+    async def _merge(self, now: float) -> None:
+        """Look around and make our contacts known to each other; some rounds of it, as each leads to more of them."""
+        if not self._introductions or now - self._merged < self._settings.neighbours_s:
+            return
+        self._introductions -= 1
+        self._merged = now
+        await self.look_around()
+        self._introduce()
 
     def _introduce(self) -> None:
         """Have each contact ping the next one: neighbours that did not know of each other look around then themselves."""
@@ -231,7 +239,7 @@ class Joining:
                 members = sorted(bucket.get_nodes(), key=lambda one: one.long_id)
                 for one, other in itertools.pairwise(members):
                     knock = Request(Method.KNOCK, protocol.asker(one.address), address=other.address)
-                    protocol.ask(one.address, knock, _ignore, expect=one.id, tries=1)
+                    protocol.ask(one.address, knock, _ignore, expect=one.id)
 
     # --- can strangers reach us
 
