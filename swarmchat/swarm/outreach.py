@@ -116,7 +116,7 @@ class Outreach:
         )
         self._courier = Courier(parts, directory, secretary.receive_sealed)
         self._notices = Notices()
-        self._wants = Wants(parts.runtime.random)
+        self._wants = Wants(parts.runtime.random, lambda device: bool(parts.finder.addresses(device)))
         self._present: OrderedDict[DeviceId, tuple[AccountId, int]] = OrderedDict()  # whose, and until when (unix s)
         self._posted: dict[tuple[ConversationId, DeviceId], float] = {}  # invitations, when last
         self._held: dict[ConversationId, tuple[Roster, list[_Held]]] = {}

@@ -21,10 +21,11 @@ _MINUTE_S = 60.0
 
 
 class Wants:
-    """`now` is the monotonic clock, in seconds; `dice` gives 0.0 ≤ x < 1.0."""
+    """`now` is the monotonic clock, in seconds; `dice` gives 0.0 ≤ x < 1.0; `is_dialled`: an address of a device is known."""
 
-    def __init__(self, dice: Callable[[], float]) -> None:
+    def __init__(self, dice: Callable[[], float], is_dialled: Callable[[DeviceId], bool]) -> None:
         self._dice = dice
+        self._is_dialled = is_dialled
         self._due: dict[DeviceId, tuple[int, float]] = {}  # asked how often, and when again
         self._asked: OrderedDict[DeviceId, float] = OrderedDict()
         self._answers = Allowance(WANTS_ANSWERED_PER_MINUTE, WANTS_ANSWERED_PER_MINUTE / _MINUTE_S)
@@ -32,16 +33,16 @@ class Wants:
     def shown(self, device: DeviceId, now: float) -> None:
         """Its newest card came just now: it is there, and can be asked again."""
         count, when = self._due.get(device, (0, math.inf))
-        self._due[device] = count, min(when, now + WANT_AFTER_S * (0.5 + self._dice()))
+        self._due[device] = count, min(when, now + self._delay_s(device))
 
     def take(self, devices: Iterable[DeviceId], now: float) -> list[DeviceId]:
         """Of the devices that are wanted, there, and not linked: those to be asked now.
 
-        A new one after 2 s, for what is known already is being dialled; again with its next card, or after 1, 2, 4 … 10 minutes.
+        A new one at once, or after 2 s if an address of it is being dialled; again with its next card, or after 1, 2, 4 … 10 min.
         """
         due, asked = dict[DeviceId, tuple[int, float]](), list[DeviceId]()
         for device in sorted(devices):
-            count, when = self._due.get(device, (0, now + WANT_AFTER_S * (0.5 + self._dice())))
+            count, when = self._due.get(device) or (0, now + self._delay_s(device))
             if when <= now:
                 asked.append(device)
                 count, when = count + 1, now + min(WANT_EVERY_S * 2 ** min(count, 16), WANT_EVERY_MAX_S)
@@ -67,3 +68,6 @@ class Wants:
     def may_answer(self, now: float) -> bool:
         """Whether one more question is answered: 10 a minute, whoever asks."""
         return self._answers.take(now)
+
+    def _delay_s(self, device: DeviceId) -> float:
+        return WANT_AFTER_S * (0.5 + self._dice()) if self._is_dialled(device) else 0.0

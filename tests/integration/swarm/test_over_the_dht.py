@@ -63,6 +63,7 @@ def test_a_contact_is_made_by_id_alone(tmp_path: Path) -> None:
         where = contact.conversation
         assert where is not None
         await world.until(lambda: world.level(where, alice, bob))
+        await asyncio.sleep(5.0)
 
     play(tmp_path, story)
 
@@ -121,6 +122,7 @@ def test_members_who_start_anew_and_know_no_address_find_each_other(tmp_path: Pa
         await world.until(lambda: alice.linked(bob))
         await bob.post(where, "again")
         await world.until(lambda: world.level(where, alice, bob))
+        await asyncio.sleep(5.0)
 
     play(tmp_path, story)
 

@@ -11,8 +11,8 @@ from swarmchat.swarm.wants import Wants
 BOB = DeviceId("b" * 64)
 
 
-def wants() -> Wants:
-    return Wants(lambda: 0.5)
+def wants(*, dialled: bool = True) -> Wants:
+    return Wants(lambda: 0.5, lambda device: dialled)
 
 
 def times(box: Wants, until: float) -> list[float]:
@@ -33,6 +33,14 @@ def test_a_device_is_asked_once_what_is_known_was_dialled_and_then_ever_more_sel
     assert asked[0] == 2.0
     assert [round(gap) for gap in gaps[:5]] == [60, 120, 240, 480, 600]
     assert all(gap <= WANT_EVERY_MAX_S for gap in gaps)
+
+
+def test_a_device_of_which_no_address_is_known_is_asked_at_once() -> None:
+    box = wants(dialled=False)
+    assert box.take([BOB], 7.0) == [BOB]
+    assert box.take([BOB], 8.0) == []
+    box.shown(BOB, 9.0)
+    assert box.take([BOB], 9.0) == [BOB]
 
 
 def test_a_new_card_is_a_reason_to_ask_again_and_no_more_than_once() -> None:
