@@ -89,6 +89,7 @@ class DhtPart:
         self._changed = asyncio.Event()
         self._dht: Dht | None = None
         self._tries: int | None = None  # keys looked at, while one is looked for
+        self._begun: float | None = None  # when it began to ask
         self._stopped = False
         self._problem: str | None = None
 
@@ -119,7 +120,9 @@ class DhtPart:
             if self._config.dht_bootstrap or self._config.lan_enabled or (kept is not None and kept.addresses):
                 self._way.set()
             await self._way.wait()
-            await self._live(await self._begin(await self._key(kept), kept))
+            key = await self._key(kept)
+            self._begun = self._runtime.monotonic()
+            await self._live(await self._begin(key, kept))
         finally:
             self._stopped = True
 
@@ -241,6 +244,8 @@ class DhtPart:
             return DhtStatus("connected", f"{count} node{'s' * (count != 1)} known, on UDP port {self.port}")
         if config.dht_bootstrap:
             named = ", ".join(str(one.address) for one in config.dht_bootstrap[:3])
+            if self._begun is not None and self._runtime.monotonic() < self._begun + limits.DHT_FIRST_ANSWER_S:
+                return DhtStatus("joining", f"asking {named}")
             hint = "see whether they run, and whether UDP leaves this network"
             return DhtStatus("joining", f"no bootstrap node has answered yet: {named}", hint)
         if config.lan_enabled:

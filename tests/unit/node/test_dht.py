@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from swarmchat import limits
 from swarmchat.addresses import Address
 from swarmchat.discovery.addressbook import Source
 from swarmchat.discovery.blinding import DhtKey
@@ -13,7 +14,7 @@ from swarmchat.discovery.dht.joining import Entrance
 from swarmchat.discovery.directory import Directory, Entry
 from swarmchat.node import checkup
 from swarmchat.node.config import Config
-from swarmchat.node.dht import DhtPart, hosts
+from swarmchat.node.dht import DhtPart, DhtStatus, hosts
 from swarmchat.runtime import SystemRuntime
 
 KEY = DhtKey(bytes(20))
@@ -40,6 +41,14 @@ def test_what_is_missing_is_said_in_one_sentence_with_a_hint(
     assert (found.state, words in found.found, "\n" in found.found) == (state, True, False)
     assert (found.hint is None) is (state == "off")
     assert checkup.of_dht(found).state == finding
+
+
+def test_of_a_node_that_has_only_just_asked_nothing_is_missing_yet(tmp_path: Path) -> None:
+    asking = part(tmp_path, dht_bootstrap=NAMED)
+    asking._begun = asking._runtime.monotonic()
+    assert asking.status == DhtStatus("joining", "asking node.example:4222")
+    asking._begun -= limits.DHT_FIRST_ANSWER_S
+    assert asking.status.hint is not None
 
 
 def test_without_a_way_in_nothing_is_opened_and_nothing_written(tmp_path: Path) -> None:
