@@ -141,6 +141,7 @@ def test_a_notice_that_comes_after_the_link_takes_nothing_back(tmp_path: Path) -
         notice = Notice(where, old, (old,), bob.account.device)
         sender = Sender(bob.account.id, bob.account.device)
         await alice.swarm._postman.receive_sealed(sender, Letter(notice, int(right_time())))
+        await asyncio.sleep(5.0)  # so that it is another letter
         link = bob.swarm.links.link(alice.account.device)
         assert link is not None
         assert await bob.swarm._postman.send(link, notice)
