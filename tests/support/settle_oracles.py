@@ -57,7 +57,8 @@ def finds(told: Line, steps: list[Step]) -> tuple[set[str], int]:
     twin = FromTheRoot(group.history, group.rosters.__getitem__)
     if twin.settle(heads).roster != settled.roster:
         broken.add(SHORTCUT)
-    if after.joined and not after.admins and not (told.mode == 1 and after.members) and before.admins:
+    keeps_it = before.admins - set(told.villains)  # where all admins are villains they may dissolve it by right
+    if after.joined and not after.admins and not (told.mode == 1 and after.members) and keeps_it:
         broken.add(NO_WAY_OUT)
     if told.old_power and _answer_fails(told, before, heads):
         broken.add(ANSWER_FAILS)
