@@ -17,7 +17,7 @@ from swarmchat.conversation.rules.judge import Verdict, judge, signature_item
 from swarmchat.conversation.rules.planning import changes_for
 from swarmchat.crypto.keys import verify_batch
 from swarmchat.ids import AccountId, ConversationId
-from tests.support.builders import ALICE, BOB, CAROL, NONCE, Room, read
+from tests.support.builders import ALICE, BOB, CAROL, DAVE, NONCE, Room, read
 from tests.support.stories import STORIES
 
 MET_ELSEWHERE = {Reason.MISSING_OBJECT, Reason.UNKNOWN_PARENT, Reason.REFUSED_PARENT}  # the commit log's: no law
@@ -252,12 +252,13 @@ def test_a_member_who_begins_again_is_told_that_only_the_first_commit_does() -> 
 
 def test_of_several_faulty_paths_the_first_is_named() -> None:
     room = Room()
-    room.bring(BOB)
-    for number in range(2, 9):
-        room.must(BOB.on(number), Post("x"))
-    gone = changes_for(Kick(BOB.id), ALICE.author, room.roster, room.past)
-    assert not isinstance(gone, Rejection)
-    assert len(gone) == 9
-    assert room.refuses_changes(Reason.UNEXPECTED_CHANGE, ALICE, Kick(BOB.id), {}).path == min(gone)
+    for who in (BOB, CAROL, DAVE):
+        room.bring(who)
+        for number in range(2, 9):
+            room.must(who.on(number), Post("x"))
+        gone = changes_for(Kick(who.id), ALICE.author, room.roster, room.past)
+        assert not isinstance(gone, Rejection)
+        assert len(gone) == 9
+        assert room.refuses_changes(Reason.UNEXPECTED_CHANGE, ALICE, Kick(who.id), {}).path == min(gone)
     nowhere = {f"{name}.txt": b"" for name in "zxcvbnma"}
     assert room.refuses_changes(Reason.MALFORMED_TREE, ALICE, Post("x"), nowhere).path == "a.txt"
