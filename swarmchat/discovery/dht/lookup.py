@@ -30,6 +30,7 @@ class _State(enum.Enum):
 _WAITING = frozenset({_State.ASKED, _State.LATE, _State.SLOW})
 _ENDING = frozenset({_State.ASKED, _State.LATE, _State.ANSWERED})
 _ASKING = _ENDING | {_State.NEW}
+_ASKABLE = _ASKING - {_State.LATE}
 
 
 class Lookup:
@@ -49,6 +50,7 @@ class Lookup:
         self._prefixes: Counter[bytes] = Counter()
         self._asked = 0
         self._late = 0
+        self._nearest: list[bytes] | None = None  # what `_top` found, as long as it holds
         for peer in seeds:
             self._add(peer)
 
@@ -66,16 +68,19 @@ class Lookup:
         return [self._peers[one] for one in self._top() if self._states[one] is _State.ANSWERED]
 
     def wanted(self) -> list[Peer]:
-        """Whom to ask now. With every late one there is room for one question more, up to `DHT_ALPHA_MAX`."""
+        """Whom to ask now: of the nearest, those who are late left out. With every late one there is room for one question more, up to `DHT_ALPHA_MAX`."""
         room = min(self._alpha + self._late, limits.DHT_ALPHA_MAX) - self._asked
         room = min(room, limits.DHT_LOOKUP_QUERIES_MAX - self.queries)
         if room <= 0:
             return []
-        chosen = [one for one in self._top() if self._states[one] is _State.NEW][:room]
+        top = self._top() if self._late == 0 else self._first(_ASKABLE)
+        chosen = [one for one in top if self._states[one] is _State.NEW][:room]
         for one in chosen:
             self._states[one] = _State.ASKED
         self._asked += len(chosen)
         self.queries += len(chosen)
+        if self.queries >= limits.DHT_LOOKUP_QUERIES_MAX:
+            self._nearest = None
         return [self._peers[one] for one in chosen]
 
     def answered(self, node_id: bytes, peers: Iterable[Peer]) -> None:
@@ -98,6 +103,7 @@ class Lookup:
         self.late(node_id)
         if self._states.get(node_id) is _State.LATE:
             self._states[node_id] = _State.SLOW
+            self._nearest = None
 
     def failed(self, node_id: bytes) -> None:
         """A node did not answer at all, or nonsense."""
@@ -109,14 +115,20 @@ class Lookup:
             return None
         self._asked -= was is _State.ASKED
         self._states[node_id] = state
+        self._nearest = None
         return self._peers[node_id]
 
     def _top(self) -> list[bytes]:
         """The nearest of whom something can be expected soon, or was got."""
+        if self._nearest is None:
+            self._nearest = self._first(_ASKING if self.queries < limits.DHT_LOOKUP_QUERIES_MAX else _ENDING)
+        return self._nearest
+
+    def _first(self, states: frozenset[_State]) -> list[bytes]:
+        """The nearest in one of these states."""
         top: list[bytes] = []
-        counting = _ASKING if self.queries < limits.DHT_LOOKUP_QUERIES_MAX else _ENDING
         for _, one in self._order:
-            if self._states[one] in counting:
+            if self._states[one] in states:
                 top.append(one)
                 if len(top) == self._width:
                     break
@@ -131,6 +143,7 @@ class Lookup:
             if self._prefixes[mine] >= limits.DHT_PER_PREFIX_IN_LOOKUP_MAX:
                 return
             self._prefixes[mine] += 1
+        self._nearest = None
         self._states[peer.id] = _State.NEW
         self._peers[peer.id] = peer
         bisect.insort(self._order, (int.from_bytes(peer.id, "big") ^ self._target, peer.id))

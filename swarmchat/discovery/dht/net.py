@@ -59,7 +59,7 @@ class Net:
         self, protocol: Protocol, target: bytes, width: int, harvest: Harvest | None, seeds: Sequence[Peer]
     ) -> list[Peer]:
         table = protocol.router
-        known = [*seeds, *(_peer(one) for one in table.nearest(target, self._settings.contacts))]
+        known = [*seeds, *(_peer(one) for one in table.nearest(target, limits.DHT_SEEDS))]
         found = await self._once(protocol, target, width, harvest, known)
         if len(found) * 2 < width and len(table) > len(found):  # most were dead: once more, from all that we know
             everybody = [_peer(one) for one in table.nearest(target, len(table), failed=True)]

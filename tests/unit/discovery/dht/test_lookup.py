@@ -79,10 +79,25 @@ def test_who_is_late_has_another_asked_and_is_waited_for() -> None:
     search = lookup([peer(1), peer(2), peer(3)], width=2, alpha=1)
     assert ids(search.wanted()) == [1]
     search.late(peer(1).id)
-    assert ids(search.wanted()) == [2]
+    assert ids(search.wanted()) == [2, 3]  # its place, and one more
     search.answered(peer(2).id, [])
     assert not search.finished
     search.answered(peer(1).id, [])
+    assert search.finished
+    assert ids(search.found) == [1, 2]
+
+
+def test_for_each_that_is_late_one_farther_off_is_asked() -> None:
+    search = lookup([peer(number) for number in range(1, 9)], width=2)
+    assert ids(search.wanted()) == [1, 2]
+    search.late(peer(1).id)
+    search.late(peer(2).id)
+    assert ids(search.wanted()) == [3, 4]
+    search.answered(peer(3).id, [])
+    search.answered(peer(4).id, [])
+    assert not search.finished
+    search.answered(peer(1).id, [])
+    search.answered(peer(2).id, [])
     assert search.finished
     assert ids(search.found) == [1, 2]
 
@@ -91,7 +106,7 @@ def test_who_is_slow_holds_nothing_up_and_may_still_answer() -> None:
     search = lookup([peer(1), peer(2)], width=1)
     search.wanted()
     search.slow(peer(1).id)
-    search.wanted()
+    assert ids(search.wanted()) == [2]
     search.answered(peer(2).id, [])
     assert search.finished
     assert ids(search.found) == [2]
