@@ -15,7 +15,6 @@ import msgpack
 
 from swarmchat.crypto.certificates import Certificate, CertificateError, check_chain
 from swarmchat.crypto.keys import PrivateKey
-from swarmchat.crypto.padding import PAYLOAD_BYTES_MAX
 from swarmchat.ids import AccountId, DeviceId
 from swarmchat.swarm.invitations import Sender
 from swarmchat.swarm.mail import Letter, letter_fields, read_letter
@@ -44,21 +43,18 @@ class Opened:
 
 
 def write(letter: Letter, *, account: Certificate, device: Certificate, key: PrivateKey, to: DeviceId) -> bytes:
-    """What is to be sealed to the device `to`; ValueError if no record could hold it."""
+    """What is to be sealed to the device `to`."""
     fields = letter_fields(letter)
     mimetype, body, written = (_packed(fields[name]) for name in ("mimetype", "body", "ts"))
     signature = key.sign(_signed(to, mimetype, body, written))
     chain = _packed([account.der, device.der])
-    plain = b"\x95" + mimetype + body + chain + written + _packed(signature)
-    if len(plain) > PAYLOAD_BYTES_MAX:
-        raise ValueError(f"a letter has at most {PAYLOAD_BYTES_MAX} bytes")
-    return plain
+    return b"\x95" + mimetype + body + chain + written + _packed(signature)
 
 
 def read(
     plain: bytes, *, to: DeviceId, now: float, revoked: Callable[[AccountId], Container[bytes]]
 ) -> Opened | LetterFault:
-    """Judge what was opened at `now` (seconds since 1970); `revoked` as in `check_chain`, for the account asked."""
+    """Judge what `open_letter` gave at `now` (seconds since 1970); `revoked` as in `check_chain`, for the account asked."""
     try:
         fields, raw = _split(plain)
         mimetype, body, chain, written, signature = fields
@@ -86,11 +82,8 @@ def _packed(value: object) -> bytes:
 
 def _split(plain: bytes) -> tuple[list[object], list[bytes]]:
     """The five fields, and the bytes of each; ValueError for any other form."""
-    if len(plain) > PAYLOAD_BYTES_MAX:
-        raise ValueError("larger than a letter can be")
-    reader = msgpack.Unpacker(
-        raw=False, strict_map_key=True, object_pairs_hook=_unique, max_buffer_size=len(plain) or 1
-    )
+    size = max(1, len(plain))  # also of what a list claims to hold: room for it would be made before it is there
+    reader = msgpack.Unpacker(raw=False, strict_map_key=True, object_pairs_hook=_unique, max_buffer_size=size)
     reader.feed(plain)
     fields: list[object] = []
     raw: list[bytes] = []

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from types import SimpleNamespace
+from typing import cast
 
+from swarmchat.conversation.actions import Add, Join
+from swarmchat.conversation.entries import Entry
 from swarmchat.conversation.roster import Roster
 from swarmchat.ids import AccountId, ConversationId, DeviceId
 from swarmchat.limits import HELD_PER_CONVERSATION_MAX, HOLDERS
-from swarmchat.swarm.holders import held, holders, is_mine
+from swarmchat.swarm.holders import held, holders, inviters, is_mine
 from tests.support.swarms import account_of
 
 WHERE = ConversationId("c" * 40)
@@ -67,3 +71,36 @@ def test_it_is_ones_turn_when_nobody_before_is_linked() -> None:
     assert is_mine(near, inviter, {DeviceId("3" * 64)})
     assert not is_mine(near, inviter, set(near))
     assert not is_mine(near, inviter, set(inviter))
+
+
+def entry(action: object | None, number: int) -> Entry:
+    control = None if action is None else SimpleNamespace(action=action)
+    return cast(Entry, SimpleNamespace(fact=SimpleNamespace(control=control), seq=number))
+
+
+def test_the_inviter_is_who_added_last() -> None:
+    other = AccountId("8" * 40)
+    controls = [
+        entry(Add(GUEST), 0),
+        entry(Add(other), 1),
+        entry(Join(GUEST), 2),
+        entry(Add(GUEST), 3),
+        entry(Join(GUEST), 4),
+        entry(None, 5),
+        entry(Add(AccountId("7" * 40)), 6),
+    ]
+    found = inviters(controls, {GUEST, other})
+    assert {account: each.seq for account, each in found.items()} == {GUEST: 3, other: 1}
+    assert inviters(controls, {AccountId("6" * 40)}) == {}
+    assert inviters(controls, set()) == {}
+
+
+def test_who_only_is_invited_or_has_gone_holds_nothing() -> None:
+    stranger = account_of("frank")
+    page = roster(GUEST)
+    files = {path: page.files[path] for path in page}
+    files[f"devices/{stranger.device}.crt"] = stranger.device_certificate.pem
+    with_stranger = Roster(2, files)
+    assert held(stranger.device, WHERE, with_stranger) == {}
+    for device in DEVICES:
+        assert held(device, WHERE, with_stranger) == held(device, WHERE, page)

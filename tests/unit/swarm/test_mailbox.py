@@ -12,6 +12,7 @@ from swarmchat.limits import (
     MAILBOX_OPENED_AT_ONCE,
     MAILBOX_OPENED_PER_S,
     MAILBOX_RUBBISH_MAX,
+    MAILBOX_SEEN_MAX,
     MAILBOX_WRITERS_MAX,
 )
 from swarmchat.swarm.mailbox import Mailbox
@@ -94,3 +95,55 @@ def test_so_many_senders_are_remembered_and_no_more() -> None:
     for number in range(MAIL_SENDERS_MAX + 10):
         box.counts(account(number), 0.0, is_stranger=False)
     assert len(box._letters) == MAIL_SENDERS_MAX
+
+
+def test_so_many_records_are_remembered_and_the_oldest_is_forgotten() -> None:
+    box = Mailbox()
+    step_s = 1.0 / MAILBOX_OPENED_PER_S
+    for number in range(MAILBOX_SEEN_MAX + 1):
+        assert box.admits(found(number, writer=number), number * step_s)
+    late = (MAILBOX_SEEN_MAX + 10) * step_s
+    assert not box.admits(found(1, writer=1), late)
+    assert box.admits(found(0), late)
+
+
+def test_rubbish_of_an_hour_ago_does_not_count_any_more() -> None:
+    box = Mailbox()
+    for _ in range(MAILBOX_RUBBISH_MAX - 1):
+        box.rubbish(found(0), 500.0)
+    box.rubbish(found(0), 500.0 + HOUR_S)
+    assert box.admits(found(b"one"), 500.0 + HOUR_S)
+    for _ in range(MAILBOX_RUBBISH_MAX - 2):
+        box.rubbish(found(0), 500.0 + HOUR_S)
+    assert box.admits(found(b"two"), 500.0 + HOUR_S)
+    box.rubbish(found(0), 500.0 + HOUR_S)
+    assert not box.admits(found(b"three"), 500.0 + HOUR_S)
+
+
+def test_who_wrote_last_is_the_last_to_be_forgotten() -> None:
+    box = Mailbox()
+    for second in range(MAIL_PER_SENDER_HOUR):
+        assert box.counts(account(0), float(second), is_stranger=False)
+    for number in range(1, MAIL_SENDERS_MAX):
+        box.counts(account(number), 100.0, is_stranger=False)
+    assert not box.counts(account(0), 200.0, is_stranger=False)
+    box.counts(account(MAIL_SENDERS_MAX), 300.0, is_stranger=False)
+    assert not box.counts(account(0), 400.0, is_stranger=False)
+    assert account(1) not in box._letters
+
+
+def test_whom_we_know_takes_no_place_of_a_stranger() -> None:
+    box = Mailbox()
+    for number in range(2 * MAIL_OF_STRANGERS_HOUR):
+        assert box.counts(account(number), 0.0, is_stranger=False)
+    assert box.counts(account(1_000), 1.0, is_stranger=True)
+
+
+def test_the_hour_begins_with_the_first_letter_that_counts() -> None:
+    box = Mailbox()
+    for second in range(MAIL_PER_SENDER_HOUR):
+        assert box.counts(account(1), 10_000.0 + second, is_stranger=False)
+    assert not box.counts(account(1), 10_000.0 + HOUR_S - 0.1, is_stranger=False)
+    assert box.counts(account(1), 10_000.0 + HOUR_S, is_stranger=False)
+    assert not box.counts(account(1), 10_000.0 + HOUR_S, is_stranger=False)
+    assert box.counts(account(1), 10_001.0 + HOUR_S, is_stranger=False)

@@ -58,3 +58,25 @@ def test_what_waits_is_bounded_and_the_oldest_goes() -> None:
     devices = [DeviceId(f"{number:064x}") for number in range(NOTICES_WAITING_MAX + 1)]
     notices.news(notice("1"), devices)
     assert [device for device, _ in notices.take(anybody, 0.0)] == devices[1:]
+
+
+def test_news_make_a_notice_the_newest_of_all() -> None:
+    notices = Notices()
+    others = [DeviceId(f"{number:064x}") for number in range(NOTICES_WAITING_MAX)]
+    notices.news(notice("1"), others)
+    notices.news(notice("2"), others[:1])
+    notices.news(notice("1"), [BOB])
+    kept = [device for device, _ in notices.take(anybody, 0.0)]
+    assert others[0] in kept
+    assert others[1] not in kept
+
+
+def test_each_device_has_its_own_minute() -> None:
+    notices, ann = Notices(), DeviceId("a" * 64)
+    for device, now in ((ann, 0.0), (BOB, 30.0)):
+        notices.news(notice("1"), [device])
+        assert len(notices.take(anybody, now)) == 1
+    notices.news(notice("2"), [ann, BOB])
+    assert notices.take(anybody, NOTICE_EVERY_S) == [(ann, notice("2"))]
+    assert notices.take(anybody, 29.0 + NOTICE_EVERY_S) == []
+    assert notices.take(anybody, 30.0 + NOTICE_EVERY_S) == [(BOB, notice("2"))]

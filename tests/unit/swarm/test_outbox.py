@@ -120,3 +120,19 @@ def test_nothing_goes_out_this_way_to_who_is_linked() -> None:
     box.post(letter(device=device(7)))
     box.withdraw(BOB)
     assert [each.to.device for each in box.take(0.0)] == [device(7)]
+
+
+def test_it_wakes_when_the_first_of_all_can_go() -> None:
+    box = Outbox()
+    assert box.wake_at() is None
+    for number in range(POSTED_SLOTS):
+        box.post(letter(f"room {number}"))
+    all_done(box, box.take(0.0), 0.0)
+    box.post(letter("one more"))
+    assert box.wake_at() == POSTED_SLOT_S
+    box.post(letter(device=device(7)))
+    (other,) = box.take(1.0)
+    box.done(other, 1.0, stored=False)
+    assert box.wake_at() == POSTED_SLOT_S
+    all_done(box, box.take(POSTED_SLOT_S), POSTED_SLOT_S)
+    assert box.wake_at() == 1.0 + POSTED_RETRY_S

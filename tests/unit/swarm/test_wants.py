@@ -84,3 +84,23 @@ def test_questions_are_answered_ten_times_a_minute_whoever_asks() -> None:
     assert sum(box.may_answer(60.0) for _ in range(50)) == WANTS_ANSWERED_PER_MINUTE
     assert box.may_answer(66.1)
     assert not box.may_answer(66.2)
+
+
+def test_it_wakes_for_the_first_of_all() -> None:
+    box, ann = wants(), DeviceId("a" * 64)
+    box.take([BOB], 0.0)
+    box.take([BOB, ann], 1.5)
+    assert box.wake_at() == 2.0
+    assert box.take([BOB, ann], 2.0) == [BOB]
+    assert box.wake_at() == 3.5
+
+
+def test_who_was_asked_first_is_the_first_whose_answer_counts_no_more() -> None:
+    box, ann = wants(dialled=False), DeviceId("a" * 64)
+    assert box.take([ann], 0.0) == [ann]
+    assert box.take([BOB], 100.0) == [BOB]
+    assert box.take([ann], 200.0) == [ann], "asked again"
+    box.take([], 100.0 + WANT_ANSWER_S)
+    assert not box.expects(BOB, 100.0 + WANT_ANSWER_S)
+    assert box.expects(ann, 100.0 + WANT_ANSWER_S)
+    assert list(box._asked) == [ann], "what is over is not kept"
