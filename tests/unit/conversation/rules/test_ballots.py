@@ -55,6 +55,17 @@ def test_the_type_of_a_vote_is_where_its_target_stands() -> None:
     }
 
 
+def test_a_vote_stands_for_one_voter_in_one_ballot() -> None:
+    room = three_admins()
+    room.must(ALICE, CastVote("ban", DAVE.id))
+    assert ballots.has_voted("ban", DAVE.id, ALICE.id, room.roster)
+    assert not ballots.has_voted("ban", DAVE.id, BOB.id, room.roster)
+    assert not ballots.has_voted("promote", DAVE.id, ALICE.id, room.roster)
+    assert not ballots.has_voted("ban", FRANK.id, ALICE.id, room.roster)
+    room.must(DAVE, Leave(DAVE.id))
+    assert not ballots.has_voted("ban", DAVE.id, ALICE.id, room.roster)
+
+
 def test_who_stands_nowhere_is_not_voted_on() -> None:
     room = three_admins()
     for kind, target in (
