@@ -155,8 +155,7 @@ class Dht(Server):  # type: ignore[misc] # the package is untyped
 
     def network_changed(self) -> None:
         """Addresses are others now, or the machine slept: subscribe and put anew, see who of the neighbours is there."""
-        self._watches.again()
-        self._publications.again()
+        self._joined()
         for protocol in self._net.protocols.values():
             for contact in protocol.router.nearest(self.id, limits.DHT_REPLICAS, failed=True):
                 ping = Request(Method.PING, protocol.asker(contact.address))
@@ -171,6 +170,8 @@ class Dht(Server):  # type: ignore[misc] # the package is untyped
 
     async def put(self, entry: Entry) -> int:
         """See `Directory.put`."""
+        if not self.connected:
+            return 0  # the work would be for nobody
         now = self._runtime.now()
         self._seq = max(self._seq + 1, int(now * 1000))
         writer = pseudonym(self._key.private.seed, entry.key)

@@ -70,7 +70,7 @@ class Joining:
         self._settings = settings
         self._own = own
         self._joined = joined
-        self._is_alone = True
+        self._connected = False
         self._configured: tuple[Entrance, ...] = ()
         self._heard_of: OrderedDict[Entrance, None] = OrderedDict()
         self._fresh: set[Entrance] = set()  # to be asked at the next look, though somebody is known already
@@ -101,13 +101,12 @@ class Joining:
         delay = limits.DHT_BACKOFF_MIN_S
         while True:
             self._news.clear()
+            self._note()
             if self._net.size:
                 delay = limits.DHT_BACKOFF_MIN_S
                 await self._look_after()
                 await self._wait(self._settings.tick_s)
-                continue
-            self._is_alone = True
-            if await self.join():
+            elif await self.join():
                 delay = limits.DHT_BACKOFF_MIN_S
             else:
                 await self._wait(delay * (0.5 + 0.5 * self._runtime.random()))
@@ -120,9 +119,7 @@ class Joining:
         if heard:
             await self._prove(heard)
             await self.look_around()
-            if self._is_alone:
-                self._is_alone = False
-                self._joined()
+        self._note()
         return len(heard)
 
     async def look_around(self) -> None:
@@ -137,6 +134,12 @@ class Joining:
             if not bucket.has_in_range(protocol.source_node)
         ]
         await self._search_in(ranges[-limits.DHT_REFRESHES_MAX * 2 :])
+
+    def _note(self) -> None:
+        """Tell when there is somebody to ask, after nobody was there."""
+        before, self._connected = self._connected, self._net.size > 0
+        if self._connected and not before:
+            self._joined()
 
     async def _wait(self, delay_s: float) -> None:
         """So long, or until there is somebody new to ask."""

@@ -26,6 +26,7 @@ class Fetching:
         self._calls: set[Call] = set()
         self._holders: dict[bytes, list[tuple[Peer, int]]] = {}  # who else has what is on its way
         self._again: dict[bytes, int] = {}  # how often a peer was asked for what had no room
+        self._cancelled = False
 
     @property
     def busy(self) -> bool:
@@ -51,6 +52,7 @@ class Fetching:
 
     def cancel(self) -> None:
         """Nobody waits any more."""
+        self._cancelled = True
         for call in self._calls:
             self._protocol.forget(call)
         self._calls.clear()
@@ -94,6 +96,9 @@ class Fetching:
             self._want(peer, state.digest, size)
 
     def _ask(self, peer: Peer, request: Request, done: Callable[[Heard | None], None]) -> None:
+        if self._cancelled:
+            return
+
         def over(heard: Heard | None) -> None:
             self._calls.discard(call)
             done(heard)

@@ -174,7 +174,8 @@ class Watches:
     async def _tend(self, watch: _Watch) -> None:
         while True:
             await self._renew(watch)
-            await self._runtime.sleep(self._interval() * (0.9 + 0.2 * self._runtime.random()))
+            wait = self._interval() if watch.places else min(self._interval(), limits.DHT_PUT_AGAIN_S)
+            await self._runtime.sleep(wait * (0.9 + 0.2 * self._runtime.random()))
 
     async def _renew(self, watch: _Watch) -> None:
         """Stand on the places of the last time; where one is gone, or once in a while, on the nearest there are now."""

@@ -13,7 +13,7 @@ from swarmchat.addresses import Address
 from swarmchat.discovery.dht import state
 from swarmchat.discovery.dht.dht import Dht
 from swarmchat.discovery.dht.joining import Entrance
-from swarmchat.discovery.directory import Entry
+from swarmchat.discovery.directory import Entry, Found
 from swarmchat.errors import UserError
 from tests.support.dht_nodes import QUICK, V4, V6, Nodes, Runtime, network, protocols, total, until
 
@@ -267,6 +267,26 @@ def test_a_node_that_knows_nobody_asks_until_somebody_answers() -> None:
             assert not waiting.connected
             await nodes.start(listens=(where,), key=late)
             await until(lambda: waiting.connected)
+
+    asyncio.run(run())
+
+
+def test_what_waits_to_be_put_and_watched_is_as_soon_as_somebody_answers() -> None:
+    async def run() -> None:
+        async with network(21) as nodes:
+            await nodes.grow(5)
+            entry, mine = nodes.entry(), nodes.entry()
+            await nodes.pick().put(entry)
+            late = await nodes.start(put_again_s=1_000.0, renew_s=1_000.0)
+            told: list[Found] = []
+            late.publish("card", lambda now: mine)
+            late.watch(entry.key, told.append)
+            await asyncio.sleep(0.1)
+            assert told == []
+            late.configure([Entrance(nodes.nodes[0].listens[0])])
+            await until(lambda: bool(told))
+            await until(lambda: sum(total(one, "records") - total(one, "records_") for one in nodes.nodes) >= 10)
+            assert await nodes.nodes[1].get(mine.key) != []
 
     asyncio.run(run())
 
