@@ -84,8 +84,12 @@ def test_two_who_know_an_account_id_and_a_public_node_have_a_conversation(tmp_pa
             ann.call("message.send", conversation=room, text="over the DHT")
             same(room, ann, ben)
             assert ann.linked(ben)
-            (peer,) = ann.call("peer.list")
-            assert {one["source"] for one in peer["known"]} & {"dht", "link", "card"}
+
+            def sources() -> set[str]:  # who was dialled learns where the other is a moment later
+                (peer,) = ann.call("peer.list")
+                return {one["source"] for one in peer["known"]} & {"dht", "link", "card"}
+
+            assert ann.until(sources)
             shown = ann.cli("dht", "status")
             assert shown.status == 0
             assert "connected" in shown.out
