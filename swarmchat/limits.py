@@ -439,3 +439,4 @@ DHT_PORT_PUBLIC: Final = 4_222  # of `dht serve`, unless another is asked for
 DHT_METRICS_REQUEST_BYTES_MAX: Final = 8 * KIB
 DHT_METRICS_TIMEOUT_S: Final = 5.0  # a reader of metrics that says nothing, or reads nothing
 DHT_METRICS_READERS_MAX: Final = 16
+DHT_CLOCKS_MIN: Final = 5  # networks that say what time it is, before any of them counts

@@ -15,6 +15,7 @@ from swarmchat.crypto.keys import PrivateKey
 from swarmchat.discovery.blinding import DhtKey
 from swarmchat.discovery.dht.admission import Meter
 from swarmchat.discovery.dht.calls import Heard
+from swarmchat.discovery.dht.clocks import Clocks
 from swarmchat.discovery.dht.counters import Counters
 from swarmchat.discovery.dht.hosts import Endpoint
 from swarmchat.discovery.dht.identity import NodeId, NodeKey, node_id
@@ -119,6 +120,7 @@ class _Node:
             runtime,
             meter=Meter(limits.DHT_REQUESTS_PER_S, limits.DHT_REQUESTS_BURST),
             reach=Reach(),
+            clocks=Clocks(),
             counters=self.counters,
             tell=self._tell,
         )

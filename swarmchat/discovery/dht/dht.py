@@ -20,6 +20,7 @@ from swarmchat.addresses import Address
 from swarmchat.discovery.blinding import DhtKey
 from swarmchat.discovery.dht import sockets, state
 from swarmchat.discovery.dht.admission import Meter
+from swarmchat.discovery.dht.clocks import Clocks
 from swarmchat.discovery.dht.counters import Counters
 from swarmchat.discovery.dht.hosts import Endpoint
 from swarmchat.discovery.dht.identity import NodeId, NodeKey
@@ -70,6 +71,7 @@ class Dht(Server):  # type: ignore[misc] # the package is untyped
         self._seq = kept.seq if kept else 0
         self._counters = Counters()
         self._reach = Reach(client=self._settings.client, home=self._settings.home)
+        self._clocks = Clocks()
         self._net = Net(runtime, self._settings, self._counters)
         self._serving = Serving(storage, runtime.entropy(32), bits=self._settings.work_bits, told=self._notified)
         self._placing = Placing(self._net, self._serving, runtime, self._settings, self._counters)
@@ -112,6 +114,7 @@ class Dht(Server):  # type: ignore[misc] # the package is untyped
             self._runtime,
             meter=meter,
             reach=self._reach,
+            clocks=self._clocks,
             counters=self._counters,
             tell=self._carry_out,
         )
@@ -233,6 +236,11 @@ class Dht(Server):  # type: ignore[misc] # the package is untyped
         """Whether it is a node to anybody, or a client to all."""
         return any(protocol.serves_any for protocol in self._net.protocols.values())
 
+    @property
+    def clock_offsets_s(self) -> list[float]:
+        """Clocks of others less ours, one of each of five networks and more; our records are refused where it is over 120 s."""
+        return self._clocks.offsets_s
+
     def metrics(self) -> dict[str, float]:
         """Counters and present values under their Prometheus names. (SCP-05 §1.22)"""
         gauges: dict[tuple[str, str], float] = {
@@ -245,6 +253,8 @@ class Dht(Server):  # type: ignore[misc] # the package is untyped
         }
         for name, protocol in self._net.protocols.items():
             gauges["contacts", _FAMILIES[name]] = len(protocol.router)
+        if offsets := self.clock_offsets_s:
+            gauges["clock_offset_seconds", ""] = offsets[len(offsets) // 2]
         for fault, count in self._serving.storage.rejected.items():
             gauges["records_rejected_total", str(fault)] = count
         for reason, count in self._serving.refused.items():

@@ -17,6 +17,7 @@ from swarmchat import limits
 from swarmchat.crypto.keys import KEY_BYTES, signed_by
 from swarmchat.discovery.dht.admission import Meter
 from swarmchat.discovery.dht.calls import Call, Calls, Heard
+from swarmchat.discovery.dht.clocks import Clocks
 from swarmchat.discovery.dht.counters import Counters
 from swarmchat.discovery.dht.hosts import Endpoint, pack, prefix
 from swarmchat.discovery.dht.identity import NodeKey, node_id, solves
@@ -46,7 +47,7 @@ _log = logging.getLogger(__name__)
 
 
 class Protocol(KademliaProtocol):  # type: ignore[misc] # the package is untyped
-    """Asks and answers on one socket. Serving, meter, reach and counters are shared by the sockets of a node.
+    """Asks and answers on one socket. Serving, meter, reach, clocks and counters are shared by the sockets of a node.
 
     Of the package's protocol nothing is left but its place in asyncio: what it would do with a datagram is never reached.
     """
@@ -62,6 +63,7 @@ class Protocol(KademliaProtocol):  # type: ignore[misc] # the package is untyped
         *,
         meter: Meter,
         reach: Reach,
+        clocks: Clocks,
         counters: Counters,
         tell: Callable[[Served], None],
     ) -> None:
@@ -78,6 +80,7 @@ class Protocol(KademliaProtocol):  # type: ignore[misc] # the package is untyped
         self._runtime = runtime
         self._meter = meter
         self._reach = reach
+        self._clocks = clocks
         self._counters = counters
         self._tell = tell
         self._tokens: OrderedDict[Endpoint, bytes] = OrderedDict()
@@ -220,6 +223,8 @@ class Protocol(KademliaProtocol):  # type: ignore[misc] # the package is untyped
                 self._tokens.popitem(last=False)
         if answer.you is not None:
             self._reach.seen_as(answer.you, source, self.port, now)
+        if answer.now:
+            self._clocks.told(source[0], answer.now, self._runtime.now())
         return call.done(Heard(Peer(found, source), answer))
 
     def _requested(self, read: Frame, source: Endpoint) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from swarmchat import limits
 from swarmchat.addresses import Address
 from swarmchat.discovery.dht import state
 from swarmchat.discovery.dht.dht import Dht
@@ -379,6 +380,20 @@ def test_a_port_that_is_taken_is_said_in_a_sentence() -> None:
                 await nodes.start(listens=one.listens)
             with pytest.raises(UserError, match="not an IP address"):
                 await nodes.start(listens=[Address("localhost", 0)])
+
+    asyncio.run(run())
+
+
+def test_a_clock_that_is_wrong_shows_in_the_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run() -> None:
+        async with network(22) as nodes:
+            monkeypatch.setattr(limits, "DHT_CLOCKS_MIN", 1)  # all are one network here
+            await nodes.grow(3)
+            late = Runtime()
+            late.ahead_s = -500.0
+            node = await nodes.start(via=nodes.nodes[:1], runtime=late)
+            assert 498 < node.metrics()["swarmchat_dht_clock_offset_seconds"] < 502
+            assert await node.put(nodes.entry(ttl_s=60)) == 1  # over before it came anywhere, but to ourselves
 
     asyncio.run(run())
 
