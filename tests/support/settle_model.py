@@ -405,14 +405,16 @@ class Model:
                 if concurrent(other, ban) and (other.index in forced or self.precedes(other, ban))
             ]
             voided = {n.index for n in controls if any(self.voids(other, n) for other in first)}
+            behind = [other for other in [*accepted, *beside] if ban.past >> other.index & 1]
+            gone = voided | {n.index for n in controls if any(self.voids(other, n) for other in behind)}
             room, _, _ = self.replay([n for n in controls if ban.past >> n.index & 1], voided | refused)
             electorate = set(room.admins)
             voters = (ban.voters & room.admins) - {other.act[1] for other in first if not self.spent(other, ban)}
             if ban.act[1] not in ban.admins:
                 for node in controls:
                     if (
-                        node.act == ("promote", ban.act[1]) and concurrent(node, ban) and node.index not in voided
-                        and not (node.votes and node.votes <= voided)
+                        node.act == ("promote", ban.act[1]) and concurrent(node, ban) and node.index not in gone
+                        and not (node.votes and node.votes <= gone)
                     ):  # fmt: skip
                         unknown = {self.nodes[vote].who for vote in node.votes if not ban.past >> vote & 1}
                         known = {one for n in controls if ban.past >> n.index & 1 for one in n.admins} - ban.admins

@@ -197,17 +197,18 @@ class Dispute:
     def _standing(self, case: _Case) -> Steps[_Standing]:
         """Whether it is authorised beside the accepted bans, and which undecided ones could change that."""
         voiders = yield from self._voiders(case)
-        certain = self._tally(case, (), [other for other in voiders if other not in self._undecided])
+        known, perhaps = self._void_behind(case)
+        certain = self._tally(case, (), [other for other in voiders if other not in self._undecided], known)
         open_voiders = [other for other in voiders if other in self._undecided]
         risks: dict[AccountId, _Case] = {}
-        if certain.suffices or open_voiders:
+        if certain.suffices or open_voiders or perhaps != known:
             for voter in sorted(case.control.voters - case.lost.keys()):
                 taker = yield from self._find_risk(case, voter)
                 if taker is not None:
                     risks[voter] = taker
-                    if not self._tally(case, risks, voiders).suffices:
+                    if not self._tally(case, risks, voiders, perhaps).suffices:
                         break  # one more could change nothing: it hangs on these
-        if certain.suffices == self._tally(case, risks, voiders).suffices:
+        if certain.suffices == self._tally(case, risks, voiders, perhaps).suffices:
             return _Standing(certain, ())
         ancestors = [other for other in self._undecided if case.past & other.bit] if case.rank[0] else []
         return _Standing(certain, tuple(dict.fromkeys([*risks.values(), *open_voiders, *ancestors])))
@@ -247,7 +248,7 @@ class Dispute:
 
     # --- one ban
 
-    def _tally(self, case: _Case, risks: Collection[AccountId], voiders: Collection[_Case]) -> Tally:
+    def _tally(self, case: _Case, risks: Collection[AccountId], voiders: Collection[_Case], void_behind: int) -> Tally:
         """Which voters are left of which admins, beside the bans that took or may take some. (b)"""
         voided = 0
         for other in voiders:
@@ -260,16 +261,31 @@ class Dispute:
             voters.discard(voter)
             lost[voter] = taker
         voters.difference_update(risks)
+        gone = voided | void_behind
         for promotion in case.promotions:
             control = _control(promotion)
             votes = self._votes(control)
-            if voided & _bit(promotion) or (votes and not votes & ~voided):
+            if gone & _bit(promotion) or (votes and not votes & ~gone):
                 continue
             electorate |= control.admins
             backers = voters & self._backers(promotion, case.ban)
             voters -= backers
             lost.update(dict.fromkeys(backers, promotion.id))
         return Tally(frozenset(voters), frozenset(electorate), tuple(sorted(lost.items())))
+
+    def _void_behind(self, case: _Case) -> tuple[int, int]:
+        """What bans among its ancestors make void of promotions beside it: the accepted ones, and with those that are undecided. (b)"""
+        if not case.promotions:
+            return 0, 0
+        known = 0
+        for other in self._accepted:
+            if case.past & other.bit:
+                known |= other.voids
+        perhaps = known
+        for other in self._undecided:
+            if case.past & other.bit:
+                perhaps |= other.voids
+        return known, perhaps
 
     def _backers(self, promotion: Entry, ban: Entry) -> frozenset[AccountId]:
         """Who is for the promotion and did not vote for the ban later: with that vote behind it. (b)"""

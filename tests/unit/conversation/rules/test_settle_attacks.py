@@ -834,3 +834,19 @@ def test_but_a_sole_admin_whom_the_ban_never_knew_counts(found: Found) -> None:
         after = scene.settle(tip, fork)
         assert after.admins == {"M0", "M1"}
         assert not after.out
+
+
+def test_whom_the_banned_promote_in_an_old_fork_is_not_saved_from_a_ban_that_came_after_theirs(found: Found) -> None:
+    """A2 and A3 were two of three while A1 was banned; both are banned when A0 and A1 ban their friend."""
+    for salt in SALTS:
+        scene = found(4, 1)
+        fork = scene.ballot(scene.tip, "ban", "A1", ["A0", "A2", "A3"])
+        main = scene.ballot(fork, "unban", "A1", ["A0", "A2"])
+        main = scene.ballot(main, "ban", "A2", ["A0", "A1", "A3"])
+        main = scene.ballot(main, "ban", "A3", ["A0", "A1"])
+        friend = scene.ballot(fork, "promote", "M0", ["A2", "A3"], salt=salt)
+        assert scene.settle(main, friend).admins == {"A0", "A1"}
+        answer = scene.ballot(main, "ban", "M0", ["A0", "A1"])
+        after = scene.settle(answer, friend)
+        assert after.out == {"A2", "A3", "M0"}
+        assert after.admins == {"A0", "A1"}
