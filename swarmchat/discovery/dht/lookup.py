@@ -169,6 +169,7 @@ class Harvest:
         self._records: dict[tuple[bytes, bytes], Record] = {}
         self._seen: set[bytes] = set()  # encoded records that were judged
         self._digests: set[bytes] = set()  # of those that hold, and of those that are on their way
+        self._held: set[bytes] = set()  # of those that hold, older ones of a slot included
 
     @property
     def records(self) -> list[Record]:
@@ -179,6 +180,10 @@ class Harvest:
     def digests(self) -> tuple[bytes, ...]:
         """What need not be sent again."""
         return tuple(sorted(one.digest for one in self._records.values()))
+
+    def holds(self, digest: bytes) -> bool:
+        """Whether the record of this digest has come and holds."""
+        return digest in self._held
 
     def claim(self, digest: bytes) -> bool:
         """Whether a record of this digest is to be fetched, by whoever asks first; `release` if it does not come."""
@@ -203,6 +208,7 @@ class Harvest:
             self.refused[fault or RecordFault.FORM] += 1
             return None
         self._digests.add(record.digest)
+        self._held.add(record.digest)
         old = self._records.get(record.slot)
         if old is not None and (old.seq, old.created) >= (record.seq, record.created):
             return None

@@ -85,7 +85,7 @@ class Fetching:
         if len(state.parts) == state.count:
             whole = b"".join(state.parts[one] for one in range(state.count))
             self._harvest.offer(whole, self._runtime.now())
-            if state.digest in self._harvest.digests:
+            if self._harvest.holds(state.digest):
                 self._holders.pop(state.digest, None)
                 return
         self._harvest.release(state.digest)

@@ -13,7 +13,9 @@ from swarmchat import limits
 from swarmchat.addresses import Address
 from swarmchat.discovery.dht import state
 from swarmchat.discovery.dht.dht import Dht
+from swarmchat.discovery.dht.identity import NodeId
 from swarmchat.discovery.dht.joining import Entrance
+from swarmchat.discovery.dht.wire import Answer
 from swarmchat.discovery.directory import Entry, Found
 from swarmchat.errors import UserError
 from tests.support.dht_nodes import QUICK, V4, V6, Nodes, Runtime, network, protocols, total, until
@@ -154,6 +156,45 @@ def test_a_long_record_and_many_of_them_are_read_back_whole() -> None:
                 assert await nodes.nodes[len(sent)].put(entry) >= 8
                 sent.add(entry.data)
             assert {one.data for one in await nodes.nodes[-1].get(key)} == sent
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("says", [Answer(refused="unknown"), Answer(part=b"junk")], ids=["nothing", "junk"])
+def test_a_long_record_is_fetched_from_another_where_one_holder_does_not_give_it(
+    monkeypatch: pytest.MonkeyPatch, says: Answer
+) -> None:
+    async def run() -> None:
+        async with network(23) as nodes:
+            await nodes.grow(10)
+            entry = nodes.entry(bytes(3_000))
+            assert await nodes.nodes[0].put(entry) >= 8
+            for liar in nodes.nodes[:7]:
+                monkeypatch.setattr(liar._serving, "_part", lambda ask, room, now: says)
+            reader = await nodes.start(client=True, via=nodes.nodes[:1])
+            assert [one.data for one in await reader.get(entry.key)] == [entry.data]
+
+    asyncio.run(run())
+
+
+def test_replicas_are_looked_for_anew_every_third_time_and_where_a_nearer_node_is_known() -> None:
+    async def run() -> None:
+        async with network(24) as nodes:
+            await nodes.grow(20)
+            node, entry = nodes.nodes[0], nodes.entry()
+            searched = []
+            for _ in range(6):
+                before = total(node, "lookup_queries")
+                assert await node.put(entry) >= 8
+                searched.append(total(node, "lookup_queries") > before)
+            assert searched == [True, False, False] * 2
+            await node.put(entry)
+            (protocol,) = protocols(node)
+            nearer = NodeId(entry.key[:-1] + bytes([entry.key[-1] ^ 1]))
+            protocol.router.answered(nearer, ("127.0.0.1", 9), 0.0)
+            before = total(node, "lookup_queries")
+            assert await node.put(entry) >= 8
+            assert total(node, "lookup_queries") > before
 
     asyncio.run(run())
 

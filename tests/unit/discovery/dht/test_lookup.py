@@ -207,6 +207,16 @@ def test_rubbish_does_not_use_up_the_number_of_records() -> None:
     assert harvest.offer(record().encoded, NOW) is not None
 
 
+def test_an_older_record_of_a_slot_holds_and_is_not_fetched_again() -> None:
+    harvest = Harvest(KEY, 0)
+    harvest.offer(record(seq=2).encoded, NOW)
+    assert not harvest.holds(record(seq=1).digest)
+    assert harvest.offer(record(seq=1).encoded, NOW) is None
+    assert harvest.holds(record(seq=1).digest)
+    assert not harvest.claim(record(seq=1).digest)
+    assert harvest.digests == (record(seq=2).digest,)
+
+
 def test_a_record_is_fetched_by_one_until_it_does_not_come() -> None:
     harvest = Harvest(KEY, 0)
     digest = record().digest
