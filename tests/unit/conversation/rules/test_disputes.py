@@ -626,6 +626,45 @@ def test_nor_does_one_that_is_behind_the_ban(group: Found) -> None:
     assert feud.accepted() == "r"
 
 
+def unknown_admin(group: Found, admins: int) -> tuple[Feud, CommitId]:
+    """M1, whom one line knows as a member alone, makes M0 an admin on another; `admins` stand where the first ends."""
+    scene = group(1, 2)
+    feud = Feud(scene)
+    other = scene.chain(scene.tip, ("A0", ("promote", "M1")), ("A0", ("demote",)))
+    feud.resolve("p", other, "M1", "promote", "M0")
+    tip = scene.tip
+    for number in range(1, admins):
+        tip = scene.enter(tip, f"A{number}")
+        tip = scene.promote(tip, f"A{number}", [f"A{n}" for n in range(number)])
+    return feud, tip
+
+
+def test_a_promotion_whose_author_was_banned_behind_the_ban_weighs_nothing(group: Found) -> None:
+    for order in ("behind", "beside", "never"):
+        feud, tip = unknown_admin(group, 3)
+        if order != "never":
+            banned = feud.ban("s", "M1", "12", at=tip)
+            tip = banned if order == "behind" else tip
+        feud.ban("t", "M0", "01", at=tip)  # two of three; with M1 two of four
+        feud.first = {("t", "s")}
+        assert feud.accepted() == {"behind": "st", "beside": "s", "never": ""}[order]
+
+
+@pytest.mark.parametrize(("order", "accepted"), [("yxz", "styz"), ("xyz", "xy")])
+def test_and_while_that_ban_is_undecided_the_other_waits_for_it(group: Found, order: str, accepted: str) -> None:
+    """x, y and z are a circle, and x may take a voter of s, which is behind t."""
+    feud, tip = unknown_admin(group, 11)
+    five = "6789a"
+    bans = {"y": ("A2", "3"), "x": ("A1", "2"), "z": ("A3", "1")}
+    for called in order:
+        target, voter = bans[called]
+        feud.ban(called, target, voter + five, at=tip)
+    banned = feud.ban("s", "M1", "1" + five, at=tip)
+    feud.ban("t", "M0", "4" + five, at=banned)  # six of eleven; with M1 six of twelve
+    feud.first = {("y", "x"), ("x", "z"), ("z", "y")}
+    assert feud.accepted() == accepted
+
+
 # --- bans that were used up
 
 
