@@ -378,6 +378,7 @@ DHT_NOTIFIED_PER_S: Final = 50.0  # records told to one subscriber
 DHT_REACHED_S: Final = 1_800.0  # a proof that strangers reach us holds so long; renewed at half of it
 DHT_MAPPING_S: Final = 900.0  # a router forgets sooner where we sent to
 DHT_SENT_REMEMBERED_MAX: Final = 4_096  # where we sent to lately; beyond, nothing is proof for a while
+DHT_PROOF_WAIT_S: Final = 1.0  # for the third node, before the others are asked and can prove nothing any more
 DHT_TELLERS_MAX: Final = 32  # networks that told us our address
 DHT_BUCKET_CONTACTS: Final = 20  # k: contacts in a bucket, nodes in an answer
 DHT_PROBES_PER_S: Final = 0.1  # probes and knocks of one prefix

@@ -332,7 +332,7 @@ class Dht(Server):  # type: ignore[misc] # the package is untyped
         protocol = self._net.protocol_of(served.ping) if served.ping is not None else None
         if protocol is not None and served.ping is not None:
             ping = Request(Method.PING, protocol.asker(served.ping))
-            protocol.ask(served.ping, ping, lambda heard: None)
+            protocol.ask(served.ping, ping, lambda heard: None, tries=2)
 
     def _push(self, record: Record) -> None:
         """Tell the subscribers of a key, and ourselves."""

@@ -10,7 +10,7 @@ import socket
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
 
 from swarmchat import limits
 from swarmchat.addresses import Address
@@ -49,6 +49,8 @@ class Entrance:
         return f"{self.address}#{self.id.hex()}" if self.id else str(self.address)
 
 
+_PROBED_AT_ONCE: Final = 2
+
 Known = tuple[Protocol, NodeId, Endpoint]  # a node that answered
 
 
@@ -78,6 +80,7 @@ class Joining:
         self._looked_around = float("-inf")
         self._newcomers = 0
         self._merged = float("-inf")
+        self._probed = float("-inf")
         self._introductions = 0  # rounds still to come
 
     def configure(self, entrances: Iterable[Entrance]) -> None:
@@ -118,6 +121,7 @@ class Joining:
         heard = await self._ask_all(list(dict.fromkeys((*self._configured, *self._heard_of))))
         if heard:
             await self._prove(heard)
+            await self._wait_for_proof([endpoint[0] for _, _, endpoint in heard])
             await self.look_around()
         self._note()
         return len(heard)
@@ -249,17 +253,23 @@ class Joining:
     async def _prove(self, known: Iterable[Known]) -> None:
         """Where it is not known whether strangers reach us, ask up to two nodes to have a third one try."""
         now = self._runtime.monotonic()
-        asked = 0
-        for protocol, node_id, endpoint in known:
-            if asked == 2 or not self._reach.wants_proof(endpoint[0], now):
-                continue
-            asked += 1
+        if now - self._probed < self._settings.neighbours_s:
+            return
+        wanting = [one for one in known if self._reach.wants_proof(one[2][0], now)]
+        for protocol, node_id, endpoint in wanting[:_PROBED_AT_ONCE]:
+            self._probed = now
             if not protocol.token(endpoint):
                 find = Request(Method.FIND, protocol.asker(endpoint), self._own)  # type: ignore[arg-type]
                 await protocol.asked(endpoint, find, expect=node_id)
             if token := protocol.token(endpoint):
                 probe = Request(Method.PROBE, protocol.asker(endpoint), token=token)
                 await protocol.asked(endpoint, probe, expect=node_id)
+
+    async def _wait_for_proof(self, hosts: list[str]) -> None:
+        """Give the third node a moment before we ask around: what comes from whom we have asked proves nothing."""
+        until = self._runtime.monotonic() + limits.DHT_PROOF_WAIT_S
+        while (now := self._runtime.monotonic()) < until and any(self._reach.wants_proof(one, now) for one in hosts):
+            await self._runtime.sleep(limits.DHT_PROOF_WAIT_S / 20)
 
 
 def _ignore(heard: Heard | None) -> None:

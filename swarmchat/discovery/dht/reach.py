@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 
 from swarmchat import limits
-from swarmchat.discovery.dht.hosts import Endpoint, is_private, prefix
+from swarmchat.discovery.dht.hosts import Endpoint, is_private
 
 
 class Reach:
@@ -25,7 +25,6 @@ class Reach:
         self._sent: OrderedDict[object, float] = OrderedDict()
         self._unsure_until = 0.0
         self._proven: dict[bool, float] = {}
-        self._seen_as: OrderedDict[bytes, Endpoint] = OrderedDict()
 
     def serves(self, host: str, now: float) -> bool:
         """Whether we are a node to who is at `host`: he may keep us in his table, and we keep records for him."""
@@ -59,19 +58,8 @@ class Reach:
 
     def seen_as(self, you: Endpoint, teller: Endpoint, port: int, now: float) -> None:
         """`teller` sees us at `you`; at home, at the very `port` that we listen on, nothing stands between us."""
-        self._seen_as[prefix(teller[0])] = you
-        self._seen_as.move_to_end(prefix(teller[0]))
-        while len(self._seen_as) > limits.DHT_TELLERS_MAX:
-            self._seen_as.popitem(last=False)
         if self._is_home(teller[0]) and is_private(you[0]) and you[1] == port:
             self._proven[True] = now
-
-    @property
-    def address(self) -> Endpoint | None:
-        """Where we are seen from outside, if two networks say the same."""
-        told = list(self._seen_as.values())
-        known = [one for one in dict.fromkeys(told) if told.count(one) > 1]
-        return max(known, key=told.count, default=None)
 
     def _is_home(self, host: str) -> bool:
         return self._home and is_private(host)

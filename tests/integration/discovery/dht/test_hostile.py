@@ -32,6 +32,7 @@ class Stranger(asyncio.DatagramProtocol):
 
     def __init__(self) -> None:
         self.heard: list[bytes] = []
+        self.only: Endpoint | None = None  # whom alone it hears
         self.answer: Callable[[Frame], bytes | None] = lambda asked: None
         self.transport: Any = None
 
@@ -39,6 +40,8 @@ class Stranger(asyncio.DatagramProtocol):
         self.transport = transport
 
     def datagram_received(self, data: bytes, address: Endpoint) -> None:
+        if self.only not in {None, address}:
+            return
         self.heard.append(data)
         asked = frame(data, NET)
         if isinstance(asked, Frame) and not asked.is_answer:
@@ -169,6 +172,7 @@ def test_no_answer_with_its_ping_back_is_over_three_times_the_request() -> None:
             node, key = nodes.nodes[0], nodes.entry().key
             for writer in nodes.nodes[:20]:
                 await writer.put(nodes.entry(nodes.dice.randbytes(3_000), key=key))
+            villain.only = where(node)
             villain.transport.sendto(request_datagram(NET, bytes(8), Request(Method.FIND, b"", key)), where(node))
             await until(lambda: bool(villain.answers()))
             token = villain.answers()[0].token  # type: ignore[union-attr]

@@ -83,13 +83,3 @@ def test_one_machine_may_play_the_world() -> None:
     assert not reach.serves("127.0.0.1", LATE)
     reach.heard(("127.0.0.1", 2), LATE)
     assert reach.serves("127.0.0.1", LATE)
-
-
-def test_our_address_is_what_two_networks_say() -> None:
-    reach = Reach()
-    assert reach.address is None
-    reach.seen_as(("1.1.1.1", 9), OUTSIDE, 9, LATE)
-    reach.seen_as(("1.1.1.1", 9), ("8.8.8.9", 1), 9, LATE)
-    assert reach.address is None
-    reach.seen_as(("1.1.1.1", 9), OTHER, 9, LATE)
-    assert reach.address == ("1.1.1.1", 9)
