@@ -106,6 +106,20 @@ def lost(feud: Feud, ruling: Ruling, called: str) -> dict[str, str | None]:
     return {feud.scene.world.name_of(one): by and feud.called(by) for one, by in tally.lost}
 
 
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> list[CommitId]:
+    """The bans in the order in which it was asked how they stand."""
+    noted: list[CommitId] = []
+    standing = Dispute._standing
+
+    def note(self: Dispute, case: Any) -> Any:
+        noted.append(case.ban.id)
+        return standing(self, case)
+
+    monkeypatch.setattr(Dispute, "_standing", note)
+    return noted
+
+
 # --- groups
 
 
@@ -344,20 +358,6 @@ def test_of_several_that_might_take_a_voter_each_is_asked_until_one_does(group: 
         feud.first = {("q", "x"), ("x", "p")}
         assert feud.accepted() == ("pvx" if falls else "pqv")
         assert feud.asked.count(("p", "x")) == 1
-
-
-@pytest.fixture
-def looks(monkeypatch: pytest.MonkeyPatch) -> list[CommitId]:
-    """The bans in the order in which it was asked how they stand."""
-    noted: list[CommitId] = []
-    standing = Dispute._standing
-
-    def note(self: Dispute, case: Any) -> Any:
-        noted.append(case.ban.id)
-        return standing(self, case)
-
-    monkeypatch.setattr(Dispute, "_standing", note)
-    return noted
 
 
 def test_who_has_no_majority_beside_none_and_beside_all_waits_for_nobody(group: Found, looks: list[CommitId]) -> None:
@@ -663,6 +663,26 @@ def test_and_while_that_ban_is_undecided_the_other_waits_for_it(group: Found, or
     feud.ban("t", "M0", "4" + five, at=banned)  # six of eleven; with M1 six of twelve
     feud.first = {("y", "x"), ("x", "z"), ("z", "y")}
     assert feud.accepted() == accepted
+
+
+def test_but_it_waits_for_none_that_is_beside_it(group: Found, looks: list[CommitId]) -> None:
+    feud, tip = unknown_admin(group, 6)
+    behind = feud.ban("b", "A5", "0123", at=tip)
+    feud.ban("s", "M1", "1234", at=tip)
+    t = feud.ban("t", "M0", "012", at=behind)  # three of five; with M1 three of six
+    feud.first = {("t", "s")}
+    assert feud.accepted() == "bs"
+    assert looks.count(t) == 2  # at first, and to decide it
+
+
+def test_nor_for_one_behind_it_that_helps_no_more_than_another_harms(group: Found, looks: list[CommitId]) -> None:
+    feud, tip = unknown_admin(group, 3)
+    feud.ban("r", "A1", "02", at=tip)
+    behind = feud.ban("s", "M1", "12", at=tip)
+    t = feud.ban("t", "M0", "01", at=behind)
+    feud.first = {("s", "r")}
+    assert feud.accepted() == "rs"
+    assert looks.count(t) == 3  # at first, without A1, and to decide it
 
 
 # --- bans that were used up
