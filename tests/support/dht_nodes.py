@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, TypeVarTuple, Unpack
 
 from swarmchat.addresses import Address
 from swarmchat.discovery.blinding import DhtKey
@@ -20,7 +20,11 @@ from swarmchat.discovery.dht.protocol import Protocol
 from swarmchat.discovery.dht.settings import DhtSettings
 from swarmchat.discovery.directory import Entry
 from swarmchat.runtime import SystemRuntime
+from tests.support.sim.loop import START_S, SimLoop
+from tests.support.sim.runtime import EPOCH
 
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 V4, V6 = Address("127.0.0.1", 0), Address("::1", 0)
 PATIENCE_S = 20.0
 
@@ -48,7 +52,16 @@ class Runtime(SystemRuntime):
         self._dice = random.Random(seed)
 
     def now(self) -> float:
-        return super().now() + self.ahead_s
+        loop = asyncio.get_running_loop()
+        return self.ahead_s + (EPOCH + loop.time() - START_S if isinstance(loop, SimLoop) else super().now())
+
+    def monotonic(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    async def offload(self, work: Callable[[Unpack[Ts]], T], *args: *Ts) -> T:
+        if isinstance(asyncio.get_running_loop(), SimLoop):
+            return work(*args)
+        return await super().offload(work, *args)
 
     def entropy(self, count: int) -> bytes:
         return self._dice.randbytes(count)

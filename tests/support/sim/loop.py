@@ -170,14 +170,20 @@ def _where(task: asyncio.Task[Any]) -> str:
     return " > ".join(places)
 
 
-def run(main: Callable[[], Coroutine[Any, Any, T]], *, trace: Trace | None = None, limit_s: float | None = None) -> T:
-    """Run `main()` in virtual time, at most `limit_s` virtual seconds; its result.
+def run(
+    main: Callable[[], Coroutine[Any, Any, T]],
+    *,
+    trace: Trace | None = None,
+    limit_s: float | None = None,
+    loop: SimLoop | None = None,
+) -> T:
+    """Run `main()` in virtual time, at most `limit_s` virtual seconds, in a fresh `loop`; its result.
 
     AssertionError when a task is left, or an exception went unseen; Deadlock; Livelock; TimeoutError.
     """
     SimTask._numbers = itertools.count()
     gc.freeze()  # what was there before is no business of the collection below
-    loop = SimLoop(trace)
+    loop = loop or SimLoop(trace)
 
     async def within() -> T:
         async with asyncio.timeout(limit_s):

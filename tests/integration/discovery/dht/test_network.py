@@ -18,6 +18,7 @@ from swarmchat.discovery.dht.joining import Entrance
 from swarmchat.discovery.dht.wire import Answer
 from swarmchat.discovery.directory import Entry, Found
 from swarmchat.errors import UserError
+from tests.support.dht_air import play
 from tests.support.dht_nodes import QUICK, V4, V6, Nodes, Runtime, network, protocols, total, until
 
 
@@ -54,7 +55,7 @@ def test_all_is_found_after_half_of_the_nodes_died_at_once() -> None:
                     assert await nodes.pick().put(entry) >= 3
                 assert await all_found(nodes, entries)
 
-    asyncio.run(run())
+    play(run)
 
 
 def test_all_is_put_and_found_where_a_fifth_of_the_datagrams_is_lost() -> None:
@@ -66,7 +67,7 @@ def test_all_is_put_and_found_where_a_fifth_of_the_datagrams_is_lost() -> None:
             assert await all_found(nodes, entries)
             assert sum(total(one, "rpc_retransmits_total") for one in nodes.nodes) > 20
 
-    asyncio.run(run())
+    play(run)
 
 
 def test_replicas_are_the_nearest_nodes_there_are() -> None:
@@ -81,7 +82,7 @@ def test_replicas_are_the_nearest_nodes_there_are() -> None:
             assert set(nearest) <= set(holding)
             assert len(holding) <= 9  # and, perhaps, who put it
 
-    asyncio.run(run())
+    play(run)
 
 
 def test_two_networks_that_meet_are_one_after_a_reput() -> None:
@@ -100,7 +101,7 @@ def test_two_networks_that_meet_are_one_after_a_reput() -> None:
                     return
             pytest.fail("something put on one side is not found on the other")
 
-    asyncio.run(run())
+    play(run)
 
 
 def test_nodes_of_other_networks_do_not_hear_each_other() -> None:
@@ -112,7 +113,7 @@ def test_nodes_of_other_networks_do_not_hear_each_other() -> None:
             assert not one.connected
             assert total(one, 'datagrams_dropped_total{reason="network"') >= 3
 
-    asyncio.run(run())
+    play(run)
 
 
 def ipv6() -> bool:
@@ -142,7 +143,7 @@ def test_ipv6_and_ipv4_are_asked_both_and_who_has_both_joins_them() -> None:
             assert await four[0].put(kept) == 5
             assert await six[0].get(kept.key) != []  # from those with both
 
-    asyncio.run(run())
+    play(run)
 
 
 def test_a_long_record_and_many_of_them_are_read_back_whole() -> None:
@@ -157,7 +158,7 @@ def test_a_long_record_and_many_of_them_are_read_back_whole() -> None:
                 sent.add(entry.data)
             assert {one.data for one in await nodes.nodes[-1].get(key)} == sent
 
-    asyncio.run(run())
+    play(run)
 
 
 @pytest.mark.parametrize("says", [Answer(refused="unknown"), Answer(part=b"junk")], ids=["nothing", "junk"])
@@ -174,7 +175,7 @@ def test_a_long_record_is_fetched_from_another_where_one_holder_does_not_give_it
             reader = await nodes.start(client=True, via=nodes.nodes[:1])
             assert [one.data for one in await reader.get(entry.key)] == [entry.data]
 
-    asyncio.run(run())
+    play(run)
 
 
 def test_replicas_are_looked_for_anew_every_third_time_and_where_a_nearer_node_is_known() -> None:
@@ -196,7 +197,7 @@ def test_replicas_are_looked_for_anew_every_third_time_and_where_a_nearer_node_i
             assert await node.put(entry) >= 8
             assert total(node, "lookup_queries") > before
 
-    asyncio.run(run())
+    play(run)
 
 
 def test_sixty_small_records_of_one_key_are_all_read() -> None:
@@ -210,7 +211,7 @@ def test_sixty_small_records_of_one_key_are_all_read() -> None:
                     assert await writer.put(nodes.entry(nodes.dice.randbytes(30), key=key, salt=bytes([salt]))) >= 8
             assert len(await nodes.nodes[0].get(key)) == 60
 
-    asyncio.run(run())
+    play(run)
 
 
 def test_a_newer_value_of_ours_replaces_the_older_and_a_fifth_salt_has_no_room() -> None:
@@ -226,7 +227,7 @@ def test_a_newer_value_of_ours_replaces_the_older_and_a_fifth_salt_has_no_room()
             assert await node.put(nodes.entry(key=key, salt=b"fifth")) == 0
             assert total(node, 'puts_refused_total{reason="writer"') >= 8
 
-    asyncio.run(run())
+    play(run)
 
 
 def test_what_was_put_is_over_when_its_time_is() -> None:
@@ -249,7 +250,7 @@ def test_what_was_put_is_over_when_its_time_is() -> None:
                 )
             )
 
-    asyncio.run(run())
+    play(run)
 
 
 def test_a_publication_is_put_again_and_again_until_it_is_withdrawn() -> None:
@@ -273,7 +274,7 @@ def test_a_publication_is_put_again_and_again_until_it_is_withdrawn() -> None:
             await asyncio.sleep(0.7)
             assert len(made) == count
 
-    asyncio.run(run())
+    play(run)
 
 
 def test_what_nobody_took_is_tried_again_soon_and_a_mistake_stops_no_other(caplog: pytest.LogCaptureFixture) -> None:
@@ -293,7 +294,7 @@ def test_what_nobody_took_is_tried_again_soon_and_a_mistake_stops_no_other(caplo
             await nodes.start(via=[alone])
             await until(lambda: total(nodes.nodes[1], "records") > 0)
 
-    asyncio.run(run())
+    play(run)
     assert "could not be made" in caplog.text
 
 
@@ -310,7 +311,7 @@ def test_a_node_that_knows_nobody_asks_until_somebody_answers() -> None:
             await nodes.start(listens=(where,), key=late)
             await until(lambda: waiting.connected)
 
-    asyncio.run(run())
+    play(run)
 
 
 def test_what_waits_to_be_put_and_watched_is_as_soon_as_somebody_answers() -> None:
@@ -330,7 +331,7 @@ def test_what_waits_to_be_put_and_watched_is_as_soon_as_somebody_answers() -> No
             await until(lambda: sum(total(one, "records") - total(one, "records_") for one in nodes.nodes) >= 10)
             assert await nodes.nodes[1].get(mine.key) != []
 
-    asyncio.run(run())
+    play(run)
 
 
 def test_an_entrance_with_an_id_is_that_node_or_nobody() -> None:
@@ -341,7 +342,7 @@ def test_an_entrance_with_an_id_is_that_node_or_nobody() -> None:
             assert await two.bootstrap([Entrance(one.listens[0], two.id)]) == 0
             assert await two.bootstrap([Entrance(one.listens[0], one.id)]) == 1
 
-    asyncio.run(run())
+    play(run)
 
 
 def test_a_restarted_node_is_the_same_and_knows_whom_it_knew(tmp_path: Path) -> None:
@@ -364,7 +365,7 @@ def test_a_restarted_node_is_the_same_and_knows_whom_it_knew(tmp_path: Path) -> 
             assert again.id == first.id
             assert json.loads(file.read_text())["v"] == 1
 
-    asyncio.run(run())
+    play(run)
 
 
 def test_stopping_leaves_no_task_in_the_middle_of_everything() -> None:
@@ -387,7 +388,7 @@ def test_stopping_leaves_no_task_in_the_middle_of_everything() -> None:
             assert await node.get(nodes.entry().key) == []
         assert asyncio.all_tasks() == before
 
-    asyncio.run(run())
+    play(run)
 
 
 def test_who_gives_up_waiting_leaves_nothing_behind() -> None:
@@ -410,7 +411,7 @@ def test_who_gives_up_waiting_leaves_nothing_behind() -> None:
             waiting = [call.address for call in protocols(node)[0].calls._waiting.values()]
             assert ("127.0.0.1", 9) not in waiting
 
-    asyncio.run(run())
+    play(run)
 
 
 def test_a_port_that_is_taken_is_said_in_a_sentence() -> None:
@@ -422,7 +423,7 @@ def test_a_port_that_is_taken_is_said_in_a_sentence() -> None:
             with pytest.raises(UserError, match="not an IP address"):
                 await nodes.start(listens=[Address("localhost", 0)])
 
-    asyncio.run(run())
+    play(run)
 
 
 def test_a_clock_that_is_wrong_shows_in_the_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -436,7 +437,7 @@ def test_a_clock_that_is_wrong_shows_in_the_metrics(monkeypatch: pytest.MonkeyPa
             assert 498 < node.metrics()["swarmchat_dht_clock_offset_seconds"] < 502
             assert await node.put(nodes.entry(ttl_s=60)) == 1  # over before it came anywhere, but to ourselves
 
-    asyncio.run(run())
+    play(run)
 
 
 def test_after_sleep_or_another_network_all_is_put_and_subscribed_anew() -> None:
@@ -456,7 +457,7 @@ def test_after_sleep_or_another_network_all_is_put_and_subscribed_anew() -> None
             clock.ahead_s = 90
             await until(lambda: len(made) > before[0] and total(node, subscribed) >= before[1] + 4)
 
-    asyncio.run(run())
+    play(run)
 
 
 @pytest.mark.parametrize("name", ["listen", "set", "set_digest", "save_state", "load_state", "refresh_table"])
@@ -466,4 +467,4 @@ def test_what_the_package_would_do_is_not_reached_by_accident(name: str) -> None
             with pytest.raises(TypeError, match=r"start\(\)|put\(\)"):
                 getattr(await nodes.start(), name)("key", "value")
 
-    asyncio.run(run())
+    play(run)

@@ -9,6 +9,7 @@ import pytest
 from swarmchat.discovery.dht.dht import Dht
 from swarmchat.discovery.dht.wire import Method, Request
 from swarmchat.discovery.directory import Found
+from tests.support.dht_air import play
 from tests.support.dht_nodes import Nodes, network, protocols, total, until
 
 
@@ -42,7 +43,7 @@ def test_what_is_put_is_told_before_the_next_renewal(size: int) -> None:
             assert [one.data for one in told] == [entry.data, b"another"]
             assert total(node, 'notifications_total{direction="in"') >= 4
 
-    asyncio.run(run())
+    play(run)
 
 
 def test_what_stands_already_is_told_at_once_and_to_each_who_asks() -> None:
@@ -65,7 +66,7 @@ def test_what_stands_already_is_told_at_once_and_to_each_who_asks() -> None:
             end()
             await until(lambda: all(not total(one, 'subscriptions{role="served"') for one in nodes.nodes))
 
-    asyncio.run(run())
+    play(run)
 
 
 def test_what_was_put_while_its_nodes_were_dead_is_told_within_one_renewal() -> None:
@@ -82,7 +83,7 @@ def test_what_was_put_while_its_nodes_were_dead_is_told_within_one_renewal() -> 
             assert await writer.put(entry) >= 4
             await until(lambda: bool(told), 6.0)  # a renewal, and what the dead cost it on a busy machine
 
-    asyncio.run(run())
+    play(run)
 
 
 def test_a_lost_notice_is_made_up_for_by_the_others_or_the_renewal() -> None:
@@ -98,7 +99,7 @@ def test_a_lost_notice_is_made_up_for_by_the_others_or_the_renewal() -> None:
                 await nodes.nodes[7].put(nodes.entry(key=key))
             await until(lambda: {one.key for one in told} == set(keys))
 
-    asyncio.run(run())
+    play(run)
 
 
 def test_a_listener_that_fails_keeps_nobody_from_hearing(caplog: pytest.LogCaptureFixture) -> None:
@@ -115,7 +116,7 @@ def test_a_listener_that_fails_keeps_nobody_from_hearing(caplog: pytest.LogCaptu
             await nodes.nodes[2].put(entry)
             await until(lambda: bool(told) and "could not be told" in caplog.text)
 
-    asyncio.run(run())
+    play(run)
 
 
 def test_notices_of_anybody_are_judged_like_all_records_and_of_unwatched_keys_not_at_all() -> None:
@@ -141,4 +142,4 @@ def test_notices_of_anybody_are_judged_like_all_records_and_of_unwatched_keys_no
             assert told == []
             assert not node._watches._fetching
 
-    asyncio.run(run())
+    play(run)

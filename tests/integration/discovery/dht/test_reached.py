@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from swarmchat.discovery.dht.joining import Entrance
+from tests.support.dht_air import play
 from tests.support.dht_nodes import Nodes, network, protocols, total, until
 
 
@@ -39,7 +40,7 @@ def test_a_third_node_proves_that_strangers_reach_us() -> None:
             await until(lambda: fresh.serves)
             await until(lambda: any(fresh.id in {name for name, _ in one.contacts()} for one in servers))
 
-    asyncio.run(run())
+    play(run)
 
 
 def test_behind_a_router_a_node_stays_a_client_and_still_puts_reads_and_is_told() -> None:
@@ -62,7 +63,7 @@ def test_behind_a_router_a_node_stays_a_client_and_still_puts_reads_and_is_told(
             assert not any(hidden.id in {name for name, _ in one.contacts()} for one in servers)
             assert total(hidden, "records") == total(hidden, "records_")
 
-    asyncio.run(run())
+    play(run)
 
 
 def test_at_home_two_nodes_alone_are_nodes_to_each_other() -> None:
@@ -75,7 +76,7 @@ def test_at_home_two_nodes_alone_are_nodes_to_each_other() -> None:
             assert await one.put(entry) == 2
             assert [found.data for found in await two.get(entry.key)] == [entry.data]
 
-    asyncio.run(run())
+    play(run)
 
 
 def test_who_is_a_client_for_good_keeps_nothing_for_anybody() -> None:
@@ -88,4 +89,4 @@ def test_who_is_a_client_for_good_keeps_nothing_for_anybody() -> None:
             assert [len(one.contacts()) for one in (server, *clients)] == [0, 1, 1, 1]
             assert [one.data for one in await clients[1].get(entry.key)] == [entry.data]
 
-    asyncio.run(run())
+    play(run)
