@@ -133,10 +133,11 @@ def test_on_a_network_without_internet_the_nodes_in_sight_are_the_dht(tmp_path: 
         for node, other in zip(made, reversed(made), strict=True):
             wanted = other.until(lambda other=other: other.call("dht.status")["id"])
 
-            def sources(node: NodeProcess = node, wanted: str = wanted) -> list[str]:
-                return [one["source"] for one in node.call("dht.status")["nodes"] if one["id"] == wanted]
+            def is_seen(node: NodeProcess = node, wanted: str = wanted) -> bool:
+                sources = [one["source"] for one in node.call("dht.status")["nodes"] if one["id"] == wanted]
+                return sources == ["lan"]  # not yet where the other saw this one first, and asked it
 
-            assert node.until(sources) == ["lan"]
+            assert node.until(is_seen)
     finally:
         for node in made:
             if node.process is not None:
