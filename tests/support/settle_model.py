@@ -536,6 +536,9 @@ class Model:
                 return False
         elif not self._may_still(node, room, gave_up):
             return False
+        elif kind == "vote" and not self._is_there(node, room):
+            cast.add(node.index)
+            return False
         if kind == "kick" and any(n.act == ("promote", node.act[1]) and concurrent(n, node) for n in kept):
             return False
         leaver = {"leave": node.who, "demote": node.who, "kick": node.act[1] if kind == "kick" else None}.get(kind)
@@ -569,12 +572,16 @@ class Model:
             (kind == "add" and self.mode == 1) or (kind == "profile" and self.mode != 0)
         )
         as_admin = for_admins and who in node.admins
-        if who in room.admins or (who in room.members and not as_admin):
+        if self._is_there(node, room) if kind == "vote" else who in room.admins or (who in room.members and not as_admin):
             return True
-        return kind != "vote" and any(
+        return any(
             gone == who and concurrent(taker, node) and (was_admin or not as_admin)
             for taker, gone, was_admin in gave_up
         )
+
+    def _is_there(self, node: Node, room: Room) -> bool:
+        """Whether a voter holds the place by which he votes."""
+        return node.who in room.admins or (node.who in room.members and node.who not in node.admins)
 
     def _house_again(self, node: Node, room: Room, kept: list[Node], controls: list[Node]) -> None:
         if node.account_renewal is not None:

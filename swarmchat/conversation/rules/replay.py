@@ -178,12 +178,14 @@ class _Replay:
         if roster.is_admin(account) or (roster.is_joined(account) and not as_admin):
             return None
         # What he gave up on another line, or was kicked from, takes nothing from what he did without knowing of it. A vote
-        # is no deed of that kind: it is a file that stands for somebody who is there.
-        if not isinstance(control.action, CastVote) and any(
+        # is a file that stands for somebody who is there, and so is not cast; but what it decided stays decided.
+        if any(
             held_admin >= as_admin and not self._history.reaches(entry, taker)
             for taker, held_admin in self._given_up.get(account, ())
         ):
-            return None
+            if not isinstance(control.action, CastVote):
+                return None
+            self._stood |= _bit(entry)
         return Fate(AUTHOR_NO_ADMIN if roster.is_joined(account) else AUTHOR_NOT_JOINED, self._mover(account, entry))
 
     def _resolve(

@@ -850,3 +850,18 @@ def test_whom_the_banned_promote_in_an_old_fork_is_not_saved_from_a_ban_that_cam
         after = scene.settle(answer, friend)
         assert after.out == {"A2", "A3", "M0"}
         assert after.admins == {"A0", "A1"}
+
+
+@pytest.mark.parametrize("mode", [1, 2, 3])
+def test_who_decided_alone_does_not_take_his_decision_back_by_leaving_in_an_old_fork(found: Found, mode: int) -> None:
+    """His ban asked for no author, and so would have outlived the unban that his vote alone had decided."""
+    for salt in SALTS:
+        scene = found(2, 2, mode=mode)
+        main = scene.write(scene.tip, "A0", "leave")
+        main = scene.ballot(main, "ban", "M0", ["A1"])
+        main = scene.ballot(main, "unban", "M0", ["A1"])
+        main = scene.write(main, "M0", "text", "back")
+        fork = scene.write(scene.tip, "A1", "leave", device=2, salt=salt)
+        after = scene.settle(main, fork)
+        assert not after.out
+        assert "M0" in after.joined
