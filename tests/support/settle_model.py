@@ -572,7 +572,11 @@ class Model:
             (kind == "add" and self.mode == 1) or (kind == "profile" and self.mode != 0)
         )
         as_admin = for_admins and who in node.admins
-        if self._is_there(node, room) if kind == "vote" else who in room.admins or (who in room.members and not as_admin):
+        if (
+            self._is_there(node, room)
+            if kind == "vote"
+            else who in room.admins or (who in room.members and not as_admin)
+        ):
             return True
         return any(
             gone == who and concurrent(taker, node) and (was_admin or not as_admin)

@@ -861,7 +861,7 @@ def test_who_decided_alone_does_not_take_his_decision_back_by_leaving_in_an_old_
         main = scene.ballot(main, "ban", "M0", ["A1"])
         main = scene.ballot(main, "unban", "M0", ["A1"])
         main = scene.write(main, "M0", "text", "back")
-        fork = scene.write(scene.tip, "A1", "leave", device=2, salt=salt)
+        fork = scene.write(scene.tip, "A1", "leave", salt=salt)
         after = scene.settle(main, fork)
         assert not after.out
         assert "M0" in after.joined
