@@ -80,6 +80,10 @@ def _losses(told: Line, before: Standing, after: Standing, heads: Iterable[Commi
     if any(("unban", target) in told.solid for target in undone):
         broken.add(UNBAN_UNDONE)
     own_work = {target for target in told.unbanned if ("unban", target) not in told.solid}  # a villain's, and he may go
+    shaky = {*told.villains, *told.open_bans}  # an invitation by one of these goes with him
+    own_work |= {
+        asked[2][1] for asked in told.group.asked if len(asked) > 1 and asked[2][0] == "add" and asked[1] in shaky
+    }
     if told.mode != 1 and (honest & before.joined - after.joined) - own_work:
         broken.add(NEWCOMER_LOST)
     group = told.group
