@@ -385,8 +385,9 @@ class World:
         if life is None:
             return
         for request in machine.saved.pending():
-            await life.swarm.accept(request.id)
-            self._done(life, "accept")
+            if request.id in machine.saved.requests:  # of two to one conversation, by inviter and holder, one is enough
+                await life.swarm.accept(request.id)
+                self._done(life, "accept")
 
     async def _add_contact(self, life: Life, number: int) -> None:
         """A conversation of two begins."""
