@@ -112,6 +112,8 @@ def _ballot(told: Line, kind: str, target: str, *, resolved: bool) -> bool:
 def _event(told: Line) -> None:
     dice, before = told.dice, told.tip
     now = told.roster(told.tip)
+    if not now.joined:
+        return  # all have left
     newcomers = [f"N{number}" for number in range(3)]
     what = dice.choice(["ban", "ban", "unban", "promote", "promote", "new", "new", "kick", "leave", "open", "text",
                         "banned invitation", "device", "ban and unban", "profile", "device ban"])  # fmt: skip
