@@ -161,11 +161,11 @@ class Replicator:
         except StorageError as error:
             self.met(error)
             raise
+        self.session.wrote(self._runtime.monotonic())
+        self.wake()  # first: the others are told before our own events are written down
         for outcome, events in zip(outcomes, told, strict=True):
             if isinstance(outcome, Admission):
                 self._grown(outcome, events)
-        self.session.wrote(self._runtime.monotonic())
-        self.wake()
         return outcomes
 
     def _append_and_describe(self, items: list[Pending]) -> tuple[list[Outcome], list[list[Event]]]:
