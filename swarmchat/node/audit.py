@@ -47,7 +47,9 @@ class AuditVerbs(Verbs):
         node = self._node
         store = AccountStore(node.home, node.runtime.entropy)
         found = await node.runtime.offload(lambda: list(checkup.of_home(node.home, store)))
-        found.append(checkup.of_clock(node.runtime.now(), [link.clock_offset_s for link in node.swarm.links.links]))
+        dht_offsets_s = () if node.dht.dht is None else node.dht.dht.clock_offsets_s
+        linked = [link.clock_offset_s for link in node.swarm.links.links]
+        found.append(checkup.of_clock(node.runtime.now(), linked, dht_offsets_s))
         if node.listens:
             listens = " ".join(map(str, node.listens))
             found.append(Finding("listening", "this node", "ok", listens))

@@ -54,17 +54,30 @@ def of_dht(status: DhtStatus) -> Finding:
     return Finding("dht", "this node", "ok" if settled else "warning", status.found, status.hint)
 
 
-def of_clock(now: float, offsets_s: Sequence[float]) -> Finding:
-    """How this machine's clock stands beside those of linked devices; `offsets_s`: theirs less ours."""
+def of_clock(now: float, offsets_s: Sequence[float], dht_offsets_s: Sequence[float] = ()) -> Finding:
+    """How this machine's clock stands beside those of linked devices and of nodes of the DHT; theirs less ours. (SCP-05 §1.22)"""
     if now < limits.BUILT_S:
         return Finding("clock", "this machine", "fault", "it is set before this program was made", "set the clock")
-    far = [offset for offset in offsets_s if abs(offset) > limits.FUTURE_TOLERANCE_S]
-    if 2 * len(far) > len(offsets_s):
-        median = sorted(far)[len(far) // 2]
-        told = f"{len(far)} of {len(offsets_s)} linked devices are {median:+.0f} s from this machine"
+    if far := _most_beyond(limits.FUTURE_TOLERANCE_S, offsets_s):
+        told = f"{len(far)} of {len(offsets_s)} linked devices are {_middle(far):+.0f} s from this machine"
         return Finding("clock", "this machine", "fault", told, "set the clock: what is written here is dated by it")
-    compared = f"agrees with {len(offsets_s) - len(far)} of {len(offsets_s)} linked devices"
+    if far := _most_beyond(limits.DHT_AHEAD_MAX_S, dht_offsets_s):
+        told = f"{len(far)} of {len(dht_offsets_s)} networks of the DHT are {_middle(far):+.0f} s from this machine"
+        hint = f"set the clock: what is put there more than {limits.DHT_AHEAD_MAX_S} s off is refused"
+        return Finding("clock", "this machine", "warning", told, hint)
+    agree = sum(abs(offset) <= limits.FUTURE_TOLERANCE_S for offset in offsets_s)
+    compared = f"agrees with {agree} of {len(offsets_s)} linked devices"
     return Finding("clock", "this machine", "ok", compared if offsets_s else "set; no linked device to compare with")
+
+
+def _most_beyond(limit_s: float, offsets_s: Sequence[float]) -> list[float]:
+    """Those further away than that, sorted, if they are more than half; else none."""
+    far = sorted(offset for offset in offsets_s if abs(offset) > limit_s)
+    return far if 2 * len(far) > len(offsets_s) else []
+
+
+def _middle(offsets_s: Sequence[float]) -> float:
+    return offsets_s[len(offsets_s) // 2]
 
 
 def is_fault(findings: Sequence[Finding], *checks: str) -> bool:
