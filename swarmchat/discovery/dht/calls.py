@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from swarmchat import limits
 from swarmchat.discovery.dht.hosts import Endpoint
-from swarmchat.discovery.dht.wire import Answer, Method, Peer
+from swarmchat.discovery.dht.wire import Answer, Peer
 
 _WAITS: Final = (1.0, 1.5, 2.5)  # after each sending, in units of the time-out
 
@@ -31,7 +31,6 @@ class Call:
 
     transaction: bytes
     address: Endpoint
-    method: Method
     datagram: bytes
     expect: bytes | None  # the id that has to sign the answer
     done: Callable[[Heard | None], None]
@@ -137,3 +136,7 @@ class Calls:
     def _counts(self, deadline: float, transaction: bytes) -> bool:
         call = self._waiting.get(transaction)
         return call is not None and call.deadline == deadline
+
+
+def ignore(heard: Heard | None) -> None:
+    """For who asks and needs no answer: the table has taken note of it."""

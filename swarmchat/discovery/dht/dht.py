@@ -20,6 +20,7 @@ from swarmchat.addresses import Address
 from swarmchat.discovery.blinding import DhtKey
 from swarmchat.discovery.dht import sockets, state
 from swarmchat.discovery.dht.admission import Meter
+from swarmchat.discovery.dht.calls import ignore
 from swarmchat.discovery.dht.clocks import Clocks
 from swarmchat.discovery.dht.counters import Counters
 from swarmchat.discovery.dht.hosts import Endpoint
@@ -162,7 +163,7 @@ class Dht(Server):  # type: ignore[misc] # the package is untyped
         for protocol in self._net.protocols.values():
             for contact in protocol.router.nearest(self.id, limits.DHT_REPLICAS, failed=True):
                 ping = Request(Method.PING, protocol.asker(contact.address))
-                protocol.ask(contact.address, ping, lambda heard: None, expect=contact.id)
+                protocol.ask(contact.address, ping, ignore, expect=contact.id)
 
     # --- the directory
 
@@ -332,7 +333,7 @@ class Dht(Server):  # type: ignore[misc] # the package is untyped
         protocol = self._net.protocol_of(served.ping) if served.ping is not None else None
         if protocol is not None and served.ping is not None:
             ping = Request(Method.PING, protocol.asker(served.ping))
-            protocol.ask(served.ping, ping, lambda heard: None, tries=2)
+            protocol.ask(served.ping, ping, ignore, tries=2)
 
     def _push(self, record: Record) -> None:
         """Tell the subscribers of a key, and ourselves."""
@@ -365,7 +366,7 @@ class Dht(Server):  # type: ignore[misc] # the package is untyped
         if others:
             third = others[int(self._runtime.random() * len(others))]
             request = Request(Method.KNOCK, protocol.asker(third.address), address=asker)
-            protocol.ask(third.address, request, lambda heard: None, expect=third.id)
+            protocol.ask(third.address, request, ignore, expect=third.id)
 
     # --- what the package offers under these names is not this network's
 

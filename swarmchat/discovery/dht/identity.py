@@ -27,7 +27,7 @@ def node_id(public: bytes) -> NodeId:
 
 def solves(public: bytes, bits: int = limits.DHT_PUZZLE_BITS) -> bool:
     """Whether SHA-256("swarmchat/node-puzzle/1" ‖ key) begins with `bits` zero bits."""
-    return hashlib.sha256(_PUZZLE + public).digest() < _limit(bits)
+    return hashlib.sha256(_PUZZLE + public).digest() < work_target(bits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def find_node_key(
     `entropy` gives unpredictable bytes and is asked once. `progress` gets the number of tries every 1,024 of them, and
     ends the search by raising.
     """
-    start, below = int.from_bytes(entropy(KEY_BYTES), "big"), _limit(bits)
+    start, below = int.from_bytes(entropy(KEY_BYTES), "big"), work_target(bits)
     tries = 0
     while True:
         seed = ((start + tries) % 2**256).to_bytes(KEY_BYTES, "big")
@@ -74,6 +74,6 @@ def find_node_key(
             progress(tries)
 
 
-def _limit(bits: int) -> bytes:
-    """What a digest with `bits` leading zero bits is less than; digests are compared as bytes."""
+def work_target(bits: int) -> bytes:
+    """What every SHA-256 digest with `bits` (0 to 256) leading zero bits is less than, and no other; compared as bytes."""
     return (1 << 256 - bits).to_bytes(33, "big")[1:] if bits else b"\xff" * 33

@@ -42,24 +42,20 @@ class Net:
         """All contacts, with the socket that reaches each."""
         return [(one, contact) for _, one in sorted(self.protocols.items()) for contact in one.router.contacts()]
 
-    async def nearest(
-        self, target: bytes, *, width: int, op: str, harvest: Harvest | None = None, seeds: Sequence[Peer] = ()
-    ) -> list[Place]:
+    async def nearest(self, target: bytes, *, width: int, op: str, harvest: Harvest | None = None) -> list[Place]:
         """The `width` nodes of each family nearest to `target` that answer, nearest first; with a harvest, what they hold."""
         async with self._turns:
             begun = self._runtime.monotonic()
             protocols = [one for _, one in sorted(self.protocols.items())]
-            found = await asyncio.gather(*(self._search(one, target, width, harvest, seeds) for one in protocols))
+            found = await asyncio.gather(*(self._search(one, target, width, harvest) for one in protocols))
             self._counters.add("lookup_seconds_sum", self._runtime.monotonic() - begun, op)
             self._counters.add("lookup_seconds_count", 1, op)
         places = [(protocol, peer) for protocol, peers in zip(protocols, found, strict=True) for peer in peers]
         return sorted(places, key=lambda place: _distance(place[1].id, target))
 
-    async def _search(
-        self, protocol: Protocol, target: bytes, width: int, harvest: Harvest | None, seeds: Sequence[Peer]
-    ) -> list[Peer]:
+    async def _search(self, protocol: Protocol, target: bytes, width: int, harvest: Harvest | None) -> list[Peer]:
         table = protocol.router
-        known = [*seeds, *(_peer(one) for one in table.nearest(target, limits.DHT_SEEDS))]
+        known = [_peer(one) for one in table.nearest(target, limits.DHT_SEEDS)]
         found = await self._once(protocol, target, width, harvest, known)
         if len(found) * 2 < width and len(table) > len(found):  # most were dead: once more, from all that we know
             everybody = [_peer(one) for one in table.nearest(target, len(table), failed=True)]

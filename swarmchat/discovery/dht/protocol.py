@@ -110,7 +110,7 @@ class Protocol(KademliaProtocol):  # type: ignore[misc] # the package is untyped
         now = self._runtime.monotonic()
         transaction = self._runtime.entropy(TRANSACTION_BYTES)
         datagram = request_datagram(self._network, transaction, request)
-        call = Call(transaction, address, request.method, datagram, expect, done, slow, tries, now)
+        call = Call(transaction, address, datagram, expect, done, slow, tries, now)
         if self._closed:
             asyncio.get_running_loop().call_soon(done, None)
             return call

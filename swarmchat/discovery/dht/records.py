@@ -18,6 +18,7 @@ from swarmchat import limits
 from swarmchat.crypto.derivation import derive
 from swarmchat.crypto.keys import KEY_BYTES, SIGNATURE_BYTES, PrivateKey, signed_by
 from swarmchat.discovery.blinding import DhtKey
+from swarmchat.discovery.dht.identity import work_target
 
 DIGEST_BYTES: Final = 8
 
@@ -119,7 +120,7 @@ def work(record: Record, bits: int) -> Record:
     if not 0 <= bits <= limits.DHT_WORK_BITS_MAX or record.kind is not Kind.MAILBOX:
         raise ValueError("at most 24 bits of work are done, and for mailboxes only")
     start = hashlib.sha256(record.signature)
-    below = (1 << 256 - bits).to_bytes(33, "big")[1:] if bits else b"\xff" * 33
+    below = work_target(bits)
     nonce = 0
     while True:
         tried = start.copy()  # the signature is one block of SHA-256: this halves the work

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 
 from swarmchat import limits
@@ -67,10 +68,8 @@ class Fetching:
                 self._holders[digest].append((peer, size))
             return
         self._holders.setdefault(digest, [])
-        count = -(-size // limits.DHT_PART_BYTES)
-        parts: dict[int, bytes] = {}
-        state = _Parts(peer, digest, count, parts)
-        for index in range(count):
+        state = _Parts(digest, -(-size // limits.DHT_PART_BYTES))
+        for index in range(state.count):
             request = Request(
                 Method.PART, self._protocol.asker(peer.address), self._harvest.key, digest=digest, index=index
             )
@@ -109,15 +108,14 @@ class Fetching:
         self._calls.add(call)
 
 
+@dataclass(slots=True)
 class _Parts:
     """One record on its way."""
 
-    def __init__(self, peer: Peer, digest: bytes, count: int, parts: dict[int, bytes]) -> None:
-        self.peer = peer
-        self.digest = digest
-        self.count = count
-        self.parts = parts
-        self.heard = 0
+    digest: bytes
+    count: int
+    parts: dict[int, bytes] = field(default_factory=dict)
+    heard: int = 0
 
 
 class Search:

@@ -20,7 +20,6 @@ class DhtSettings:
     contacts: int = limits.DHT_BUCKET_CONTACTS
     alpha: int = limits.DHT_ALPHA
     replicas: int = limits.DHT_REPLICAS
-    listeners: int = limits.DHT_LISTENERS
     puzzle_bits: int = limits.DHT_PUZZLE_BITS
     work_bits: int = limits.DHT_WORK_BITS
     requests_per_s: float = limits.DHT_REQUESTS_PER_S

@@ -16,7 +16,9 @@ def opened(address: Address) -> socket.socket:
     try:
         v6 = ipaddress.ip_address(address.host).version == 6
     except ValueError as error:
-        raise UserError(f"the DHT cannot listen on {address}: not an IP address") from error
+        raise UserError(
+            f"the DHT cannot listen on {address}: not an IP address", hint="name an address of this machine in digits"
+        ) from error
     made = socket.socket(socket.AF_INET6 if v6 else socket.AF_INET, socket.SOCK_DGRAM)
     try:
         made.setblocking(False)

@@ -13,7 +13,7 @@ from typing import Final
 
 from swarmchat import limits
 from swarmchat.discovery.blinding import DhtKey
-from swarmchat.discovery.dht.calls import Heard
+from swarmchat.discovery.dht.calls import ignore
 from swarmchat.discovery.dht.hosts import Endpoint
 from swarmchat.discovery.dht.lookup import Harvest
 from swarmchat.discovery.dht.net import Place
@@ -169,7 +169,7 @@ class Watches:
             watch.task.cancel()
         for protocol, peer in watch.places:
             request = Request(Method.UNSUBSCRIBE, protocol.asker(peer.address), watch.key)
-            protocol.ask(peer.address, request, _ignore, expect=peer.id, tries=1)
+            protocol.ask(peer.address, request, ignore, expect=peer.id, tries=1)  # one that is lost fades
 
     async def _tend(self, watch: _Watch) -> None:
         while True:
@@ -235,7 +235,3 @@ class _Listener:
 
     def __call__(self, found: Found) -> None:
         self._found(found)
-
-
-def _ignore(heard: Heard | None) -> None:
-    """Whether an unsubscription arrived matters little: it fades."""

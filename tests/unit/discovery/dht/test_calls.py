@@ -2,13 +2,12 @@ from __future__ import annotations
 
 from swarmchat import limits
 from swarmchat.discovery.dht.calls import Call, Calls
-from swarmchat.discovery.dht.wire import Method
 
 HERE, THERE = ("127.0.0.1", 1), ("127.0.0.1", 2)
 
 
 def call(name: bytes = b"12345678", begun: float = 0.0, tries: int = 3) -> Call:
-    return Call(name, HERE, Method.PING, b"data", None, lambda heard: None, None, tries, begun)
+    return Call(name, HERE, b"data", None, lambda heard: None, None, tries, begun)
 
 
 def test_a_request_is_sent_three_times_and_then_over() -> None:
