@@ -237,8 +237,7 @@ class DhtPart:
         if self._problem is not None:
             return DhtStatus("waiting", self._problem, "choose another port with dht.port in config.toml")
         if self._tries is not None:
-            looked = f"{self._tries:,} of about {2**limits.DHT_PUZZLE_BITS:,} keys tried"
-            return DhtStatus("making-key", f"looking for the key of this node, once: {looked}")
+            return DhtStatus("making-key", f"looking for the key of this node, once: {keys_tried(self._tries)}")
         if self._dht is not None and self._dht.connected:
             count = len({node for node, _ in self._dht.contacts()})
             return DhtStatus("connected", f"{count} node{'s' * (count != 1)} known, on UDP port {self.port}")
@@ -325,6 +324,11 @@ def hosts(listen: Iterable[Address]) -> list[str]:
         except ValueError:
             continue
     return [host for _, host in sorted(first.items())] or ["0.0.0.0", "::"]  # noqa: S104 - nodes are reached from outside
+
+
+def keys_tried(count: int) -> str:
+    """How far the search for a node key is, in words; chance may ask for several times the average."""
+    return f"{count:,} keys tried; it takes {2**limits.DHT_PUZZLE_BITS:,} on average, often more"
 
 
 def free_ports(hosts: Sequence[str], port: int) -> list[Address]:

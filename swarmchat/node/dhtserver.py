@@ -22,7 +22,7 @@ from swarmchat.discovery.dht.settings import DhtSettings
 from swarmchat.discovery.interfaces import Watcher
 from swarmchat.discovery.whereabouts import whereabouts
 from swarmchat.errors import UserError
-from swarmchat.node.dht import free_ports
+from swarmchat.node.dht import free_ports, keys_tried
 from swarmchat.runtime import Runtime, SystemRuntime
 
 _log = logging.getLogger(__name__)
@@ -98,7 +98,7 @@ async def _key(kept: state.State | None, file: Path, runtime: Runtime, stop: asy
         if stop.is_set():
             raise InterruptedError
         if tries % _TOLD_EVERY == 0:
-            _log.info("looking for a key: %s of about %s tried", f"{tries:,}", f"{2**limits.DHT_PUZZLE_BITS:,}")
+            _log.info("looking for a key: %s", keys_tried(tries))
 
     _log.info("looking for the key of this node, which takes some seconds once")
     try:
