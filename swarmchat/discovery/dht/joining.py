@@ -14,7 +14,7 @@ from typing import Final, Self
 
 from swarmchat import limits
 from swarmchat.addresses import Address
-from swarmchat.discovery.dht.calls import Heard
+from swarmchat.discovery.dht.calls import ignore
 from swarmchat.discovery.dht.hosts import Endpoint
 from swarmchat.discovery.dht.identity import NodeId
 from swarmchat.discovery.dht.net import Net, family
@@ -163,7 +163,7 @@ class Joining:
         for protocol in list(self._net.protocols.values()):
             for contact in protocol.router.stale(now - limits.DHT_STALE_S, limits.DHT_STALE_PINGS):
                 ping = Request(Method.PING, protocol.asker(contact.address))
-                protocol.ask(contact.address, ping, _ignore, expect=contact.id)
+                protocol.ask(contact.address, ping, ignore, expect=contact.id)
             quiet = protocol.router.quiet(now - limits.DHT_REFRESH_S)
             await self._search_in(quiet[: limits.DHT_REFRESHES_MAX])
         await self._prove([(protocol, contact.id, contact.address) for protocol, contact in self._net.contacts()])
@@ -246,7 +246,7 @@ class Joining:
                 members = sorted(bucket.get_nodes(), key=lambda one: one.long_id)
                 for one, other in itertools.pairwise(members):
                     knock = Request(Method.KNOCK, protocol.asker(one.address), address=other.address)
-                    protocol.ask(one.address, knock, _ignore, expect=one.id)
+                    protocol.ask(one.address, knock, ignore, expect=one.id)
 
     # --- can strangers reach us
 
@@ -256,7 +256,9 @@ class Joining:
         if now - self._probed < self._settings.neighbours_s:
             return
         wanting = [one for one in known if self._reach.wants_proof(one[2][0], now)]
-        for protocol, node_id, endpoint in wanting[:_PROBED_AT_ONCE]:
+        for _ in range(min(_PROBED_AT_ONCE, len(wanting))):
+            # any of them: who takes an id that comes first in every table shall not keep us a client by doing nothing
+            protocol, node_id, endpoint = wanting.pop(int(self._runtime.random() * len(wanting)))
             self._probed = now
             if not protocol.token(endpoint):
                 find = Request(Method.FIND, protocol.asker(endpoint), self._own)  # type: ignore[arg-type]
@@ -270,7 +272,3 @@ class Joining:
         until = self._runtime.monotonic() + limits.DHT_PROOF_WAIT_S
         while (now := self._runtime.monotonic()) < until and any(self._reach.wants_proof(one, now) for one in hosts):
             await self._runtime.sleep(limits.DHT_PROOF_WAIT_S / 20)
-
-
-def _ignore(heard: Heard | None) -> None:
-    """The table has taken note of it."""
