@@ -82,6 +82,12 @@ class Offer:
             raise ValueError("an invitation has a number out of bounds")
         "".join(text for text, _ in bounds).encode()  # UnicodeEncodeError is a ValueError
 
+    @property
+    def invitation(self) -> tuple[str, ...]:
+        """What it is known by: who holds an invitation to a group brings the same (SCP-05 §1.11), for a contact only he himself asks."""
+        whose = () if self.kind is RequestKind.GROUP else (self.sender,)
+        return self.conversation, self.commit, *whose
+
 
 @dataclass(frozen=True, slots=True)
 class Request:

@@ -144,11 +144,9 @@ class State:
     def block(self, account: AccountId, *, now_ms: int) -> tuple[Self, tuple[Request, ...]]:
         """Hear nothing of an account any more; returns its pending requests, which are gone. (SCP-06 §4, §8)"""
         old = self.contact(account)
-        state = self._with_contact(replace(old, banned_ms=old.banned_ms or max(now_ms, 1)))
+        blocked = self._with_contact(replace(old, banned_ms=old.banned_ms or max(now_ms, 1)))
         gone = tuple(request for request in self.pending() if request.offer.sender == account)
-        for request in gone:
-            state, _ = state.decline(request.id, now_ms=now_ms)
-        return state, gone
+        return blocked.refuse(gone, now_ms=now_ms), gone
 
     def unblock(self, account: AccountId) -> tuple[Self, bool]:
         """Hear of it again; False when it was not blocked. What was between us continues."""
@@ -218,22 +216,36 @@ class State:
         return state, found
 
     def decline(self, request: RequestId, *, now_ms: int) -> tuple[Self, Request | None]:
-        """The user declines: remembered for this invitation, also over a restart; None when there is no such request."""
+        """The user declines: remembered for this invitation, also over a restart; None when there is no such request.
+
+        Others who brought the same invitation, as its holders do (SCP-05 §1.11), are declined with it.
+        """
         found = self.requests.get(request)
         if found is None:
             return self, None
-        offer = found.offer
-        record = Declined(
-            offer.sender,
-            offer.conversation,
-            offer.commit,
-            declined_ms=max(now_ms, offer.at_ms),
-            asked_ms=found.received_ms,
-        )
-        declined = _with(self.declined, request, record)
+        gone = (each for each in self.pending() if each.offer.invitation == found.offer.invitation)
+        return self.refuse(gone, now_ms=now_ms), found
+
+    def refuse(self, gone: Iterable[Request], *, now_ms: int) -> Self:
+        """Exactly these pending requests are declined; the last 1,000 are remembered."""
+        requests, declined = self.requests, self.declined
+        for request in gone:
+            offer = request.offer
+            requests = _without(requests, request.id)
+            declined = _with(
+                declined,
+                request.id,
+                Declined(
+                    offer.sender,
+                    offer.conversation,
+                    offer.commit,
+                    declined_ms=max(now_ms, offer.at_ms),
+                    asked_ms=request.received_ms,
+                ),
+            )
         while len(declined) > limits.DECLINED_MAX:
             declined = _without(declined, min(declined, key=lambda key: (declined[key].asked_ms, key)))
-        return replace(self, requests=_without(self.requests, request), declined=declined), found
+        return replace(self, requests=requests, declined=declined)
 
     # --- conversations (SCP-06 §5, §7)
 

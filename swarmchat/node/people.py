@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from swarmchat.account.records import Contact, Request
+from swarmchat.account.records import Contact, Request, RequestId
 from swarmchat.addresses import Address
 from swarmchat.discovery.addressbook import Candidate
 from swarmchat.errors import NotFoundError, UsageError
@@ -43,7 +43,7 @@ class PeopleVerbs(ConversationVerbs):
 
     async def request_block(self, *, request: str) -> JsonObject:
         """Decline and block the sender."""
-        found = self._request(request)
+        found = self._request(request, of_one=True)
         await self._node.swarm.block(found.offer.sender)
         return {"id": found.id, "state": "blocked"}
 
@@ -148,14 +148,21 @@ class PeopleVerbs(ConversationVerbs):
 
     # --- inside
 
-    def _request(self, text: str) -> Request:
+    def _request(self, text: str, *, of_one: bool = False) -> Request:
+        """The request that `text` means; of several who bring the same invitation any, unless it is about one of them."""
         pending = {request.id: request for request in self._node.keeper.state.pending()}
-        names = {one.id: [one.offer.title or one.offer.name, one.offer.conversation] for one in pending.values()}
+        names: dict[RequestId, list[str]] = {}
+        told = set[tuple[str, ...]]()
+        for one in pending.values():
+            what = (one.id,) if of_one else one.offer.invitation
+            called = {(name, *what) for name in (one.offer.title or one.offer.name, one.offer.conversation)} - told
+            told |= called
+            names[one.id] = [name for name, *_ in called]
         try:
             return pending[resolve(text, names, "request")]
         except NotFoundError:
-            by_conversation = {one.offer.conversation: one for one in pending.values()}
-            return by_conversation[resolve(text, {one: [] for one in by_conversation}, "request")]
+            conversations: dict[str, list[str]] = {one.offer.conversation: [] for one in pending.values()}
+            return self._request(resolve(text, conversations, "request"), of_one=of_one)
 
     def _contact(self, text: str, *, anybody: bool = False) -> AccountId:
         contacts = {one.account: [one.name] for one in self._node.keeper.state.contacts.values()}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Final
+from typing import Final, TypeVar
 
 from swarmchat.account.records import Contact, ConversationState, RequestId, RequestKind
+from swarmchat.account.state import State
 from swarmchat.addresses import Address
 from swarmchat.conversation.actions import Add
 from swarmchat.conversation.rejection import Rejection
@@ -20,6 +21,8 @@ from swarmchat.swarm.postman import Postman
 from swarmchat.swarm.replicator import Replicator
 from swarmchat.swarm.rooms import Rooms
 from swarmchat.swarm.write_queue import Outcome
+
+T = TypeVar("T")
 
 _MODE_UNKNOWN: Final = 3  # of what a link names; what the clone brings counts
 
@@ -66,7 +69,7 @@ class People:
         if inviter is not None:
             self._parts.finder.learnt(inviter, addresses, Source.STATIC)
         now_ms = self._parts.now_ms
-        added = await self._parts.change(
+        added = await self._settle(
             lambda state: state.add_conversation(
                 conversation,
                 title=coming.title if coming else "",
@@ -87,11 +90,10 @@ class People:
     async def accept(self, request: RequestId) -> ConversationId:
         """Take up a request; NotFoundError."""
         now_ms = self._parts.now_ms
-        found = await self._parts.change(lambda state: state.accept(request, now_ms=now_ms))
+        found = await self._settle(lambda state: state.accept(request, now_ms=now_ms))
         if found is None:
             raise NotFoundError(f"no request {request} waits")
         offer = found.offer
-        self._parts.tell(RequestRemoved(found.id, offer.conversation))
         self._parts.tell(ConversationAdded(offer.conversation))
         if offer.kind is RequestKind.CONTACT:
             self._parts.tell(ContactChanged(offer.sender))
@@ -102,10 +104,8 @@ class People:
     async def decline(self, request: RequestId) -> None:
         """Refuse a request; its sender is not told. NotFoundError."""
         now_ms = self._parts.now_ms
-        found = await self._parts.change(lambda state: state.decline(request, now_ms=now_ms))
-        if found is None:
+        if await self._settle(lambda state: state.decline(request, now_ms=now_ms)) is None:
             raise NotFoundError(f"no request {request} waits")
-        self._parts.tell(RequestRemoved(found.id, found.offer.conversation))
 
     # --- contacts
 
@@ -147,8 +147,7 @@ class People:
     async def block(self, account: AccountId) -> None:
         """Hear nothing of it any more: from now on it is a stranger in all it can observe."""
         now_ms = self._parts.now_ms
-        for gone in await self._parts.change(lambda state: state.block(account, now_ms=now_ms)):
-            self._parts.tell(RequestRemoved(gone.id, gone.offer.conversation))
+        await self._settle(lambda state: state.block(account, now_ms=now_ms))
         self._parts.tell(ContactChanged(account))
         self._reevaluate()
 
@@ -159,6 +158,19 @@ class People:
             self._reevaluate()
 
     # --- inside
+
+    async def _settle(self, step: Callable[[State], tuple[State, T]]) -> T:
+        """Take a step that answers requests, and tell of each that waits no more."""
+
+        def taken(state: State) -> tuple[State, tuple[T, list[RequestRemoved]]]:
+            after, outcome = step(state)
+            gone = [each for each in state.pending() if each.id not in after.requests]
+            return after, (outcome, [RequestRemoved(each.id, each.offer.conversation) for each in gone])
+
+        outcome, removed = await self._parts.change(taken)
+        for event in removed:
+            self._parts.tell(event)
+        return outcome
 
     async def _await_answer(
         self, account: AccountId, conversation: ConversationId, kind: RequestKind, commit: CommitId

@@ -9,12 +9,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+import pytest
+
 from swarmchat.account.state import State
 from swarmchat.conversation.actions import Add
 from swarmchat.errors import StorageError
-from swarmchat.ids import AccountId, ConversationId
+from swarmchat.ids import AccountId, CommitId, ConversationId
+from swarmchat.swarm.events import RequestRemoved
 from swarmchat.swarm.invitations import Sender
-from swarmchat.swarm.mail import Letter, Notice
+from swarmchat.swarm.mail import Letter, Notice, SwarmInvite
 from tests.support.sim.dht import SimDht, right_time
 from tests.support.swarms import House, World, play
 
@@ -102,6 +105,27 @@ def test_an_invitation_is_kept_by_a_member_while_the_inviter_is_away(tmp_path: P
         assert len(dave.seen("request.added")) == 1, "sent again, it is the same request"
         await dave.accept_all()
         assert await dave.swarm.settled(where, 60.0) == "ready"
+
+    play(tmp_path, story)
+
+
+@pytest.mark.parametrize("answer", ["accept", "decline"])
+def test_one_answer_to_an_invitation_that_two_have_brought_settles_both(tmp_path: Path, answer: str) -> None:
+    """The inviter brings it, and who holds it for him. (SCP-05 §1.11)"""
+
+    async def story(world: World) -> None:
+        alice, bob, carol = await there(world, "alice", "bob", "carol")
+        where = ConversationId("c" * 40)
+        for by in (alice, bob):
+            invite = SwarmInvite(where, CommitId("a" * 40), 1, "Garden", "", 2, 1_790_000_000_000)
+            sender = Sender(by.account.id, by.account.device)
+            await carol.swarm._postman.receive_sealed(sender, Letter(invite, 1_790_000_000))
+        first, second = carol.keeper.state.pending()
+        await getattr(carol.swarm, answer)(second.id)
+        assert carol.keeper.state.pending() == ()
+        removed = [event.id for event in carol.seen("request.removed") if isinstance(event, RequestRemoved)]
+        assert sorted(removed) == sorted([first.id, second.id])
+        assert carol.swarm.state_of(where) == ("syncing" if answer == "accept" else "closed")
 
     play(tmp_path, story)
 

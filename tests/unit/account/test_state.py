@@ -186,6 +186,33 @@ def test_a_declined_invitation_stays_declined_and_another_comes_after_a_day() ->
     assert received(state, invite(sender=2, add=1))[1] is Verdict.NEW, "declined for that sender only"
 
 
+def test_who_brings_the_same_invitation_is_declined_with_it_and_nobody_else() -> None:
+    state = State()
+    for offer in (invite(1, add=1), invite(2, add=1), invite(3, add=2), invite(4, conv=2, add=1)):
+        state, _ = received(state, offer)
+    state, declined = state.decline(request_id(account(2), conversation(1)), now_ms=NOW)
+    assert declined is not None
+    assert declined.offer.sender == account(2)
+    assert [request.offer.sender for request in state.pending()] == [account(3), account(4)]
+    for holder in (1, 2):
+        assert received(state, invite(holder, add=1))[1] is Verdict.DECLINED
+
+
+def test_blocking_one_who_brings_an_invitation_declines_it_of_nobody_else() -> None:
+    state, _ = received(State(), invite(1, add=1))
+    state, _ = received(state, invite(2, add=1))
+    state, gone = state.block(account(2), now_ms=NOW)
+    assert [request.offer.sender for request in gone] == [account(2)]
+    assert [request.offer.sender for request in state.pending()] == [account(1)]
+
+
+def test_a_contact_request_with_the_ids_of_anothers_is_not_declined_with_it() -> None:
+    state, _ = received(State(), ask(1))
+    state, _ = received(state, replace(ask(1), sender=account(2)))
+    state, _ = state.decline(request_id(account(2), ask(1).conversation), now_ms=NOW)
+    assert [request.offer.sender for request in state.pending()] == [account(1)]
+
+
 def test_a_declined_contact_request_is_new_only_by_a_later_action_of_its_user() -> None:
     state, _ = received(State(), ask(at_ms=NOW + HOUR_MS))  # a clock ahead of ours
     state, _ = state.decline(state.pending()[0].id, now_ms=NOW)
