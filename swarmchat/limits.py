@@ -219,6 +219,7 @@ REACTION_CHARS_MAX: Final = 64
 LINK_CHARS_MAX: Final = 4_096  # a `swarm:` link with its addresses
 EVENTS_KEPT_MAX: Final = 1_000_000
 EVENTS_KEPT_S: Final = 30 * 86_400
+EVENTS_WAITING_MAX: Final = 10_000  # while the disk refuses them; what is older is told of at the next start
 EVENTS_UNSAFE_MAX: Final = 1_000  # events that a power cut may take, before they are synced
 EVENTS_LOST_MAX: Final = 10_000_000  # numbers that are left out after one: more than one write can have held
 ID_PREFIX_MIN: Final = 4

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from typing import Any
 
-from swarmchat.errors import UsageError
+from swarmchat import limits
+from swarmchat.errors import StorageError, UsageError
 from swarmchat.ids import ConversationId
 from swarmchat.index.events import EventLog, Gap
 from swarmchat.node import views
@@ -17,6 +19,8 @@ from swarmchat.swarm.events import ConversationRemoved, Delivered, Event
 JsonObject = dict[str, Any]
 
 _AT_ONCE_MAX = 64  # events that are written without leaving the event loop
+_AGAIN_S = 10.0  # after the disk refused
+_log = logging.getLogger(__name__)
 
 
 class Journal:
@@ -59,19 +63,33 @@ class Journal:
         while True:
             await self._work.wait()
             self._work.clear()
-            if len(self._waiting) <= _AT_ONCE_MAX and not self._log.is_unsafe:
-                self.flush()  # nothing is synced: it costs less than the way into a thread and back
-            else:
-                await self._runtime.offload(self.flush)
+            try:
+                if len(self._waiting) <= _AT_ONCE_MAX and not self._log.is_unsafe:
+                    self.flush()  # nothing is synced: it costs less than the way into a thread and back
+                else:
+                    await self._runtime.offload(self.flush)
+            except StorageError as fault:  # it costs a while, and not the node
+                _log.warning("events are not written down: %s", fault.message)
+                await self._runtime.sleep(_AGAIN_S)
+                self._work.set()
+                continue
             news, self._news = self._news, asyncio.Event()
             news.set()
 
     def flush(self) -> None:
-        """Write what waits, in one go; raises StorageError."""
+        """Write what waits, in one go; raises StorageError, and then it goes on waiting, the newest 10,000 of it."""
         told, self._told = self._told, {}  # first: another thread may add to both meanwhile
         batch, self._waiting = self._waiting, []
         if batch or told:
-            written = self._log.append_all(batch, time_ms=self._now_ms(), told=told)
+            try:
+                written = self._log.append_all(batch, time_ms=self._now_ms(), told=told)
+            except StorageError:
+                waiting = [*batch, *self._waiting]
+                self._waiting = waiting[-limits.EVENTS_WAITING_MAX :]
+                self._told = (
+                    told | self._told if len(waiting) == len(self._waiting) else {}
+                )  # else the next start tells
+                raise
             self._last = written[-1].id if written else self._last
         if self._log.is_unsafe:
             self._log.checkpoint()

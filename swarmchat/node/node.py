@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -39,6 +40,7 @@ from swarmchat.node.journal import Journal
 from swarmchat.node.keeper import Keeper
 from swarmchat.node.ports import Ports
 from swarmchat.runtime import Runtime
+from swarmchat.swarm.events import Event, LinkUp
 from swarmchat.swarm.parts import DhtWay
 from swarmchat.swarm.swarm import Settings, Swarm
 
@@ -50,6 +52,7 @@ T = TypeVar("T")
 
 _TIMELINES_MAX = 32  # of the conversations looked at last
 _SAVE_INTERVAL_S = 60.0  # addresses and cards are hints: losing a minute of them costs a dial
+_SAVE_AFTER_S = 2.0  # of a link; where it is the only way to anybody, losing that costs more
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,7 @@ class Node:
         self.started = parts.runtime.now()
         self.listens: tuple[Address, ...] = ()
         self._watcher: Watcher | None = None
+        self._linked = asyncio.Event()  # since hints were saved last
         self._lan_part: Lan | None = None
         self.dht = DhtPart(home.data, config, parts.runtime, self._tell_dht_port)
         self.keeper = Keeper(store, parts.runtime)
@@ -102,7 +106,7 @@ class Node:
             links=links,
             finder=self.finder,
             receipts=self.receipts,
-            observer=self.journal.record,
+            observer=self._observe,
             settings=Settings(
                 send_read_receipts=config.send_read_receipts,
                 send_typing=config.send_typing,
@@ -149,7 +153,7 @@ class Node:
 
     def close(self) -> None:
         """Write down what is only remembered, and close every file."""
-        self._save_hints()
+        self._try_to_save_hints()
         self.catalog.close()
         self.archives.close()
         self.journal.close()
@@ -213,10 +217,27 @@ class Node:
         self.swarm.dht_opened()
 
     async def _keep_hints(self) -> None:
+        """A moment after a link stands, so that who is killed then finds the other again; what else is heard, once a minute."""
         while True:
-            await self.runtime.sleep(_SAVE_INTERVAL_S)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_SAVE_INTERVAL_S):
+                    await self._linked.wait()
+            await self.runtime.sleep(_SAVE_AFTER_S)  # in its hello the other says where it listens
+            self._linked.clear()
             self._book.prune(now=self.runtime.now())
-            await self.runtime.offload(self._save_hints)
+            await self.runtime.offload(self._try_to_save_hints)
+
+    def _observe(self, event: Event) -> None:
+        if isinstance(event, LinkUp):
+            self._linked.set()
+        self.journal.record(event)
+
+    def _try_to_save_hints(self) -> None:
+        """A disk that refuses costs hints and not the node."""
+        try:
+            self._save_hints()
+        except StorageError as fault:
+            _log.warning("addresses and cards are not kept: %s", fault.message)
 
     def _save_hints(self) -> None:
         book, cards = self._book.to_json(), self._cards.dump()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -87,6 +88,8 @@ class Dht(Server):  # type: ignore[misc] # the package is untyped
         )
         for host, port in reversed(kept.addresses if kept else ()):
             self._joining.meet(Entrance(Address(host, port)))
+        self._kept = kept.addresses if kept else ()  # not forgotten by a run in which nobody could be asked
+        self._way_in = asyncio.Event()  # somebody has answered, for the first time
         self._owner: asyncio.Task[None] | None = None
 
     # --- its life
@@ -270,10 +273,12 @@ class Dht(Server):  # type: ignore[misc] # the package is untyped
             tasks.create_task(self._publications.run())
             tasks.create_task(self._watches.run())
             tasks.create_task(self._tidy())
+            await self._way_in.wait()
+            await self._save()  # who is killed soon after begins where it was
 
     async def _tidy(self) -> None:
         """Forget what is over, save what is kept, notice that the machine slept."""
-        saved, before = self._runtime.monotonic(), Now(self._runtime.now(), self._runtime.monotonic())
+        saved, before = -math.inf, Now(self._runtime.now(), self._runtime.monotonic())
         while True:
             await self._runtime.sleep(self._settings.tick_s)
             now = Now(self._runtime.now(), self._runtime.monotonic())
@@ -282,7 +287,7 @@ class Dht(Server):  # type: ignore[misc] # the package is untyped
             before = now
             if slept:
                 self.network_changed()
-            if now.steady - saved >= limits.DHT_SAVE_S:
+            if self.connected and now.steady - saved >= limits.DHT_SAVE_S:
                 saved = now.steady
                 await self._save()
 
@@ -290,7 +295,8 @@ class Dht(Server):  # type: ignore[misc] # the package is untyped
         if self._file is None:
             return
         known = sorted((contact for _, contact in self._net.contacts()), key=lambda one: (one.failures, -one.seen))
-        kept = state.State(self._key.private.seed, self._seq, tuple(one.address for one in known))
+        addresses = dict.fromkeys((*(one.address for one in known), *self._kept))
+        kept = state.State(self._key.private.seed, self._seq, tuple(addresses))
         try:
             await self._runtime.offload(state.save, self._file, kept)
         except StorageError as error:
@@ -318,6 +324,8 @@ class Dht(Server):  # type: ignore[misc] # the package is untyped
 
     def _joined(self) -> None:
         """There is a network now: what was put and watched before reached nobody, and does not wait for its next turn."""
+        if self.connected:
+            self._way_in.set()
         self._watches.again()
         self._publications.again()
 

@@ -368,6 +368,46 @@ def test_a_restarted_node_is_the_same_and_knows_whom_it_knew(tmp_path: Path) -> 
     play(run)
 
 
+def test_who_is_killed_soon_after_it_found_in_begins_where_it_was(tmp_path: Path) -> None:
+    async def run() -> None:
+        file = tmp_path / "dht.json"
+        async with network(25) as nodes:
+            await nodes.grow(5)
+            node = await nodes.start(file=file)
+            await asyncio.sleep(1.0)
+            assert state.load(file) is None, "nobody answered yet, and what an earlier run knew is not overwritten"
+            await node.bootstrap([Entrance(nodes.nodes[0].listens[0])])
+            await until(file.exists)
+            kept = state.load(file)
+            assert kept is not None
+            assert kept.addresses
+            await asyncio.sleep(node._settings.tick_s)
+            kept = state.load(file)
+            assert kept is not None
+            assert len(kept.addresses) == 5
+
+    play(run)
+
+
+def test_a_run_without_a_network_forgets_nobody(tmp_path: Path) -> None:
+    async def run() -> None:
+        file = tmp_path / "dht.json"
+        async with network(26) as nodes:
+            key = nodes.key()
+            kept = state.State(key.private.seed, 7, (("127.0.0.1", 9), ("127.0.0.1", 10)))
+            state.save(file, kept)
+            alone = Dht(key, Runtime(), QUICK, kept=kept, file=file)
+            await alone.start([V4])
+            alone.network_changed()
+            await asyncio.sleep(5.0)
+            await alone.stop()
+            found = state.load(file)
+            assert found is not None
+            assert found.addresses == kept.addresses
+
+    play(run)
+
+
 def test_stopping_leaves_no_task_in_the_middle_of_everything() -> None:
     async def run() -> None:
         before = asyncio.all_tasks()
