@@ -94,8 +94,6 @@ class EventLog:
         told: Mapping[str, int | None] | None = None,
     ) -> list[Event]:
         """Several of one moment, in one write; `told`: how many commits of a conversation are told of with them, None where it is gone."""
-        texts = [json.dumps(data, ensure_ascii=False, allow_nan=False) for _, data in facts]
-
         if not self._sitting:
             self._database.run(_sit_down)
             self._database.checkpoint()
@@ -107,9 +105,9 @@ class EventLog:
                 # The old numbers are lost. Going on far above any of them makes every old `since` an explicit gap.
                 last = time_ms // 1000
             events = [Event(last + 1 + index, time_ms, kind, data) for index, (kind, data) in enumerate(facts)]
-            rows = [(event.id, time_ms, event.type, text) for event, text in zip(events, texts, strict=True)]
+            rows = ((event.id, time_ms, event.type, _text(event.data)) for event in events)  # not all texts at once
             connection.executemany("INSERT INTO event VALUES (?, ?, ?, ?)", rows)
-            connection.execute("INSERT OR REPLACE INTO numbering VALUES (1, ?)", (last + len(rows),))
+            connection.execute("INSERT OR REPLACE INTO numbering VALUES (1, ?)", (last + len(events),))
             for conversation, commits in sorted((told or {}).items()):
                 connection.execute("DELETE FROM told WHERE conversation = ?", (conversation,))
                 if commits is not None:
@@ -192,6 +190,10 @@ def _sit_down(connection: sqlite3.Connection) -> None:
 def _last(connection: sqlite3.Connection) -> int:
     row = connection.execute("SELECT last FROM numbering").fetchone()
     return 0 if row is None else int(row[0])
+
+
+def _text(data: Mapping[str, object]) -> str:
+    return json.dumps(data, ensure_ascii=False, allow_nan=False)
 
 
 def _data(text: str) -> Mapping[str, object]:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import sqlite3
 import stat
 import threading
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -130,6 +131,19 @@ def test_a_batch_enters_whole_or_not_at_all(path: Path) -> None:
         with pytest.raises((ValueError, TypeError)):
             log.append_all([("read", {}), ("read", bad)], time_ms=T0)
     assert log.last == 7
+    log.close()
+
+
+def test_the_texts_of_a_long_batch_are_not_in_memory_all_at_once(path: Path) -> None:
+    log = EventLog(path)
+    facts = [("message.added", {"text": "x" * 2_000})] * 2_000
+    tracemalloc.start()
+    try:
+        log.append_all(facts, time_ms=T0)
+        assert tracemalloc.get_traced_memory()[1] < 2_000 * 1_000
+    finally:
+        tracemalloc.stop()
+    assert log.last == 2_000
     log.close()
 
 
