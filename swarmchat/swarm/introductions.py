@@ -24,6 +24,7 @@ from swarmchat.limits import (
     CARDS_TAKEN_AT_ONCE,
     CARDS_TAKEN_PER_S,
 )
+from swarmchat.swarm.allowance import Allowance
 from swarmchat.swarm.dialogue import Dialogue, Introduction
 from swarmchat.swarm.own_cards import OwnCards
 from swarmchat.swarm.parts import Audience, Parts
@@ -43,8 +44,7 @@ class Learnt:
 class _Told:
     """What one peer knows by us or has told us, on the channel that is open."""
 
-    allowance: float  # so many of its cards are judged still
-    counted: float
+    judged: Allowance = field(default_factory=lambda: Allowance(CARDS_TAKEN_AT_ONCE, CARDS_TAKEN_PER_S))  # of its cards
     where: tuple[Address, ...] = ()  # our own addresses
     dht: int | None = None  # the port of our node of the DHT
     begun: bool = False  # it was handed a card of somebody else
@@ -210,12 +210,8 @@ class Introductions:
 
     def _read(self, dialogue: Dialogue, data: bytes) -> Card | None:
         """A card that may be looked at closer: the peer has not sent too many, and it would not lead us to ourselves."""
-        told, now = self._of(dialogue), self._parts.runtime.monotonic()
-        told.allowance = min(CARDS_TAKEN_AT_ONCE, told.allowance + (now - told.counted) * CARDS_TAKEN_PER_S)
-        told.counted = now
-        if told.allowance < 1:
+        if not self._of(dialogue).judged.take(self._parts.runtime.monotonic()):
             return None
-        told.allowance -= 1
         card = cards.parse(data)
         return card if isinstance(card, Card) and _fits(card, dialogue) else None
 
@@ -245,8 +241,7 @@ class Introductions:
         return next((each for each in known if each.device_id == card.device_id), None)
 
     def _of(self, dialogue: Dialogue) -> _Told:
-        fresh = _Told(CARDS_TAKEN_AT_ONCE, self._parts.runtime.monotonic())
-        return self._told.setdefault(dialogue, fresh)
+        return self._told.setdefault(dialogue, _Told())
 
 
 def _gist(card: Card) -> tuple[int, tuple[Address, ...]]:

@@ -23,13 +23,19 @@ def told(counts: Counter[str]) -> str:
     return ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))
 
 
+def played(world: str, seeds: int) -> Counter[str]:
+    """Play so many worlds of a kind, each of which has to hold; what happened in all of them."""
+    counts: Counter[str] = Counter()
+    for result in runs.run_many(world, range(seeds)):
+        counts += result.counts
+        assert result.failure is None, f"seed {result.script['seed']}: {runs.how(result)}\n{result.failure}"
+    return counts
+
+
 @pytest.mark.simulation
 @pytest.mark.timeout(600)
 def test_swarms_are_in_step_when_all_is_over() -> None:
-    counts: Counter[str] = Counter()
-    for result in runs.run_many("swarm", range(SEEDS)):
-        counts += result.counts
-        assert result.failure is None, f"seed {result.script['seed']}: {runs.how(result)}\n{result.failure}"
+    counts = played("swarm", SEEDS)
     print(f"\n{SEEDS} seeds of swarms: {told(counts)}")
     missing = MUST_HAPPEN - set(counts)
     assert not missing, f"the seeds did not try {sorted(missing)}"
@@ -38,10 +44,7 @@ def test_swarms_are_in_step_when_all_is_over() -> None:
 @pytest.mark.simulation
 @pytest.mark.timeout(600)
 def test_people_whom_only_a_dht_leads_together_are_in_step_when_all_is_over() -> None:
-    counts: Counter[str] = Counter()
-    for result in runs.run_many("abroad", range(ABROAD)):
-        counts += result.counts
-        assert result.failure is None, f"seed {result.script['seed']}: {runs.how(result)}\n{result.failure}"
+    counts = played("abroad", ABROAD)
     print(f"\n{ABROAD} seeds without a LAN: {told(counts)}")
     missing = {"pair in step", "put in the DHT", "accept", "partition", "crash", "second device"} - set(counts)
     assert not missing, f"the seeds did not try {sorted(missing)}"
@@ -50,10 +53,7 @@ def test_people_whom_only_a_dht_leads_together_are_in_step_when_all_is_over() ->
 @pytest.mark.simulation
 @pytest.mark.timeout(600)
 def test_a_day_mostly_idle_ends_in_step() -> None:
-    counts: Counter[str] = Counter()
-    for result in runs.run_many("day", range(DAYS)):
-        counts += result.counts
-        assert result.failure is None, f"seed {result.script['seed']}: {runs.how(result)}\n{result.failure}"
+    counts = played("day", DAYS)
     assert counts["virtual seconds"] >= DAYS * 86_400
     print(f"\n{DAYS} days: {told(counts)}")
 

@@ -109,13 +109,18 @@ def request(number: int = 0) -> TrustRequest:
     return TrustRequest(ConversationId(where), CommitId(where), "Eve", 1 + number)
 
 
+async def waiting_for_bob(world: World) -> tuple[Villain, House, Account]:
+    """Somebody evil, and Alice who looks for the cards of Bob; of him there is nothing but his keys."""
+    villain, bob = evil(world), account_of("bob")
+    alice = await world.house("alice", tells=True)
+    await alice.swarm.add_contact(bob.id)
+    await asyncio.sleep(1.0)
+    return villain, alice, bob
+
+
 def test_a_forged_card_an_old_one_and_one_of_somebody_else_lead_nobody_anywhere(tmp_path: Path) -> None:
     async def story(world: World) -> None:
-        villain = evil(world)
-        alice = await world.house("alice", tells=True)
-        bob = account_of("bob")
-        await alice.swarm.add_contact(bob.id)
-        await asyncio.sleep(1.0)
+        villain, alice, bob = await waiting_for_bob(world)
         forged = villain.card(account=bob, device=bob)
         mixed = villain.card(account=bob)  # bob's account, eve's device
         own = villain.card()  # true, and not of the account asked about
@@ -135,12 +140,8 @@ def test_a_forged_card_an_old_one_and_one_of_somebody_else_lead_nobody_anywhere(
 
 def test_a_card_rolled_back_changes_nothing_and_one_of_last_week_says_no_address(tmp_path: Path) -> None:
     async def story(world: World) -> None:
-        villain = evil(world)
-        alice = await world.house("alice", tells=True)
-        bob = account_of("bob")
+        villain, alice, bob = await waiting_for_bob(world)
         by_bob = Villain(villain.dht, bob)
-        await alice.swarm.add_contact(bob.id)
-        await asyncio.sleep(1.0)
         week = by_bob.card(age_s=7 * 86_400)
         villain.show(bob.id, week.data)
         await asyncio.sleep(2.0)
@@ -160,11 +161,7 @@ def test_a_card_rolled_back_changes_nothing_and_one_of_last_week_says_no_address
 
 def test_a_card_that_names_loopback_is_not_for_who_is_reached_otherwise(tmp_path: Path) -> None:
     async def story(world: World) -> None:
-        villain = evil(world)
-        alice = await world.house("alice", tells=True)
-        bob = account_of("bob")
-        await alice.swarm.add_contact(bob.id)
-        await asyncio.sleep(1.0)
+        villain, alice, bob = await waiting_for_bob(world)
         villain.show(bob.id, Villain(villain.dht, bob).card(where=(Address("127.0.0.1", 22),)).data)
         await asyncio.sleep(2.0)
         assert alice.finder.addresses(bob.device) == []
@@ -174,12 +171,8 @@ def test_a_card_that_names_loopback_is_not_for_who_is_reached_otherwise(tmp_path
 
 def test_a_flood_of_cards_is_not_judged_without_end(tmp_path: Path) -> None:
     async def story(world: World) -> None:
-        villain = evil(world)
-        alice = await world.house("alice", tells=True)
-        bob = account_of("bob")
+        villain, alice, bob = await waiting_for_bob(world)
         by_bob = Villain(villain.dht, bob)
-        await alice.swarm.add_contact(bob.id)
-        await asyncio.sleep(1.0)
         watch = alice.swarm._outreach._cards  # type: ignore[union-attr]
         judged = 0
 
@@ -204,11 +197,8 @@ def test_a_flood_of_cards_is_not_judged_without_end(tmp_path: Path) -> None:
 
 def test_a_revoked_device_is_found_out_by_the_list_of_its_account(tmp_path: Path) -> None:
     async def story(world: World) -> None:
-        villain = evil(world)
-        alice = await world.house("alice", tells=True)
-        bob, thief = account_of("bob"), account_of("bob", 2)
-        await alice.swarm.add_contact(bob.id)
-        await asyncio.sleep(1.0)
+        villain, alice, bob = await waiting_for_bob(world)
+        thief = account_of("bob", 2)
         listed = bob.revoke(thief.device, now=int(right_time()))
         false = EVE.revoke(bob.device, now=int(right_time()))
         for der in (false.der, b"rubbish", listed.der):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -40,10 +39,7 @@ def hosts_of(dht: SimDht, conversation: ConversationId) -> int:
 
 async def moved(house: House, settings: Settings | None = None) -> None:
     """Off, and on again elsewhere, with nothing known of where others are."""
-    await house.down()
-    house.book.__init__()  # type: ignore[misc]
-    house.host = house.host.replace("10.", "10.9", 1)
-    house.address = replace(house.address, host=house.host)
+    await house.move()
     house.settings = settings or house.settings
     await house.up()
 

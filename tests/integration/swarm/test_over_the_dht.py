@@ -136,10 +136,7 @@ def test_members_who_start_anew_and_know_no_address_find_each_other(tmp_path: Pa
         alice, bob = await there(world, "alice", "bob")
         where = await world.room(alice, bob)
         for house in (alice, bob):
-            await house.down()
-            house.book.__init__()  # type: ignore[misc]
-            house.host = house.host.replace("10.", "10.9", 1)
-            house.address = type(house.address)(house.host, 4000)
+            await house.move()
         await alice.up()
         await asyncio.sleep(400.0)
         await bob.up()
@@ -185,10 +182,7 @@ def test_who_is_not_linked_hears_of_news_and_finds_its_writer(tmp_path: Path) ->
         alice, bob = await there(world, "alice", "bob")
         where = await world.room(alice, bob)
         for house in (alice, bob):
-            await house.down()
-            house.book.__init__()  # type: ignore[misc]
-            house.host = house.host.replace("10.", "10.9", 1)
-            house.address = type(house.address)(house.host, 4000)
+            await house.move()
         await alice.up()
         outreach = alice.swarm._outreach
         assert outreach is not None

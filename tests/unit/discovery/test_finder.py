@@ -228,6 +228,24 @@ def test_hosts_come_in_the_order_in_which_they_are_worth_a_try() -> None:
     assert finder.hosts(ConversationId("d" * 40)) == []
 
 
+def test_the_hosts_of_a_conversation_come_as_a_stream() -> None:
+    async def run() -> None:
+        finder = make_finder()
+        one, two = card_of(1), card_of(2)
+        finder.saw_host(HERE, one, Source.DHT)
+        stream = finder.find_hosts(HERE)
+        assert (await soon(stream)).device == one.device_id
+        waiting = asyncio.ensure_future(soon(stream))
+        await asyncio.sleep(0)
+        finder.saw_host(HERE, one, Source.DHT)  # told before
+        finder.saw_host(ConversationId("d" * 40), card_of(3), Source.DHT)
+        finder.saw_host(HERE, two, Source.DHT)
+        assert (await waiting).device == two.device_id
+        await stream.aclose()  # type: ignore[attr-defined]
+
+    asyncio.run(run())
+
+
 def test_hosts_are_bounded_in_one_conversation_and_in_all() -> None:
     finder = make_finder()
     for number in range(limits.HOSTS_PER_CONVERSATION_MAX + 2):
