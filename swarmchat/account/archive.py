@@ -86,11 +86,23 @@ def export_archive(
             "this device does not hold the account key, so it cannot export the account",
             hint="export on a device that `swarmchat device list` shows as holding the account key",
         )
+    try:
+        data = document(account, state, conversations, with_key=True)
+        return seal_archive(data, password, salt=entropy(16), nonce=entropy(12))
+    except ValueError as error:
+        raise UsageError(f"the account was not exported: {error}") from None
+
+
+def document(account: Account, state: State, conversations: Iterable[ArchivedConversation], *, with_key: bool) -> bytes:
+    """The account as it travels: sealed in an archive, or to a new device over a link that both have proved (SCP-01 §3.2).
+
+    Without the device's own keys; with the account key only if asked for, and held here.
+    """
     listed = {known.id: ArchivedConversation.of(known) for known in state.conversations.values()}
     listed |= {conversation.id: conversation for conversation in conversations}
-    document = {
+    fields = {
         "version": _VERSION,
-        "account_key": to_base64(account.account_key.seed),
+        "account_key": to_base64(account.account_key.seed) if with_key and account.account_key else None,
         "certificate": account.certificate.pem.decode("ascii"),
         "revocations": to_base64(account.revocations.der) if account.revocations else None,
         "settings": {"name": account.name},
@@ -99,10 +111,7 @@ def export_archive(
         "declined": declined_to_json(state.declined.values()),
         "conversations": [_to_json(conversation) for _, conversation in sorted(listed.items())],
     }
-    try:
-        return seal_archive(strict.encode(document), password, salt=entropy(16), nonce=entropy(12))
-    except ValueError as error:
-        raise UsageError(f"the account was not exported: {error}") from None
+    return strict.encode(fields)
 
 
 def import_archive(data: bytes, password: str, *, now: int, entropy: Entropy) -> tuple[Account, State]:
@@ -110,33 +119,25 @@ def import_archive(data: bytes, password: str, *, now: int, entropy: Entropy) ->
 
     PasswordNeededError (wrong password), VerificationError (not an archive, damaged). Writes nothing. `now` in seconds.
     """
-    content = _open(data, password)
+    content, account_key = _open(data, password)
     try:
         account = new_device(
             name=content.name,
             certificate=content.certificate,
-            account_key=content.account_key,
+            account_key=account_key,
             revocations=content.revocations,
             now=now,
             entropy=entropy,
         )
     except ValueError as error:
         raise VerificationError(f"the archive is damaged: {error}", hint="nothing was written") from None
-    now_ms = now * 1000
-    known = {conversation.id: _restored(conversation, now_ms) for conversation in content.conversations}
-    device = OwnDevice(account.device, name="", added_ms=now_ms, may_link=True)
-    return account, State(
-        contacts=content.contacts,
-        requests=content.requests,
-        declined=content.declined,
-        conversations=MappingProxyType(known),
-        devices=MappingProxyType({device.id: device}),
-    )
+    device = OwnDevice(account.device, name="", added_ms=now * 1000, may_link=True)
+    return account, content.state([device], now_ms=now * 1000)
 
 
 def check(data: bytes, password: str) -> ArchiveSummary:
     """Read an archive without installing it; raises as `import_archive`."""
-    content = _open(data, password)
+    content, _ = _open(data, password)
     return ArchiveSummary(
         id=content.certificate.account_id,
         name=content.name,
@@ -146,16 +147,18 @@ def check(data: bytes, password: str) -> ArchiveSummary:
     )
 
 
-class _Content:
-    """A parsed archive."""
+class Content:
+    """What `document` wrote, read again: every value within its bound, nothing beside them. ValueError."""
 
-    def __init__(self, document: object) -> None:
-        fields = Fields(document, "archive", _KEYS)
+    def __init__(self, data: bytes) -> None:
+        fields = Fields(strict.decode(data), "archive", _KEYS)
         if fields.number("version") != _VERSION:
             raise ValueError(f"version {fields.number('version')} is not known here")
-        self.account_key: PrivateKey = fields.parsed("account_key", read_key)
+        self.account_key: PrivateKey | None = fields.optional("account_key", read_key)
         self.certificate: Certificate = fields.parsed("certificate", read_certificate, limits.CERTIFICATE_BYTES_MAX)
-        if self.certificate.key != self.account_key.public or not self.certificate.is_ca:
+        if not self.certificate.is_ca:
+            raise ValueError("the certificate is not that of an account")
+        if self.account_key is not None and self.certificate.key != self.account_key.public:
             raise ValueError("the certificate is not that of the account key")
         self.revocations = fields.optional(
             "revocations",
@@ -174,10 +177,23 @@ class _Content:
         if len({conversation.id for conversation in self.conversations}) != len(self.conversations):
             raise ValueError("a conversation is listed twice")
 
+    def state(self, devices: Iterable[OwnDevice], *, now_ms: int) -> State:
+        """What a device knows that begins with it: every conversation waits to be cloned. `devices` are those of the account."""
+        known = {conversation.id: _restored(conversation, now_ms) for conversation in self.conversations}
+        return State(
+            contacts=self.contacts,
+            requests=self.requests,
+            declined=self.declined,
+            conversations=MappingProxyType(known),
+            devices=MappingProxyType({device.id: device for device in devices}),
+        )
 
-def _open(data: bytes, password: str) -> _Content:
+
+def _open(data: bytes, password: str) -> tuple[Content, PrivateKey]:
     try:
-        return _Content(strict.decode(open_archive(data, password)))
+        content = Content(open_archive(data, password))
+        if content.account_key is None:
+            raise ValueError("an archive has the account key")  # noqa: TRY301 - said as what else is wrong with it
     except SealError as error:
         if error.code is SealFault.WRONG_PASSWORD:
             raise PasswordNeededError(
@@ -186,6 +202,7 @@ def _open(data: bytes, password: str) -> _Content:
         raise VerificationError(f"the archive does not open: {error}", hint="nothing was written") from None
     except ValueError as error:
         raise VerificationError(f"the archive is damaged: {error}", hint="nothing was written") from None
+    return content, content.account_key
 
 
 def _restored(conversation: ArchivedConversation, now_ms: int) -> KnownConversation:

@@ -11,8 +11,16 @@ import pytest
 from swarmchat import limits
 from swarmchat.account import strict
 from swarmchat.account.account import Account, create
-from swarmchat.account.archive import ArchivedConversation, ArchiveSummary, check, export_archive, import_archive
-from swarmchat.account.records import ConversationState, Host
+from swarmchat.account.archive import (
+    ArchivedConversation,
+    ArchiveSummary,
+    Content,
+    check,
+    document,
+    export_archive,
+    import_archive,
+)
+from swarmchat.account.records import ConversationState, Host, OwnDevice
 from swarmchat.account.state import State
 from swarmchat.addresses import Address
 from swarmchat.crypto.sealing import open_archive, seal_archive
@@ -157,7 +165,7 @@ def test_a_key_that_is_not_the_certificates_is_refused(ann: Account, state: Stat
     with pytest.raises(VerificationError, match="not that of the account key"):
         check(resealed(exported(ann, state), account_key=key), WORDS)
     device_pem = ann.device_certificate.pem.decode()
-    with pytest.raises(VerificationError, match="not that of the account key"):
+    with pytest.raises(VerificationError, match="not that of an account"):
         check(resealed(exported(ann, state), certificate=device_pem), WORDS)
 
 
@@ -165,3 +173,28 @@ def test_a_title_at_the_bound_survives(ann: Account) -> None:
     said = ArchivedConversation(conversation(1), "t" * (limits.TITLE_CHARS_MAX + 5), 2)
     _, after = restored(exported(ann, State(), said))
     assert after.conversations[conversation(1)].title == "t" * limits.TITLE_CHARS_MAX
+
+
+def test_an_archive_without_the_account_key_is_none(ann: Account, state: State) -> None:
+    with pytest.raises(VerificationError, match="an archive has the account key"):
+        check(resealed(exported(ann, state), account_key=None), WORDS)
+
+
+def test_what_a_new_device_is_given_is_what_an_archive_holds_and_the_account_key_only_if_asked_for(
+    ann: Account, state: State
+) -> None:
+    plain, keyed = (document(ann, state, (), with_key=with_key) for with_key in (False, True))
+    assert keyed == open_archive(exported(ann, state), WORDS)
+    assert ann.account_key is not None
+    assert base64.b64encode(ann.account_key.seed) not in plain
+    given = Content(plain)
+    assert given.account_key is None
+    assert (given.certificate, given.revocations, given.name) == (ann.certificate, ann.revocations, "Ann")
+    after = given.state([OwnDevice(device(3), "laptop", NOW_MS)], now_ms=NOW_MS)
+    assert after.contacts == state.contacts
+    assert after.conversations[conversation(1)].state is ConversationState.SYNCING
+    assert [one.name for one in after.devices.values()] == ["laptop"]
+
+
+def test_a_device_without_the_account_key_gives_none_away(ann: Account, state: State) -> None:
+    assert Content(document(replace(ann, account_key=None), state, (), with_key=True)).account_key is None
