@@ -210,8 +210,11 @@ class Commands(Protocol):
         """Events with id > `since`, oldest first; `last` is the newest id there is; `gap` tells what retention has dropped."""
         ...
 
-    async def events_wait(self, *, after: int) -> None:
-        """Return when an event with an id > `after` exists; not a method of the API, the door's subscriptions live on it."""
+    async def events_wait(self, *, after: int, passed: int | None = None) -> tuple[int, list[JsonObject]]:
+        """Return when an event with an id > `after` exists, or one that is never stored has passed the place `passed` (None: now).
+
+        The place now and what passed since. Not a method of the API: the door's subscriptions live on it.
+        """
         ...
 
 

@@ -1,8 +1,8 @@
 """The door itself: a UNIX socket that only its owner may enter, one JSON object a line. (SCP-08 §3.1, §3.3)
 
 Calls of one client run side by side (their answers may overtake each other; who needs an order waits for the answer).
-A subscription keeps no queue of its own: it is a place in the durable event log, so a slow reader costs nothing but the
-batch being written. Who reads nothing for `API_WRITE_TIMEOUT_S` is hung up on and resumes later with `since`.
+A subscription keeps no queue of its own: it is a place in the durable event log, and one among the few events that are
+never stored, so a slow reader costs nothing but the batch being written. Who reads nothing for `API_WRITE_TIMEOUT_S` is hung up on and resumes later with `since`.
 """
 
 from __future__ import annotations
@@ -266,14 +266,15 @@ class _Client:
         since = int(params.get("since", newest))
         if since > newest:
             raise UsageError(f"the newest event is {newest}, {since} has not happened", data={"last": newest})
+        passed, _ = await self._commands.events_wait(after=-1)  # at once: where we are among those never stored
 
         def begin() -> None:
-            self._feeding = tasks.create_task(self._feed(since))
+            self._feeding = tasks.create_task(self._feed(since, passed))
 
         after.append(begin)
         return {"since": since}
 
-    async def _feed(self, since: int) -> None:
+    async def _feed(self, since: int, passed: int) -> None:
         try:
             while True:
                 page = await self._commands.events_list(since=since, limit=limits.API_EVENTS_PER_PUSH)
@@ -283,10 +284,10 @@ class _Client:
                     since = int(page["gap"]["to"])
                 if page["events"]:
                     since = int(page["events"][-1]["id"])
-                if lines:
-                    await self._send(b"".join(map(jsonrpc.encode, lines)))
-                else:
-                    await self._commands.events_wait(after=since)
+                if not lines:
+                    passed, passing = await self._commands.events_wait(after=since, passed=passed)
+                    lines = [jsonrpc.notification("event", event) for event in passing]
+                await self._send(b"".join(map(jsonrpc.encode, lines)))
         except SwarmchatError as error:
             await self._send(jsonrpc.encode(jsonrpc.notification("events.closed", {"reason": error.message})))
 

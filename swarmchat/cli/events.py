@@ -44,7 +44,8 @@ def _print(session: Session, event: dict[str, Any]) -> None:
             return f"–  events {event['data'].get('from')} to {event['data'].get('to')} are no longer kept"
         said = " ".join(f"{plain(key)}={_value(value)}" for key, value in event["data"].items())
         kind = session.output.paint(plain(event["type"]), "bold")
-        return f"{event['id']}  {clock(event['time'])}  {kind}  {said}".rstrip()
+        number = "–" if event["id"] is None else event["id"]
+        return f"{number}  {clock(event['time'])}  {kind}  {said}".rstrip()
 
     session.output.emit(event, text)
 

@@ -117,9 +117,9 @@ class AuditVerbs(Verbs):
         """Events after `since`, oldest first."""
         return self._node.journal.read(since or 0, limit or _EVENTS_DEFAULT)
 
-    async def events_wait(self, *, after: int) -> None:
-        """Return when an event with a greater id exists."""
-        await self._node.journal.wait(after)
+    async def events_wait(self, *, after: int, passed: int | None = None) -> tuple[int, list[JsonObject]]:
+        """Return when an event with a greater id exists, or one that is never stored has passed."""
+        return await self._node.journal.wait(after, passed)
 
     # --- inside
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,7 +15,7 @@ from swarmchat.index.events import EventLog, Gap
 from swarmchat.node import views
 from swarmchat.runtime import Runtime
 from swarmchat.swarm import events
-from swarmchat.swarm.events import ConversationRemoved, Delivered, Event
+from swarmchat.swarm.events import ConversationRemoved, Delivered, Event, TypingChanged
 
 JsonObject = dict[str, Any]
 
@@ -28,7 +29,7 @@ class Journal:
 
     An event is written a moment after it happened, not before: nobody who sends or receives waits for this disk. Readers
     see what is written only. With the events stands how many commits of a conversation they tell of: what a process that
-    died had not told is told at the next start.
+    died had not told is told at the next start. Typing is never written: it passes by those who watch just then.
     """
 
     def __init__(self, log: EventLog, runtime: Runtime) -> None:
@@ -37,6 +38,8 @@ class Journal:
         self._waiting: list[tuple[str, Mapping[str, object]]] = []
         self._told: dict[str, int | None] = {}
         self._last = log.last
+        self._passing: deque[JsonObject] = deque(maxlen=limits.EVENTS_PASSING_MAX)
+        self._passed = 0  # how many ever did
         self._work = asyncio.Event()
         self._news = asyncio.Event()
 
@@ -44,6 +47,9 @@ class Journal:
         """Take an event; it is on the disk with the next batch."""
         if isinstance(event, Delivered):
             return  # for those who wait inside; `sync status` says it to people
+        if isinstance(event, TypingChanged):
+            self._pass(event)
+            return
         if isinstance(event, ConversationRemoved):
             self._told[event.conversation] = None
         self._waiting.append((event.type, events.data(event)))
@@ -73,8 +79,7 @@ class Journal:
                 await self._runtime.sleep(_AGAIN_S)
                 self._work.set()
                 continue
-            news, self._news = self._news, asyncio.Event()
-            news.set()
+            self._wake()
 
     def flush(self) -> None:
         """Write what waits, in one go; raises StorageError, and then it goes on waiting, the newest 10,000 of it."""
@@ -116,16 +121,32 @@ class Journal:
         ]
         return {"events": shown, "gap": gap, "last": self._last}
 
-    async def wait(self, after: int) -> None:
-        """Return when an event with a greater id than `after` exists."""
-        while self._last <= after:
+    async def wait(self, after: int, passed: int | None = None) -> tuple[int, list[JsonObject]]:
+        """Return when an event with a greater id than `after` exists, or one that is not stored passed the place `passed` (None: now).
+
+        The place now, and what passed since: at most the last 256.
+        """
+        place = self._passed if passed is None else passed
+        while self._last <= after and self._passed == place:
             await self._news.wait()
+        missed = min(self._passed - place, len(self._passing))
+        return self._passed, list(self._passing)[len(self._passing) - missed :]
 
     def close(self) -> None:
         """Write what waits and close the file."""
         self.flush()
         self._log.prune(now_ms=self._now_ms())
         self._log.close()
+
+    def _pass(self, event: TypingChanged) -> None:
+        shown = {"id": None, "time": views.time(self._runtime.now()), "type": event.type, "data": events.data(event)}
+        self._passing.append(shown)
+        self._passed += 1
+        self._wake()
+
+    def _wake(self) -> None:
+        news, self._news = self._news, asyncio.Event()
+        news.set()
 
     def _now_ms(self) -> int:
         return int(self._runtime.now() * 1000)

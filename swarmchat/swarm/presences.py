@@ -54,15 +54,15 @@ class Presences:
         if not await self._mark(replicator, me.device, commit, at_ms):
             return
         self._parts.tell(ReadMarked(conversation, me.id, me.device, commit, at_ms))
-        for account, device in self._listeners(conversation):
+        for account, device in self._told(conversation):
             if account == me.id or self._parts.settings.send_read_receipts:
                 self._post(device, Read(conversation, commit, at_ms))
 
     def typing(self, conversation: ConversationId, on: bool) -> None:
-        """Our user types, or stopped."""
+        """Our user types, or stopped; members and own devices are told if he wants it."""
         typing = self._typing.setdefault(conversation, Typing())
         if self._parts.settings.send_typing and typing.say(on, self._parts.runtime.monotonic()):
-            for _, device in self._listeners(conversation):
+            for _, device in self._told(conversation):
                 self._post(device, messages.Typing(conversation, on))
 
     # --- theirs
@@ -102,6 +102,13 @@ class Presences:
         self._owners.pop(device, None)
 
     # --- inside
+
+    def _told(self, conversation: ConversationId) -> list[tuple[AccountId, DeviceId]]:
+        """The linked devices of members, ours among them; nobody while we are none: who is only invited learns nothing of it."""
+        mine, access = self._parts.account.id, self._parts.access
+        if not access.is_member(mine, conversation):
+            return []
+        return [each for each in self._listeners(conversation) if access.is_member(each[0], conversation)]
 
     def _read(self, account: AccountId, device: DeviceId, read: Read, replicator: Replicator) -> None:
         history, key = replicator.log.history, (read.conversation, device)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from swarmchat.account.home import Home
+from swarmchat.api.client import Client
 from swarmchat.cli.cable import Cable, Switchboard
 from swarmchat.errors import RefusedError
 from tests.support.process import NodeProcess, found_room, introduce, nodes, same
@@ -111,8 +113,12 @@ def test_who_has_read_and_who_types_is_told(pair: tuple[NodeProcess, NodeProcess
             ann.call("message.show", conversation=room, message=first, local=True)["status"]["read"] == [ben.account]
         )
     )
-    ben.did("message", "typing", room)
-    ann.until(lambda: any(event["type"] == "typing" for event in ann.call("events.list", limit=10_000)["events"]))
+    with Client.connect(Home.locate(ann.home, {}).socket) as door:
+        stream = door.events()
+        ben.did("message", "typing", room)
+        typing = next(event for event in stream if event["type"] == "typing")
+    assert (typing["id"], typing["data"]["account"], typing["data"]["on"]) == (None, ben.account, True)
+    assert not any(event["type"] == "typing" for event in ann.call("events.list", limit=10_000)["events"])
 
 
 def test_a_ban_needs_two_of_three_admins_and_shuts_the_door(tmp_path: Path) -> None:

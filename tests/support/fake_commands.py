@@ -233,6 +233,7 @@ class FakeCommands:
         self.answers: dict[str, Any] = dict(copy.deepcopy(dict(ANSWERS)))
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.log: list[dict[str, Any]] = []
+        self.passing: list[dict[str, Any]] = []  # events that are never stored
         self.live: list[dict[str, Any]] = []  # what a follower of events is told before the stream ends
         self.dropped = 0  # events that retention has taken away
         self._news = asyncio.Condition()
@@ -250,9 +251,17 @@ class FakeCommands:
         later = [event for event in self.log if event["id"] > after]
         return {"events": later[: limit or 1000], "gap": gap, "last": self.dropped + len(self.log)}
 
-    async def events_wait(self, *, after: int) -> None:
+    async def pass_by(self, kind: str, **data: Any) -> None:
+        """Something happened that is never stored."""
         async with self._news:
-            await self._news.wait_for(lambda: self.dropped + len(self.log) > after)
+            self.passing.append({"id": None, "time": NOON, "type": kind, "data": data})
+            self._news.notify_all()
+
+    async def events_wait(self, *, after: int, passed: int | None = None) -> tuple[int, list[dict[str, Any]]]:
+        place = len(self.passing) if passed is None else passed
+        async with self._news:
+            await self._news.wait_for(lambda: self.dropped + len(self.log) > after or len(self.passing) > place)
+        return len(self.passing), self.passing[place:]
 
     def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
         method = name if name in self.answers else name.replace("_", ".", 1)

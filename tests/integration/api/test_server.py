@@ -294,6 +294,25 @@ def test_events_follow_the_answer_to_their_subscription(door: Path) -> None:
     talk(node, door, dialogue)
 
 
+def test_what_is_never_stored_reaches_who_subscribed_before_and_has_no_number(door: Path) -> None:
+    node = FakeCommands()
+
+    async def dialogue(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await node.happen("message.added")
+        await node.pass_by("typing", on=True)
+        writer.write(line(1, "events.subscribe", since=0))
+        await answer(reader)
+        await node.pass_by("typing", on=False)
+        assert (await answer(reader))["params"]["id"] == 1
+        passing = await answer(reader)
+        assert (passing["method"], passing["params"]["id"]) == ("event", None)
+        assert passing["params"]["data"] == {"on": False}
+        await node.happen("message.added")
+        assert (await answer(reader))["params"]["id"] == 2
+
+    talk(node, door, dialogue)
+
+
 def test_a_subscription_starts_with_the_newest_unless_told_and_never_in_the_future(door: Path) -> None:
     node = FakeCommands()
 
@@ -473,7 +492,9 @@ def test_the_kernel_says_who_is_there() -> None:
 def test_a_subscriber_is_told_when_the_log_fails(door: Path) -> None:
     node = FakeCommands()
 
-    async def fail(**_: Any) -> None:
+    async def fail(*, after: int, passed: int | None = None) -> tuple[int, list[Any]]:
+        if passed is None:
+            return 0, []
         raise StorageError("the disk is full")
 
     async def dialogue(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
