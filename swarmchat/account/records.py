@@ -168,6 +168,15 @@ class OwnDevice:
     may_link: bool = False  # holds the account key
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Stamp:
+    """Who changed a thing that own devices share, and when; the later one counts. (SCP-04 §7)"""
+
+    time_ms: int
+    device: DeviceId
+    number: int  # of that device's changes, counted from 1
+
+
 def request_id(account: AccountId, conversation: ConversationId) -> RequestId:
     """The name of what stands between an account and us about one conversation."""
     return RequestId(hashlib.sha256(f"{account} {conversation}".encode()).hexdigest()[:40])

@@ -7,6 +7,7 @@ force. Times are milliseconds since 1970 and come in as `now_ms`. Everything a s
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -25,12 +26,15 @@ from swarmchat.account.records import (
     Request,
     RequestId,
     RequestKind,
+    Stamp,
     request_id,
 )
 from swarmchat.ids import AccountId, CommitId, ConversationId, DeviceId
 
 K = TypeVar("K")
 V = TypeVar("V")
+
+Setting = str | bool
 
 _HOUR_MS = 3_600_000
 
@@ -68,6 +72,12 @@ class State:
     conversations: Mapping[ConversationId, KnownConversation] = field(default_factory=lambda: MappingProxyType({}))
     invitations: Mapping[RequestId, Invitation] = field(default_factory=lambda: MappingProxyType({}))
     devices: Mapping[DeviceId, OwnDevice] = field(default_factory=lambda: MappingProxyType({}))
+    settings: Mapping[str, Setting] = field(
+        default_factory=lambda: MappingProxyType({})
+    )  # of the account, on all devices
+    preferences: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))  # by "conversation/name"
+    stamps: Mapping[str, Stamp] = field(default_factory=lambda: MappingProxyType({}))  # of what own devices share
+    seen: Mapping[DeviceId, int] = field(default_factory=lambda: MappingProxyType({}))  # so many changes of each device
 
     # --- contacts (SCP-06 §1, §2, §8)
 
@@ -184,10 +194,20 @@ class State:
         state = self._counted(offer.sender, (*recent, now_ms), now_ms)
         new = Request(offer, received_ms=old.received_ms if old else now_ms, shared=shared)
         if old is not None:
-            return replace(state, requests=_with(state.requests, key, new)), Received(Verdict.UPDATED, new)
-        dropped = self._oldest_of_full_half(shared=shared)
+            return state.with_request(new), Received(Verdict.UPDATED, new)
+        return state.with_request(new), Received(Verdict.NEW, new, self._oldest_of_full_half(shared=shared))
+
+    def with_request(self, request: Request) -> Self:
+        """The state in which this one waits too; the oldest of its half goes where that is full."""
+        dropped = None if request.id in self.requests else self._oldest_of_full_half(shared=request.shared)
         kept = self.requests if dropped is None else _without(self.requests, dropped.id)
-        return replace(state, requests=_with(kept, key, new)), Received(Verdict.NEW, new, dropped)
+        return replace(self, requests=_with(kept, request.id, request))
+
+    def answer_to(self, offer: Offer) -> Verdict | None:
+        """What was answered to an offer, by whichever own device: BLOCKED, KNOWN, DECLINED; None while it is open."""
+        if self.is_blocked(offer.sender):
+            return Verdict.BLOCKED
+        return self._of_known(offer, outside=True) or self._of_declined(offer, 0)
 
     def accept(self, request: RequestId, *, now_ms: int) -> tuple[Self, Request | None]:
         """The user accepts: the conversation is *syncing* from the inviter on; None when there is no such request.
@@ -317,8 +337,44 @@ class State:
             return self, None
         new = replace(old, state=ConversationState.REMOVED, removed_ms=max(now_ms, old.added_ms))
         waiting = {key: value for key, value in self.invitations.items() if value.conversation != conversation}
+        liked = {key: value for key, value in self.preferences.items() if not key.startswith(f"{conversation}/")}
         known = _with(self.conversations, conversation, new)
-        return replace(self, conversations=known, invitations=_frozen(waiting)), new
+        return (
+            replace(self, conversations=known, invitations=_frozen(waiting), preferences=_frozen(liked)),
+            new,
+        )
+
+    def prefer(self, conversation: ConversationId, name: str, value: str | None) -> tuple[Self, bool]:
+        """What the user wants of a conversation on all own devices, say its colour; None takes it back.
+
+        False when the conversation is unknown or has 32 preferences. ValueError for a name or value out of bounds.
+        """
+        key = f"{conversation}/{name}"
+        if not is_preference(key) or (value is not None and len(value) > limits.PREFERENCE_CHARS_MAX):
+            raise ValueError("a preference has a name of letters, digits, - and _, and a short text")
+        if value is None:
+            return replace(self, preferences=_without(self.preferences, key)), True
+        there = sum(other.startswith(f"{conversation}/") for other in self.preferences)
+        known = self.conversations.get(conversation)
+        if known is None or known.state is ConversationState.REMOVED:
+            return self, False
+        if key not in self.preferences and there >= limits.PREFERENCES_MAX:
+            return self, False
+        return replace(self, preferences=_with(self.preferences, key, value)), True
+
+    def preferences_of(self, conversation: ConversationId) -> Mapping[str, str]:
+        """The preferences of one conversation, by name."""
+        begin = f"{conversation}/"
+        return {
+            key.removeprefix(begin): self.preferences[key] for key in sorted(self.preferences) if key.startswith(begin)
+        }
+
+    def set(self, name: str, value: Setting | None) -> Self:
+        """A setting of the account, on all own devices; None takes it back. ValueError for one that there is not."""
+        if value is not None and not is_setting(name, value):
+            raise ValueError(f"{name} cannot be that")
+        kept = _without(self.settings, name) if value is None else _with(self.settings, name, value)
+        return replace(self, settings=kept)
 
     def refuse_heads(
         self, conversation: ConversationId, heads: Iterable[CommitId]
@@ -396,6 +452,14 @@ class State:
             return self, False
         return replace(self, devices=_with(self.devices, device.id, device)), True
 
+    def rename_device(self, device: DeviceId, name: str) -> tuple[Self, OwnDevice | None]:
+        """Call a device otherwise; None when it is unknown."""
+        old = self.devices.get(device)
+        if old is None:
+            return self, None
+        new = replace(old, name=name[: limits.DISPLAY_NAME_CHARS_MAX])
+        return replace(self, devices=_with(self.devices, device, new)), new
+
     def revoke_device(self, device: DeviceId, *, now_ms: int) -> tuple[Self, OwnDevice | None]:
         """Mark a device as revoked; None when unknown or revoked before."""
         old = self.devices.get(device)
@@ -448,6 +512,23 @@ class State:
         while len(live) > limits.REQUEST_SENDERS_MAX:
             del live[min(live.keys() - {sender}, key=lambda who: (live[who][-1], who))]
         return replace(self, arrivals=_frozen(live))
+
+
+_SETTINGS: Mapping[str, type] = MappingProxyType({"name": str, "send_read_receipts": bool, "send_typing": bool})
+_PREFERENCE = re.compile(r"[0-9a-f]{40}/[A-Za-z0-9_-]{1,32}")
+
+
+def is_setting(name: str, value: object) -> bool:
+    """Whether an account has such a setting, and it can have that value."""
+    kind = _SETTINGS.get(name)
+    if kind is None or not isinstance(value, kind):
+        return False
+    return not isinstance(value, str) or len(value) <= limits.DISPLAY_NAME_CHARS_MAX
+
+
+def is_preference(key: str) -> bool:
+    """Whether it is "conversation/name"."""
+    return _PREFERENCE.fullmatch(key) is not None
 
 
 def _frozen(mapping: Mapping[K, V]) -> Mapping[K, V]:

@@ -20,18 +20,23 @@ from swarmchat.account.records import (
     Request,
     RequestId,
     RequestKind,
+    Stamp,
     request_id,
 )
-from swarmchat.account.state import State
+from swarmchat.account.state import Setting, State, is_preference, is_setting
 from swarmchat.account.strict import Fields
 from swarmchat.addresses import Address
-from swarmchat.ids import AccountId, account_id, commit_id, conversation_id, device_id
+from swarmchat.ids import AccountId, DeviceId, account_id, commit_id, conversation_id, device_id
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
-VERSION = 1
+VERSION = 2
 _MODE_MAX = 3
+_SINCE_2: Mapping[str, object] = MappingProxyType(
+    {"settings": {}, "preferences": {}, "sharing": {"devices": [], "seen": [], "stamps": []}}
+)
+_STAMP_KEYS = ("key", "time", "device", "number")
 _ENTRIES_MAX = 100_000  # of one list in the file; what a stranger can add is bounded far lower where it is added
 
 
@@ -44,20 +49,32 @@ def state_to_json(state: State) -> dict[str, object]:
         "declined": declined_to_json(state.declined.values()),
         "arrivals": [{"sender": who, "times_ms": list(when)} for who, when in sorted(state.arrivals.items())],
         "conversations": [_conversation_to_json(value) for _, value in sorted(state.conversations.items())],
-        "invitations": [_invitation_to_json(value) for _, value in sorted(state.invitations.items())],
-        "devices": [_device_to_json(value) for _, value in sorted(state.devices.items())],
+        "invitations": invitations_to_json(state.invitations.values()),
+        "devices": devices_to_json(state.devices.values()),
+        "settings": dict(sorted(state.settings.items())),
+        "preferences": dict(sorted(state.preferences.items())),
+        "sharing": sharing_to_json(state.stamps, state.seen),
     }
 
 
 def state_from_json(document: object) -> State:
-    """The state of a document; ValueError that names the place for anything not exactly as written by `state_to_json`."""
+    """The state of a document; ValueError that names the place for anything not exactly as written by `state_to_json`.
+
+    Version 1, from before own devices shared anything, is read as well.
+    """
+    if isinstance(document, dict) and document.get("version") == 1 and not document.keys() & _SINCE_2.keys():
+        document = {**document, **_SINCE_2, "version": VERSION}
     fields = Fields(
         document,
         "state",
-        ("version", "contacts", "requests", "declined", "arrivals", "conversations", "invitations", "devices"),
+        (
+            *("version", "contacts", "requests", "declined", "arrivals", "conversations", "invitations", "devices"),
+            *("settings", "preferences", "sharing"),
+        ),
     )
     if fields.number("version") != VERSION:
         raise ValueError(f"state: version {fields.number('version')} is not known here")
+    stamps, seen = read_sharing(fields)
     arrivals = fields.each("arrivals", limits.REQUEST_SENDERS_MAX, _read_arrivals)
     return State(
         contacts=read_contacts(fields),
@@ -71,12 +88,12 @@ def state_from_json(document: object) -> State:
             lambda value: value.id,
             "conversations",
         ),
-        invitations=_keyed(
-            fields.each("invitations", limits.INVITATIONS_MAX, _read_invitation),
-            lambda value: request_id(value.account, value.conversation),
-            "invitations",
-        ),
-        devices=_keyed(fields.each("devices", limits.OWN_DEVICES_MAX, _read_device), lambda value: value.id, "devices"),
+        invitations=read_invitations(fields),
+        devices=read_devices(fields),
+        settings=read_settings(fields),
+        preferences=read_preferences(fields),
+        stamps=stamps,
+        seen=seen,
     )
 
 
@@ -125,7 +142,7 @@ def requests_to_json(requests: Iterable[Request]) -> list[dict[str, object]]:
 
 def read_requests(fields: Fields) -> Mapping[RequestId, Request]:
     """The field `requests`, else ValueError."""
-    found = fields.each("requests", limits.REQUESTS_MAX, _read_request)
+    found = fields.each("requests", limits.REQUESTS_MAX, read_request)
     return _keyed(found, lambda value: value.id, "requests")
 
 
@@ -145,7 +162,7 @@ def declined_to_json(declined: Iterable[Declined]) -> list[dict[str, object]]:
 
 def read_declined(fields: Fields) -> Mapping[RequestId, Declined]:
     """The field `declined`, else ValueError."""
-    found = fields.each("declined", limits.DECLINED_MAX, _read_declined)
+    found = fields.each("declined", limits.DECLINED_MAX, read_refusal)
     return _keyed(found, lambda value: request_id(value.sender, value.conversation), "declined")
 
 
@@ -185,7 +202,8 @@ def _read_contact(value: object, where: str) -> Contact:
     )
 
 
-def _read_request(value: object, where: str) -> Request:
+def read_request(value: object, where: str) -> Request:
+    """One pending request, else ValueError."""
     keys = (
         *("sender", "kind", "conversation", "commit", "at_ms", "name", "title", "description"),
         *("mode", "members", "received_ms", "shared"),
@@ -206,7 +224,8 @@ def _read_request(value: object, where: str) -> Request:
     return Request(offer, received_ms=fields.number("received_ms"), shared=fields.flag("shared"))
 
 
-def _read_declined(value: object, where: str) -> Declined:
+def read_refusal(value: object, where: str) -> Declined:
+    """One that was declined, else ValueError."""
     fields = Fields(value, where, ("sender", "conversation", "commit", "declined_ms", "asked_ms"))
     return Declined(
         sender=fields.parsed("sender", account_id),
@@ -268,19 +287,30 @@ def _read_conversation(value: object, where: str) -> KnownConversation:
     )
 
 
-def _invitation_to_json(value: Invitation) -> dict[str, object]:
-    return {
-        "conversation": value.conversation,
-        "account": value.account,
-        "kind": value.kind.value,
-        "commit": value.commit,
-        "created_ms": value.created_ms,
-        "delivered_ms": value.delivered_ms,
-        "tried_ms": value.tried_ms,
-    }
+def invitations_to_json(invitations: Iterable[Invitation]) -> list[dict[str, object]]:
+    """The invitations that we sent, by conversation and account."""
+    return [
+        {
+            "conversation": value.conversation,
+            "account": value.account,
+            "kind": value.kind.value,
+            "commit": value.commit,
+            "created_ms": value.created_ms,
+            "delivered_ms": value.delivered_ms,
+            "tried_ms": value.tried_ms,
+        }
+        for value in sorted(invitations, key=lambda value: (value.conversation, value.account))
+    ]
 
 
-def _read_invitation(value: object, where: str) -> Invitation:
+def read_invitations(fields: Fields) -> Mapping[RequestId, Invitation]:
+    """The field `invitations`, else ValueError."""
+    found = fields.each("invitations", limits.INVITATIONS_MAX, read_invitation)
+    return _keyed(found, lambda value: request_id(value.account, value.conversation), "invitations")
+
+
+def read_invitation(value: object, where: str) -> Invitation:
+    """One invitation that we sent, else ValueError."""
     keys = ("conversation", "account", "kind", "commit", "created_ms", "delivered_ms", "tried_ms")
     fields = Fields(value, where, keys)
     return Invitation(
@@ -294,14 +324,76 @@ def _read_invitation(value: object, where: str) -> Invitation:
     )
 
 
-def _device_to_json(value: OwnDevice) -> dict[str, object]:
+def devices_to_json(devices: Iterable[OwnDevice]) -> list[dict[str, object]]:
+    """The devices of this account, by id."""
+    return [
+        {
+            "id": value.id,
+            "name": value.name,
+            "added_ms": value.added_ms,
+            "revoked_ms": value.revoked_ms,
+            "may_link": value.may_link,
+        }
+        for value in sorted(devices, key=lambda value: value.id)
+    ]
+
+
+def read_devices(fields: Fields) -> Mapping[DeviceId, OwnDevice]:
+    """The field `devices`, else ValueError."""
+    found = fields.each("devices", limits.OWN_DEVICES_MAX, _read_device)
+    return _keyed(found, lambda value: value.id, "devices")
+
+
+def read_settings(fields: Fields) -> Mapping[str, Setting]:
+    """The field `settings` of the account, else ValueError."""
+    found = fields.value("settings")
+    if not isinstance(found, dict) or not all(is_setting(name, value) for name, value in found.items()):
+        raise fields.wrong("settings", "not the settings of an account")
+    return MappingProxyType({name: strict.plain(value, f"settings.{name}") for name, value in found.items()})
+
+
+def read_preferences(fields: Fields) -> Mapping[str, str]:
+    """The field `preferences`, by "conversation/name", else ValueError."""
+    found = fields.value("preferences")
+    if not isinstance(found, dict) or len(found) > _ENTRIES_MAX or not all(is_preference(key) for key in found):
+        raise fields.wrong("preferences", "not those of conversations")
+    named = {key: Fields(found, "preferences", found).text(key, limits.PREFERENCE_CHARS_MAX) for key in found}
+    return MappingProxyType(named)
+
+
+def sharing_to_json(stamps: Mapping[str, Stamp], seen: Mapping[DeviceId, int]) -> dict[str, object]:
+    """The stamps, each device named once; shared with the archive."""
+    devices = sorted({*seen, *(stamp.device for stamp in stamps.values())})
+    places = {device: place for place, device in enumerate(devices)}
     return {
-        "id": value.id,
-        "name": value.name,
-        "added_ms": value.added_ms,
-        "revoked_ms": value.revoked_ms,
-        "may_link": value.may_link,
+        "devices": devices,
+        "seen": [seen.get(device, 0) for device in devices],
+        "stamps": [[key, stamp.time_ms, places[stamp.device], stamp.number] for key, stamp in sorted(stamps.items())],
     }
+
+
+def read_sharing(fields: Fields) -> tuple[Mapping[str, Stamp], Mapping[DeviceId, int]]:
+    """The field `sharing`: the stamps and what was seen, else ValueError."""
+    inner = Fields(fields.value("sharing"), "sharing", ("devices", "seen", "stamps"))
+    devices = inner.each("devices", limits.OWN_DEVICES_MAX, lambda item, at: strict.string(item, at, device_id))
+    seen = inner.each("seen", limits.OWN_DEVICES_MAX, _read_time)
+    if len(seen) != len(devices) or len(set(devices)) != len(devices):
+        raise inner.wrong("seen", "not one for each device")
+
+    def read(item: object, where: str) -> tuple[str, Stamp]:
+        if not isinstance(item, list) or len(item) != 4:
+            raise ValueError(f"{where}: not four values")
+        row = Fields(dict(zip(_STAMP_KEYS, item, strict=True)), where, _STAMP_KEYS)
+        place = row.number("device", max(0, len(devices) - 1))
+        if not devices:
+            raise row.wrong("device", "unknown")
+        return row.text("key", limits.STAMP_KEY_CHARS_MAX), Stamp(
+            row.number("time"), devices[place], row.number("number")
+        )
+
+    stamps = _keyed(inner.each("stamps", limits.STAMPS_MAX, read), lambda pair: pair[0], "stamps")
+    vector = {device: number for device, number in zip(devices, seen, strict=True) if number}
+    return MappingProxyType({key: stamp for key, (_, stamp) in stamps.items()}), MappingProxyType(vector)
 
 
 def _read_device(value: object, where: str) -> OwnDevice:

@@ -94,6 +94,13 @@ class Fields:
         return ValueError(f"{self._where}.{key}: {reason}")
 
 
+def plain(value: T, where: str) -> T:
+    """The value, if it is a text that UTF-8 can carry or no text at all."""
+    if isinstance(value, str):
+        Fields({"text": value}, where, ("text",)).text("text", len(value))
+    return value
+
+
 def string(value: object, where: str, parse: Callable[[str], T]) -> T:
     """An array element that is a string `parse` accepts."""
     if not isinstance(value, str):

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
+from swarmchat.account import sharing
 from swarmchat.account.account import Account
 from swarmchat.account.state import State
 from swarmchat.addresses import Address
@@ -142,9 +143,14 @@ class Parts:
         return int(self.runtime.now() * 1000)
 
     async def change(self, step: Callable[[State], tuple[State, T]]) -> T:
-        """Change the state, on disk and for the policy of the links."""
+        """Change the state, on disk and for the policy of the links; what own devices share is stamped as ours. (SCP-04 §7)"""
+
+        def stamping(state: State) -> tuple[State, T]:
+            after, outcome = step(state)
+            return sharing.stamped(state, after, device=self.account.device, now_ms=self.now_ms), outcome
+
         try:
-            return await self.keeper.change(step)
+            return await self.keeper.change(stamping)
         finally:
             self.access.state = self.keeper.state
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swarmchat import limits
-from swarmchat.account import strict
+from swarmchat.account import sharing, strict
 from swarmchat.account.records import ConversationState, Host, Offer, OwnDevice, RequestKind
 from swarmchat.account.state import State
 from swarmchat.account.statefile import state_from_json, state_to_json
@@ -118,3 +118,43 @@ def test_a_flood_of_requests_never_pushes_those_who_share_something_out(flood: l
             assert sum(request.shared for request in state.pending()) == before
     assert sum(request.shared for request in state.pending()) <= 50
     assert sum(not request.shared for request in state.pending()) <= 50
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2), st.lists(steps, max_size=4)), max_size=25))
+def test_own_devices_that_have_met_share_the_same_whatever_each_did_and_in_whatever_order_they_met(
+    story: list[tuple[int, int, list[tuple[Any, ...]]]],
+) -> None:
+    devices = [device(number) for number in (1, 2, 3)]
+    states = [State(), State(), State()]
+
+    def hear(one: int, other: int) -> None:
+        have = sharing.asked(states[one], device=devices[one], seen=states[other].seen)
+        came = sharing.delta(states[other], have)
+        taken = sharing.merged(states[one], came, device=devices[one], now_ms=5)
+        states[one] = sharing.adopted(taken, states[other].seen)
+
+    for one, other, changes in story:
+        for change in changes:
+            after = step(states[one], change)
+            states[one] = sharing.stamped(states[one], after, device=devices[one], now_ms=5)
+        if one != other:
+            hear(one, other)
+    for _ in range(3):
+        for one in range(3):
+            for other in range(3):
+                if one != other:
+                    hear(one, other)
+    for state in states:
+        assert state.seen == states[0].seen
+        assert state.stamps == states[0].stamps
+        values = {entry.key: entry.value for entry in sharing.delta(state, {})}
+        first = {entry.key: entry.value for entry in sharing.delta(states[0], {})}
+        assert values.keys() == first.keys()
+        for key, value in values.items():
+            there = first[key]
+            if key.startswith("conversation/"):  # title, mode and members each device reads in the conversation
+                assert (value and value[:5]) == (there and there[:5]), key
+            else:
+                assert value == there, key
+        assert state_from_json(strict.decode(strict.encode(state_to_json(state)))) == state

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import fields
 from typing import Any
 
 import pytest
 
-from swarmchat.account import strict
+from swarmchat.account import sharing, strict
 from swarmchat.account.records import ConversationState, Host, OwnDevice, RequestKind
 from swarmchat.account.state import State
 from swarmchat.account.statefile import state_from_json, state_to_json
@@ -30,12 +31,14 @@ def full_state() -> State:
     state, _ = state.refuse_heads(conversation(5), [commit(6)])
     state, _ = state.invite(account(1), conversation(1), kind=RequestKind.CONTACT, commit=commit(1), now_ms=NOW)
     state, _ = state.add_device(OwnDevice(device(1), "laptop", NOW, may_link=True))
-    return state
+    state, _ = state.prefer(conversation(5), "colour", "#aabbcc")
+    state = state.set("send_typing", False).set("name", "Bób")
+    return sharing.completed(state, device=device(1))
 
 
 def test_a_state_is_read_back_equal() -> None:
     state = full_state()
-    assert all(len(getattr(state, name)) for name in state_to_json(state) if name != "version")
+    assert all(len(getattr(state, field.name)) for field in fields(state))
     assert state_from_json(strict.decode(strict.encode(state_to_json(state)))) == state
     assert state_from_json(state_to_json(State())) == State()
 
@@ -68,7 +71,11 @@ def changed(document: Any, path: tuple[Any, ...], value: object) -> Any:
 def test_no_field_takes_just_anything(junk: object) -> None:
     document = state_to_json(full_state())
     for path in places(document):
-        if junk is True and path[-1] in {"shared", "may_link"}:
+        if junk is True and path[-1] in {"shared", "may_link", "send_typing"}:
+            continue
+        if path == ("settings",) and junk == {}:
+            continue
+        if path == ("preferences",) and junk == {}:
             continue
         with pytest.raises(ValueError):
             state_from_json(changed(document, path, junk))
@@ -77,7 +84,7 @@ def test_no_field_takes_just_anything(junk: object) -> None:
 def test_a_missing_or_unknown_key_is_refused_everywhere() -> None:
     document = state_to_json(full_state())
     for path in places(document):
-        if isinstance(path[-1], str):
+        if isinstance(path[-1], str) and path[0] not in {"settings", "preferences"}:  # none of these has to be there
             parent = document
             for key in path[:-1]:
                 parent = parent[key]  # type: ignore[index]
@@ -98,5 +105,18 @@ def test_the_same_thing_twice_is_refused(name: str) -> None:
 
 
 def test_an_unknown_version_is_named() -> None:
-    with pytest.raises(ValueError, match="version 2"):
-        state_from_json(state_to_json(State()) | {"version": 2})
+    with pytest.raises(ValueError, match="version 3"):
+        state_from_json(state_to_json(State()) | {"version": 3})
+
+
+def test_a_state_from_before_anything_was_shared_is_read() -> None:
+    old = {
+        key: value
+        for key, value in state_to_json(full_state()).items()
+        if key not in {"settings", "preferences", "sharing"}
+    }
+    state = state_from_json(old | {"version": 1})
+    assert state.contacts == full_state().contacts
+    assert not state.stamps
+    with pytest.raises(ValueError, match="preferences, sharing"):
+        state_from_json(old | {"version": 1, "settings": {}})
