@@ -15,14 +15,22 @@ from swarmchat.account.state import State
 from swarmchat.account.statefile import (
     contacts_to_json,
     declined_to_json,
+    devices_to_json,
     hosts_to_json,
+    invitations_to_json,
     read_account,
     read_contacts,
     read_declined,
+    read_devices,
     read_host,
+    read_invitations,
     read_mode,
+    read_preferences,
     read_requests,
+    read_settings,
+    read_sharing,
     requests_to_json,
+    sharing_to_json,
 )
 from swarmchat.account.store import from_base64, read_certificate, read_key, to_base64
 from swarmchat.account.strict import Fields
@@ -31,12 +39,16 @@ from swarmchat.crypto.keys import PrivateKey
 from swarmchat.crypto.revocation import RevocationList
 from swarmchat.crypto.sealing import SealError, SealFault, open_archive, seal_archive
 from swarmchat.errors import PasswordNeededError, RefusedError, UsageError, VerificationError
-from swarmchat.ids import AccountId, ConversationId, conversation_id
+from swarmchat.ids import AccountId, CommitId, ConversationId, account_id, commit_id, conversation_id
 
-_VERSION = 1
+_VERSION = 2
 _KEYS = (
-    *("version", "account_key", "certificate", "revocations", "settings"),
-    *("contacts", "requests", "declined", "conversations"),
+    *("version", "account_key", "certificate", "revocations", "name", "settings", "contacts", "requests", "declined"),
+    *("conversations", "invitations", "devices", "preferences", "sharing"),
+)
+_CONVERSATION_KEYS = (
+    *("id", "title", "mode", "added", "removed"),
+    *("invited_by", "invitation", "members", "hosts"),
 )
 
 
@@ -47,15 +59,33 @@ class ArchivedConversation:
     id: ConversationId
     title: str
     mode: int
-    removed_ms: int = 0  # 0 = not removed
+    added_ms: int = 0
+    removed_ms: int = 0  # 0 = never; removed and added again later: less than `added_ms`
+    invited_by: AccountId | None = None
+    invitation: CommitId | None = None
     members: tuple[AccountId, ...] = ()  # ≤ 64, admins first
     hosts: tuple[Host, ...] = ()  # ≤ 8
 
     @classmethod
     def of(cls, known: KnownConversation) -> Self:
         """What the state knows of it."""
-        removed_ms = max(known.removed_ms, 1) if known.state is ConversationState.REMOVED else 0
-        return cls(known.id, known.title, known.mode, removed_ms, known.members, known.hosts)
+        gone = known.state is ConversationState.REMOVED
+        return cls(
+            known.id,
+            known.title,
+            known.mode,
+            added_ms=known.added_ms,
+            removed_ms=max(known.removed_ms, known.added_ms, 1) if gone else known.removed_ms,
+            invited_by=known.invited_by,
+            invitation=known.invitation,
+            members=known.members,
+            hosts=known.hosts,
+        )
+
+    @property
+    def is_removed(self) -> bool:
+        """Whether it was left and not taken up again."""
+        return 0 < self.removed_ms >= self.added_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +135,16 @@ def document(account: Account, state: State, conversations: Iterable[ArchivedCon
         "account_key": to_base64(account.account_key.seed) if with_key and account.account_key else None,
         "certificate": account.certificate.pem.decode("ascii"),
         "revocations": to_base64(account.revocations.der) if account.revocations else None,
-        "settings": {"name": account.name},
+        "name": account.name,
+        "settings": dict(sorted(state.settings.items())),
         "contacts": contacts_to_json(state.contacts.values()),
         "requests": requests_to_json(state.requests.values()),
         "declined": declined_to_json(state.declined.values()),
         "conversations": [_to_json(conversation) for _, conversation in sorted(listed.items())],
+        "invitations": invitations_to_json(state.invitations.values()),
+        "devices": devices_to_json(state.devices.values()),
+        "preferences": dict(sorted(state.preferences.items())),
+        "sharing": sharing_to_json(state.stamps, state.seen),
     }
     return strict.encode(fields)
 
@@ -143,7 +178,7 @@ def check(data: bytes, password: str) -> ArchiveSummary:
         name=content.name,
         contacts=sum(contact.active for contact in content.contacts.values()),
         requests=len(content.requests),
-        conversations=sum(not conversation.removed_ms for conversation in content.conversations),
+        conversations=sum(not conversation.is_removed for conversation in content.conversations),
     )
 
 
@@ -165,27 +200,36 @@ class Content:
             lambda text: RevocationList.from_der(from_base64(text), self.certificate),
             limits.REVOCATION_LIST_BYTES_MAX * 2,
         )
-        settings = Fields(fields.value("settings"), "settings", ("name",))
         try:
-            self.name = display_name(settings.text("name", limits.DISPLAY_NAME_CHARS_MAX))
+            self.name = display_name(fields.text("name", limits.DISPLAY_NAME_CHARS_MAX))
         except UsageError as error:
-            raise settings.wrong("name", error.message) from None
+            raise fields.wrong("name", error.message) from None
+        self.settings = read_settings(fields)
         self.contacts = read_contacts(fields)
         self.requests = read_requests(fields)
         self.declined = read_declined(fields)
         self.conversations = fields.each("conversations", limits.CONVERSATIONS_KNOWN_MAX, _read)
         if len({conversation.id for conversation in self.conversations}) != len(self.conversations):
             raise ValueError("a conversation is listed twice")
+        self.invitations = read_invitations(fields)
+        self.devices = read_devices(fields)
+        self.preferences = read_preferences(fields)
+        self.stamps, self.seen = read_sharing(fields)
 
     def state(self, devices: Iterable[OwnDevice], *, now_ms: int) -> State:
-        """What a device knows that begins with it: every conversation waits to be cloned. `devices` are those of the account."""
+        """What a device knows that begins with it: every conversation waits to be cloned. `devices` are known besides."""
         known = {conversation.id: _restored(conversation, now_ms) for conversation in self.conversations}
         return State(
             contacts=self.contacts,
             requests=self.requests,
             declined=self.declined,
             conversations=MappingProxyType(known),
-            devices=MappingProxyType({device.id: device for device in devices}),
+            invitations=self.invitations,
+            devices=MappingProxyType({**self.devices, **{device.id: device for device in devices}}),
+            settings=self.settings,
+            preferences=self.preferences,
+            stamps=self.stamps,
+            seen=self.seen,
         )
 
 
@@ -206,14 +250,15 @@ def _open(data: bytes, password: str) -> tuple[Content, PrivateKey]:
 
 
 def _restored(conversation: ArchivedConversation, now_ms: int) -> KnownConversation:
-    removed = conversation.removed_ms > 0
     return KnownConversation(
         conversation.id,
         conversation.title,
         conversation.mode,
-        ConversationState.REMOVED if removed else ConversationState.SYNCING,
-        added_ms=0 if removed else now_ms,
+        ConversationState.REMOVED if conversation.is_removed else ConversationState.SYNCING,
+        added_ms=conversation.added_ms or (0 if conversation.is_removed else now_ms),
         removed_ms=conversation.removed_ms,
+        invited_by=conversation.invited_by,
+        invitation=conversation.invitation,
         members=conversation.members,
         hosts=conversation.hosts,
     )
@@ -224,19 +269,25 @@ def _to_json(conversation: ArchivedConversation) -> dict[str, object]:
         "id": conversation.id,
         "title": conversation.title[: limits.TITLE_CHARS_MAX],
         "mode": conversation.mode,
+        "added": conversation.added_ms,
         "removed": conversation.removed_ms,
+        "invited_by": conversation.invited_by,
+        "invitation": conversation.invitation,
         "members": list(conversation.members[: limits.CLONE_MEMBERS_MAX]),
         "hosts": hosts_to_json(conversation.hosts[: limits.CLONE_HOSTS_MAX]),
     }
 
 
 def _read(value: object, where: str) -> ArchivedConversation:
-    fields = Fields(value, where, ("id", "title", "mode", "removed", "members", "hosts"))
+    fields = Fields(value, where, _CONVERSATION_KEYS)
     return ArchivedConversation(
         id=fields.parsed("id", conversation_id),
         title=fields.text("title", limits.TITLE_CHARS_MAX),
         mode=read_mode(fields),
+        added_ms=fields.number("added"),
         removed_ms=fields.number("removed"),
+        invited_by=fields.optional("invited_by", account_id),
+        invitation=fields.optional("invitation", commit_id),
         members=tuple(fields.each("members", limits.CLONE_MEMBERS_MAX, read_account)),
         hosts=tuple(fields.each("hosts", limits.CLONE_HOSTS_MAX, read_host)),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from swarmchat import disk, limits
@@ -115,6 +116,4 @@ class AccountVerbs:
         members: tuple[AccountId, ...] = (*sorted(roster.admins), *sorted(roster.members))
         devices = [device for device, owner in roster.devices.items() if roster.is_joined(owner)]
         found = hosts(devices, told) or kept.hosts
-        return ArchivedConversation(
-            kept.id, kept.title, roster.mode, kept.removed_ms, members[: limits.CLONE_MEMBERS_MAX], found
-        )
+        return replace(kept, mode=roster.mode, members=members[: limits.CLONE_MEMBERS_MAX], hosts=found)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from swarmchat import limits
-from swarmchat.account import strict
+from swarmchat.account import sharing, strict
 from swarmchat.account.account import Account, create
 from swarmchat.account.archive import (
     ArchivedConversation,
@@ -20,12 +20,12 @@ from swarmchat.account.archive import (
     export_archive,
     import_archive,
 )
-from swarmchat.account.records import ConversationState, Host, OwnDevice
+from swarmchat.account.records import ConversationState, Host, OwnDevice, RequestKind
 from swarmchat.account.state import State
 from swarmchat.addresses import Address
 from swarmchat.crypto.sealing import open_archive, seal_archive
 from swarmchat.errors import PasswordNeededError, RefusedError, UsageError, VerificationError
-from tests.support.accounts import account, ask, conversation, device, invite, seeded
+from tests.support.accounts import account, ask, commit, conversation, device, invite, seeded
 
 NOW = 1_750_000_000
 NOW_MS = NOW * 1000
@@ -94,6 +94,35 @@ def test_contacts_requests_and_refusals_come_along_and_conversations_wait_to_be_
     assert [(one.id, one.may_link) for one in after.devices.values()] == [(account_.device, True)]
 
 
+def test_who_restores_an_account_was_away_since_it_was_exported(ann: Account, state: State) -> None:
+    """The stamps come along, so what other devices did since counts, and what the archive says does not come back."""
+    state, _ = state.prefer(conversation(1), "colour", "red")
+    state, _ = state.invite(account(1), conversation(1), kind=RequestKind.CONTACT, commit=commit(1), now_ms=NOW_MS)
+    state, _ = state.add_device(OwnDevice(ann.device, "laptop", NOW_MS, may_link=True))
+    state = sharing.completed(state.set("send_typing", False), device=ann.device)
+    mine, after = restored(exported(ann, state))
+    assert (after.stamps, after.seen) == (state.stamps, state.seen)
+    assert (after.settings, after.preferences) == (state.settings, state.preferences)
+    assert after.invitations == state.invitations
+    assert after.devices.keys() == {ann.device, mine.device}
+    values = {entry.key: entry.value for entry in sharing.delta(after, {})}
+    assert values == {entry.key: entry.value for entry in sharing.delta(state, {})}
+    gone, _ = state.remove_conversation(conversation(2), now_ms=NOW_MS + 9)
+    later = sharing.stamped(state, gone, device=ann.device, now_ms=NOW_MS + 9)
+    news = sharing.delta(later, sharing.asked(after, device=mine.device, seen=later.seen))
+    assert [entry.key for entry in news] == [f"conversation/{conversation(2)}"]
+    known = sharing.merged(after, news, device=mine.device, now_ms=NOW_MS).conversations[conversation(2)]
+    assert known.state is ConversationState.REMOVED
+
+
+def test_what_was_left_and_taken_up_again_is_not_left(ann: Account, state: State) -> None:
+    state, _ = state.add_conversation(conversation(3), title="Left", mode=2, now_ms=NOW_MS + 9)
+    _, after = restored(exported(ann, state))
+    known = after.conversations[conversation(3)]
+    assert known.state is ConversationState.SYNCING
+    assert (known.added_ms, known.removed_ms) == (NOW_MS + 9, NOW_MS + 5)
+
+
 def test_what_the_caller_says_of_a_conversation_counts_and_is_cut_to_its_bounds(ann: Account, state: State) -> None:
     members = tuple(account(number) for number in range(65))
     hosts = tuple(Host(device(number), Address("192.0.2.7", 4000)) for number in range(9))
@@ -133,6 +162,9 @@ def test_a_file_that_is_no_whole_archive_is_not_opened(ann: Account, state: Stat
         check(data[:cut], WORDS)
 
 
+NEW = {"added": 5, "removed": 0, "invited_by": None, "invitation": None}
+
+
 def resealed(data: bytes, **changes: object) -> bytes:
     document: dict[str, Any] = json.loads(open_archive(data, WORDS))
     return seal_archive(strict.encode(document | changes), WORDS, salt=bytes(16), nonce=bytes(12))
@@ -141,13 +173,13 @@ def resealed(data: bytes, **changes: object) -> bytes:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"version": 2}, {"account_key": "AAAA"}, {"account_key": None}, {"certificate": ""}, {"revocations": "AAAA"},
-        {"settings": {}}, {"settings": {"name": "a\nb"}}, {"settings": {"name": 1}}, {"contacts": {}}, {"requests": [1]},
+        {"version": 1}, {"account_key": "AAAA"}, {"account_key": None}, {"certificate": ""}, {"revocations": "AAAA"},
+        {"settings": []}, {"name": "a\nb"}, {"name": 1}, {"settings": {"colour": "red"}}, {"sharing": {}}, {"devices": [1]}, {"contacts": {}}, {"requests": [1]},
         {"conversations": [{}]}, {"surprise": 1},
-        {"conversations": [{"id": "1" * 40, "title": "", "mode": 2, "removed": 0, "members": [], "hosts": []}] * 2},
-        {"conversations": [{"id": "1" * 40, "title": "", "mode": 2, "removed": 0, "members": ["1" * 40] * 65, "hosts": []}]},
-        {"conversations": [{"id": "1" * 40, "title": "", "mode": 4, "removed": 0, "members": [], "hosts": []}]},
-        {"conversations": [{"id": "1" * 40, "title": "t" * 129, "mode": 2, "removed": 0, "members": [], "hosts": []}]},
+        {"conversations": [{"id": "1" * 40, "title": "", "mode": 2, **NEW, "members": [], "hosts": []}] * 2},
+        {"conversations": [{"id": "1" * 40, "title": "", "mode": 2, **NEW, "members": ["1" * 40] * 65, "hosts": []}]},
+        {"conversations": [{"id": "1" * 40, "title": "", "mode": 4, **NEW, "members": [], "hosts": []}]},
+        {"conversations": [{"id": "1" * 40, "title": "t" * 129, "mode": 2, **NEW, "members": [], "hosts": []}]},
     ],
 )  # fmt: skip
 def test_a_document_that_is_not_exactly_an_archive_is_refused(
