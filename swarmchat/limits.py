@@ -127,6 +127,15 @@ HANDSHAKE_SOURCES_MAX: Final = 4_096  # source addresses whose failures are reme
 LINK_DRAIN_S: Final = 60.0  # a replaced link may finish its transfers this long
 CHANNEL_LINGER_S: Final = 60.0  # we said the end, the peer did not: reset; it may still be reading what we sent
 PAIRING_LINK_S: Final = 300.0
+PAIRING_TRIES_MAX: Final = 3  # wrong words; each is worth one guess at 62 bits
+PAIRING_CALLERS_MAX: Final = 32  # who call one code, whatever comes of it: each costs 10 ms of arithmetic
+PAIRING_PROOF_S: Final = 20.0  # a caller that does not show the words by then makes room
+PAIRING_REACH_S: Final = 60.0  # `device add` looks so long for the new device, unless told otherwise
+PAIRING_WORDS: Final = 6  # of 1,295: 62 bits
+PAIRING_SPAKE_BYTES: Final = 33  # a byte for the side and a point
+PAIRING_CONFIRM_BYTES: Final = 32
+PAIRING_DOCUMENT_BYTES_MAX: Final = 64 * MIB  # the account's document, as much as an archive may hold
+ADDRESS_CHARS_MAX: Final = 300  # an address as text, with the name of an interface
 LISTEN_BACKLOG: Final = 512  # a mesh that comes back dials all at once
 DIAL_CANDIDATES_MAX: Final = 16  # addresses of one device raced by one dial
 

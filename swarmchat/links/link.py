@@ -141,6 +141,10 @@ class Link:
         assert peer is not None, "a link has a peer once its handshake is finished"
         return peer
 
+    def exporter(self, label: bytes) -> bytes:
+        """32 bytes that only the two ends of this link can compute: who proves with them is no man in the middle. (SCP-01 §3.2)"""
+        return self._stack.exporter(label)
+
     @property
     def agent(self) -> str:
         """What the peer says it runs: for people, and not to be trusted."""

@@ -29,6 +29,10 @@ class Stack:
         """Who the other end has proved to be."""
         return self._endpoint.peer
 
+    def exporter(self, label: bytes) -> bytes:
+        """See `Endpoint.exporter`."""
+        return self._endpoint.exporter(label)
+
     def start(self) -> None:
         """Begin; then `pull`."""
         self._endpoint.start()

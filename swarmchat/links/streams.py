@@ -123,6 +123,10 @@ class Endpoint(Protocol):
         """Plain bytes in, after `peer` is known; then `pull`."""
         ...
 
+    def exporter(self, label: bytes) -> bytes:
+        """32 bytes that only the two ends of this session can compute; after `peer` is known."""
+        ...
+
     def pull(self) -> bytes:
         """Cipher bytes to be carried to the other end."""
         ...

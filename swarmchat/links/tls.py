@@ -17,6 +17,7 @@ from swarmchat.ids import AccountId, DeviceId
 from swarmchat.links.peers import Identity, Peer
 
 ALPN: Final = b"swarmchat/1"
+EXPORTER_BYTES: Final = 32
 _RECORD_BYTES: Final = 16_384
 _READ_BYTES: Final = 65_536
 # Found by OpenSSL, judged by our own rule instead: dates by the injected clock, and nobody's root is in a store.
@@ -141,6 +142,11 @@ class TlsEndpoint:
                 self._connection.shutdown()
             except SSL.Error as error:
                 self.fault = _explain(error)
+
+    def exporter(self, label: bytes) -> bytes:
+        """32 bytes that the two ends of this session can compute and nobody else (RFC 8446 §7.5); only once there is a peer."""
+        assert self.peer is not None, "there is no session yet"
+        return self._connection.export_keying_material(label, EXPORTER_BYTES)
 
     def consider(self, depth: int, der: bytes, *, last: bool) -> bool:
         """The certificate callback: keep what is shown, judge it at the last call. Remembers a claim, no more."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -180,7 +181,8 @@ class NamedEndpoint:
         self.finished = False
         self._everybody = everybody
         self._wanted = wanted
-        self._out = us.encode()
+        self._us = us.encode()
+        self._out = self._us
         self._in = b""
 
     def start(self) -> None:
@@ -200,6 +202,10 @@ class NamedEndpoint:
 
     def send(self, data: bytes) -> None:
         self._out += data
+
+    def exporter(self, label: bytes) -> bytes:
+        assert self.peer is not None
+        return hashlib.sha256(label + b"".join(sorted((self._us, self.peer.device.encode())))).digest()
 
     def pull(self) -> bytes:
         out, self._out = self._out, b""

@@ -286,3 +286,17 @@ def test_keys_that_do_not_fit_their_certificate_are_not_loaded() -> None:
     wrong = Identity(PrivateKey.from_seed(bytes(32)), ALICE.device, ALICE.account, b"bootboot")
     with pytest.raises(ValueError, match="does not fit"):
         security(wrong)
+
+
+def test_both_ends_of_a_session_export_the_same_bytes_and_every_session_others() -> None:
+    label = b"EXPORTER-swarmchat-pairing"
+    client, server = meet(security(ALICE), security(BOB))
+    again, _ = meet(security(ALICE), security(BOB))
+    assert client.exporter(label) == server.exporter(label)
+    assert len(client.exporter(label)) == 32
+    assert client.exporter(label) not in {again.exporter(label), client.exporter(b"EXPORTER-another")}
+
+
+def test_nothing_is_exported_before_the_other_end_has_proved_who_it_is() -> None:
+    with pytest.raises(AssertionError, match="no session"):
+        security(ALICE).endpoint(server=False).exporter(b"EXPORTER-swarmchat-pairing")
