@@ -200,6 +200,7 @@ TYPISTS_MAX: Final = 256  # devices seen typing in one conversation
 REQUESTS_MAX: Final = 100
 REQUESTS_FROM_SHARED: Final = 50
 REQUESTS_PER_HOUR_PER_SENDER: Final = 10
+PAIRS_TAKEN_UP_MAX: Final = 4  # one-to-ones that one contact offers and that are taken up without asking, in 24 h
 MAIL_BODY_BYTES_MAX: Final = 2_800
 MAIL_AGE_MAX_S: Final = 86_400.0
 MAIL_AHEAD_MAX_S: Final = 120.0

@@ -50,15 +50,16 @@ class Verdict(enum.StrEnum):
     DECLINED = "declined"
     TOO_SOON = "too-soon"  # a new invitation, less than 24 h after the one declined
     TOO_MANY = "too-many"  # more than 10 an hour of this sender
+    TAKEN_UP = "taken-up"  # by a contact: our user had asked for the same, so nobody is asked
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """The verdict on an offer; `request` if it is pending now, `dropped` if an older one had to go for it."""
+    """The verdict on an offer; `request` if it is pending or taken up now, `dropped`: older ones that had to go for it."""
 
     verdict: Verdict
     request: Request | None = None
-    dropped: Request | None = None
+    dropped: tuple[Request, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,10 @@ class State:
     def add_contact(
         self, account: AccountId, *, conversation: ConversationId | None, name: str = "", now_ms: int
     ) -> tuple[Self, Contact | None]:
-        """The user adds a contact (again); None instead of the Contact when there are 10,000 already."""
+        """The user adds a contact (again): whom he had blocked is not any more, and that he declined to be one is taken back.
+
+        None instead of the Contact when there are 10,000 already.
+        """
         old = self.contact(account)
         if account not in self.contacts and len(self.contacts) >= limits.CONTACTS_MAX:
             return self, None
@@ -104,18 +108,30 @@ class State:
         new = replace(
             old,
             added_ms=old.added_ms if old.active else max(now_ms, old.removed_ms + 1),
+            banned_ms=0,
             conversation=min(both, default=old.conversation),  # two 1:1s: the lower id is used (SCP-06 §2)
             name=name[: limits.DISPLAY_NAME_CHARS_MAX] or old.name,
         )
+        declined = self.declined
+        for each in self._declined_contact(account):
+            declined = _without(declined, request_id(each.sender, each.conversation))
+        return replace(self._with_contact(new), declined=declined), new
+
+    def use_pair(self, account: AccountId, conversation: ConversationId | None) -> tuple[Self, Contact | None]:
+        """Which one-to-one with a contact is in use, None for none; None when nothing changed or it is no contact."""
+        old = self.contact(account)
+        if not old.active or old.conversation == conversation:
+            return self, None
+        new = replace(old, conversation=conversation)
         return self._with_contact(new), new
 
     def remove_contact(self, account: AccountId, *, now_ms: int) -> tuple[Self, Contact | None]:
-        """The user removes a contact; None when it is none. Its 1:1 is removed by `remove_conversation`."""
+        """The user removes a contact, and declines what it asks; None when it is none. Its 1:1 is removed by `remove_conversation`."""
         old = self.contact(account)
         if not old.active:
             return self, None
         new = replace(old, removed_ms=max(now_ms, old.added_ms), confirmed_ms=0)
-        state = self._with_contact(new)
+        state = self._with_contact(new).refuse(self._asking(account), now_ms=now_ms)
         waiting = {
             key: value
             for key, value in self.invitations.items()
@@ -191,11 +207,22 @@ class State:
         recent = tuple(time for time in self.arrivals.get(offer.sender, ()) if now_ms - _HOUR_MS < time <= now_ms)
         if len(recent) >= limits.REQUESTS_PER_HOUR_PER_SENDER:
             return self, Received(Verdict.TOO_MANY)
+        older = self._asking(offer.sender) if offer.kind is RequestKind.CONTACT and old is None else ()
+        if any(offer.at_ms < each.offer.at_ms for each in older):
+            return self, Received(Verdict.DUPLICATE)
         state = self._counted(offer.sender, (*recent, now_ms), now_ms)
         new = Request(offer, received_ms=old.received_ms if old else now_ms, shared=shared)
+        if self._is_wanted(offer, now_ms):
+            taken, request = replace(state, requests=_with(state.requests, key, new)).accept(key, now_ms=now_ms)
+            if request is not None:
+                return taken, Received(Verdict.TAKEN_UP, request)
         if old is not None:
             return state.with_request(new), Received(Verdict.UPDATED, new)
-        return state.with_request(new), Received(Verdict.NEW, new, self._oldest_of_full_half(shared=shared))
+        for each in older:  # somebody asks once to be a contact: the newest counts
+            state = replace(state, requests=_without(state.requests, each.id))
+        state = state.with_request(new)
+        dropped = tuple(each for each in self.pending() if each.id not in state.requests)
+        return state, Received(Verdict.NEW, new, dropped)
 
     def with_request(self, request: Request) -> Self:
         """The state in which this one waits too; the oldest of its half goes where that is full."""
@@ -493,13 +520,41 @@ class State:
 
     def _of_declined(self, offer: Offer, now_ms: int) -> Verdict | None:
         record = self.declined.get(request_id(offer.sender, offer.conversation))
-        if record is None:
-            return None
-        news = offer.at_ms > record.declined_ms if offer.kind is RequestKind.CONTACT else offer.commit != record.commit
+        records = () if record is None else (record,)
+        if offer.kind is RequestKind.CONTACT:  # to be a contact is one question, in whatever conversation it is asked
+            records = (*records, *self._declined_contact(offer.sender))
+            news = all(offer.at_ms > each.declined_ms for each in records)
+        else:
+            news = all(offer.commit != each.commit for each in records)
         if not news:
             return Verdict.DECLINED
         again_ms = int(limits.INVITATION_AGAIN_S * 1000)
-        return Verdict.TOO_SOON if record.asked_ms <= now_ms < record.asked_ms + again_ms else None
+        is_soon = any(each.asked_ms <= now_ms < each.asked_ms + again_ms for each in records)
+        return Verdict.TOO_SOON if is_soon else None
+
+    def _declined_contact(self, account: AccountId) -> tuple[Declined, ...]:
+        """That it is a contact was declined: such a request names the root of the conversation, an invitation names an `add`."""
+        found = (self.declined[key] for key in sorted(self.declined))
+        return tuple(each for each in found if (each.sender, str(each.commit)) == (account, each.conversation))
+
+    def _asking(self, account: AccountId) -> tuple[Request, ...]:
+        """The pending requests of an account to be a contact."""
+        kind = RequestKind.CONTACT
+        return tuple(each for each in self.pending() if each.offer.sender == account and each.offer.kind is kind)
+
+    def _is_wanted(self, offer: Offer, now_ms: int) -> bool:
+        """Whether nobody need be asked: a contact offers a one-to-one, and not one that we left since he is one. (SCP-06 §2)"""
+        contact, known = self.contact(offer.sender), self.conversations.get(offer.conversation)
+        if not (offer.kind is RequestKind.CONTACT and contact.active):
+            return False
+        if known is not None and not (known.state is ConversationState.REMOVED and known.removed_ms < contact.added_ms):
+            return False
+        day_ms = int(limits.INVITATION_AGAIN_S * 1000)
+        taken = sum(
+            each.invited_by == offer.sender and each.mode == 0 and now_ms - day_ms < each.added_ms
+            for each in self.conversations.values()
+        )
+        return taken < limits.PAIRS_TAKEN_UP_MAX
 
     def _oldest_of_full_half(self, *, shared: bool) -> Request | None:
         half = [request for request in self.pending() if request.shared == shared]

@@ -48,10 +48,17 @@ class Sender:
 
 @dataclass(frozen=True, slots=True)
 class Tell:
-    """A request waits for the user; `dropped`: an older one that had to go for it."""
+    """A request waits for the user; `dropped`: older ones that had to go for it."""
 
     request: Request
-    dropped: Request | None
+    dropped: tuple[Request, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TakenUp:
+    """A contact of ours offers a one-to-one: it is accepted, as if our user had said so. (SCP-06 §2)"""
+
+    request: Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +127,7 @@ class Located:
     addresses: tuple[Address, ...]
 
 
-Outcome = Fetch | Tell | Confirmed | Answer | AskFor | Known | Confirm | Wanted | Located
+Outcome = Fetch | Tell | TakenUp | Confirmed | Answer | AskFor | Known | Confirm | Wanted | Located
 
 
 class Mailroom:
@@ -244,6 +251,9 @@ class Mailroom:
             case Verdict.NEW | Verdict.UPDATED:
                 assert received.request is not None, "a new request waits"
                 return state, [Tell(received.request, received.dropped)]
+            case Verdict.TAKEN_UP:
+                assert received.request is not None, "it was one"
+                return state, [TakenUp(received.request)]
             case Verdict.KNOWN:
                 return state, [Known(offer.conversation, sender, contact=offer.kind is RequestKind.CONTACT)]
             case _:

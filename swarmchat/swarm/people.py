@@ -6,16 +6,18 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final, TypeVar
 
-from swarmchat.account.records import Contact, ConversationState, RequestId, RequestKind
+from swarmchat.account.records import Contact, ConversationState, Request, RequestId, RequestKind, request_id
 from swarmchat.account.state import State
 from swarmchat.addresses import Address
 from swarmchat.conversation.actions import Add
 from swarmchat.conversation.rejection import Rejection
 from swarmchat.discovery.addressbook import Source
-from swarmchat.errors import NotFoundError, UserError
+from swarmchat.errors import NotFoundError, RefusedError, UserError
 from swarmchat.ids import AccountId, CommitId, ConversationId
+from swarmchat.swarm import pairs
 from swarmchat.swarm.access import MODE_PAIR
 from swarmchat.swarm.events import ContactChanged, ConversationAdded, RequestRemoved
+from swarmchat.swarm.pairs import Standing
 from swarmchat.swarm.parts import Parts
 from swarmchat.swarm.postman import Postman
 from swarmchat.swarm.replicator import Replicator
@@ -23,6 +25,11 @@ from swarmchat.swarm.rooms import Rooms
 from swarmchat.swarm.write_queue import Outcome
 
 T = TypeVar("T")
+
+
+def _asks_to_be_contact(request: Request, account: AccountId) -> bool:
+    return request.offer.kind is RequestKind.CONTACT and request.offer.sender == account
+
 
 _MODE_UNKNOWN: Final = 3  # of what a link names; what the clone brings counts
 
@@ -93,13 +100,8 @@ class People:
         found = await self._settle(lambda state: state.accept(request, now_ms=now_ms))
         if found is None:
             raise NotFoundError(f"no request {request} waits")
-        offer = found.offer
-        self._parts.tell(ConversationAdded(offer.conversation))
-        if offer.kind is RequestKind.CONTACT:
-            self._parts.tell(ContactChanged(offer.sender))
-        await self._rooms.expect(offer.conversation)
-        await self._postman.accepted(offer.conversation, offer.sender, offer.kind)
-        return offer.conversation
+        await self._postman.take_up(found)
+        return found.offer.conversation
 
     async def decline(self, request: RequestId) -> None:
         """Refuse a request; its sender is not told. NotFoundError."""
@@ -110,36 +112,41 @@ class People:
     # --- contacts
 
     async def add_contact(self, account: AccountId, name: str, addresses: Sequence[Address]) -> Contact:
-        """Make the one-to-one conversation and let the request wait; for a contact, change name and addresses."""
+        """Have a one-to-one with it: what it asks for is accepted, what it left is offered again, else one is made.
+
+        The request waits until it is answered. For a contact, change name and addresses.
+        """
         parts = self._parts
         if account == parts.account.id:
             raise UserError("that is your own account")
         parts.finder.learnt(account, addresses, Source.STATIC)
-        conversation = parts.state.contact(account).conversation
-        is_new = conversation is None or self._rooms.state_of(conversation) == "closed"
-        if is_new:
-            conversation = (await self._rooms.create(MODE_PAIR, account)).conversation
+        asked = [each for each in parts.state.pending() if _asks_to_be_contact(each, account)]
+        if asked:
+            await self.accept(asked[-1].id)
+            pair, offer = asked[-1].offer.conversation, None
+        else:
+            pair, offer = await self._pair_with(account)
         now_ms = parts.now_ms
         contact = await parts.change(
-            lambda state: state.add_contact(account, conversation=conversation, name=name, now_ms=now_ms)
+            lambda state: state.add_contact(account, conversation=pair, name=name, now_ms=now_ms)
         )
         if contact is None:
             raise UserError("there are too many contacts")
         parts.tell(ContactChanged(account))
-        if is_new and conversation is not None:
-            await self._await_answer(account, conversation, RequestKind.CONTACT, CommitId(conversation))
+        if offer is not None:
+            await self._await_answer(account, pair, RequestKind.CONTACT, offer)
         self._reevaluate()
         self._sighted(account)
         return contact
 
     async def remove_contact(self, account: AccountId) -> Contact:
-        """Remove it, and leave the one-to-one conversation; NotFoundError."""
+        """Remove it, decline what it asks, and leave every one-to-one with it; NotFoundError."""
         now_ms = self._parts.now_ms
-        removed = await self._parts.change(lambda state: state.remove_contact(account, now_ms=now_ms))
+        removed = await self._settle(lambda state: state.remove_contact(account, now_ms=now_ms))
         if removed is None:
             raise NotFoundError(f"{account} is no contact")
-        if removed.conversation is not None and self._rooms.state_of(removed.conversation) != "closed":
-            await self._rooms.leave(removed.conversation, promote=None, dissolve=False)
+        for pair in sorted(self._rooms.pairs.of(account)):
+            await self._rooms.leave(pair, promote=None, dissolve=False)
         self._parts.tell(ContactChanged(account))
         self._reevaluate()
         return removed
@@ -158,6 +165,22 @@ class People:
             self._reevaluate()
 
     # --- inside
+
+    async def _pair_with(self, account: AccountId) -> tuple[ConversationId, CommitId | None]:
+        """The one-to-one to use, and the commit of the request that has to go out for it, if any."""
+        rooms = self._rooms
+        found = rooms.pairs.of(account)
+        pair = pairs.in_use(found)
+        if pair is None:
+            made = (await rooms.create(MODE_PAIR, account)).conversation
+            return made, CommitId(made)
+        if found[pair] is Standing.OVER:
+            outcome = await rooms.room(pair).append(Add(account))
+            if isinstance(outcome, Rejection):
+                raise RefusedError(str(outcome), data={"rule": outcome.rule})
+            return pair, outcome.new[-1]
+        waits = request_id(account, pair) in self._parts.state.invitations
+        return pair, None if waits else rooms.pairs.offer(pair, account)
 
     async def _settle(self, step: Callable[[State], tuple[State, T]]) -> T:
         """Take a step that answers requests, and tell of each that waits no more."""

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Protocol
 
-from swarmchat.account.records import ConversationState, Invitation, RequestKind, request_id
+from swarmchat.account.records import ConversationState, Invitation, Request, RequestKind, request_id
 from swarmchat.addresses import Address
 from swarmchat.conversation.actions import Add
 from swarmchat.conversation.entries import Entry
@@ -17,7 +17,7 @@ from swarmchat.links.channel import Channel
 from swarmchat.links.link import Link
 from swarmchat.swarm import invitations
 from swarmchat.swarm.access import MODE_PAIR
-from swarmchat.swarm.events import ContactChanged, RequestAdded, RequestRemoved
+from swarmchat.swarm.events import ContactChanged, ConversationAdded, RequestAdded, RequestRemoved
 from swarmchat.swarm.invitations import (
     Answer,
     AskFor,
@@ -29,6 +29,7 @@ from swarmchat.swarm.invitations import (
     Mailroom,
     Outcome,
     Sender,
+    TakenUp,
     Tell,
     Wanted,
 )
@@ -131,6 +132,15 @@ class Postman:
         if not links and self.absent is not None:
             self.absent.tell(inviter, mail)
 
+    async def take_up(self, request: Request) -> None:
+        """What the state has accepted is cloned from now on, and its sender told."""
+        offer = request.offer
+        self._parts.tell(ConversationAdded(offer.conversation))
+        if offer.kind is RequestKind.CONTACT:
+            self._parts.tell(ContactChanged(offer.sender))
+        await self._rooms.expect(offer.conversation)
+        await self.accepted(offer.conversation, offer.sender, offer.kind)
+
     async def expire(self) -> None:
         """Invitations of ours older than 30 days wait no more."""
         now_ms = self._parts.now_ms
@@ -204,10 +214,12 @@ class Postman:
     async def _act(self, outcome: Outcome, reply: Reply) -> None:
         match outcome:
             case Tell(request, dropped):
-                if dropped is not None:
-                    self._parts.tell(RequestRemoved(dropped.id, dropped.offer.conversation))
+                for gone in dropped:
+                    self._parts.tell(RequestRemoved(gone.id, gone.offer.conversation))
                 offer = request.offer
                 self._parts.tell(RequestAdded(request.id, offer.conversation, offer.sender, offer.kind))
+            case TakenUp(request):
+                await self.take_up(request)
             case Confirmed(account, _):
                 self._parts.tell(ContactChanged(account))
             case Answer(conversation, asker):

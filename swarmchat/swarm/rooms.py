@@ -25,7 +25,7 @@ from swarmchat.ids import AccountId, CommitId, ConversationId, DeviceId
 from swarmchat.limits import CLONE_MEMBERS_MAX, PULLS_MAX, SERVED_PACKS_PER_PEER_MAX
 from swarmchat.links.link import Link
 from swarmchat.swarm import invitations, objections
-from swarmchat.swarm.access import candidates
+from swarmchat.swarm.access import MODE_PAIR, candidates
 from swarmchat.swarm.departures import Departures
 from swarmchat.swarm.events import (
     ContactChanged,
@@ -40,6 +40,7 @@ from swarmchat.swarm.farewells import Farewells
 from swarmchat.swarm.mail import Notice
 from swarmchat.swarm.messages import Bad, Got, News, Read, SyncMessage, Typing
 from swarmchat.swarm.objections import Cause, Objection
+from swarmchat.swarm.pairs import Pairs
 from swarmchat.swarm.parts import Parts
 from swarmchat.swarm.replicator import Replicator, Wires
 from swarmchat.swarm.session import Heads, Reputation
@@ -79,6 +80,7 @@ class Rooms:
         self._refused: dict[ConversationId, Objection] = {}  # clones that do not become ours, and why
         self._agreed: set[ConversationId] = set()  # to another mode than the invitation said
         self._departures = Departures(parts, self.get, self.erase, lines.reevaluate, lines.unsure)
+        self.pairs = Pairs(parts, self.get)
         self._farewells = Farewells(parts, lines.post, lines.account_of, lines.flushed, lines.reevaluate)
         self._wires = Wires(
             post=lines.post,
@@ -139,6 +141,9 @@ class Rooms:
             await self._adopt(self._replicators[conversation].log)
         for conversation in sorted(known):
             await self._take_up(conversation)
+        for pair in self.pairs.forsaken():
+            self._parts.chores.add(f"leave {pair}", partial(self.leave, pair, promote=None, dissolve=False))
+        self.pairs.reconsider()
 
     async def _open(self, conversation: ConversationId) -> None:
         """Open what lies on disk, or note why not: one that is damaged must not keep the others from opening."""
@@ -237,6 +242,7 @@ class Rooms:
             parts.finder.learnt(host.device, [host.address], Source.LINK)
         self._lines.reevaluate()
         parts.tell(ConversationSyncing(conversation, 0, 0))
+        self.pairs.reconsider()
         if not replicator.log.is_empty:
             parts.chores.add(f"join {conversation}", lambda: self._join(conversation))
         return replicator
@@ -261,6 +267,7 @@ class Rooms:
         await self._departures.go(conversation)
         self._parts.tell(ConversationRemoved(conversation))
         self._lines.moved(conversation)
+        self.pairs.reconsider()
         return outcome
 
     def questions(self, account: AccountId) -> list[Notice]:
@@ -284,6 +291,7 @@ class Rooms:
         self._refused.pop(conversation, None)
         self._agreed.discard(conversation)
         self._lines.reevaluate()
+        self.pairs.reconsider()
         if replicator is not None or self._damaged.pop(conversation, None) is not None:
             await parts.runtime.offload(parts.catalog.remove, conversation)
             await parts.runtime.offload(parts.receipts.forget, conversation)
@@ -402,6 +410,8 @@ class Rooms:
             await parts.change(
                 lambda state: state.change_conversation(conversation, title=title, mode=roster.mode, members=members)
             )
+        if roster.mode == MODE_PAIR:
+            self.pairs.reconsider()
         if over:
             self._lines.reevaluate()
 
@@ -441,6 +451,7 @@ class Rooms:
         parts.access.clear_sources(conversation)
         self._lines.reevaluate()
         parts.tell(ConversationReady(conversation))
+        self.pairs.reconsider()
         self._lines.moved(conversation)
         await self._lines.notify(conversation)
 

@@ -33,31 +33,6 @@ def test_a_contact_request_over_a_link_that_stands_stays_one_with_its_name(tmp_p
     play(tmp_path, story)
 
 
-def test_two_who_add_each_other_apart_go_on_with_the_lower_of_their_two_conversations(tmp_path: Path) -> None:
-    async def story(world: World) -> None:
-        alice, bob = await world.house("alice"), await world.house("bob")
-        await world.room(alice, bob)
-        world.network.partition([[alice.host], [bob.host]])
-        mine = await alice.swarm.add_contact(bob.account.id)
-        yours = await bob.swarm.add_contact(alice.account.id)
-        world.network.heal()
-        await world.until(lambda: bool(alice.keeper.state.pending() and bob.keeper.state.pending()), 400.0)
-        await alice.accept_all()
-        await bob.accept_all()
-        await world.until(lambda: confirmed(alice, bob) and confirmed(bob, alice))
-        assert mine.conversation is not None
-        assert yours.conversation is not None
-        lower = min(mine.conversation, yours.conversation)
-        assert alice.keeper.state.contact(bob.account.id).conversation == lower
-        assert bob.keeper.state.contact(alice.account.id).conversation == lower
-        for house, conversation in ((alice, yours.conversation), (bob, mine.conversation)):
-            assert await house.swarm.settled(conversation, 60.0) == "ready"
-        for conversation in (mine.conversation, yours.conversation):  # nothing is lost: the other stays readable
-            await world.until(lambda where=conversation: world.level(where, alice, bob))  # type: ignore[misc]
-
-    play(tmp_path, story)
-
-
 def test_an_address_given_for_an_account_is_tried_at_once_for_its_other_device_too(tmp_path: Path) -> None:
     """One device is linked, so the account itself is met; the other waits out its back-off of minutes."""
 

@@ -101,8 +101,6 @@ def test_describing_a_contact_changes_only_what_is_given() -> None:
 def test_accepting_a_request_does_not_rename_who_has_a_name_here() -> None:
     state, _ = State().add_contact(account(1), conversation=conversation(7), name="Bob", now_ms=NOW)
     state, _ = received(state, replace(ask(1), name="Robert the Great"))
-    (request,) = state.pending()
-    state, _ = state.accept(request.id, now_ms=NOW)
     assert state.contact(account(1)).name == "Bob"
 
 
@@ -227,6 +225,117 @@ def test_a_clock_set_back_does_not_shut_anybody_out() -> None:
     assert received(state, invite(add=2), NOW - 400 * DAY_MS)[1] is Verdict.NEW
 
 
+def test_that_a_contact_was_declined_holds_in_whatever_conversation_it_is_asked() -> None:
+    """RQ-04, RQ-19: an older question is declined with it, and a new one is heard after a day."""
+    state, _ = received(State(), replace(ask(1, conv=1), at_ms=NOW))
+    state, _ = state.decline(state.pending()[0].id, now_ms=NOW)
+    assert state.pending() == ()
+    assert received(state, replace(ask(1, conv=1), at_ms=NOW))[1] is Verdict.DECLINED
+    assert received(state, replace(ask(1, conv=2), at_ms=NOW))[1] is Verdict.DECLINED
+    assert received(state, replace(ask(1, conv=2), at_ms=NOW + 1), NOW + DAY_MS - 1)[1] is Verdict.TOO_SOON
+    assert received(state, replace(ask(1, conv=2), at_ms=NOW + 1), NOW + DAY_MS)[1] is Verdict.NEW
+    assert received(state, invite(1, conv=3))[1] is Verdict.NEW, "a group is another question"
+    assert received(state, ask(2, conv=2))[1] is Verdict.NEW, "and so is another person"
+
+
+def test_of_two_requests_to_be_a_contact_the_newer_waits() -> None:
+    """ME-36"""
+    state, _ = received(State(), ask(1, conv=1, at_ms=NOW))
+    first = state.pending()[0]
+    assert received(state, ask(1, conv=2, at_ms=NOW - 1)) == (state, Verdict.DUPLICATE)
+    state, outcome = state.receive(ask(1, conv=2, at_ms=NOW), shared=False, now_ms=NOW)
+    assert (outcome.verdict, outcome.dropped) == (Verdict.NEW, (first,))
+    assert [each.offer.conversation for each in state.pending()] == [conversation(2)]
+    assert received(state, ask(2, conv=3))[1] is Verdict.NEW
+    state, _ = received(state, invite(1, conv=4))
+    assert len(state.pending()) == 2
+
+
+def test_accepting_a_group_does_not_answer_that_its_inviter_wants_to_be_a_contact() -> None:
+    """RQ-02: two questions have two answers."""
+    state, _ = received(State(), ask(1, conv=1))
+    state, _ = received(state, invite(1, conv=2))
+    state, _ = state.accept(request_id(account(1), conversation(2)), now_ms=NOW)
+    assert [each.offer.conversation for each in state.pending()] == [conversation(1)]
+    assert not state.is_contact(account(1))
+
+
+def test_what_a_contact_offers_is_taken_up_without_asking() -> None:
+    """RQ-25: our user had asked for the same."""
+    state, _ = State().add_contact(account(1), conversation=conversation(7), name="Bob", now_ms=NOW)
+    assert received(state, invite(1))[1] is Verdict.NEW, "a group is another question"
+    taken, outcome = state.receive(ask(1, conv=9), shared=False, now_ms=NOW)
+    assert (outcome.verdict, taken.pending()) == (Verdict.TAKEN_UP, ())
+    assert taken.conversations[conversation(9)].state is ConversationState.SYNCING
+    assert taken.contact(account(1)).confirmed_ms == NOW
+    assert received(taken, ask(1, conv=9))[1] is Verdict.KNOWN
+    removed, _ = state.remove_contact(account(1), now_ms=NOW)
+    assert received(removed, ask(1, conv=9))[1] is Verdict.NEW
+    blocked, _ = state.block(account(1), now_ms=NOW)
+    assert received(blocked, ask(1, conv=9))[1] is Verdict.BLOCKED
+
+
+def test_what_was_left_since_the_contact_was_added_is_asked_for() -> None:
+    state, _ = State().add_contact(account(1), conversation=conversation(7), now_ms=NOW)
+    state, _ = state.add_conversation(conversation(7), title="", mode=0, now_ms=NOW)
+    state, _ = state.remove_conversation(conversation(7), now_ms=NOW + 5)
+    again = ask(1, conv=7, at_ms=NOW + 6)
+    assert received(state, again, NOW + 6)[1] is Verdict.NEW
+    state, _ = state.remove_contact(account(1), now_ms=NOW + 7)
+    state, _ = state.add_contact(account(1), conversation=None, now_ms=NOW + 8)
+    assert received(state, again, NOW + 9)[1] is Verdict.TAKEN_UP
+
+
+def test_so_many_are_taken_up_in_a_day_and_the_next_is_asked_for() -> None:
+    state, _ = State().add_contact(account(1), conversation=None, now_ms=NOW)
+    for number in range(limits.PAIRS_TAKEN_UP_MAX):
+        state, verdict = received(state, ask(1, conv=number), NOW + number)
+        assert verdict is Verdict.TAKEN_UP
+    assert received(state, ask(1, conv=99), NOW + DAY_MS - 1)[1] is Verdict.NEW
+    assert received(state, ask(1, conv=99), NOW + DAY_MS)[1] is Verdict.TAKEN_UP
+
+
+def test_what_cannot_be_taken_up_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    state, _ = State().add_contact(account(1), conversation=None, now_ms=NOW)
+    monkeypatch.setattr(limits, "CONVERSATIONS_KNOWN_MAX", 0)
+    assert received(state, ask(1))[1] is Verdict.NEW
+
+
+def test_adding_a_contact_takes_back_that_it_was_declined_or_blocked() -> None:
+    """ME-34: and leaves alone what was declined of its groups."""
+    state, _ = received(State(), ask(1, conv=1))
+    state, _ = received(state, invite(1, conv=2))
+    for request in state.pending():
+        state, _ = state.decline(request.id, now_ms=NOW)
+    state, _ = state.block(account(1), now_ms=NOW)
+    state, contact = state.add_contact(account(1), conversation=None, now_ms=NOW)
+    assert contact is not None
+    assert not contact.blocked
+    assert [each.conversation for each in state.declined.values()] == [conversation(2)]
+    assert received(state, ask(1, conv=1))[1] is Verdict.TAKEN_UP
+
+
+def test_removing_a_contact_declines_what_it_asks() -> None:
+    """RQ-12: on the device where it is done."""
+    state, _ = State().add_contact(account(1), conversation=conversation(7), now_ms=NOW)
+    state, _ = state.add_conversation(conversation(7), title="", mode=0, now_ms=NOW)
+    state, _ = state.remove_conversation(conversation(7), now_ms=NOW)
+    state, _ = received(state, ask(1, conv=7, at_ms=NOW + 1), NOW + 1)
+    assert len(state.pending()) == 1
+    state, _ = state.remove_contact(account(1), now_ms=NOW + 2)
+    assert state.pending() == ()
+    assert received(state, ask(1, conv=7, at_ms=NOW + 1), NOW + 3)[1] is Verdict.DECLINED
+
+
+def test_which_one_to_one_is_in_use_is_noted_for_contacts_only() -> None:
+    assert State().use_pair(account(1), conversation(1)) == (State(), None)
+    state, _ = State().add_contact(account(1), conversation=conversation(7), now_ms=NOW)
+    assert state.use_pair(account(1), conversation(7)) == (state, None)
+    state, contact = state.use_pair(account(1), None)
+    assert contact is not None
+    assert state.contact(account(1)).conversation is None
+
+
 def test_ten_requests_an_hour_from_one_sender_and_not_the_eleventh() -> None:
     state = State()
     for number in range(10):
@@ -244,8 +353,7 @@ def test_strangers_fill_their_half_only_and_the_oldest_goes() -> None:
         assert verdict is Verdict.NEW
     state, _ = received(state, invite(sender=1000, conv=1000), NOW, shared=True)
     state, outcome = state.receive(invite(sender=50, conv=50), shared=False, now_ms=NOW + 50)
-    assert outcome.dropped is not None
-    assert outcome.dropped.offer.sender == account(0)
+    assert [each.offer.sender for each in outcome.dropped] == [account(0)]
     assert len(state.pending()) == 51
     assert any(request.shared for request in state.pending())
 

@@ -28,6 +28,7 @@ from swarmchat.swarm.invitations import (
     Mailroom,
     Outcome,
     Sender,
+    TakenUp,
     Tell,
     due,
     joined,
@@ -76,7 +77,7 @@ def test_an_invitation_becomes_a_request() -> None:
     desk = Desk()
     (told,) = desk.take(invite())
     assert isinstance(told, Tell)
-    assert (told.request.offer.sender, told.request.offer.title, told.dropped) == (ANN, "Garden", None)
+    assert (told.request.offer.sender, told.request.offer.title, told.dropped) == (ANN, "Garden", ())
     assert desk.state.pending() == (told.request,)
 
 
@@ -85,6 +86,17 @@ def test_a_trust_request_becomes_a_request() -> None:
     (told,) = desk.take(TrustRequest(ROOM, ADD, "Ann", NOW * 1000))
     assert isinstance(told, Tell)
     assert (told.request.offer.kind, told.request.offer.name) == (RequestKind.CONTACT, "Ann")
+
+
+def test_what_a_contact_offers_is_taken_up_by_itself() -> None:
+    desk = Desk()
+    desk.state, _ = desk.state.add_contact(ANN, conversation=None, now_ms=1)
+    (done,) = desk.take(TrustRequest(ROOM, ADD, "Ann", NOW * 1000))
+    assert isinstance(done, TakenUp)
+    assert desk.state.pending() == ()
+    assert desk.state.conversations[ROOM].invited_by == ANN
+    (known,) = desk.take(TrustRequest(ROOM, ADD, "Ann", NOW * 1000), now=NOW + 600)
+    assert isinstance(known, Known)
 
 
 def test_the_same_invitation_sent_again_is_nothing_new() -> None:
