@@ -135,7 +135,11 @@ class Commands(Protocol):
         self, *, conversation: str, message: str, reaction: str, remove: bool = False
     ) -> JsonObject: ...
 
-    async def message_show(self, *, conversation: str, message: str, local: bool = False) -> JsonObject: ...
+    async def message_show(
+        self, *, conversation: str, message: str, local: bool = False, delivery: bool = False
+    ) -> JsonObject:
+        """With `delivery` how far it came with each member; `sent_at` is when this node knew it first, so at the latest."""
+        ...
 
     async def message_read(self, *, conversation: str, message: str | None = None) -> JsonObject:
         """Marks go forward only: one that is behind the last changes nothing."""

@@ -75,6 +75,14 @@ MESSAGE: Final[ObjectShape] = {
     "reactions": [{"id": "commit", "author": "account", "reaction": "text", "time": "time"}],
     "hidden": "bool",
     "status?": {"state": "text", "sent": ["account"], "read": ["account"]},  # only with `local`
+    "delivery?": [  # only with `delivery`: who is joined or invited; state: written, sent, read, – (the author, or not joined)
+        {
+            "account": "account",
+            "name": "text",
+            "state": "text",
+            "devices": [{"device": "device", "sent_at": "time?", "read_at": "time?"}],  # those that have it
+        }
+    ],
 }
 REQUEST: Final[ObjectShape] = {
     "id": "text",
@@ -364,7 +372,12 @@ _TABLE: Final = (
     Method(
         "message.show",
         "one message",
-        (_CONVERSATION, _MESSAGE, Param("local", "boolean", "with what only this node knows")),
+        (
+            _CONVERSATION,
+            _MESSAGE,
+            Param("local", "boolean", "with what only this node knows"),
+            Param("delivery", "boolean", "with how far it came: for each member and device, and when"),
+        ),
         MESSAGE,
         read_only=True,
     ),

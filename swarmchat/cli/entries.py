@@ -98,7 +98,17 @@ class EntryView:
             told += ["", f"status  {plain(status['state'])}"]
             told += [f"    sent to {self._names(account)}" for account in status["sent"]]
             told += [f"    read by {self._names(account)}" for account in status["read"]]
+        if delivery := entry.get("delivery"):
+            told += ["", "delivery"]
+            for one in delivery:
+                told.append(f"    {self._names(one['account'])}  {plain(one['state'])}")
+                told += [f"        {self._arrival(device)}" for device in one["devices"]]
         return told
+
+    def _arrival(self, device: Mapping[str, Any]) -> str:
+        times = [(word, device[key]) for word, key in (("sent", "sent_at"), ("read", "read_at"))]
+        told = [f"{word} {clock(at, self._zone)}" for word, at in times if at is not None]
+        return "  ".join([short(device["device"]), *told])
 
     def _is_ahead(self, entry: Entry) -> bool:
         """Whether it claims to be of the future: shown with a mark, and standing where it stands. (SCP-02 §2.3)"""

@@ -91,10 +91,13 @@ def react(session: Session, conv: str, id_: str, reaction: str, remove: bool) ->
 @click.argument("conv", type=CONV)
 @click.argument("id_", metavar="ID")
 @click.option("--local", is_flag=True, help="with what only this node knows")
+@click.option("--delivery", is_flag=True, help="with how far it came: for each member and device, and when")
 @pass_session
-def show(session: Session, conv: str, id_: str, local: bool) -> None:
+def show(session: Session, conv: str, id_: str, local: bool, delivery: bool) -> None:
     """Show one message with its edits and reactions."""
-    entry = session.door.call("message.show", conversation=conv, message=id_, local=local or None)
+    entry = session.door.call(
+        "message.show", conversation=conv, message=id_, local=local or None, delivery=delivery or None
+    )
     session.output.emit(entry, lambda: EntryView(session.names(conv), session.output.paint).page(entry))
 
 

@@ -1,40 +1,99 @@
-"""Who has what, and who has read what: heads and read marks for each device. (SCP-04, SCP-08 §3.4)"""
+"""Who has what, and who has read what: heads and read marks for each device, and since when. (SCP-04 §6.1, SCP-08 §3.4)
+
+Every row has the number of the change that made it, counted in this file alone, whose `epoch` tells it from any other: so
+an own device asks for what came `since` the last it has taken.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import sqlite3
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Final, TypeVar
 
+from swarmchat import limits
 from swarmchat.ids import CommitId, ConversationId, DeviceId
 from swarmchat.index.database import Database, Rebuilt
 
-_VERSION = 1
+T = TypeVar("T")
+
+_VERSION = 2
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS heads (
+CREATE TABLE IF NOT EXISTS held (
+    conversation TEXT NOT NULL,
+    device TEXT NOT NULL,
+    origin TEXT NOT NULL,
+    time_ms INTEGER NOT NULL,
+    heads TEXT NOT NULL,
+    change INTEGER NOT NULL,
+    PRIMARY KEY (conversation, device, origin)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS held_by_change ON held (change);
+CREATE TABLE IF NOT EXISTS held_moment (
     conversation TEXT NOT NULL,
     device TEXT NOT NULL,
     time_ms INTEGER NOT NULL,
-    heads TEXT NOT NULL,
-    PRIMARY KEY (conversation, device)
+    commits TEXT NOT NULL,
+    PRIMARY KEY (conversation, device, time_ms)
 ) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS read_mark (
+CREATE TABLE IF NOT EXISTS mark (
     conversation TEXT NOT NULL,
     device TEXT NOT NULL,
     position INTEGER NOT NULL,
     commit_id TEXT NOT NULL,
     time_ms INTEGER NOT NULL,
+    change INTEGER NOT NULL,
     PRIMARY KEY (conversation, device)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS mark_by_change ON mark (change);
+CREATE TABLE IF NOT EXISTS mark_moment (
+    conversation TEXT NOT NULL,
+    device TEXT NOT NULL,
+    time_ms INTEGER NOT NULL,
+    commits TEXT NOT NULL,
+    PRIMARY KEY (conversation, device, time_ms)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS mark_waiting (
+    arrival INTEGER PRIMARY KEY,
+    conversation TEXT NOT NULL,
+    device TEXT NOT NULL,
+    commit_id TEXT NOT NULL,
+    time_ms INTEGER NOT NULL,
+    UNIQUE (conversation, device)
+) STRICT;
+CREATE TABLE IF NOT EXISTS counting (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    epoch TEXT NOT NULL,
+    change INTEGER NOT NULL
+) STRICT;
+INSERT OR IGNORE INTO counting VALUES (1, lower(hex(randomblob(16))), 0);
 """
+_OLD: Final = (  # what version 1 kept, without moments
+    "INSERT OR IGNORE INTO held SELECT conversation, device, '', time_ms, heads, 0 FROM heads",
+    "INSERT OR IGNORE INTO mark SELECT conversation, device, position, commit_id, time_ms, 0 FROM read_mark",
+    "DROP TABLE heads",
+    "DROP TABLE read_mark",
+)
+_TABLES: Final = ("held", "held_moment", "mark", "mark_moment", "mark_waiting")
+_HERE: Final = ""  # the origin of what the device told this node itself
+_ROOMS_MAX: Final = 10_000  # devices in conversations whose moments are counted
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """The heads a device said that it holds, and when (ms)."""
+    """The heads a device said that it holds, and when it last said others (ms)."""
 
     heads: frozenset[CommitId]
     time_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Since `time_ms` at the latest a device has, or has read, these commits and all behind them."""
+
+    time_ms: int
+    commits: frozenset[CommitId]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,37 +105,66 @@ class ReadMark:
     time_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class WaitingMark:
+    """How far a device has read, where the commit is not here yet."""
+
+    conversation: ConversationId
+    device: DeviceId
+    commit: CommitId
+    time_ms: int
+
+
 class Receipts:
     """What other devices told of themselves, kept over restarts. Bounded by the rosters the caller feeds it from. Synchronous."""
 
     def __init__(self, path: Path) -> None:
         """Opens or makes the file; a damaged one is moved aside (`rebuilt`). Raises StorageError."""
         self._database = Database(path, _SCHEMA, _VERSION, lasting=False)  # devices tell it again
+        self._room: dict[tuple[str, ConversationId, DeviceId], int] = {}  # moments until they are thinned
+        self._database.run(_take_over_old)
 
     @property
     def rebuilt(self) -> Rebuilt | None:
         """What had to be given up at opening, as a warning for people."""
         return self._database.rebuilt
 
+    # --- heads
+
     def heads(self, conversation: ConversationId, device: DeviceId) -> Held | None:
         """What a device holds of a conversation, as far as it told."""
         return self.all_heads(conversation).get(device)
 
     def all_heads(self, conversation: ConversationId) -> Mapping[DeviceId, Held]:
-        """The same of every device, by id."""
-        query = "SELECT device, heads, time_ms FROM heads WHERE conversation = ? ORDER BY device"
-        rows = self._database.run(lambda connection: connection.execute(query, (conversation,)).fetchall())
-        return {DeviceId(device): _held(heads, time_ms) for device, heads, time_ms in rows}
+        """The same of every device, by id; what it told own devices stands with what it told here."""
+        query = "SELECT device, heads, time_ms FROM held WHERE conversation = ? ORDER BY device"
+        found: dict[DeviceId, Held] = {}
+        for name, heads, time_ms in self._rows(query, conversation):
+            device, more = DeviceId(name), _commits(heads)
+            known = found.get(device)
+            found[device] = Held(more, time_ms) if known is None else _both(known, more, time_ms)
+        return found
 
     def set_heads(
-        self, conversation: ConversationId, device: DeviceId, heads: Iterable[CommitId], *, time_ms: int
+        self, conversation: ConversationId, told: Mapping[DeviceId, Iterable[CommitId]], *, time_ms: int
     ) -> bool:
-        """A device told its heads; False, and nothing is written, when they are what is known."""
-        return self._change(
-            "INSERT INTO heads VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET heads = excluded.heads, "
-            "time_ms = excluded.time_ms WHERE heads.heads <> excluded.heads",
-            (conversation, device, time_ms, " ".join(sorted(set(heads)))),
-        )
+        """Devices told their heads, in one write; whether any are others than those known."""
+
+        def write(connection: sqlite3.Connection) -> bool:
+            change = before = _last(connection)
+            for device, heads in sorted(told.items()):
+                named = sorted(set(heads))
+                if self._hold(connection, conversation, device, _HERE, named, time_ms, change + 1):
+                    change += 1
+            return _count(connection, before, change)
+
+        return self._change(write)
+
+    def held_moments(self, conversation: ConversationId) -> Mapping[DeviceId, Sequence[Moment]]:
+        """Since when each device has what, the oldest first: at most 64 moments of each, the newer the closer together."""
+        return self._moments("held_moment", conversation)
+
+    # --- read marks
 
     def read_mark(self, conversation: ConversationId, device: DeviceId) -> ReadMark | None:
         """How far a device has read."""
@@ -84,32 +172,190 @@ class Receipts:
 
     def read_marks(self, conversation: ConversationId) -> Mapping[DeviceId, ReadMark]:
         """The same of every device, by id."""
-        query = "SELECT device, commit_id, position, time_ms FROM read_mark WHERE conversation = ? ORDER BY device"
-        rows = self._database.run(lambda connection: connection.execute(query, (conversation,)).fetchall())
-        return {DeviceId(device): ReadMark(CommitId(commit), position, at) for device, commit, position, at in rows}
+        query = "SELECT device, commit_id, position, time_ms FROM mark WHERE conversation = ? ORDER BY device"
+        return {
+            DeviceId(device): ReadMark(CommitId(commit), position, at)
+            for device, commit, position, at in self._rows(query, conversation)
+        }
 
     def mark_read(
         self, conversation: ConversationId, device: DeviceId, commit: CommitId, *, position: int, time_ms: int
     ) -> bool:
         """A device has read up to here; forward only: False for a position not beyond the known one."""
-        return self._change(
-            "INSERT INTO read_mark VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET position = excluded.position, "
-            "commit_id = excluded.commit_id, time_ms = excluded.time_ms WHERE read_mark.position < excluded.position",
-            (conversation, device, position, commit, time_ms),
-        )
+
+        def write(connection: sqlite3.Connection) -> bool:
+            before = _last(connection)
+            moved = self._mark(connection, conversation, device, commit, position, time_ms, before + 1)
+            return _count(connection, before, before + moved)
+
+        return self._change(write)
+
+    def read_moments(self, conversation: ConversationId) -> Mapping[DeviceId, Sequence[Moment]]:
+        """When each device said that it had read what, the oldest first; bounded as `held_moments`."""
+        return self._moments("mark_moment", conversation)
+
+    def await_commit(self, mark: WaitingMark) -> None:
+        """A device has read up to a commit that is not here: the last of each device is kept, of a conversation the last 256."""
+
+        self._change(lambda connection: _wait(connection, mark))
+
+    def waiting(self) -> Sequence[WaitingMark]:
+        """All marks whose commit was not here, in the order in which they came."""
+        query = "SELECT conversation, device, commit_id, time_ms FROM mark_waiting ORDER BY arrival"
+        return [
+            WaitingMark(ConversationId(where), DeviceId(device), CommitId(commit), at)
+            for where, device, commit, at in self._rows(query)
+        ]
+
+    def awaited(self, mark: WaitingMark) -> None:
+        """Its commit has come, or it counts for nothing any more."""
+        statement = "DELETE FROM mark_waiting WHERE conversation = ? AND device = ? AND commit_id = ?"
+        values = (mark.conversation, mark.device, mark.commit)
+        self._change(lambda connection: connection.execute(statement, values))
+
+    # --- all
 
     def forget(self, conversation: ConversationId) -> None:
         """The conversation was erased here."""
-        for table in ("heads", "read_mark"):
-            self._change(f"DELETE FROM {table} WHERE conversation = ?", (conversation,))  # noqa: S608 - two names of ours
+
+        def write(connection: sqlite3.Connection) -> None:
+            for table in _TABLES:
+                connection.execute(f"DELETE FROM {table} WHERE conversation = ?", (conversation,))  # noqa: S608 - names of ours
+
+        self._change(write)
 
     def close(self) -> None:
         """Close the file."""
         self._database.close()
 
-    def _change(self, statement: str, values: tuple[object, ...]) -> bool:
-        return self._database.run(lambda connection: connection.execute(statement, values).rowcount > 0)
+    # --- inside
+
+    def _rows(self, query: str, *values: object) -> list[Any]:
+        return self._database.run(lambda connection: connection.execute(query, values).fetchall())
+
+    def _change(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        return self._database.run(work)
+
+    def _hold(
+        self,
+        connection: sqlite3.Connection,
+        conversation: ConversationId,
+        device: DeviceId,
+        origin: str,
+        heads: Sequence[CommitId],
+        time_ms: int,
+        change: int,
+    ) -> bool:
+        told = connection.execute(
+            "INSERT INTO held VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET heads = excluded.heads, "
+            "time_ms = excluded.time_ms, change = excluded.change WHERE held.heads <> excluded.heads",
+            (conversation, device, origin, time_ms, " ".join(heads), change),
+        )
+        if not told.rowcount:
+            return False
+        self._note(connection, "held_moment", conversation, device, heads[: limits.RECEIPT_MOMENT_HEADS_MAX], time_ms)
+        return True
+
+    def _mark(
+        self,
+        connection: sqlite3.Connection,
+        conversation: ConversationId,
+        device: DeviceId,
+        commit: CommitId,
+        position: int,
+        time_ms: int,
+        change: int,
+    ) -> bool:
+        moved = connection.execute(
+            "INSERT INTO mark VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET position = excluded.position, "
+            "commit_id = excluded.commit_id, time_ms = excluded.time_ms, change = excluded.change "
+            "WHERE mark.position < excluded.position",
+            (conversation, device, position, commit, time_ms, change),
+        )
+        if not moved.rowcount:
+            return False
+        self._note(connection, "mark_moment", conversation, device, [commit], time_ms)
+        return True
+
+    def _note(
+        self,
+        connection: sqlite3.Connection,
+        table: str,
+        conversation: ConversationId,
+        device: DeviceId,
+        commits: Sequence[CommitId],
+        time_ms: int,
+    ) -> None:
+        """One more moment; now and then those of the device are thinned, so that one costs little."""
+        if not commits:
+            return
+        connection.execute(
+            f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?, ?)",  # noqa: S608 - a name of ours
+            (conversation, device, time_ms, " ".join(commits)),
+        )
+        key = (table, conversation, device)
+        room = self._room.pop(key, 0)
+        if not room:
+            where = f"FROM {table} WHERE conversation = ? AND device = ?"
+            times = [at for (at,) in connection.execute(f"SELECT time_ms {where} ORDER BY time_ms", key[1:])]
+            kept = thinned(times, limits.RECEIPT_MOMENTS_MAX // 2)
+            dropped = [(*key[1:], at) for at in sorted(set(times).difference(kept))]
+            connection.executemany(f"DELETE {where} AND time_ms = ?", dropped)
+            room = limits.RECEIPT_MOMENTS_MAX - len(kept)
+        self._room[key] = room - 1
+        if len(self._room) > _ROOMS_MAX:
+            del self._room[next(iter(self._room))]
+
+    def _moments(self, table: str, conversation: ConversationId) -> dict[DeviceId, list[Moment]]:
+        found: dict[DeviceId, list[Moment]] = {}
+        query = f"SELECT device, time_ms, commits FROM {table} WHERE conversation = ? ORDER BY device, time_ms"  # noqa: S608
+        for device, time_ms, commits in self._rows(query, conversation):
+            found.setdefault(DeviceId(device), []).append(Moment(time_ms, _commits(commits)))
+        return found
 
 
-def _held(heads: str, time_ms: int) -> Held:
-    return Held(frozenset(CommitId(head) for head in heads.split()), time_ms)
+def thinned(times: Sequence[int], most: int) -> list[int]:
+    """Of rising times at most so many: the last, and of the rest those without which least is known, measured by their age."""
+    kept = list(times)
+    while len(kept) > most:
+        now = kept[-1] + 1
+        worth = [(kept[place + 1] - at) / (now - at) for place, at in enumerate(kept[:-1])]
+        del kept[worth.index(min(worth))]
+    return kept
+
+
+def _take_over_old(connection: sqlite3.Connection) -> None:
+    if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'read_mark'").fetchone():
+        for statement in _OLD:
+            connection.execute(statement)
+
+
+def _wait(connection: sqlite3.Connection, mark: WaitingMark) -> None:
+    connection.execute(
+        "INSERT OR REPLACE INTO mark_waiting (conversation, device, commit_id, time_ms) VALUES (?, ?, ?, ?)",
+        (mark.conversation, mark.device, mark.commit, mark.time_ms),
+    )
+    connection.execute(
+        "DELETE FROM mark_waiting WHERE conversation = ? AND arrival NOT IN "
+        "(SELECT arrival FROM mark_waiting WHERE conversation = ? ORDER BY arrival DESC LIMIT ?)",
+        (mark.conversation, mark.conversation, limits.MARKS_WAITING_MAX),
+    )
+
+
+def _last(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("SELECT change FROM counting").fetchone()[0])
+
+
+def _count(connection: sqlite3.Connection, before: int, change: int) -> bool:
+    if change == before:
+        return False
+    connection.execute("UPDATE counting SET change = ?", (change,))
+    return True
+
+
+def _both(known: Held, heads: frozenset[CommitId], time_ms: int) -> Held:
+    return Held(known.heads | heads, max(known.time_ms, time_ms))
+
+
+def _commits(text: str) -> frozenset[CommitId]:
+    return frozenset(CommitId(commit) for commit in text.split())

@@ -10,6 +10,7 @@ from swarmchat.conversation.commit import Commit
 from swarmchat.errors import DeliveryTimeout, RefusedError, UsageError
 from swarmchat.ids import AccountId, CommitId, ConversationId
 from swarmchat.node import views
+from swarmchat.node.delivery import Arrival
 from swarmchat.node.verbs import JsonObject, Verbs, View
 
 _LINES_DEFAULT = 50
@@ -60,11 +61,13 @@ class MessageVerbs(Verbs):
             return await self._write(where, React(reaction, target))
         return await self._write(where, Edit("", await self._my_reaction(where, target, reaction)))
 
-    async def message_show(self, *, conversation: str, message: str, local: bool = False) -> JsonObject:
-        """One message."""
+    async def message_show(
+        self, *, conversation: str, message: str, local: bool = False, delivery: bool = False
+    ) -> JsonObject:
+        """One message; with `delivery` how far it came with each member, device by device."""
         where = await self._readable(conversation)
         target = await self._first(where, await self._message_in(where, message))
-        return await self._look(where, lambda view: self._shown(view, target, local=local))
+        return await self._look(where, lambda view: self._shown(view, target, local=local, delivery=delivery))
 
     async def message_read(self, *, conversation: str, message: str | None = None) -> JsonObject:
         """Say that the user has read up to a message, the newest if none is named; forward only. (SCP-04 §6.1)"""
@@ -128,10 +131,24 @@ class MessageVerbs(Verbs):
         log = await self._node.swarm.log(where)
         return {"id": commit, "conversation": where, "time": views.time(log.history[commit].fact.time)}
 
-    def _shown(self, view: View, target: CommitId, *, local: bool) -> JsonObject:
+    def _shown(self, view: View, target: CommitId, *, local: bool, delivery: bool) -> JsonObject:
         item = view.timeline.item(target, view.hidden())
-        status = self._node.delivery(view.log).status(target) if local else None
-        return views.message(item, view.history, view.log.commit, status)
+        told = self._node.delivery(view.log)
+        shown = views.message(item, view.history, view.log.commit, told.status(target) if local else None)
+        if not delivery:
+            return shown
+        reached = told.reached(target, self._node.account.device, self._node.moments(view.log.conversation))
+        return shown | {
+            "delivery": [
+                {
+                    "account": one.account,
+                    "name": views.name(one.account, view.history, view.timeline, view.log.commit),
+                    "state": one.state,
+                    "devices": [_arrival(arrival) for arrival in one.arrivals],
+                }
+                for one in reached
+            ]
+        }
 
     async def _own(self, conversation: str, message: str) -> tuple[ConversationId, CommitId]:
         where = await self._conversation(conversation)
@@ -197,6 +214,12 @@ class MessageVerbs(Verbs):
                 data=sent,
             )
         return sent
+
+
+def _arrival(arrival: Arrival) -> JsonObject:
+    seconds = [None if at is None else at / 1000 for at in (arrival.sent_ms, arrival.read_ms)]
+    sent, read = map(views.maybe_time, seconds)
+    return {"device": arrival.device, "sent_at": sent, "read_at": read}
 
 
 def _text(text: str) -> str:

@@ -34,7 +34,7 @@ from swarmchat.links.connection_manager import ConnectionManager
 from swarmchat.links.peers import Identity
 from swarmchat.links.streams import Carrier
 from swarmchat.node.config import Config
-from swarmchat.node.delivery import Delivery
+from swarmchat.node.delivery import Delivery, Moments
 from swarmchat.node.dht import DhtPart
 from swarmchat.node.journal import Journal
 from swarmchat.node.keeper import Keeper
@@ -285,9 +285,12 @@ class Node:
 
     def delivery(self, log: CommitLog | ArchivedLog) -> Delivery:
         """Who has what of a conversation, as far as they told; to be asked under the log's lock."""
-        heads = {device: held.heads for device, held in self.receipts.all_heads(log.conversation).items()}
-        read = {device: mark.commit for device, mark in self.receipts.read_marks(log.conversation).items()}
-        return Delivery(log.history, log.roster, self.account.id, heads, read)
+        held, read = self.receipts.all_heads(log.conversation), self.receipts.read_marks(log.conversation)
+        return Delivery(log.history, log.roster, self.account.id, held, read)
+
+    def moments(self, conversation: ConversationId) -> Moments:
+        """Since when devices have what of a conversation, and when they had read what."""
+        return Moments(self.receipts.held_moments(conversation), self.receipts.read_moments(conversation))
 
     # --- addresses, devices
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 from swarmchat.ids import AccountId, CommitId, ConversationId, DeviceId
 from swarmchat.swarm import messages
@@ -76,7 +77,7 @@ class Presences:
             return
         match message:
             case Read():
-                self._read(account, device, message, replicator)
+                self._read(account, device, replace(message, at_ms=min(message.at_ms, self._parts.now_ms)), replicator)
             case messages.Typing(on=on):
                 self._owners[device] = account
                 typing = self._typing.setdefault(conversation, Typing())

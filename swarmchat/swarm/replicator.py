@@ -429,8 +429,7 @@ class Replicator:
             self.wake()
 
     def _set_heads(self, held: Mapping[DeviceId, Heads], time_ms: int) -> None:
-        for device, heads in sorted(held.items()):
-            self._receipts.set_heads(self.conversation, device, heads, time_ms=time_ms)
+        self._receipts.set_heads(self.conversation, held, time_ms=time_ms)
 
     def _tidy(self, tasks: asyncio.TaskGroup) -> None:
         """When it grew, and then nothing came for a while: time to put the object store in order. (SCP-04 §4.3a, §4.7)"""

@@ -344,7 +344,7 @@ DEVICE, CONVERSATION = numbered.device(7), numbered.conversation(9)
 
 
 def _receive(receipts: Receipts, _folder: Path, say: Say) -> None:
-    receipts.set_heads(CONVERSATION, DEVICE, [numbered.commit(n) for n in range(40)], time_ms=5)
+    receipts.set_heads(CONVERSATION, {DEVICE: [numbered.commit(n) for n in range(40)]}, time_ms=5)
     say("heads")
     receipts.mark_read(CONVERSATION, DEVICE, numbered.commit(3), position=3, time_ms=6)
     say("read")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import shutil
+import sqlite3
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -138,9 +139,9 @@ class RoomyReceipts(Receipts):
         self._files = files
         self._file = path
 
-    def _change(self, statement: str, values: tuple[object, ...]) -> bool:
+    def _change(self, work: Callable[[sqlite3.Connection], T]) -> T:
         self._files.need_room(self._file)
-        return super()._change(statement, values)
+        return super()._change(work)
 
 
 class Life:

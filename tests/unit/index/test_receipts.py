@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import sqlite3
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from swarmchat.index.receipts import Held, ReadMark, Receipts
+from swarmchat.index.receipts import Held, Moment, ReadMark, Receipts, WaitingMark, thinned
+from swarmchat.limits import MARKS_WAITING_MAX, RECEIPT_MOMENT_HEADS_MAX, RECEIPT_MOMENTS_MAX
 from tests.support.accounts import commit, conversation, device
 
 ONE, TWO = conversation(1), conversation(2)
@@ -19,8 +22,8 @@ def path(tmp_path: Path) -> Path:
 def test_heads_are_kept_for_each_device_and_conversation(path: Path) -> None:
     receipts = Receipts(path)
     assert receipts.heads(ONE, BOB) is None
-    assert receipts.set_heads(ONE, BOB, [commit(2), commit(1), commit(1)], time_ms=5)
-    assert receipts.set_heads(ONE, EVE, [], time_ms=6)
+    assert receipts.set_heads(ONE, {BOB: [commit(2), commit(1), commit(1)]}, time_ms=5)
+    assert receipts.set_heads(ONE, {EVE: []}, time_ms=6)
     assert receipts.heads(ONE, BOB) == Held(frozenset({commit(1), commit(2)}), 5)
     assert receipts.all_heads(ONE) == {BOB: Held(frozenset({commit(1), commit(2)}), 5), EVE: Held(frozenset(), 6)}
     assert receipts.all_heads(TWO) == {}
@@ -29,10 +32,10 @@ def test_heads_are_kept_for_each_device_and_conversation(path: Path) -> None:
 
 def test_the_same_heads_again_are_not_written(path: Path) -> None:
     receipts = Receipts(path)
-    receipts.set_heads(ONE, BOB, [commit(1), commit(2)], time_ms=5)
-    assert not receipts.set_heads(ONE, BOB, [commit(2), commit(1)], time_ms=9)
+    receipts.set_heads(ONE, {BOB: [commit(1), commit(2)]}, time_ms=5)
+    assert not receipts.set_heads(ONE, {BOB: [commit(2), commit(1)]}, time_ms=9)
     assert receipts.heads(ONE, BOB) == Held(frozenset({commit(1), commit(2)}), 5)
-    assert receipts.set_heads(ONE, BOB, [commit(3)], time_ms=9)
+    assert receipts.set_heads(ONE, {BOB: [commit(3)]}, time_ms=9)
     assert receipts.heads(ONE, BOB) == Held(frozenset({commit(3)}), 9)
     receipts.close()
 
@@ -53,7 +56,7 @@ def test_a_read_mark_moves_forward_only(path: Path) -> None:
 def test_a_restart_loses_nothing_and_forgetting_forgets_one_conversation(path: Path) -> None:
     receipts = Receipts(path)
     for where in (ONE, TWO):
-        receipts.set_heads(where, BOB, [commit(1)], time_ms=1)
+        receipts.set_heads(where, {BOB: [commit(1)]}, time_ms=1)
         receipts.mark_read(where, BOB, commit(1), position=1, time_ms=1)
     receipts.close()
     receipts = Receipts(path)
@@ -68,5 +71,105 @@ def test_a_damaged_file_is_begun_anew(path: Path) -> None:
     path.write_bytes(b"junk" * 1000)
     receipts = Receipts(path)
     assert receipts.rebuilt is not None
-    assert receipts.set_heads(ONE, BOB, [commit(1)], time_ms=1)
+    assert receipts.set_heads(ONE, {BOB: [commit(1)]}, time_ms=1)
     receipts.close()
+
+
+def test_since_when_a_device_has_what_is_kept_and_survives_a_restart(path: Path) -> None:
+    receipts = Receipts(path)
+    assert receipts.held_moments(ONE) == {}
+    receipts.set_heads(ONE, {BOB: [commit(1)]}, time_ms=10)
+    receipts.set_heads(ONE, {BOB: [commit(1)]}, time_ms=15)
+    receipts.set_heads(ONE, {BOB: [commit(2), commit(3)], EVE: [commit(1)]}, time_ms=20)
+    receipts.mark_read(ONE, BOB, commit(1), position=1, time_ms=30)
+    receipts.mark_read(ONE, BOB, commit(2), position=2, time_ms=40)
+    receipts.close()
+    receipts = Receipts(path)
+    first, second = Moment(10, frozenset({commit(1)})), Moment(20, frozenset({commit(2), commit(3)}))
+    assert receipts.held_moments(ONE) == {BOB: [first, second], EVE: [Moment(20, frozenset({commit(1)}))]}
+    assert receipts.read_moments(ONE) == {BOB: [Moment(30, frozenset({commit(1)})), Moment(40, frozenset({commit(2)}))]}
+    receipts.forget(ONE)
+    assert (receipts.held_moments(ONE), receipts.read_moments(ONE)) == ({}, {})
+    receipts.close()
+
+
+def test_moments_are_thinned_the_oldest_most_and_the_last_stays(path: Path) -> None:
+    receipts = Receipts(path)
+    for number in range(1, 501):
+        receipts.set_heads(ONE, {BOB: [commit(number)]}, time_ms=number * 1_000)
+        assert len(receipts.held_moments(ONE)[BOB]) <= RECEIPT_MOMENTS_MAX
+    times = [moment.time_ms for moment in receipts.held_moments(ONE)[BOB]]
+    assert times[-1] == 500_000
+    assert len(times) >= RECEIPT_MOMENTS_MAX // 2
+    assert [after - before for before, after in pairwise(times)][-8:] == [1_000] * 8
+    receipts.close()
+    receipts = Receipts(path)  # what it counted is gone; the bound is not
+    receipts.set_heads(ONE, {BOB: [commit(501)]}, time_ms=501_000)
+    assert len(receipts.held_moments(ONE)[BOB]) == RECEIPT_MOMENTS_MAX // 2
+    receipts.close()
+
+
+def test_thinning_keeps_what_is_known_best_of_each_age() -> None:
+    assert thinned([1, 2, 3], 3) == [1, 2, 3]
+    assert thinned([0, 100, 101, 1_000], 3) == [0, 101, 1_000]
+    assert thinned([0, 1, 990, 1_000], 3) == [1, 990, 1_000]
+    assert thinned([5], 1) == [5]
+
+
+def test_a_moment_names_few_commits_and_the_rest_is_known_by_its_row(path: Path) -> None:
+    receipts = Receipts(path)
+    many = [commit(number) for number in range(1, RECEIPT_MOMENT_HEADS_MAX + 2)]
+    receipts.set_heads(ONE, {BOB: many}, time_ms=10)
+    receipts.set_heads(ONE, {EVE: []}, time_ms=10)
+    (moment,) = receipts.held_moments(ONE)[BOB]
+    assert moment.commits == frozenset(many[:-1])
+    assert EVE not in receipts.held_moments(ONE)
+    assert receipts.all_heads(ONE)[BOB].heads == frozenset(many)
+    receipts.close()
+
+
+def test_a_mark_whose_commit_is_not_here_waits_for_it_over_a_restart(path: Path) -> None:
+    receipts = Receipts(path)
+    early, late = WaitingMark(ONE, BOB, commit(1), 5), WaitingMark(ONE, BOB, commit(2), 6)
+    other = WaitingMark(TWO, BOB, commit(1), 7)
+    for mark in (early, other, late):
+        receipts.await_commit(mark)
+    receipts.close()
+    receipts = Receipts(path)
+    assert receipts.waiting() == [other, late], "the last of each device and conversation"
+    receipts.awaited(early)
+    assert receipts.waiting() == [other, late], "a later one came meanwhile"
+    receipts.awaited(late)
+    assert receipts.waiting() == [other]
+    receipts.forget(TWO)
+    assert receipts.waiting() == []
+    receipts.close()
+
+
+def test_of_marks_that_wait_too_many_the_oldest_go(path: Path) -> None:
+    receipts = Receipts(path)
+    receipts.await_commit(WaitingMark(TWO, BOB, commit(1), 1))
+    marks = [WaitingMark(ONE, device(number), commit(1), 9) for number in range(MARKS_WAITING_MAX + 1)]
+    for mark in marks:
+        receipts.await_commit(mark)
+    assert receipts.waiting() == [WaitingMark(TWO, BOB, commit(1), 1), *marks[1:]]
+    receipts.close()
+
+
+def test_what_the_first_version_kept_is_taken_over(path: Path) -> None:
+    old = sqlite3.connect(path)
+    old.executescript(
+        "CREATE TABLE heads (conversation TEXT, device TEXT, time_ms INTEGER, heads TEXT);"
+        "CREATE TABLE read_mark (conversation TEXT, device TEXT, position INTEGER, commit_id TEXT, time_ms INTEGER);"
+    )
+    old.execute("INSERT INTO heads VALUES (?, ?, 5, ?)", (ONE, BOB, f"{commit(1)} {commit(2)}"))
+    old.execute("INSERT INTO read_mark VALUES (?, ?, 3, ?, 6)", (ONE, BOB, commit(1)))
+    old.execute("PRAGMA user_version = 1")
+    old.commit()
+    old.close()
+    for _ in range(2):
+        receipts = Receipts(path)
+        assert receipts.rebuilt is None
+        assert receipts.heads(ONE, BOB) == Held(frozenset({commit(1), commit(2)}), 5)
+        assert receipts.read_mark(ONE, BOB) == ReadMark(commit(1), 3, 6)
+        receipts.close()
