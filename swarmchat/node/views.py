@@ -134,6 +134,7 @@ def message(item: Item, history: History, read: Read, status: Status | None = No
     commit = _ordinary(read(item.commit))
     relation = history[item.commit].fact.relation
     versions = [_version(_ordinary(read(edit))) for edit in item.edits]
+    reactions = () if versions and not versions[-1]["body"] else item.reactions  # nobody reacts to what is deleted
     return {
         "id": commit.id,
         "type": history[item.commit].fact.type,
@@ -143,9 +144,7 @@ def message(item: Item, history: History, read: Read, status: Status | None = No
         "body": versions[-1]["body"] if versions else _body(commit),
         "reply_to": relation[1] if relation is not None and relation[0] == "reply" else None,
         "edits": versions,
-        "reactions": [
-            shown for reaction in item.reactions if (shown := _reaction(reaction, history, read)) is not None
-        ],
+        "reactions": [shown for reaction in reactions if (shown := _reaction(reaction, history, read)) is not None],
         "hidden": item.hidden,
     } | ({} if status is None else {"status": status.shown()})
 
