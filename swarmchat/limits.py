@@ -190,6 +190,7 @@ HELLO_HEADS_MAX: Final = 262_144  # in all pages of one hello
 SYNC_RETRY_MIN_S: Final = 2.0  # `sync` was refused: the peer may not know us yet
 SYNC_RETRY_MAX_S: Final = 60.0
 FAREWELL_S: Final = 1.0  # the links of who is removed wait so long for the commit that says so to be taken in
+OWN_LEAVE_AWAITED_S: Final = 3_600.0  # for the commit by which another own device left; then ours (SCP-06 §7)
 HANDED_OVER_AFTER_S: Final = 30 * 86_400.0  # what was left and nobody took is erased (SCP-06 §7)
 INVITATIONS_CHECKED_S: Final = 60.0  # how often it is looked what is to be sent again
 ROLLUP_IDLE_S: Final = 1.0  # a log that grew is put in order after so much quiet
@@ -261,6 +262,8 @@ PREFERENCE_CHARS_MAX: Final = 256
 STAMPS_MAX: Final = 200_000  # of what own devices share: four for each contact, one or two for the rest
 STAMP_KEY_CHARS_MAX: Final = 128
 STAMPS_EMPTY_MAX: Final = 4_000  # of what is no more; the oldest are forgotten
+DELTA_ENTRIES_MAX: Final = 1_000  # in one piece of what own devices tell each other
+DELTA_BYTES: Final = 256 * KIB  # after which a piece ends: a state with it is written at once
 SEALING_KEY_AGE_S: Final = 7 * 86_400  # then a fresh one; the previous still opens (SCP-05 §1.3)
 SEALING_KEY_CHECKED_S: Final = 3_600.0  # how often a running node looks whether that is due
 

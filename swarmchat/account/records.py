@@ -27,7 +27,7 @@ class ConversationState(enum.StrEnum):
     ACTIVE = "active"
     SYNCING = "syncing"
     REMOVED = "removed"
-    ARCHIVED = "archived"
+    ERASED = "erased"  # on this device alone, by its user; other own devices may have it (SCP-06 §7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +137,11 @@ class KnownConversation:
     members: tuple[AccountId, ...] = ()  # whom to clone from, beside the inviter; ≤ 64
     hosts: tuple[Host, ...] = ()  # ≤ 8
     refused: tuple[CommitId, ...] = ()  # heads whose history was invalid, ≤ 32, newest last
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether nothing is to be seen of it here: left, or erased."""
+        return self.state in {ConversationState.REMOVED, ConversationState.ERASED}
 
 
 @dataclass(frozen=True, slots=True)

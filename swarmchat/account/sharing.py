@@ -83,26 +83,14 @@ def completed(state: State, *, device: DeviceId) -> State:
     return _with_stamps(state, fresh, {device: number}) if fresh else state
 
 
-def renumbered(state: State, *, device: DeviceId, seen: int) -> State:
-    """Our own changes under numbers that nobody knows: others had `seen` more of us than we knew, so this disk was put back.
+def delta(state: State, have: Vector, *, asker: DeviceId | None = None) -> list[Entry]:
+    """What somebody lacks who has `have`, each device's changes in their order.
 
-    To be called once what they had is in (`asked`): what was changed since bears numbers that they hold for known.
+    An `asker` who knows fewer changes of its own than we do is a disk that was put back: it gets all of them, for what it
+    changed since bears numbers that were used before.
     """
-    begin = max(seen, state.seen.get(device, 0)) + 1
-    mine = sorted((stamp.number, key) for key, stamp in state.stamps.items() if stamp.device == device)
-    fresh = {key: replace(state.stamps[key], number=number) for number, (_, key) in enumerate(mine, start=begin)}
-    return _with_stamps(state, fresh, {device: begin + len(fresh) - 1})
-
-
-def asked(state: State, *, device: DeviceId, seen: Vector) -> Vector:
-    """The vector to ask somebody by who has `seen`: ours, but without ourselves where he knows more of us than we do."""
-    if seen.get(device, 0) <= state.seen.get(device, 0):
-        return state.seen
-    return MappingProxyType({other: number for other, number in state.seen.items() if other != device})
-
-
-def delta(state: State, have: Vector) -> list[Entry]:
-    """What somebody lacks who has `have`, each device's changes in their order."""
+    if asker is not None and have.get(asker, 0) < state.seen.get(asker, 0):
+        have = {device: number for device, number in have.items() if device != asker}
     lacking = [(stamp, key) for key, stamp in state.stamps.items() if stamp.number > have.get(stamp.device, 0)]
     lacking.sort(key=lambda pair: (pair[0].device, pair[0].number))
     return [Entry(key, _value(state, key), stamp) for stamp, key in lacking]
@@ -128,14 +116,26 @@ def merged(state: State, entries: Iterable[Entry], *, device: DeviceId, now_ms: 
     return stamped(taken, _tidied(taken), device=device, now_ms=now_ms)
 
 
-def adopted(state: State, vector: Vector) -> State:
-    """The state once all of a delta is in: what its sender had seen, we have."""
+def adopted(state: State, vector: Vector, *, device: DeviceId) -> State:
+    """The state once all of a delta is in: what its sender had seen, we have. ValueError for more devices than there can be.
+
+    Knows the sender more changes of us than we do, this disk was put back: our own get numbers that nobody has seen.
+    """
+    claimed = vector.get(device, 0)
+    if claimed > state.seen.get(device, 0):
+        state = _renumbered(state, device=device, begin=claimed + 1)
     seen = dict(state.seen)
-    for device, number in vector.items():
-        seen[device] = max(number, seen.get(device, 0))
+    for other, number in vector.items():
+        seen[other] = max(number, seen.get(other, 0))
     if len(seen) > limits.OWN_DEVICES_MAX:
         raise ValueError("a vector of too many devices")
     return state if seen == state.seen else replace(state, seen=MappingProxyType(seen))
+
+
+def _renumbered(state: State, *, device: DeviceId, begin: int) -> State:
+    mine = sorted((stamp.number, key) for key, stamp in state.stamps.items() if stamp.device == device)
+    fresh = {key: replace(state.stamps[key], number=number) for number, (_, key) in enumerate(mine, start=begin)}
+    return _with_stamps(state, fresh, {device: begin + len(fresh) - 1})
 
 
 # --- topics
@@ -401,7 +401,7 @@ def _put_conversation(state: State, name: str, told: KnownConversation | None) -
         if len(state.conversations) >= limits.CONVERSATIONS_KNOWN_MAX:
             return state
         new = told
-    elif old.state is ConversationState.REMOVED and told.state is not ConversationState.REMOVED:
+    elif _is_taken_up(old, told):
         new = told
     else:
         new = replace(
@@ -413,6 +413,14 @@ def _put_conversation(state: State, name: str, told: KnownConversation | None) -
             invitation=told.invitation,
         )
     return replace(state, conversations=MappingProxyType({**state.conversations, where: new}))
+
+
+def _is_taken_up(old: KnownConversation, told: KnownConversation) -> bool:
+    """Whether what is gone here was taken up elsewhere; what only this device erased, after that."""
+    if told.state is ConversationState.REMOVED:
+        return False
+    was_erased = old.state is ConversationState.ERASED and told.added_ms > old.added_ms
+    return old.state is ConversationState.REMOVED or was_erased
 
 
 # --- own devices

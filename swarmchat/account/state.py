@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Self, TypeVar
@@ -371,6 +371,14 @@ class State:
             new,
         )
 
+    def erase_conversation(self, conversation: ConversationId) -> tuple[Self, KnownConversation | None]:
+        """Nothing of it is on this device any more; other own devices keep theirs. None when unknown, left or erased before."""
+        old = self.conversations.get(conversation)
+        if old is None or old.is_gone:
+            return self, None
+        new = replace(old, state=ConversationState.ERASED)
+        return replace(self, conversations=_with(self.conversations, conversation, new)), new
+
     def prefer(self, conversation: ConversationId, name: str, value: str | None) -> tuple[Self, bool]:
         """What the user wants of a conversation on all own devices, say its colour; None takes it back.
 
@@ -383,7 +391,7 @@ class State:
             return replace(self, preferences=_without(self.preferences, key)), True
         there = sum(other.startswith(f"{conversation}/") for other in self.preferences)
         known = self.conversations.get(conversation)
-        if known is None or known.state is ConversationState.REMOVED:
+        if known is None or known.is_gone:
             return self, False
         if key not in self.preferences and there >= limits.PREFERENCES_MAX:
             return self, False
@@ -454,12 +462,19 @@ class State:
         kept = {key: value for key, value in self.invitations.items() if key not in gone}
         return replace(self, invitations=_frozen(kept)), tuple(gone[key] for key in sorted(gone))
 
+    def ours_to_send(self) -> Iterator[Invitation]:
+        """Those that this device can send: not of what its user erased here, which is another own device's to send."""
+        for value in self.invitations.values():
+            known = self.conversations.get(value.conversation)
+            if known is None or not known.is_gone:
+                yield value
+
     def due_invitations(self, *, now_ms: int, account: AccountId | None = None) -> tuple[Invitation, ...]:
         """Those to be sent now (to one account): not tried for 10 min, not expired; oldest first. (SCP-05 §1.11)"""
         resend_ms = int(limits.INVITATION_RESEND_S * 1000)
         due = [
             value
-            for value in self.invitations.values()
+            for value in self.ours_to_send()
             if account in {None, value.account}
             and now_ms < value.expires_ms
             and not now_ms - resend_ms < value.tried_ms <= now_ms
@@ -478,6 +493,14 @@ class State:
         ):
             return self, False
         return replace(self, devices=_with(self.devices, device.id, device)), True
+
+    def with_device(self, device: OwnDevice) -> Self:
+        """The state in which it is known; what a known one may do is said anew, its name and revocation stay. No place: itself."""
+        old = self.devices.get(device.id)
+        if old is None:
+            return self.add_device(device)[0]
+        new = replace(old, may_link=device.may_link)
+        return self if new == old else replace(self, devices=_with(self.devices, device.id, new))
 
     def rename_device(self, device: DeviceId, name: str) -> tuple[Self, OwnDevice | None]:
         """Call a device otherwise; None when it is unknown."""
@@ -513,9 +536,10 @@ class State:
             return None
         if known.state is ConversationState.ACTIVE and outside and offer.commit != known.invitation:
             return None  # removed by the others, and invited again
-        if known.state is not ConversationState.REMOVED:
+        if not known.is_gone:
             return Verdict.KNOWN
-        news = offer.at_ms > known.removed_ms if offer.kind is RequestKind.CONTACT else offer.commit != known.invitation
+        since_ms = max(known.removed_ms, known.added_ms if known.state is ConversationState.ERASED else 0)
+        news = offer.at_ms > since_ms if offer.kind is RequestKind.CONTACT else offer.commit != known.invitation
         return None if news else Verdict.KNOWN
 
     def _of_declined(self, offer: Offer, now_ms: int) -> Verdict | None:

@@ -13,9 +13,11 @@ from swarmchat.links.pump import Pump
 if TYPE_CHECKING:
     from swarmchat.links.link import Link
 
-SYNC: Final = "sync"  # the one channel that lasts as long as its link, and that a link has once
+SYNC: Final = "sync"
+DEVICE: Final = "device"
+LASTING: Final = frozenset({SYNC, DEVICE})  # as long as their link, which has each of them once; who dialled opens them
 BULK: Final = frozenset({"pack", "file"})  # wide windows, and they yield to the others
-NAMES: Final = frozenset({SYNC, *BULK, "signal", "relay", "mvds", "device", "invite", "pairing"})
+NAMES: Final = frozenset({*LASTING, *BULK, "signal", "relay", "mvds", "invite", "pairing"})
 
 
 class Channel:
@@ -212,7 +214,7 @@ class Channel:
 
     @property
     def _limit(self) -> int:
-        return SYNC_FRAME_BYTES_MAX if self.name == SYNC else MESSAGE_FRAME_BYTES_MAX
+        return SYNC_FRAME_BYTES_MAX if self.name in LASTING else MESSAGE_FRAME_BYTES_MAX
 
     def _check(self) -> None:
         if self._broken is not None:

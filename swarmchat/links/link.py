@@ -21,7 +21,7 @@ from swarmchat.limits import (
     STRANGER_BYTES_MAX,
     STRANGER_IDLE_S,
 )
-from swarmchat.links.channel import BULK, NAMES, SYNC, Channel
+from swarmchat.links.channel import BULK, LASTING, NAMES, Channel
 from swarmchat.links.frames import FrameError, Message, Preface
 from swarmchat.links.mux import (
     GO_AWAY_NORMAL,
@@ -242,13 +242,13 @@ class Link:
         self._pump.close(reason, code=GO_AWAY_PROTOCOL, blame=True)
 
     def drain(self) -> None:
-        """Take no new channels, let those that are open finish (but `sync`, which moves to a better link), then end."""
+        """Take no new channels, let those that are open finish (but those that move to a better link), then end."""
         if self._pump.over or self._draining_until is not None:
             return
         self._draining_until = self._runtime.monotonic() + self._times.drain_s
         self._pump.go_away()
         for channel in self.channels:
-            if channel.name == SYNC:
+            if channel.name in LASTING:
                 channel.close()
         self._end_if_drained()
 
@@ -363,10 +363,10 @@ class Link:
             return "version"
         if self._draining_until is not None:
             return "busy"
-        if name == SYNC:
+        if name in LASTING:
             if self.dialled:
                 return "forbidden"  # the side that dialled opens it
-            if any(other.name == SYNC and not other.ended for other in self._channels.values()):
+            if any(other.name == name and not other.ended for other in self._channels.values()):
                 return "busy"
         return self._hooks.may_open(self, opening)
 

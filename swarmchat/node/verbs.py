@@ -102,7 +102,7 @@ class Verbs:
 
     def _known(self) -> list[KnownConversation]:
         state = self._node.keeper.state
-        shown = [one for one in state.conversations.values() if one.state is not ConversationState.REMOVED]
+        shown = [one for one in state.conversations.values() if not one.is_gone]
         return sorted(shown, key=lambda one: (one.added_ms, one.id))
 
     def _names_kept(self, known: KnownConversation) -> list[str]:

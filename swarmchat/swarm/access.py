@@ -188,6 +188,8 @@ class Access:
                 return None if self.is_in_step(link.peer.account, link.peer.device) else "forbidden"
             case "invite":
                 return None
+            case "device":
+                return None if link.peer.account == self._me else "forbidden"
             case "pack":
                 try:
                     conversation = conversation_of(opening)
@@ -273,7 +275,7 @@ class Access:
         """Whether there is any sense in asking the account where it is: what `may_locate` says on its side, as far as it is seen here."""
         if account == self._me or self.state.is_contact(account):
             return True
-        if any(each.account == account for each in self.state.invitations.values()):
+        if any(each.account == account for each in self.state.ours_to_send()):
             return True
         return any(self._locates_us(each, account) for each in self._related.get(account, ()))
 

@@ -38,6 +38,8 @@ def aims(
 
     def devices_of(who: AccountId) -> set[DeviceId]:
         found = {*carded(who), *by_account.get(who, ()), *in_rosters.get(who, ())} - {device}
+        if who == account:
+            found |= {name for name, own in state.devices.items() if name != device and not own.revoked_ms}
         return {name for name in found if not revoked(name, who)}
 
     def revoked(name: DeviceId, owner: AccountId) -> bool:
@@ -59,9 +61,7 @@ def aims(
     for name, owner in access.heirs.items():
         in_rosters.setdefault(owner, set()).add(name)
     people = {contact.account for contact in state.contacts.values() if contact.active}
-    people |= (
-        set(access.heirs.values()) | access.sources | {invitation.account for invitation in state.invitations.values()}
-    )
+    people |= set(access.heirs.values()) | access.sources | {invitation.account for invitation in state.ours_to_send()}
     sought: set[AccountId] = set()
     for who in sorted(people | {account}):
         if state.is_blocked(who):
@@ -75,7 +75,7 @@ def aims(
             sought.add(who)  # the device that has it may be one that nobody here knows
     for who in listed:
         banned_and_nothing_else = access.is_outlawed(who) and who not in people and not access.shares(who)
-        if who != account and not state.is_blocked(who) and not banned_and_nothing_else:
+        if not state.is_blocked(who) and not banned_and_nothing_else:
             targets.add(who)
     targets |= {name for name in _hosts(state) if name != device and not revoked(name, account)}
     targets |= {name for name, owner in linked.items() if access.is_parting(owner)}  # not hung up on in mid-sentence

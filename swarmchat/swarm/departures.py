@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from swarmchat.account.records import ConversationState
 from swarmchat.conversation.rejection import Rejection
 from swarmchat.ids import AccountId, CommitId, ConversationId, DeviceId
-from swarmchat.limits import HANDED_OVER_AFTER_S
+from swarmchat.limits import HANDED_OVER_AFTER_S, OWN_LEAVE_AWAITED_S
 from swarmchat.swarm import leaving
 from swarmchat.swarm.mail import Notice
 from swarmchat.swarm.parts import Parts
@@ -40,7 +40,7 @@ class Departures:
         me = parts.account.id
         if log.is_empty or not log.roster.is_joined(me):
             return None
-        actions = leaving.steps(log.roster, me, promote, dissolve=dissolve)
+        actions = leaving.steps(log.roster, me, parts.account.device, promote, dissolve=dissolve)
         if (fault := leaving.objection(actions, parts.writer().author, log.roster)) is not None:
             return fault
         # First, so that the conversation is spoken of all the while: they are to hear of it, and we that they have.
@@ -56,19 +56,24 @@ class Departures:
             return next(each for each in outcomes if isinstance(each, Rejection))
         return outcomes[-1]
 
-    async def go(self, conversation: ConversationId) -> None:
-        """Mark it as left; what others may still lack of ours is served to them."""
-        await self._parts.change(lambda state: state.remove_conversation(conversation, now_ms=self._parts.now_ms))
+    async def go(self, conversation: ConversationId) -> bool:
+        """Mark it as left, unless it is (False); what others may still lack of ours is served to them."""
+        now_ms = self._parts.now_ms
+        removed = await self._parts.change(lambda state: state.remove_conversation(conversation, now_ms=now_ms))
         await self.stay_behind(conversation)
+        return removed is not None
 
     async def stay_behind(self, conversation: ConversationId) -> None:
         """Serve what others may still lack of ours, or erase at once if there is nobody or nothing."""
         parts, replicator = self._parts, self._get(conversation)
         if replicator is None:
             return
-        replicator.session.closed = True
         me, log = parts.account.id, replicator.log
         is_shut_out = not log.is_empty and (log.roster.is_banned(me) or log.roster.is_banned(parts.account.device))
+        if not is_shut_out and not log.is_empty and log.roster.joined > {me} and log.roster.is_joined(me):
+            await self._await_leave(replicator)
+            return
+        replicator.session.closed = True
         if is_shut_out or not leaving.has_left(log, me):
             await self._erase(conversation)  # of who was removed nobody takes anything
             return
@@ -88,6 +93,13 @@ class Departures:
         self._reevaluate()
         for device, _ in concerned:
             self.ask_if_unsure(replicator, device)
+
+    async def _await_leave(self, replicator: Replicator) -> None:
+        """Another own device left, and its commits have not come here yet: they do, or after an hour this one writes its own."""
+        parts, conversation = self._parts, replicator.conversation
+        known = parts.state.conversations[conversation]
+        if not 0 <= parts.now_ms - known.removed_ms < OWN_LEAVE_AWAITED_S * 1000:
+            await self.write(replicator, None, dissolve=False)  # once it is admitted, this is taken up again
 
     def ask_if_unsure(self, replicator: Replicator, device: DeviceId) -> None:
         """Ask a device whose heads came after ours, and which we do not fetch, whether the commit by which we went is behind them."""

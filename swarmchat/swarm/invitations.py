@@ -7,6 +7,7 @@ from what happens here: the shell answers `{"ok":true}` whatever the outcome.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from swarmchat.account.records import ConversationState, Invitation, Offer, Request, RequestKind
@@ -265,12 +266,19 @@ def due(state: State, account: AccountId, now: float) -> tuple[Invitation, ...]:
     return state.due_invitations(now_ms=int(now * 1000), account=account)
 
 
-def joined(state: State, access: Access) -> tuple[State, list[Invitation]]:
-    """Forget our invitations to those who have joined since, or cannot any more: not invited, or banned."""
+def joined(
+    state: State, access: Access, knows: Callable[[ConversationId, CommitId], bool]
+) -> tuple[State, list[Invitation]]:
+    """Forget our invitations to those who have joined since, or cannot any more: not invited, or banned.
+
+    Not those that another own device wrote and whose commit has not come here: `knows` nothing of it.
+    """
     over = []
     for invitation in list(state.invitations.values()):
         roster = access.rosters.get(invitation.conversation)
-        if roster is not None and not roster.is_invited(invitation.account):
+        if roster is None or not knows(invitation.conversation, invitation.commit):
+            continue
+        if not roster.is_invited(invitation.account):
             state, settled = state.settle_invitation(invitation.account, invitation.conversation)
             if settled is not None:
                 over.append(settled)

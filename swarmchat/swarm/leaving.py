@@ -12,17 +12,20 @@ from swarmchat.conversation.rejection import Rejection
 from swarmchat.conversation.roster import Roster
 from swarmchat.conversation.rules.authorship import Author
 from swarmchat.conversation.rules.effects import effects
+from swarmchat.conversation.rules.planning import plan_leave
 from swarmchat.ids import AccountId, CommitId, DeviceId
 
 
-def steps(roster: Roster, me: AccountId, promote: AccountId | None, *, dissolve: bool) -> list[Action]:
-    """The commits of leaving: an heir or the removal of everybody else first, if asked for."""
+def steps(
+    roster: Roster, me: AccountId, device: DeviceId, promote: AccountId | None, *, dissolve: bool
+) -> list[Action]:
+    """The commits of leaving from `device`: an heir or the removal of everybody else first, if asked for."""
     actions: list[Action] = []
     if promote is not None:
         actions.append(Promote(promote))
     if dissolve:
         actions.extend(Kick(other) for other in sorted((roster.joined | roster.invited) - {me}))
-    return [*actions, Leave(me)]
+    return [*actions, Leave(me)] if actions else list(plan_leave(roster, me, device))
 
 
 def objection(actions: Iterable[Action], author: Author, roster: Roster) -> Rejection | None:

@@ -271,7 +271,7 @@ class Outreach:
     def _watched(self, linked: People, invited: set[AccountId]) -> frozenset[AccountId]:
         parts, here = self._parts, set(linked.values())
         first = {contact.account for contact in parts.state.contacts.values() if contact.active} | invited
-        first |= {invitation.account for invitation in parts.state.invitations.values()}
+        first |= {invitation.account for invitation in parts.state.ours_to_send()}
         first |= set(parts.access.heirs.values())
         rest: set[AccountId] = set()
         for conversation, roster in parts.access.rosters.items():

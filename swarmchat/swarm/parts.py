@@ -131,6 +131,7 @@ class Parts:
     chores: Chores = field(default_factory=Chores)
     witness: Witness | None = None
     way: DhtWay = DhtWay()
+    shared: Callable[[], None] = lambda: None  # what own devices share has changed
 
     @property
     def state(self) -> State:
@@ -149,10 +150,13 @@ class Parts:
             after, outcome = step(state)
             return sharing.stamped(state, after, device=self.account.device, now_ms=self.now_ms), outcome
 
+        stamps = self.state.stamps
         try:
             return await self.keeper.change(stamping)
         finally:
             self.access.state = self.keeper.state
+            if self.state.stamps is not stamps:
+                self.shared()
 
     def writer(self) -> Writer:
         """Who writes commits here."""

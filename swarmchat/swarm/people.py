@@ -70,7 +70,7 @@ class People:
         """Take up what a link names; nothing happens for one that is here and that we are in."""
         known = self._parts.state.conversations.get(conversation)
         coming = known if known is not None and known.state is ConversationState.SYNCING else None
-        gone = known is None or known.state is ConversationState.REMOVED
+        gone = known is None or known.is_gone
         if not gone and coming is None and not self._parts.access.is_outside(conversation):
             return
         if inviter is not None:

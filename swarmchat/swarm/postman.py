@@ -254,7 +254,7 @@ class Postman:
     async def _known(self, conversation: ConversationId, sender: Sender, reply: Reply, *, contact: bool) -> None:
         """It was accepted before: whoever offers it can be cloned from, and is told again."""
         known = self._parts.state.conversations.get(conversation)
-        if known is None or known.state is ConversationState.REMOVED:
+        if known is None or known.is_gone:
             return
         if contact and known.invited_by == sender.account:
             await reply(TrustAnswer(conversation))

@@ -35,6 +35,7 @@ from swarmchat.swarm.events import (
     ConversationRemoved,
     ConversationSyncing,
     Delivered,
+    Event,
 )
 from swarmchat.swarm.farewells import Farewells
 from swarmchat.swarm.mail import Notice
@@ -85,7 +86,7 @@ class Rooms:
         self._wires = Wires(
             post=lines.post,
             link=lines.link,
-            tell=parts.tell,
+            tell=self._tell,
             writer=parts.writer,
             admitted=self._admitted,
             refused=self._clone_refused,
@@ -110,7 +111,7 @@ class Rooms:
             raise self._damaged[conversation]
         found = self._replicators.get(conversation)
         known = self._parts.state.conversations.get(conversation)
-        if found is None or (known is not None and known.state is ConversationState.REMOVED):
+        if found is None or (known is not None and known.is_gone):
             raise NotFoundError(f"no conversation {conversation} here")
         return found
 
@@ -118,7 +119,7 @@ class Rooms:
         """`ready`, `syncing`, `refused` or `closed`, as the local door says it."""
         known = self._parts.state.conversations.get(conversation)
         found = self._replicators.get(conversation)
-        if known is None or known.state is ConversationState.REMOVED or found is None:
+        if known is None or known.is_gone or found is None:
             return "closed"
         if known.state is ConversationState.SYNCING:
             return "refused" if conversation in self._refused else "syncing"
@@ -177,8 +178,10 @@ class Rooms:
                 case ConversationState.ACTIVE if self._is_lost(conversation):
                     await self._clone_again(conversation)
                 case ConversationState.ACTIVE:
-                    await self._departures.go(conversation)
-                case ConversationState.ARCHIVED | None:
+                    await self._go(conversation)
+                case ConversationState.ERASED:
+                    await self.erase(conversation)
+                case None:
                     pass
         except StorageError as error:
             _log.warning("conversation %s has to wait: %s", conversation, error)
@@ -192,9 +195,10 @@ class Rooms:
             waits = not self._parts.access.is_expected(conversation)
         elif known.state is ConversationState.REMOVED:
             waits = replicator is not None and not replicator.session.closed
+        elif known.state is ConversationState.ERASED:
+            waits = replicator is not None
         else:
-            here = known.state is ConversationState.ACTIVE
-            waits = here and (self._is_lost(conversation) or self._departures.has_left(conversation))
+            waits = self._is_lost(conversation) or self._departures.has_left(conversation)
         return known.state if waits else None
 
     async def run(self) -> None:
@@ -264,11 +268,14 @@ class Rooms:
         outcome = await self._departures.write(self.room(conversation), promote, dissolve=dissolve)
         if isinstance(outcome, Rejection):
             return outcome
-        await self._departures.go(conversation)
-        self._parts.tell(ConversationRemoved(conversation))
+        await self._go(conversation)
+        return outcome
+
+    async def follow(self, conversation: ConversationId) -> None:
+        """Another own device took it up, or left it: so does this one. (SCP-04 §7)"""
+        await self._take_up(conversation)
         self._lines.moved(conversation)
         self.pairs.reconsider()
-        return outcome
 
     def questions(self, account: AccountId) -> list[Notice]:
         """What an account is asked about conversations that we left: whether it knows."""
@@ -316,6 +323,8 @@ class Rooms:
         if replicator is None:
             return
         if parts.access.set_roster(conversation, replicator.log.roster):
+            if self._departures.has_left(conversation):  # on another own device perhaps, whose commit this is
+                parts.chores.add(f"take up {conversation}", partial(self._take_up, conversation))
             self._part(replicator)
             self._lines.reevaluate()
             parts.chores.add(f"settle {conversation}", lambda: self._settle(conversation))
@@ -395,7 +404,7 @@ class Rooms:
         if replicator is None or replicator.log.is_empty:
             return
         parts, roster = self._parts, replicator.log.roster
-        over = await parts.change(lambda state: invitations.joined(state, parts.access))
+        over = await parts.change(lambda state: invitations.joined(state, parts.access, self._knows))
         for invitation in over:
             if invitation.kind is RequestKind.CONTACT and roster.is_joined(invitation.account):
                 who = invitation.account
@@ -456,6 +465,23 @@ class Rooms:
         await self._lines.notify(conversation)
 
     # --- inside
+
+    async def _go(self, conversation: ConversationId) -> None:
+        if await self._departures.go(conversation):
+            self._parts.tell(ConversationRemoved(conversation))
+        self._lines.moved(conversation)
+        self.pairs.reconsider()
+
+    def _knows(self, conversation: ConversationId, commit: CommitId) -> bool:
+        replicator = self._replicators.get(conversation)
+        return replicator is not None and replicator.log.knows(commit)
+
+    def _tell(self, event: Event) -> None:
+        """What is heard of a conversation that another own device left, until the commits of that come, is nobody's news."""
+        conversation = getattr(event, "conversation", None)
+        known = self._parts.state.conversations.get(conversation) if conversation is not None else None
+        if known is None or not known.is_gone:
+            self._parts.tell(event)
 
     def _enter(self, log: CommitLog) -> Replicator:
         parts = self._parts

@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from swarmchat.account import sharing
 from swarmchat.account.account import Account
-from swarmchat.account.records import Contact, RequestId
+from swarmchat.account.records import Contact, OwnDevice, RequestId
+from swarmchat.account.state import State
 from swarmchat.addresses import Address
 from swarmchat.commitlog.catalog import Catalog
 from swarmchat.commitlog.log import CommitLog
@@ -21,7 +23,7 @@ from swarmchat.discovery.finder import Finder
 from swarmchat.errors import RefusedError, SwarmchatError
 from swarmchat.ids import AccountId, CommitId, ConversationId, DeviceId
 from swarmchat.index.receipts import Receipts
-from swarmchat.limits import INVITATIONS_CHECKED_S
+from swarmchat.limits import INVITATIONS_CHECKED_S, NOT_BEFORE_SLACK_S
 from swarmchat.links.connection_manager import ConnectionManager
 from swarmchat.runtime import Runtime
 from swarmchat.swarm.access import Access
@@ -33,10 +35,12 @@ from swarmchat.swarm.events import (
     MemberChanged,
     MessageAdded,
 )
+from swarmchat.swarm.merges import Merges
 from swarmchat.swarm.mesh import Mesh, Target
 from swarmchat.swarm.objections import Objection
 from swarmchat.swarm.outreach import Outreach, Ties
 from swarmchat.swarm.own_cards import OwnCards
+from swarmchat.swarm.own_devices import OwnDevices
 from swarmchat.swarm.parts import Audience, DhtWay, Parts, Settings, StateKeeper, Witness
 from swarmchat.swarm.people import People
 from swarmchat.swarm.postman import Postman
@@ -107,8 +111,13 @@ class Swarm:
         mesh = Mesh(account.device, runtime.random)
         self._connector = Connector(mesh, finder, self.links, runtime, self._board.account_of)
         self._people = People(self._parts, self._rooms, self._postman, self._board.reevaluate, self._connector.sighted)
+        self._merges = Merges(
+            self._parts, self._rooms, self._postman, self._board.reevaluate, self._connector.sighted, lambda: None
+        )
+        self._own = OwnDevices(self._parts, self._merges.merged, lambda device, revoked: None)
         self._board.connect(
             self._rooms,
+            self._own,
             self._postman,
             self._presences,
             self.links,
@@ -135,6 +144,7 @@ class Swarm:
         """Open every conversation of this home; once. StorageError."""
         async with self._loading:
             if not self._loaded:
+                await self._note_this_device()
                 await self._rooms.load()
                 self._board.reevaluate()
                 self._loaded = True
@@ -276,12 +286,11 @@ class Swarm:
         await self._parts.chores.drain()
 
     async def purge(self, conversation: ConversationId) -> None:
-        """Erase what lies here of a conversation; nobody else is told. StorageError."""
+        """Erase what lies here of a conversation; nobody else is told, and other own devices keep theirs. StorageError."""
         await self.load()
-        now_ms = self._parts.now_ms
-        removed = await self._parts.change(lambda state: state.remove_conversation(conversation, now_ms=now_ms))
+        erased = await self._parts.change(lambda state: state.erase_conversation(conversation))
         await self._rooms.erase(conversation)
-        if removed is not None:
+        if erased is not None:
             self._tell(ConversationRemoved(conversation))
         self._moved(conversation)
 
@@ -418,6 +427,17 @@ class Swarm:
         return peer_rows(self.links.links, self._connector, owners, self._rooms.reputation, now)
 
     # --- inside
+
+    async def _note_this_device(self) -> None:
+        """What own devices share bears stamps, and this one is among them. (SCP-04 §7)"""
+        mine = self.account
+        made_ms = (mine.device_certificate.not_before + NOT_BEFORE_SLACK_S) * 1000
+        this = OwnDevice(mine.device, "", made_ms, may_link=mine.may_link)
+
+        def step(state: State) -> tuple[State, None]:
+            return sharing.completed(state.with_device(this), device=mine.device), None
+
+        await self._parts.change(step)
 
     def _tell(self, event: Event) -> None:
         if isinstance(event, MessageAdded | MemberChanged):

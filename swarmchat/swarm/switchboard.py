@@ -36,6 +36,7 @@ from swarmchat.swarm.messages import (
     read_pack_request,
 )
 from swarmchat.swarm.own_cards import OwnCards
+from swarmchat.swarm.own_devices import OwnDevices
 from swarmchat.swarm.parts import Parts
 from swarmchat.swarm.postman import Postman
 from swarmchat.swarm.presences import Presences
@@ -62,6 +63,7 @@ class Switchboard:
     def connect(
         self,
         rooms: Rooms,
+        own_devices: OwnDevices,
         postman: Postman,
         presences: Presences,
         links: ConnectionManager,
@@ -70,6 +72,7 @@ class Switchboard:
     ) -> None:
         """Give it the parts that themselves need it; once, before anything happens."""
         self._rooms = rooms
+        self._own_devices = own_devices
         self._postman = postman
         self._presences = presences
         self._links = links
@@ -198,6 +201,8 @@ class Switchboard:
         if self._tasks is not None:
             self._spawn(dialogue.run())
             self._spawn(self._postman.deliver(peer.account))
+            if link.dialled and peer.account == self._parts.account.id:
+                self._spawn(self._own_devices.keep(link))
 
     def link_down(self, link: Link, reason: str) -> None:
         """It is gone, or another takes its place at once."""
@@ -228,6 +233,8 @@ class Switchboard:
                     await dialogue.serve(channel)
             case "pack":
                 await self._serve_pack(channel)
+            case "device":
+                await self._own_devices.serve(channel)
             case "invite":
                 await self._postman.receive(channel)
                 if (dialogue := self._dialogues.get(channel.link)) is not None:

@@ -109,7 +109,7 @@ def test_who_restores_an_account_was_away_since_it_was_exported(ann: Account, st
     assert values == {entry.key: entry.value for entry in sharing.delta(state, {})}
     gone, _ = state.remove_conversation(conversation(2), now_ms=NOW_MS + 9)
     later = sharing.stamped(state, gone, device=ann.device, now_ms=NOW_MS + 9)
-    news = sharing.delta(later, sharing.asked(after, device=mine.device, seen=later.seen))
+    news = sharing.delta(later, after.seen, asker=mine.device)
     assert [entry.key for entry in news] == [f"conversation/{conversation(2)}"]
     known = sharing.merged(after, news, device=mine.device, now_ms=NOW_MS).conversations[conversation(2)]
     assert known.state is ConversationState.REMOVED

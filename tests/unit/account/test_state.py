@@ -473,11 +473,11 @@ def test_changing_a_conversation_reports_changes_only() -> None:
     hosts = [Host(device(number), Address("192.0.2.1", 4000 + number)) for number in range(20)]
     members = [account(number) for number in range(100)]
     state, known = state.change_conversation(
-        conversation(1), title="T" * 300, state=ConversationState.ARCHIVED, members=members, hosts=hosts
+        conversation(1), title="T" * 300, state=ConversationState.ERASED, members=members, hosts=hosts
     )
     assert known is not None
     assert (len(known.title), len(known.members), len(known.hosts)) == (128, 64, 8)
-    assert known.state is ConversationState.ARCHIVED
+    assert known.state is ConversationState.ERASED
 
 
 def test_heads_of_an_invalid_history_are_remembered_up_to_a_bound() -> None:

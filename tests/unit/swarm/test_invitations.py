@@ -265,8 +265,8 @@ def test_our_invitations_wait_until_the_other_joined() -> None:
     for who in (ANN, BEN):
         desk.state, _ = desk.state.invite(who, ROOM, kind=RequestKind.GROUP, commit=ADD, now_ms=NOW * 1000)
     assert [each.account for each in due(desk.state, ANN, NOW)] == [ANN]
-    assert joined(desk.state, desk.access) == (desk.state, [])
+    assert joined(desk.state, desk.access, lambda *_: True) == (desk.state, [])
     desk.joined(ANN, invited=(BEN,))
-    desk.state, over = joined(desk.state, desk.access)
+    desk.state, over = joined(desk.state, desk.access, lambda *_: True)
     assert [each.account for each in over] == [ANN]
     assert [each.account for each in desk.state.invitations.values()] == [BEN]

@@ -65,19 +65,21 @@ def test_who_was_kicked_before_others_said_something_hears_no_more_though_the_ad
 
 def test_the_law_is_asked_about_all_steps_before_the_first_is_written() -> None:
     room = three()
-    actions = steps(room.roster, ALICE.id, None, dissolve=True)
+    actions = steps(room.roster, ALICE.id, ALICE.device, None, dissolve=True)
     assert actions == [*map(Kick, sorted([BOB.id, CAROL.id])), Leave(ALICE.id)]
     assert objection(actions, ALICE.author, room.roster) is None
     assert removed_by(actions, room.roster) == {BOB.device: BOB.id, CAROL.device: CAROL.id}
-    refused = objection(steps(room.roster, BOB.id, None, dissolve=True), BOB.author, room.roster)
+    refused = objection(steps(room.roster, BOB.id, BOB.device, None, dissolve=True), BOB.author, room.roster)
     assert refused is not None
     assert refused.reason is Reason.BAD_REMOVAL
-    alone = objection(steps(room.roster, ALICE.id, None, dissolve=False), ALICE.author, room.roster)
+    alone = objection(steps(room.roster, ALICE.id, ALICE.device, None, dissolve=False), ALICE.author, room.roster)
     assert alone is not None
     assert alone.reason is Reason.LAST_ADMIN
-    assert objection(steps(room.roster, ALICE.id, BOB.id, dissolve=False), ALICE.author, room.roster) is None
+    assert (
+        objection(steps(room.roster, ALICE.id, ALICE.device, BOB.id, dissolve=False), ALICE.author, room.roster) is None
+    )
     room.must(ALICE, Promote(BOB.id))
-    refused = objection(steps(room.roster, ALICE.id, None, dissolve=True), ALICE.author, room.roster)
+    refused = objection(steps(room.roster, ALICE.id, ALICE.device, None, dissolve=True), ALICE.author, room.roster)
     assert refused is not None
     assert refused.reason is Reason.BAD_REMOVAL
 
@@ -86,6 +88,6 @@ def test_the_invited_are_removed_and_not_waited_for() -> None:
     room = Room()
     room.bring(BOB)
     room.must(ALICE, Add(CAROL.id))
-    actions = steps(room.roster, ALICE.id, None, dissolve=True)
+    actions = steps(room.roster, ALICE.id, ALICE.device, None, dissolve=True)
     assert Kick(CAROL.id) in actions
     assert removed_by(actions, room.roster) == {BOB.device: BOB.id}

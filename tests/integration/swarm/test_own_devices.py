@@ -1,0 +1,117 @@
+"""Whole nodes of one account: what its user does on one device is done on all of them. (SCP-04 §7)"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+
+from swarmchat.account.records import ConversationState
+from swarmchat.account.state import State
+from swarmchat.conversation.actions import Join
+from swarmchat.ids import ConversationId
+from swarmchat.limits import INVITATIONS_CHECKED_S
+from tests.support.swarms import House, World, play
+
+
+async def two(world: World, name: str = "bob") -> tuple[House, House]:
+    """Two devices of one account that have met."""
+    one, two = await world.house(name), await world.house(name, 2)
+    await one.knows(two)
+    await world.until(lambda: in_step(one, two))
+    return one, two
+
+
+def shared(house: House) -> State:
+    """What must be the same on all own devices."""
+    state = house.keeper.state
+    known = {
+        where: replace(
+            each,
+            state=ConversationState.REMOVED if each.state is ConversationState.REMOVED else ConversationState.ACTIVE,
+            title="",
+            mode=0,
+            members=(),
+            hosts=(),
+            refused=(),
+        )
+        for where, each in state.conversations.items()
+    }
+    waiting = {key: replace(each, delivered_ms=0, tried_ms=0) for key, each in state.invitations.items()}
+    return replace(
+        state,
+        conversations=MappingProxyType(known),
+        invitations=MappingProxyType(waiting),
+        arrivals=MappingProxyType({}),
+    )
+
+
+def in_step(*houses: House) -> bool:
+    states = [shared(house) for house in houses]
+    return all(state == states[0] for state in states) and len(states[0].devices) >= len(houses)
+
+
+def is_here(house: House, where: ConversationId) -> bool:
+    return house.swarm.state_of(where) == "ready"
+
+
+# --- one acts, the other has it
+
+
+def test_a_group_made_on_one_device_is_cloned_by_the_other(tmp_path: Path) -> None:
+    """C-01, L-05."""
+
+    async def story(world: World) -> None:
+        one, other = await two(world)
+        where = await one.swarm.create(2, title="Garden")
+        await world.until(lambda: is_here(other, where), 5.0)
+        assert other.seen("conversation.added")
+        assert other.seen("conversation.ready")
+        await other.post(where, "from the other")
+        await world.until(lambda: world.level(where, one, other))
+        joins = [
+            entry
+            for entry in one.catalog.open(where).history.controls
+            if entry.fact.control and isinstance(entry.fact.control.action, Join)
+        ]
+        assert not joins, "who is in it by its other device joins no second time"
+
+    play(tmp_path, story)
+
+
+def test_left_on_one_device_is_gone_on_the_other_and_the_group_hears_it_from_either(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        one, other = await two(world)
+        alice = await world.house("alice")
+        where = await world.room(alice, one)
+        await world.until(lambda: is_here(other, where), 10.0)
+        await other.knows(alice)
+        await world.until(lambda: other.linked(alice))
+        await other.swarm.leave(where)
+        await world.until(lambda: one.keeper.state.conversations[where].state is ConversationState.REMOVED, 5.0)
+        assert len(one.seen("conversation.removed")) == len(other.seen("conversation.removed")) == 1
+        await world.until(lambda: not alice.catalog.open(where).roster.is_joined(one.account.id), 10.0)
+        await world.until(
+            lambda: where not in one.catalog.list() and where not in other.catalog.list(), 3 * INVITATIONS_CHECKED_S
+        )
+        assert in_step(one, other)
+
+    play(tmp_path, story)
+
+
+def test_dissolved_on_one_device_is_gone_on_the_other(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        alice = await world.house("alice")
+        one, other = await two(world)
+        where = await world.room(one, alice)
+        await world.until(lambda: is_here(other, where), 10.0)
+        await other.knows(alice)
+        await world.until(lambda: other.linked(alice))
+        await one.swarm.leave(where, dissolve=True)
+        await world.until(lambda: other.keeper.state.conversations[where].state is ConversationState.REMOVED, 5.0)
+        await world.until(lambda: not alice.catalog.open(where).roster.joined, 10.0)
+        await world.until(
+            lambda: where not in one.catalog.list() and where not in other.catalog.list(), 3 * INVITATIONS_CHECKED_S
+        )
+
+    play(tmp_path, story)
