@@ -180,6 +180,7 @@ def test_all_hold_the_same_heads_when_the_trouble_is_over(seed: int) -> None:
 
 
 def test_a_message_goes_from_hand_to_hand_along_a_line() -> None:
+    """SP-01"""
     world = World(11, size=7)
     for one, other in zip(world.names, world.names[1:], strict=False):
         world.link(one, other)

@@ -35,6 +35,7 @@ def played(world: str, seeds: int) -> Counter[str]:
 @pytest.mark.simulation
 @pytest.mark.timeout(600)
 def test_swarms_are_in_step_when_all_is_over() -> None:
+    """SC-01"""
     counts = played("swarm", SEEDS)
     print(f"\n{SEEDS} seeds of swarms: {told(counts)}")
     missing = MUST_HAPPEN - set(counts)

@@ -85,6 +85,7 @@ def refused_commit(log: CommitLog, objects: Sequence[Object], reason: Reason, pa
 
 
 def test_a_stranger_who_signs_is_refused(log: CommitLog) -> None:
+    """ME-21"""
     _, objects = forged(log, EVE, Post("let me in"))
     refused_commit(log, objects, Reason.NO_DEVICE)
 
@@ -95,6 +96,7 @@ def test_a_broken_signature_is_refused(log: CommitLog) -> None:
 
 
 def test_a_signature_by_another_key_is_refused(log: CommitLog) -> None:
+    """R-09"""
     _, objects = forged(log, BOB, Post("Bob, says Eve"), signer=EVE)
     refused_commit(log, objects, Reason.BAD_SIGNATURE)
 
@@ -392,6 +394,7 @@ def test_an_object_of_another_kind_than_its_place_is_a_fault(log: CommitLog) -> 
 
 @pytest.mark.parametrize("count", [1, MANY])
 def test_a_truncated_pack_is_a_fault(log: CommitLog, count: int) -> None:
+    """GT-04"""
     data = packed(line(log, count)[0])
     for cut in (3, 12, len(data) // 2, len(data) - 1):
         refused_whole(log, data[:cut], "ends early")
@@ -509,6 +512,7 @@ def test_progress_is_told_by_the_header(log: CommitLog) -> None:
 
 
 def test_nothing_stands_before_the_end_and_nothing_after_giving_up(log: CommitLog) -> None:
+    """R-15"""
     data = packed(line(log, MANY)[0])
     before, heads = stored(log), log.heads
     with log.ingest() as ingest:
@@ -523,7 +527,7 @@ def test_nothing_stands_before_the_end_and_nothing_after_giving_up(log: CommitLo
 
 
 def test_two_pulls_and_our_own_words_at_the_same_time(log: CommitLog) -> None:
-    """Both packs bring the same commits and some of their own, and we write meanwhile."""
+    """R-16: Both packs bring the same commits and some of their own, and we write meanwhile."""
     shared, middle = line(log, MANY)
     left_head, left = forged(log, BOB, Post("left"), parent=middle)
     right_head, right = forged(log, BOB, Post("right"), parent=middle)
@@ -554,6 +558,7 @@ def test_a_large_group_is_cloned_though_its_trees_outgrow_the_memory_for_them(
 
 
 def test_few_objects_may_not_be_huge(log: CommitLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    """C-23, C-24"""
     monkeypatch.setattr(limits, "STAGED_TREE_BYTES_MAX", 1000)
     _, objects = forged(log, BOB, Post("x" * 2000))
     refused_whole(log, packed(objects), "too much")

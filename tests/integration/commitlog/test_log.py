@@ -38,6 +38,7 @@ def test_a_root_against_the_law_creates_nothing(tmp_path: Path) -> None:
 
 
 def test_what_is_appended_is_the_new_head_and_the_parent_of_the_next(tmp_path: Path) -> None:
+    """R-02"""
     log = group(tmp_path, BOB)
     first = post(log, ALICE, "one")
     second = post(log, BOB, "two")
@@ -142,6 +143,7 @@ def test_a_device_whose_own_clock_ran_ahead_can_still_write(tmp_path: Path) -> N
 
 
 def test_concurrent_commits_are_merged_alike_on_both_sides(tmp_path: Path) -> None:
+    """R-04"""
     alice = group(tmp_path, BOB)
     bob = clone(alice, tmp_path / "b.git")
     post(alice, ALICE, "from alice")

@@ -67,6 +67,7 @@ def test_git_shows_the_messages_of_main_and_exactly_our_refs(log: CommitLog) -> 
 
 
 def test_git_verifies_every_signature(log: CommitLog, tmp_path: Path) -> None:
+    """R-01, R-02"""
     if shutil.which("ssh-keygen") is None:
         pytest.skip("ssh-keygen is not installed: git cannot verify SSH signatures without it")
     signers = tmp_path / "signers"

@@ -253,6 +253,7 @@ def test_a_ban_of_whom_only_a_void_invitation_had_brought_in_lands(tmp_path: Pat
 
 
 def test_an_unban_brings_back_to_where_it_was(tmp_path: Path) -> None:
+    """ME-16"""
     side = found(tmp_path, ALICE, BOB, CAROL, members=[DAVE])
     side.write(ALICE, Add(EVE.id))
     for target, place in ((CAROL, "admins"), (DAVE, "members"), (EVE, "invited")):
@@ -344,6 +345,7 @@ def test_criss_cross_merges(tmp_path: Path) -> None:
 
 
 def test_what_the_banned_write_on_top_of_their_ban_is_refused_and_says_the_rule(tmp_path: Path) -> None:
+    """ME-15"""
     side = found(tmp_path, ALICE, BOB, CAROL, members=[DAVE])
     ban = side.ban(DAVE.id, ALICE, BOB)
     assert side.refuses(Reason.BANNED, DAVE, Post("still here")).rule == "SCP-02 §4.3"

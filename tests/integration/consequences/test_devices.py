@@ -13,6 +13,7 @@ LAPTOP, PHONE = DAVE, DAVE.on(2)
 
 
 def test_a_banned_device_is_out_and_the_other_of_its_owner_goes_on(tmp_path: Path) -> None:
+    """BS-01"""
     founded = found(tmp_path, ALICE, BOB, CAROL, members=[DAVE], mode=2)
     founded.say(PHONE, "from my phone")
     north, south = founded.forks("north", "south")
@@ -60,6 +61,21 @@ def test_a_banned_device_is_out_and_the_other_of_its_owner_goes_on(tmp_path: Pat
         None,
         f"carol unbanned {named}, with the votes of alice, carol",
     )
+
+
+def test_the_first_word_of_a_new_device_may_be_a_vote(tmp_path: Path) -> None:
+    """ME-37: a device that never wrote bans an invitation; who was away takes it from another."""
+    founded = found(tmp_path, DAVE, members=[BOB])
+    founded.write(LAPTOP, Add(EVE.id))
+    north, south = founded.forks("north", "south")
+    before = len(north.log.history)
+    ban = north.ban(EVE.id, PHONE)
+    assert len(north.log.history) == before + 2
+    south.say(BOB, "I was away")
+    after = everywhere(north, south)
+    assert after.log.roster.banned == {EVE.id: "invited"}
+    assert after.log.roster.devices_of(DAVE.id) == tuple(sorted((LAPTOP.device, PHONE.device)))
+    says(after.told(ban), "in force", None, "dave banned", "with the votes of dave (1 of 1 admins)")
 
 
 def test_a_leave_from_a_device_that_is_banned_beside_it_takes_nobody_along(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ def one_to_one(folder: Path) -> Side:
 
 
 def test_a_one_to_one_is_begun_left_taken_up_again_and_closed(tmp_path: Path) -> None:
+    """ME-25, ME-26"""
     side = one_to_one(tmp_path)
     assert side.log.roster.is_invited(BOB.id)
     side.write(BOB, Join(BOB.id))
@@ -117,6 +118,7 @@ def title(text: str) -> bytes:
 
 
 def test_a_first_profile_on_both_sides(tmp_path: Path) -> None:
+    """R-07"""
     north, south = found(tmp_path, ALICE, BOB, members=[DAVE]).forks("north", "south")
     titles = {
         north.write(ALICE, UpdateProfile(), profile=title("North")): "North",

@@ -115,6 +115,7 @@ FORGERIES: dict[str, Callable[[Rogue, ConversationId, int], Forged]] = {
 def test_commits_that_nobody_may_write_are_refused_told_and_not_asked_for_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """ME-17, ME-21"""
     monkeypatch.setattr(reputation, "INVALID_COMMITS_PER_HOUR_MAX", 1_000)
 
     async def story(world: Loopback) -> None:

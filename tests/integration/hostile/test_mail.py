@@ -296,6 +296,8 @@ def _objects(pack: bytes) -> list[Object]:
 
 
 def test_an_invalid_history_is_named_not_kept_and_not_fetched_again(tmp_path: Path) -> None:
+    """C-19"""
+
     async def story(world: Loopback) -> None:
         alice = await world.node("alice")
         bob = await world.rogue("bob")

@@ -121,6 +121,7 @@ def papers(who: Person) -> dict[str, bytes | None]:
 def test_w01_a_device_is_certified_by_its_account_and_named_by_its_key(
     side: Side, forge: Callable[[CommitLog], Forged], reason: Reason
 ) -> None:
+    """C-09, C-20"""
     refused(side, forge(side.log), reason)
 
 
@@ -395,6 +396,7 @@ def test_w13_nothing_refused_is_known_or_served(side: Side, tmp_path: Path) -> N
 
 
 def test_w15_only_own_messages_are_edited_and_no_edit_is(side: Side) -> None:
+    """C-45"""
     said = side.say(BOB, "mine")
     refused(side, forged(side.log, CAROL, Edit("hers", said)), Reason.BAD_REFERENCE)
     edited = side.write(BOB, Edit("mine, better", said))
@@ -450,6 +452,7 @@ def test_w14_a_vote_is_about_whom_it_names_and_in_ones_own_name(side: Side, path
 
 
 def test_w14_a_device_is_unbanned_by_vote(tmp_path: Path) -> None:
+    """BS-01"""
     side = found(tmp_path, ALICE, BOB, members=[CAROL])
     side.ban(CAROL.device, ALICE, BOB)
     refused(side, forged(side.log, CAROL, Post("it is me")), Reason.NO_DEVICE)
@@ -481,6 +484,7 @@ def test_w16_what_is_too_big_is_refused(side: Side, forge: Callable[[CommitLog],
 
 
 def test_w16_an_object_over_its_bound_is_not_even_inflated(side: Side) -> None:
+    """C-23, C-24"""
     before = object_ids(side.log)
     for bad in (
         forged(side.log, ALICE, UpdateProfile(), changes={layout.PROFILE: b"x" * (limits.PROFILE_BYTES_MAX + 1)}),

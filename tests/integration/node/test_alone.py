@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from swarmchat.account.home import Home
-from swarmchat.errors import NotFoundError, RefusedError
+from swarmchat.errors import NotFoundError, RefusedError, SwarmchatError
 from swarmchat.node.offline import Offline, open_commands
 
 
@@ -131,6 +131,14 @@ def test_a_reaction_stays_with_an_edited_message_and_goes_with_a_deleted_one(nod
     node.call("message.delete", {"conversation": where, "message": message})
     gone = line(node, where, message)
     assert (gone["body"], gone["reactions"]) == ("", [])
+
+
+@pytest.mark.parametrize("account", ["Shitty/Uri", "", "a" * 39, "a" * 41, "../../etc/passwd", "g" * 40])
+def test_what_is_no_account_becomes_no_contact(node: Offline, account: str) -> None:
+    """ME-01: and no conversation is begun with it."""
+    with pytest.raises(SwarmchatError):
+        node.call("contact.add", {"account": account})
+    assert (listed(node), node.call("contact.list", {})) == ([], [])
 
 
 def test_members_are_listed_by_their_roles(node: Offline) -> None:

@@ -287,6 +287,8 @@ def test_what_a_peer_says_of_its_own_addresses_leads_to_no_name_and_not_to_ourse
 
 
 def test_a_stream_of_lies_about_another_device_costs_few_dials(tmp_path: Path) -> None:
+    """C-17"""
+
     async def story(world: World) -> None:
         alice, _ = await besieged(world)
         tried: list[Address] = []

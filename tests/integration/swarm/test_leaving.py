@@ -67,6 +67,8 @@ def test_who_is_kicked_learns_it_before_its_links_go_and_its_own_node_refuses_to
 
 
 def test_who_is_banned_learns_it_and_its_links_go_at_once(tmp_path: Path) -> None:
+    """ME-15, BS-01"""
+
     async def story(world: World) -> None:
         alice, bob, carol, where = await three(world)
         await alice.swarm.append_all(where, [CastVote("ban", carol.account.id), Ban(carol.account.id)])

@@ -72,6 +72,8 @@ def test_a_contact_is_made_by_id_alone(tmp_path: Path) -> None:
 
 
 def test_the_inviter_stops_and_the_clone_comes_from_a_third_member(tmp_path: Path) -> None:
+    """C-35"""
+
     async def story(world: World) -> None:
         over_the_dht(world)
         alice, bob, dave = await there(world, "alice", "bob", "dave")

@@ -19,6 +19,8 @@ from tests.support.swarms import World, play
 
 
 def test_an_invited_account_clones_joins_and_talks(tmp_path: Path) -> None:
+    """C-27, C-28"""
+
     async def story(world: World) -> None:
         alice, bob = await world.house("alice"), await world.house("bob")
         where = await alice.swarm.create(1, title="Garden")
@@ -95,6 +97,8 @@ def test_who_wrote_on_top_of_a_message_has_it_though_no_link_with_it_stands(tmp_
 
 
 def test_what_was_written_apart_comes_together_after_a_partition(tmp_path: Path) -> None:
+    """C-11, R-04"""
+
     async def story(world: World) -> None:
         alice, bob = await world.house("alice"), await world.house("bob")
         where = await world.room(alice, bob)
@@ -125,6 +129,8 @@ def test_what_was_written_while_the_node_was_down_is_announced_when_it_runs_agai
 
 
 def test_a_banned_account_loses_its_link_and_hears_no_more(tmp_path: Path) -> None:
+    """ME-10"""
+
     async def story(world: World) -> None:
         alice, bob, carol = [await world.house(name) for name in ("alice", "bob", "carol")]
         where = await world.room(alice, bob, carol)
@@ -140,6 +146,8 @@ def test_a_banned_account_loses_its_link_and_hears_no_more(tmp_path: Path) -> No
 
 
 def test_who_is_banned_hears_of_the_unban(tmp_path: Path) -> None:
+    """ME-16"""
+
     async def story(world: World) -> None:
         alice, bob, carol = [await world.house(name) for name in ("alice", "bob", "carol")]
         where = await world.room(alice, bob, carol)
@@ -202,6 +210,8 @@ def test_a_blocked_account_sees_what_a_stranger_sees(tmp_path: Path) -> None:
 
 
 def test_who_left_hands_over_its_last_commit_and_forgets(tmp_path: Path) -> None:
+    """ME-03"""
+
     async def story(world: World) -> None:
         alice, bob = await world.house("alice"), await world.house("bob")
         where = await world.room(alice, bob)
@@ -222,6 +232,8 @@ def test_who_left_hands_over_its_last_commit_and_forgets(tmp_path: Path) -> None
 
 
 def test_the_last_one_who_leaves_erases_at_once(tmp_path: Path) -> None:
+    """ME-02"""
+
     async def story(world: World) -> None:
         alice = await world.house("alice")
         where = await alice.swarm.create(2)

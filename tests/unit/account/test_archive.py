@@ -185,6 +185,7 @@ def resealed(data: bytes, **changes: object) -> bytes:
 def test_a_document_that_is_not_exactly_an_archive_is_refused(
     ann: Account, state: State, changes: dict[str, object]
 ) -> None:
+    """C-36"""
     with pytest.raises(VerificationError, match="damaged") as caught:
         restored(resealed(exported(ann, state), **changes))
     assert caught.value.hint == "nothing was written"

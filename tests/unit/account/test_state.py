@@ -22,6 +22,7 @@ def received(state: State, offer: object, now_ms: int = NOW, *, shared: bool = F
 
 
 def test_a_contact_is_active_from_adding_to_removing_and_again() -> None:
+    """CS-06"""
     state, contact = State().add_contact(account(1), conversation=conversation(1), name="Bob", now_ms=NOW)
     assert contact is not None
     assert contact.active
@@ -442,6 +443,7 @@ def test_an_offer_at_its_bounds_can_be_made() -> None:
 
 
 def test_what_was_left_is_removed_and_comes_back_only_by_another_invitation() -> None:
+    """CI-09"""
     state, _ = received(State(), invite(add=1))
     state, _ = state.accept(state.pending()[0].id, now_ms=NOW)
     state, _ = state.invite(account(5), conversation(1), kind=RequestKind.GROUP, commit=commit(3), now_ms=NOW)

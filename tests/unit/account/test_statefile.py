@@ -37,6 +37,7 @@ def full_state() -> State:
 
 
 def test_a_state_is_read_back_equal() -> None:
+    """CS-03, CS-09, CS-10, CS-15, CI-03, CI-07"""
     state = full_state()
     assert all(len(getattr(state, field.name)) for field in fields(state))
     assert state_from_json(strict.decode(strict.encode(state_to_json(state)))) == state

@@ -74,6 +74,7 @@ SPELLED: list[tuple[Action, str]] = [
 
 @pytest.mark.parametrize(("action", "text"), SPELLED)
 def test_every_action_has_one_spelling_and_is_read_back(action: Action, text: str) -> None:
+    """CM-01, CM-02"""
     written = actions.message(action)
     assert not text or written.decode() == text
     assert actions.parse(written) == (action, json.loads(written))
@@ -150,6 +151,7 @@ def post(value: str, key: str = "extra") -> str:
     ],
 )
 def test_what_is_no_strict_json_object_is_refused(text: str | bytes) -> None:
+    """CM-03"""
     assert refused(text) is Reason.MALFORMED_MESSAGE
 
 
@@ -205,6 +207,9 @@ FILE = '{"type":"application/data-transfer+json","displayName":"a","totalSize":%
         '{"type":"member","action":"add","uri":null}',
         '{"type":"member","action":"add","uri":"%s"}' % ACCOUNT.upper(),
         '{"type":"member","action":"add","uri":"%s"}' % DEVICE,
+        '{"type":"member","action":"add","uri":"jami:%s"}' % ACCOUNT,
+        '{"type":"member","action":"join","uri":"jami:%s"}' % ACCOUNT,
+        '{"type":"member","action":"join","uri":"garbage"}',
         '{"type":"member","action":"add","uri":"%s\\n"}' % ACCOUNT,
         '{"type":"member","action":"ban","uri":"%s"}' % ("a" * 41),
         '{"type":"member","action":"ban","uri":7}',
@@ -235,6 +240,7 @@ FILE = '{"type":"application/data-transfer+json","displayName":"a","totalSize":%
     ],
 )
 def test_what_is_no_action_is_refused(text: str) -> None:
+    """R-10, R-11"""
     assert refused(text) is Reason.MALFORMED_ACTION
 
 
@@ -263,6 +269,7 @@ def test_a_transfer_id_is_64_bytes_at_most() -> None:
     ],
 )
 def test_a_root_that_is_no_root_of_these_rules_is_refused(fields: str) -> None:
+    """C-25"""
     assert refused('{"type":"initial",%s}' % fields) is Reason.BAD_INITIAL
 
 

@@ -130,6 +130,7 @@ def test_other_names_are_kept_to_the_byte(name: str) -> None:
 
 
 def test_a_name_is_made_fit_before_it_is_written() -> None:
+    """C-03, C-08"""
     device = DeviceId("d" * 64)
     assert display_name("  Dr. <X>\n\x00\u2028 ", device) == "Dr. X"
     assert display_name(" \t<>", device) == device

@@ -30,6 +30,7 @@ def test_blobs_are_named_by_their_content() -> None:
 
 @pytest.mark.parametrize("told", VECTORS["conversations"], ids=lambda told: told["about"])
 def test_each_commit_is_accepted_or_refused_as_the_vector_says(told: Any) -> None:
+    """CM-04"""
     history, rosters = History(), dict[CommitId, Roster]()
     for vector in told["commits"]:
         raw = base64.b64decode(vector["commit"])

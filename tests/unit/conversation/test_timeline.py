@@ -71,6 +71,7 @@ def test_many_at_once_are_sorted_as_one_by_one() -> None:
 
 
 def test_edits_and_reactions_fold_onto_their_target() -> None:
+    """C-46, C-49"""
     history = History(
         [
             fact("r"),
@@ -95,6 +96,7 @@ def test_concurrent_edits_end_in_the_one_that_stands_later() -> None:
 
 
 def test_a_page_ends_before_a_commit_and_counts_lines_only() -> None:
+    """R-03"""
     history = History([fact("a"), *(fact(chr(ord("a") + i), chr(ord("a") + i - 1)) for i in range(1, 6))])
     timeline = Timeline(history)
     assert lines(timeline.page(2)) == "ef"

@@ -102,6 +102,7 @@ def test_who_is_banned_and_nothing_else_gets_no_link() -> None:
 
 
 def test_a_banned_device_is_refused_and_the_other_devices_of_its_account_are_not() -> None:
+    """BS-01"""
     found = access(room=roster(banned_devices=(device(7),)))
     assert found.classify(peer(ANN, device(7))) is None
     assert found.classify(peer(ANN, device(8))) is LinkClass.MEMBER
@@ -109,6 +110,7 @@ def test_a_banned_device_is_refused_and_the_other_devices_of_its_account_are_not
 
 
 def test_who_is_blocked_sees_what_a_stranger_sees() -> None:
+    """T-02"""
     found = access(contact_of(ANN, blocked=True), room=roster())
     assert found.classify(peer(ANN)) is LinkClass.STRANGER
     for channel in ("sync", "pack", "invite", "file"):
@@ -153,6 +155,7 @@ def test_a_public_history_is_given_to_everybody_but_the_banned() -> None:
 
 
 def test_only_common_conversations_are_spoken_of() -> None:
+    """BS-02"""
     found = access(room=roster(invited=(BEN,)), other=roster(joined=(ME,)))
     assert found.common(ANN, device(9)) == (ROOM,)
     assert found.common(BEN, device(9)) == (ROOM,)
@@ -168,6 +171,7 @@ def test_a_conversation_that_banned_us_is_spoken_of_with_nobody() -> None:
 
 
 def test_what_was_accepted_is_fetched_from_its_sources() -> None:
+    """RQ-23"""
     state, _ = State().add_conversation(
         ROOM, title="", mode=1, state=ConversationState.SYNCING, invited_by=ANN, members=[BEN], now_ms=1
     )
@@ -265,6 +269,7 @@ def test_only_what_changes_who_may_do_what_is_a_change() -> None:
 
 
 def test_an_invitation_is_given_to_the_joined_and_invited_who_ask() -> None:
+    """BS-02"""
     found = access(room=roster(invited=(BEN,)))
     assert found.may_ask(ANN, ROOM)
     assert found.may_ask(BEN, ROOM)

@@ -260,6 +260,7 @@ def test_a_notice_in_the_name_of_another_device_is_dropped() -> None:
 
 
 def test_our_invitations_wait_until_the_other_joined() -> None:
+    """RQ-22"""
     desk = Desk()
     desk.joined(invited=(ANN, BEN))
     for who in (ANN, BEN):

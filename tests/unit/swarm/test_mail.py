@@ -81,6 +81,7 @@ def test_a_type_of_a_later_version_is_no_error() -> None:
 
 
 def test_the_longest_invitation_in_any_script_fits() -> None:
+    """RQ-26"""
     long = SwarmInvite(WHERE, A, 2, "字" * 500, "🌳" * 5_000, 10**9, 2**53 - 1)
     body = encode(long)
     assert len(msgpack.packb(body)) <= MAIL_BODY_BYTES_MAX

@@ -34,6 +34,7 @@ def mesh() -> Mesh:
 
 
 def test_what_is_wanted_is_dialled_once() -> None:
+    """RT-11"""
     machine = mesh()
     assert machine.wants([ALICE, BOB, ME], now=0.0) == [Dial(ALICE), Dial(BOB)]
     assert machine.tick(now=1.0) == []

@@ -35,6 +35,7 @@ def test_a_device_without_certificate_writes_nothing() -> None:
 
 
 def test_the_file_of_a_device_holds_that_devices_key() -> None:
+    """C-09"""
     room = Room()
     content = {tree.device(ALICE.on(2).device): ALICE.device_certificate.pem}
     room.refuses_changes(Reason.NO_DEVICE, ALICE.on(2), Post("x"), content)
@@ -46,6 +47,7 @@ def test_the_file_of_a_device_is_one_certificate(content: bytes) -> None:
 
 
 def test_a_stranger_is_no_member() -> None:
+    """ME-21"""
     room = Room()
     refusal = room.refuses(Reason.NOT_A_MEMBER, EVE, Post("x"))
     assert refusal.path == tree.member(EVE.id)
@@ -80,6 +82,7 @@ def test_an_account_certificate_that_is_none_does_not_join() -> None:
 
 
 def test_the_certificate_of_another_does_not_join() -> None:
+    """ME-23"""
     room = Room(3)
     files = device_file(BOB) | {tree.member(BOB.id): CAROL.certificate.pem}
     room.refuses_changes(Reason.BAD_CHAIN, BOB, Join(BOB.id), files)
@@ -94,6 +97,19 @@ def test_the_root_needs_its_creators_certificate_and_device() -> None:
         room = Room()
         files = {**room.changes[room.root]}
         del files[missing]
+        room.history, room.conversation = History(), None
+        room.refuses_changes(reason, ALICE, Initial(1, NONCE), files, root=True)
+
+
+def test_the_root_holds_the_device_certificate_of_its_creator_and_of_nobody_else() -> None:
+    """C-20"""
+    for content, reason in (
+        (BOB.device_certificate.pem, Reason.NO_DEVICE),
+        (ALICE.on(2).device_certificate.pem, Reason.NO_DEVICE),
+        (b"no certificate", Reason.BAD_CHAIN),
+    ):
+        room = Room()
+        files = {**room.changes[room.root], tree.device(ALICE.device): content}
         room.history, room.conversation = History(), None
         room.refuses_changes(reason, ALICE, Initial(1, NONCE), files, root=True)
 
@@ -195,6 +211,7 @@ def test_a_list_outlives_leaving() -> None:
 
 
 def test_the_signature_is_the_devices() -> None:
+    """R-09"""
     room = Room()
     room.bring(BOB)
     room.refuses_changes(Reason.BAD_SIGNATURE, ALICE, Post("x"), {}, signer=BOB)

@@ -95,6 +95,7 @@ def test_nobody_votes_on_himself_or_his_device() -> None:
 
 
 def test_a_vote_changes_one_file_and_no_other() -> None:
+    """C-18, C-22"""
     room = three_admins()
     mine, others = Vote("ban", "members", DAVE.id, ALICE.id), Vote("ban", "members", DAVE.id, BOB.id)
     room.refuses_changes(Reason.UNEXPECTED_CHANGE, ALICE, CastVote("ban", DAVE.id), {tree.vote(others): b""})
@@ -124,6 +125,7 @@ def test_more_than_half_of_the_admins_ban(admins: int, needed: int) -> None:
 
 
 def test_a_sole_admin_votes_and_resolves_in_two_commits() -> None:
+    """ME-09, ME-19"""
     room = Room(1)
     room.bring(BOB)
     room.refuses(Reason.NO_QUORUM, ALICE, Ban(BOB.id))
@@ -153,6 +155,7 @@ def test_the_vote_of_who_is_no_admin_any_more_does_not_count() -> None:
 
 
 def test_only_the_electorate_resolves() -> None:
+    """ME-17"""
     room = three_admins()
     room.bring(EVE)
     room.must(ALICE, CastVote("ban", DAVE.id))
@@ -210,6 +213,7 @@ def test_a_banned_admin_takes_the_own_votes_away() -> None:
 
 
 def test_an_invitation_is_banned_and_comes_back_as_one() -> None:
+    """ME-12"""
     room = three_admins()
     room.must(ALICE, Add(EVE.id))
     room.ban(EVE.id, ALICE, BOB)
@@ -292,6 +296,7 @@ def test_the_owner_resolves_the_ban_of_a_device_from_another_one() -> None:
 
 
 def test_a_ban_must_take_exactly_what_the_law_says() -> None:
+    """ME-13"""
     room = three_admins()
     for admin in (ALICE, BOB):
         room.must(admin, CastVote("ban", DAVE.id))

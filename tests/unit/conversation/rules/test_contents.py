@@ -39,6 +39,7 @@ def group(mode: Mode = 1) -> Room:
     "action", [Post(""), Post("x", NOWHERE), OFFER, FileOffer("x", 0, "0" * 128, "", NOWHERE), Other("application/status-x")]
 )  # fmt: skip
 def test_a_member_says_anything_and_changes_nothing(action: Action) -> None:
+    """R-06"""
     room = group()
     before = room.roster
     said = room.must(BOB, action)
@@ -49,6 +50,7 @@ def test_a_member_says_anything_and_changes_nothing(action: Action) -> None:
 
 @pytest.mark.parametrize("action", [Post("x"), OFFER, Other("x/y")])
 def test_what_is_said_changes_no_file(action: Action) -> None:
+    """C-21, R-13"""
     room = group()
     room.refuses_changes(Reason.UNEXPECTED_CHANGE, BOB, action, {tree.PROFILE: TITLE})
 
@@ -84,6 +86,7 @@ def test_one_edits_the_own_messages_and_files() -> None:
 
 @pytest.mark.parametrize("build", [lambda target: Edit("x", target), FileWithdrawal])
 def test_only_the_first_commit_of_a_message_is_edited(build: object) -> None:
+    """C-45"""
     room = group()
     post = room.must(BOB, Post("x"))
     edit = room.must(BOB, Edit("y", post))
@@ -99,11 +102,20 @@ def test_only_the_first_commit_of_a_message_is_edited(build: object) -> None:
 
 @pytest.mark.parametrize("mode", [1, 2, 3])
 def test_admins_change_the_profile_and_members_do_not(mode: Mode) -> None:
+    """C-30, C-32"""
     room = group(mode)
     room.refuses(Reason.BAD_PROFILE, BOB, UpdateProfile(), profile=TITLE)
     changed = room.must(ALICE, UpdateProfile(), profile=TITLE)
     assert room.changes[changed] == {tree.PROFILE: TITLE}
     room.must(ALICE, UpdateProfile(), profile=write(Profile("Another")))
+
+
+def test_a_change_of_the_profile_changes_the_profile_alone() -> None:
+    """C-31"""
+    room = Room()
+    for path, reason in ((tree.invited(BOB.id), Reason.UNEXPECTED_CHANGE), ("notes.txt", Reason.MALFORMED_TREE)):
+        refusal = room.refuses_changes(reason, ALICE, UpdateProfile(), {tree.PROFILE: TITLE, path: b""})
+        assert refusal.path == path
 
 
 def test_in_a_one_to_one_either_does() -> None:
@@ -125,6 +137,7 @@ def test_a_profile_is_replaced_by_another_vcard_and_never_removed() -> None:
 
 
 def test_no_other_action_touches_the_profile() -> None:
+    """ME-05, C-19"""
     room = Room()
     room.refuses_changes(Reason.UNEXPECTED_CHANGE, ALICE, Add(BOB.id), {tree.invited(BOB.id): b"", tree.PROFILE: TITLE})
     files = {**room.changes[room.root], tree.PROFILE: TITLE}

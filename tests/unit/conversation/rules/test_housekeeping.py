@@ -184,6 +184,7 @@ def test_a_renewed_account_still_signs_lists() -> None:
 
 
 def test_an_account_has_16_devices_at_most() -> None:
+    """C-17"""
     room = Room()
     room.bring(BOB)
     for number in range(2, limits.DEVICES_PER_ACCOUNT_MAX + 1):

@@ -82,6 +82,7 @@ def test_there_is_one_root_and_it_names_the_conversation() -> None:
 
 
 def test_the_root_itself_may_be_judged_again() -> None:
+    """R-08"""
     room = Room(1)
     verdict = judge(room.commits[room.root], room.changes[room.root], None, Past(room.history, None))
     assert isinstance(verdict, Verdict)
@@ -97,6 +98,7 @@ def test_the_first_commit_is_a_root_and_no_other_is() -> None:
 
 @pytest.mark.parametrize("extra", [tree.invited(BOB.id), tree.member(BOB.id), tree.device(BOB.device)])
 def test_a_root_holds_nothing_else(extra: str) -> None:
+    """C-19"""
     room = Room(1)
     files = {**room.changes[room.root], extra: b""}
     room.history, room.conversation = History(), None
@@ -121,12 +123,14 @@ def test_a_one_to_one_root_holds_the_guest_it_names() -> None:
     "path", ["notes.txt", ".gitmodules", f"admins/{BOB.id}", f"votes/ban/members/{BOB.id}", "members/x/../y"]
 )
 def test_a_path_that_a_conversation_has_not_is_refused(path: str) -> None:
+    """C-19, C-21, R-13"""
     refusal = Room().refuses_changes(Reason.MALFORMED_TREE, ALICE, Post("x"), {path: b""})
     assert refusal.path == path
 
 
 @pytest.mark.parametrize("content", [b"x", None])
 def test_what_the_action_adds_must_be_what_it_adds(content: bytes | None) -> None:
+    """ME-05"""
     room = Room()
     path = tree.invited(BOB.id)
     refusal = room.refuses_changes(Reason.UNEXPECTED_CHANGE, ALICE, Add(BOB.id), {path: content})

@@ -10,7 +10,7 @@ from swarmchat.conversation.rejection import Reason, Rejection
 from swarmchat.conversation.roster import empty
 from swarmchat.conversation.rules.effects import effects
 from swarmchat.conversation.tree import Mode, Vote
-from tests.support.builders import ALICE, BOB, CAROL, DAVE, EVE, NONCE, Room
+from tests.support.builders import ALICE, BOB, CAROL, DAVE, EVE, FRANK, NONCE, Room
 
 GROUPS: list[Mode] = [1, 2, 3]
 
@@ -20,6 +20,7 @@ GROUPS: list[Mode] = [1, 2, 3]
 
 @pytest.mark.parametrize("mode", [0, 1, 2, 3])
 def test_the_root_holds_its_creator_as_admin_and_nothing_else(mode: Mode) -> None:
+    """C-01, R-06"""
     roster = Room(mode).roster
     assert roster.mode == mode
     assert dict(roster.files) == {
@@ -61,15 +62,18 @@ def test_a_member_invites_where_the_mode_lets_him(mode: Mode, allowed: bool) -> 
 
 
 def test_only_who_stands_nowhere_is_invited() -> None:
+    """ME-18"""
     room = Room(2)
     room.bring_admins(BOB, CAROL)
     room.bring(DAVE)
     room.must(ALICE, Add(EVE.id))
     for one in (ALICE, BOB, DAVE, EVE):
         room.refuses(Reason.BAD_ADD, ALICE, Add(one.id))
+    room.bring(FRANK)
     for one in (DAVE, EVE):
         room.ban(one.id, ALICE, BOB)
-        room.refuses(Reason.BAD_ADD, ALICE, Add(one.id))
+        for who in (ALICE, FRANK):
+            room.refuses(Reason.BAD_ADD, who, Add(one.id))
 
 
 # --- join
@@ -77,6 +81,7 @@ def test_only_who_stands_nowhere_is_invited() -> None:
 
 @pytest.mark.parametrize("mode", GROUPS)
 def test_who_is_invited_joins_as_member_with_his_device(mode: Mode) -> None:
+    """ME-04, ME-27"""
     room = Room(mode)
     room.must(ALICE, Add(BOB.id))
     joined = room.must(BOB, Join(BOB.id))
@@ -89,6 +94,27 @@ def test_who_is_invited_joins_as_member_with_his_device(mode: Mode) -> None:
     room.refuses(Reason.BAD_JOIN, ALICE, Join(ALICE.id))
 
 
+def test_a_join_changes_exactly_what_a_join_does() -> None:
+    """ME-22, ME-23, ME-24: nothing beside, not without the certificate, not without taking the invitation away."""
+    room = Room(2)
+    room.must(ALICE, Add(BOB.id))
+    room.must(ALICE, Add(CAROL.id))
+    right: dict[str, bytes | None] = {
+        tree.invited(BOB.id): None,
+        tree.member(BOB.id): BOB.certificate.pem,
+        tree.device(BOB.device): BOB.device_certificate.pem,
+    }
+    for wrong, reason in (
+        (right | {tree.invited(CAROL.id): None}, Reason.UNEXPECTED_CHANGE),
+        (right | {tree.admin(BOB.id): BOB.certificate.pem}, Reason.UNEXPECTED_CHANGE),
+        (right | {"notes.txt": b""}, Reason.MALFORMED_TREE),
+        ({path: each for path, each in right.items() if path != tree.member(BOB.id)}, Reason.NOT_A_MEMBER),
+        ({path: each for path, each in right.items() if path != tree.invited(BOB.id)}, Reason.UNEXPECTED_CHANGE),
+    ):
+        room.refuses_changes(reason, BOB, Join(BOB.id), wrong)
+    room.must(BOB, Join(BOB.id))
+
+
 def test_a_public_conversation_is_entered_without_invitation() -> None:
     room = Room(3)
     room.must(BOB, Join(BOB.id))
@@ -97,6 +123,7 @@ def test_a_public_conversation_is_entered_without_invitation() -> None:
 
 @pytest.mark.parametrize("mode", [0, 1, 2])
 def test_others_are_not(mode: Mode) -> None:
+    """R-12"""
     Room(mode).refuses(Reason.BAD_JOIN, BOB, Join(BOB.id))
 
 
@@ -220,6 +247,7 @@ def test_elsewhere_only_a_sole_admin_kicks(mode: Mode) -> None:
 
 
 def test_nobody_else_kicks_and_admins_are_not_kicked() -> None:
+    """ME-14, ME-20"""
     room = Room(1)
     room.bring_admins(BOB)
     room.bring(CAROL, DAVE)
@@ -367,6 +395,7 @@ def test_either_leaves_a_one_to_one_and_is_invited_back_by_the_other() -> None:
 
 
 def test_a_one_to_one_with_oneself_stays_so() -> None:
+    """ME-29"""
     room = Room(0)
     room.refuses(Reason.BAD_ADD, ALICE, Add(BOB.id))
     room.must(ALICE, Post("note to self"))

@@ -66,6 +66,7 @@ def refusal(merge: Merge, judge: Settler) -> Reason:
 
 
 def test_one_head_is_its_own_merge() -> None:
+    """R-05"""
     room = Room()
     made = canonical(settler(room), [room.tip], tree_of)
     assert made == Canonical(room.tip, room.roster, (), ())
@@ -169,6 +170,7 @@ def test_a_parent_that_is_an_ancestor_of_another_is_refused() -> None:
 
 
 def test_another_tree_or_time_or_message_is_refused() -> None:
+    """R-14"""
     room = Room()
     heads = branches(room, 2, beside=1)
     (merge,) = canonical(settler(room), heads, tree_of).merges
