@@ -19,7 +19,6 @@ from swarmchat.node import config as configs
 from swarmchat.node import logs
 from swarmchat.node.accounts import AccountVerbs
 from swarmchat.node.commands import NodeCommands
-from swarmchat.node.config import Config
 from swarmchat.node.node import Node, Parts
 from swarmchat.runtime import SystemRuntime
 
@@ -34,7 +33,7 @@ def run(home: Home, settings: Mapping[str, object], *, password: Callable[[], st
     """
     home.prepare()
     with home.lock("daemon"):
-        config = _settings(home, settings)
+        config = configs.load(home.config_file, settings)
         logs.configure(config.log_level, config.log_format)
         runtime = SystemRuntime()
         accounts = AccountVerbs(home, runtime)
@@ -86,17 +85,6 @@ async def _first(running: asyncio.Task[None], event: Any) -> None:
         await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         waiting.cancel()
-
-
-def _settings(home: Home, given: Mapping[str, object]) -> Config:
-    table = configs.read(home.config_file)
-    for key, value in given.items():
-        *folders, name = key.split(".")
-        place: dict[str, Any] = table
-        for folder in folders:
-            place = place.setdefault(folder, {})
-        place[name] = value
-    return configs.parse(table, str(home.config_file))
 
 
 def _is_sealed(store: AccountStore) -> bool:

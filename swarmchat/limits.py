@@ -135,7 +135,6 @@ PAIRING_WORDS: Final = 6  # of 1,295: 62 bits
 PAIRING_SPAKE_BYTES: Final = 33  # a byte for the side and a point
 PAIRING_CONFIRM_BYTES: Final = 32
 PAIRING_DOCUMENT_BYTES_MAX: Final = 64 * MIB  # the account's document, as much as an archive may hold
-ADDRESS_CHARS_MAX: Final = 300  # an address as text, with the name of an interface
 LISTEN_BACKLOG: Final = 512  # a mesh that comes back dials all at once
 DIAL_CANDIDATES_MAX: Final = 16  # addresses of one device raced by one dial
 

@@ -194,7 +194,26 @@ class Commands(Protocol):
 
     async def device_list(self) -> list[JsonObject]: ...
 
-    async def device_revoke(self, *, device: str) -> JsonObject: ...
+    async def device_add(
+        self,
+        *,
+        code: str,
+        may_link: bool = False,
+        addresses: list[str] | None = None,
+        timeout: float | None = None,
+    ) -> JsonObject:
+        """Waits up to five minutes. RefusedError with `data["reason"]` (auth, refused, busy) and `data["left"]` tries, DeliveryTimeout."""
+        ...
+
+    async def device_confirm(self, *, pairing: str, accept: bool) -> JsonObject:
+        """After `device_add`, within its five minutes; NotFoundError when nothing waits any more."""
+        ...
+
+    async def device_rename(self, *, name: str, device: str | None = None) -> JsonObject: ...
+
+    async def device_revoke(self, *, device: str) -> JsonObject:
+        """A device that never showed itself here is named by its whole id."""
+        ...
 
     async def verify(self, *, conversation: str, allowed_signers: bool = False) -> JsonObject:
         """An invalid history is an answer with `valid` false, not an error."""

@@ -114,7 +114,14 @@ PEER: Final[ObjectShape] = {
     "barred": "bool",  # it sent invalid commits three times in an hour: nothing is fetched from it for a day
 }
 ADDRESSES: Final[ObjectShape] = {"account": "account", "addresses": ["text"]}
-DEVICE: Final[ObjectShape] = {"id": "device", "name": "text", "this": "bool", "revoked": "bool", "since": "time?"}
+DEVICE: Final[ObjectShape] = {
+    "id": "device",
+    "name": "text",
+    "this": "bool",
+    "revoked": "bool",
+    "may_link": "bool?",  # it holds the account key: it can link and revoke others; null: not known
+    "since": "time?",
+}
 REJECTION: Final[ObjectShape] = {"commit": "commit?", "rule": "text", "reason": "text", "path": "text?"}
 FINDING: Final[ObjectShape] = {
     "check": "text",  # permissions, space, settings, account, state, index, clock, listening, lan, dht, history
@@ -460,10 +467,47 @@ _TABLE: Final = (
     # --- device
     Method("device.list", "the devices of my account", (), [DEVICE], read_only=True),
     Method(
+        "device.add",
+        "find the new device that shows a code; returns when it has proved that it does and its user agrees",
+        (
+            Param("code", "string", "swarm-link: code", required=True, largest=limits.LINK_CHARS_MAX),
+            Param("may_link", "boolean", "give it the account key: it can link and revoke devices too"),
+            Param("addresses", "strings", "host:port where it listens", largest=limits.ADDRESSES_PER_DEVICE_MAX),
+            Param(
+                "timeout",
+                "number",
+                "seconds to look for it; default 60",
+                smallest=0,
+                largest=limits.PAIRING_LINK_S,
+            ),
+        ),
+        {"pairing": "text", "device": "device", "name": "text", "address": "text"},
+        needs_network=True,
+    ),
+    Method(
+        "device.confirm",
+        "make the device that waits one of my account, or refuse it",
+        (
+            Param("pairing", "string", "as `device.add` said", required=True, largest=16),
+            Param("accept", "boolean", "whether it is mine", required=True),
+        ),
+        {"id": "device?", "name": "text", "state": "text"},  # state: linked, refused
+        needs_network=True,
+    ),
+    Method(
+        "device.rename",
+        "call a device of mine otherwise; my other devices hear of it",
+        (
+            Param("name", "string", "the name", required=True, largest=limits.DISPLAY_NAME_CHARS_MAX),
+            Param("device", "string", "device id, unique prefix or name; default: this one"),
+        ),
+        {"id": "device", "name": "text"},
+    ),
+    Method(
         "device.revoke",
         "declare a device of mine no longer mine, in every conversation",
         (Param("device", "string", "device id or unique prefix", required=True),),
-        {"id": "device", "state": "text", "conversations": "int"},
+        {"id": "device", "state": "text", "conversations": "int", "may_link": "bool?"},
     ),
     # --- audit
     Method(

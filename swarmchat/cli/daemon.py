@@ -69,7 +69,7 @@ def run(session: Session, context: click.Context, **flags: Any) -> None:
     def password() -> str | None:
         return session.passwords.given() or session.passwords.ask("Password of the account")
 
-    context.exit(process.run(session.home, _given(flags), password=password))
+    context.exit(process.run(session.home, settings_given(flags), password=password))
 
 
 @daemon.command()
@@ -82,7 +82,7 @@ def start(session: Session, **flags: Any) -> None:
         session.output.note(f"already running as process {status['pid']}")
     else:
         with session.output.busy("starting"):
-            status = _spawn(session, _given(flags))
+            status = _spawn(session, settings_given(flags))
     session.output.emit(status, lambda: _card(status))
 
 
@@ -144,7 +144,7 @@ def log_file(home: Home) -> Path:
     return home.state / "daemon.log"
 
 
-def _given(flags: dict[str, Any]) -> dict[str, object]:
+def settings_given(flags: dict[str, Any]) -> dict[str, object]:
     """The settings that stood on the command line, by their names in config.toml."""
     names = {"lan": "lan.enabled", "dht": "dht.enabled", "bootstrap": "dht.bootstrap", "addresses": "dht.addresses"}
     names |= {"log_level": "log.level", "log_format": "log.format"}

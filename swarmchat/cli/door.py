@@ -16,7 +16,10 @@ from swarmchat.cli.passwords import Passwords
 from swarmchat.errors import PasswordNeededError, UnreachableError
 
 _PATIENT: Final = frozenset(
-    {"verify", "doctor", "graph", "explain", "conversation.import", "account.export", "account.import", "device.revoke"}
+    {
+        *("verify", "doctor", "graph", "explain", "conversation.import", "account.export", "account.import"),
+        *("device.add", "device.confirm", "device.revoke"),
+    }
 )
 _TRIES: Final = 3
 

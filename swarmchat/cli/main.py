@@ -41,6 +41,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, Entry]]] = {
         "react": Entry("messages:react", "react to a message"),
         "join": Entry("conversations:join", "join by link or id"),
         "leave": Entry("conversations:leave", "leave a conversation"),
+        "link": Entry("link:link", "make this machine a device of an account that is on another one"),
     },
     "The group's decisions": {
         "votes": Entry("members:votes", "the open ballots"),
@@ -59,7 +60,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, Entry]]] = {
         "message": Entry("messages:message", "messages: send, edit, delete, react, show, history"),
         "request": Entry("requests:request", "requests that wait for me: list, accept, decline, block"),
         "contact": Entry("contacts:contact", "contacts: add, list, show, remove, block, unblock"),
-        "device": Entry("devices:device", "my devices: list, revoke"),
+        "device": Entry("devices:device", "my devices: list, add, link, rename, revoke"),
         "peer": Entry("sync:peer", "where others listen: list, add, remove"),
     },
     "Proof": {

@@ -20,6 +20,7 @@ class Purpose(enum.StrEnum):
     MAILBOX = "mailbox"  # sealed mail (device)
     ICE = "ice"  # offers and answers (device)
     HOSTS = "hosts"  # who serves a conversation (conversation)
+    PAIRING = "pairing"  # the card of a temporary device that waits to be linked (that device)
 
 
 def bucket(now: float) -> int:

@@ -59,7 +59,7 @@ class AccountVerbs:
         target = Path(path)
         if target.exists():
             raise UserError(f"{target} exists already", hint="choose another name; nothing is overwritten")
-        known = [self._archived(one, catalog, told) for one in state.conversations.values()]
+        known = self._archived_all(state, catalog, told)
         data = archive.export_archive(loaded, state, known, password, entropy=self._runtime.entropy)
         try:
             handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, disk.FILE_MODE)
@@ -75,6 +75,18 @@ class AccountVerbs:
                 target.unlink(missing_ok=True)
             raise disk.refusal(error, target, "write") from error
         return {"id": loaded.id, "path": str(target), "bytes": len(data), "conversations": len(known)}
+
+    def document(
+        self,
+        loaded: accounts.Account,
+        state: State,
+        catalog: Catalog,
+        told: Mapping[DeviceId, Sequence[Candidate]],
+        *,
+        with_key: bool,
+    ) -> bytes:
+        """What a new device of the account is given over its link. (SCP-01 §3.2)"""
+        return archive.document(loaded, state, self._archived_all(state, catalog, told), with_key=with_key)
 
     def import_(self, path: str, password: str, *, check: bool) -> JsonObject:
         """Take over an exported account with a new device; with `check` nothing is installed."""
@@ -104,6 +116,11 @@ class AccountVerbs:
                 "there is an account in this home already",
                 hint="`swarmchat account show` prints it; use --home DIR for another one",
             )
+
+    def _archived_all(
+        self, state: State, catalog: Catalog, told: Mapping[DeviceId, Sequence[Candidate]]
+    ) -> list[ArchivedConversation]:
+        return [self._archived(one, catalog, told) for one in state.conversations.values()]
 
     def _archived(
         self, known: KnownConversation, catalog: Catalog, told: Mapping[DeviceId, Sequence[Candidate]]

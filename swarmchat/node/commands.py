@@ -12,6 +12,7 @@ from swarmchat.errors import NotFoundError, UnreachableError
 from swarmchat.node import views
 from swarmchat.node.accounts import AccountVerbs
 from swarmchat.node.audit import AuditVerbs, is_path, verdict
+from swarmchat.node.devices import DeviceVerbs
 from swarmchat.node.members import MemberVerbs
 from swarmchat.node.messages import MessageVerbs
 from swarmchat.node.node import Node
@@ -19,7 +20,7 @@ from swarmchat.node.people import PeopleVerbs
 from swarmchat.node.verbs import JsonObject
 
 
-class NodeCommands(MessageVerbs, MemberVerbs, PeopleVerbs, AuditVerbs):
+class NodeCommands(MessageVerbs, MemberVerbs, PeopleVerbs, DeviceVerbs, AuditVerbs):
     """The verbs of a node that has its account. `stop` ends the process; None where there is none to end."""
 
     def __init__(self, node: Node, accounts: AccountVerbs, pid: int, stop: Callable[[], None] | None) -> None:

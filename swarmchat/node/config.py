@@ -39,9 +39,19 @@ class Config:
     log_format: str = "text"
 
 
-def load(path: Path) -> Config:
-    """Read `config.toml`; a missing file is the defaults. UserError names the key, the fault and the nearest key."""
-    return parse(read(path), str(path))
+def load(path: Path, given: Mapping[str, object] | None = None) -> Config:
+    """Read `config.toml`; a missing file is the defaults. `given`: dotted keys of the command line, which win over the file.
+
+    UserError names the key, the fault and the nearest key.
+    """
+    table = read(path)
+    for key, value in (given or {}).items():
+        *folders, name = key.split(".")
+        place: dict[str, Any] = table
+        for folder in folders:
+            place = place.setdefault(folder, {})
+        place[name] = value
+    return parse(table, str(path))
 
 
 def read(path: Path) -> dict[str, Any]:

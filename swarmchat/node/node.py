@@ -343,7 +343,7 @@ class Node:
             known.setdefault(device, OwnDevice(device, "", 0))
         made_ms = (mine.device_certificate.not_before + limits.NOT_BEFORE_SLACK_S) * 1000
         this = known.pop(mine.device, OwnDevice(mine.device, mine.name, made_ms))
-        shown = replace(this, name=this.name or mine.name, may_link=mine.may_link)
+        shown = replace(this, name=this.name or mine.name, added_ms=this.added_ms or made_ms, may_link=mine.may_link)
         return [shown, *(known[name] for name in sorted(known))]
 
     async def revoke(self, device: DeviceId) -> int:

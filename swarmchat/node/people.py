@@ -1,20 +1,19 @@
-"""The verbs of other people and machines: requests, contacts, peers, own devices. (SCP-06, SCP-08 §2.1)"""
+"""The verbs of other people and machines: requests, contacts, peers. (SCP-06, SCP-08 §2.1)"""
 
 from __future__ import annotations
 
 from swarmchat.account.records import Contact, Request, RequestId
-from swarmchat.addresses import Address
 from swarmchat.discovery.addressbook import Candidate
 from swarmchat.errors import NotFoundError, UsageError
 from swarmchat.ids import AccountId
 from swarmchat.node import views
 from swarmchat.node.conversations import ConversationVerbs
 from swarmchat.node.naming import resolve
-from swarmchat.node.verbs import JsonObject, account
+from swarmchat.node.verbs import JsonObject, account, peer_address
 
 
 class PeopleVerbs(ConversationVerbs):
-    """Everything about requests, contacts, peers and own devices."""
+    """Everything about requests, contacts and peers."""
 
     # --- requests
 
@@ -56,7 +55,7 @@ class PeopleVerbs(ConversationVerbs):
         who = _whole(account)
         if who == self._node.account.id:
             raise UsageError("that is you", hint="ask the other for what `swarmchat account show` prints")
-        known = [_address(text) for text in addresses or ()]
+        known = [peer_address(text) for text in addresses or ()]
         return _contact(await self._node.swarm.add_contact(who, name=name or "", addresses=known))
 
     async def contact_list(self) -> list[JsonObject]:
@@ -113,38 +112,15 @@ class PeopleVerbs(ConversationVerbs):
     async def peer_add(self, *, account: str, address: str) -> JsonObject:
         """Remember where an account listens."""
         who = await self._known_account(account)
-        await self._node.add_address(who, _address(address))
+        await self._node.add_address(who, peer_address(address))
         return self._addresses(who)
 
     async def peer_remove(self, *, account: str, address: str | None = None) -> JsonObject:
         """Forget an address of an account, or all that were given by hand."""
         who = await self._known_account(account)
-        if not await self._node.remove_addresses(who, None if address is None else _address(address)):
+        if not await self._node.remove_addresses(who, None if address is None else peer_address(address)):
             raise NotFoundError(f"no such address of {who[:12]} was given by hand", hint="swarmchat peers")
         return self._addresses(who)
-
-    # --- own devices
-
-    async def device_list(self) -> list[JsonObject]:
-        """The devices of my account."""
-        mine = self._node.account
-        return [
-            {
-                "id": device.id,
-                "name": device.name,
-                "this": device.id == mine.device,
-                "revoked": device.revoked_ms > 0 or bytes.fromhex(device.id)[:16] in mine.revoked,
-                "since": views.from_ms(device.added_ms),
-            }
-            for device in await self._node.own_devices()
-        ]
-
-    async def device_revoke(self, *, device: str) -> JsonObject:
-        """Declare a device of mine no longer mine, in every conversation."""
-        names = {one.id: [one.name] for one in await self._node.own_devices()}
-        which = resolve(device, names, "device")
-        count = await self._node.revoke(which)
-        return {"id": which, "state": "revoked", "conversations": count}
 
     # --- inside
 
@@ -191,16 +167,6 @@ class PeopleVerbs(ConversationVerbs):
 
 def _whole(text: str) -> AccountId:
     return account(text)
-
-
-def _address(text: str) -> Address:
-    try:
-        address = Address.parse(text)
-    except ValueError as fault:
-        raise UsageError(str(fault), hint="for example 192.0.2.7:4000 or [2001:db8::7]:4000") from None
-    if not address.port:
-        raise UsageError("port 0 is nowhere to be reached")
-    return address
 
 
 def _heard(candidate: Candidate) -> JsonObject:

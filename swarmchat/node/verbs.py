@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from swarmchat.account.records import ConversationState, KnownConversation
+from swarmchat.addresses import Address
 from swarmchat.commitlog.archives import ArchivedLog
 from swarmchat.commitlog.log import CommitLog
 from swarmchat.commitlog.writing import Admission
@@ -204,3 +205,14 @@ def account(text: str) -> AccountId:
         return account_id(text.strip().lower())
     except ValueError as fault:
         raise UsageError(f"{text!r}: {fault}", hint="`swarmchat account show` prints it at the other's") from None
+
+
+def peer_address(text: str) -> Address:
+    """Where somebody listens, as typed; UsageError with a sentence."""
+    try:
+        address = Address.parse(text)
+    except ValueError as fault:
+        raise UsageError(str(fault), hint="for example 192.0.2.7:4000 or [2001:db8::7]:4000") from None
+    if not address.port:
+        raise UsageError("port 0 is nowhere to be reached")
+    return address

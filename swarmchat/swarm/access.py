@@ -34,6 +34,7 @@ class Access:
     def __init__(self, me: AccountId, device: DeviceId, state: State) -> None:
         self.state = state
         self.revoked_by_us: frozenset[bytes] = frozenset()
+        self.pairing: DeviceId | None = None  # the temporary device that is being linked, while it is (SCP-01 §3.2)
         self._me = me
         self._device = device
         self._rosters: dict[ConversationId, Roster] = {}
@@ -158,7 +159,9 @@ class Access:
                 return candidate
         if account in self._parting:
             return LinkClass.INVITEE
-        return LinkClass.CONTACT if self.state.is_contact(account) else LinkClass.STRANGER
+        if self.state.is_contact(account):
+            return LinkClass.CONTACT
+        return LinkClass.PAIRING if device == self.pairing else LinkClass.STRANGER
 
     def is_outlawed(self, account: AccountId, device: DeviceId | None = None) -> bool:
         """Whether a conversation of ours has banned the account, or that device of it."""
@@ -183,6 +186,8 @@ class Access:
 
     def may_open(self, link: Link, opening: Message) -> str | None:
         """Judge the opening of a channel by the class and, where it names one, by the conversation's roster."""
+        if self.standing(link.peer.account, link.peer.device) is LinkClass.PAIRING:
+            return "forbidden"  # we open the one channel that there is
         match opening.get("c"):
             case "sync":
                 return None if self.is_in_step(link.peer.account, link.peer.device) else "forbidden"

@@ -11,7 +11,7 @@ import enum
 import hmac
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Generic, NoReturn, TypeVar
 
 from spake2 import SPAKE2_A, SPAKE2_B, SPAKEError
@@ -214,7 +214,7 @@ class NewDevice(_Side["Say | Offer | Grant"]):
         self._us = us
         self._entropy = entropy
         self._until = now + limits.PAIRING_LINK_S
-        self._callers_left = limits.PAIRING_CALLERS_MAX
+        self.callers_left = limits.PAIRING_CALLERS_MAX  # whatever comes of them
         self._other: DeviceId | None = None  # who is being talked with
         self._proved = False
         self._prove_until = 0.0
@@ -238,7 +238,7 @@ class NewDevice(_Side["Say | Offer | Grant"]):
 
     def is_over(self, now: float) -> bool:
         """Whether the words are worth nothing any more."""
-        return self.tries_left <= 0 or self._callers_left <= 0 or now >= self._until
+        return self.tries_left <= 0 or self.callers_left <= 0 or now >= self._until
 
     def open(self, other: DeviceId, exporter: bytes, now: float) -> Say | Failed:
         """A device wants to pair on a link with this exporter: the first thing to say to it."""
@@ -246,7 +246,7 @@ class NewDevice(_Side["Say | Offer | Grant"]):
             return Failed(Fault.BUSY, _error(Fault.BUSY))
         if self.is_over(now):
             return Failed(Fault.REFUSED, _error(Fault.REFUSED))
-        self._callers_left -= 1
+        self.callers_left -= 1
         self._other, self._exporter, self._proved = other, exporter, False
         self._prove_until = now + limits.PAIRING_PROOF_S
         self._spake = SPAKE2_B(self._words.encode(), idA=raw(other), idB=raw(self._us), entropy_f=self._entropy)
@@ -348,10 +348,11 @@ class NewDevice(_Side["Say | Offer | Grant"]):
             revocations=content.revocations,
         )
         now_ms = wall_s * 1000
-        devices = (
+        known = content.devices.get(existing) or OwnDevice(existing, "", 0, may_link=True)
+        devices = [
             OwnDevice(account.device, self._name, now_ms, may_link=account.may_link),
-            OwnDevice(existing, offer.device, 0, may_link=True),
-        )
+            replace(known, name=known.name or offer.device),
+        ]
         return Installation(account, content.state(devices, now_ms=now_ms), existing, grant.addresses)
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
-from typing import Any
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
 
 from swarmchat.account import sharing
 from swarmchat.account.account import Account
@@ -52,6 +52,9 @@ from swarmchat.swarm.switchboard import Switchboard
 from swarmchat.swarm.waiting import Waiting
 from swarmchat.swarm.write_queue import Outcome
 
+if TYPE_CHECKING:
+    from swarmchat.swarm.linking import Linking
+
 __all__ = ["Audience", "PeerRow", "Settings", "StateKeeper", "Swarm", "SyncRow"]
 
 
@@ -76,6 +79,8 @@ class Swarm:
         way: DhtWay = DhtWay(),  # noqa: B008 - frozen
     ) -> None:
         self._waiting = Waiting()
+        self._where = where
+        self._directory = directory
         self.ready = asyncio.Event()  # `links` runs: listen now
         self.recheck_lan: Callable[[], None] = lambda: None  # the devices that the LAN may show have changed
         self._observer = observer
@@ -344,6 +349,16 @@ class Swarm:
         await self._parts.chores.drain()
         return told
 
+    async def rename_device(self, device: OwnDevice, name: str) -> bool:
+        """Call a device of ours `name`, also one that is known from its links alone; False when no more can be noted. StorageError."""
+
+        def renamed(state: State) -> tuple[State, bool]:
+            known, _ = state.add_device(device)
+            after, found = known.rename_device(device.id, name)
+            return after, found is not None
+
+        return await self._parts.change(renamed)
+
     def rekeyed(self, account: Account) -> None:
         """`account` has fresh sealing keys, which are on the disk: our next cards say so. (SCP-05 §1.3)"""
         self._parts.account = account
@@ -358,7 +373,22 @@ class Swarm:
 
     def known_devices(self) -> Iterable[DeviceId]:
         """The devices that a LAN sighting may be of. (SCP-05 §2.2)"""
-        return self._board.known_devices
+        pairing = self._parts.access.pairing
+        return self._board.known_devices if pairing is None else self._board.known_devices | {pairing}
+
+    @cached_property
+    def linking(self) -> Linking:
+        """Makes other devices devices of this account. (SCP-01 §3.2)"""
+        from swarmchat.swarm.linking import Linking  # noqa: PLC0415 - SPAKE2 is for who links a device
+
+        return Linking(
+            self._parts,
+            self.links,
+            self._directory,
+            where=self._where,
+            recheck_lan=self._recheck_lan,
+            reevaluate=self._board.reevaluate,
+        )
 
     async def peer_added(self, account: AccountId) -> None:
         """An address was put into the book: try it now."""

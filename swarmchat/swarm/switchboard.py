@@ -191,6 +191,8 @@ class Switchboard:
 
     def link_up(self, link: Link) -> None:
         """A link stands."""
+        if link.link_class is LinkClass.PAIRING:
+            return  # whoever is linking a device dialled it, and talks there alone
         peer = link.peer
         dialogue = Dialogue(link, self._parts.runtime, self)
         self._dialogues[link] = self._by_device[peer.device] = dialogue

@@ -194,8 +194,11 @@ ANSWERS: Mapping[str, Any] = {
     ],
     "peer.add": {"account": BOB, "addresses": ["192.0.2.7:4000"]},
     "peer.remove": {"account": BOB, "addresses": []},
-    "device.list": [{"id": PHONE, "name": "phone", "this": True, "revoked": False, "since": NOON}],
-    "device.revoke": {"id": LAPTOP, "state": "revoked", "conversations": 1},
+    "device.list": [{"id": PHONE, "name": "phone", "this": True, "revoked": False, "may_link": True, "since": NOON}],
+    "device.add": {"pairing": "0123456789abcdef", "device": LAPTOP, "name": "laptop", "address": "192.0.2.7:4000"},
+    "device.confirm": {"id": LAPTOP, "name": "laptop", "state": "linked"},
+    "device.rename": {"id": PHONE, "name": "pocket"},
+    "device.revoke": {"id": LAPTOP, "state": "revoked", "conversations": 1, "may_link": True},
     "doctor": [{"check": "space", "about": "/home/a", "state": "ok", "found": "900 MiB free", "hint": None}],
     "verify": {
         "id": ROOM,

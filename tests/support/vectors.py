@@ -105,7 +105,7 @@ def dht() -> object:
         "spec": "SCP-05",
         "keys": [
             {"purpose": purpose, "id": id_bytes.hex(), "bucket": 483_333, "key": blinded_key(purpose, id_bytes, 483_333).hex()}
-            for purpose, id_bytes in zip(Purpose, (account, account, device, device, bytes(range(20))), strict=True)
+            for purpose, id_bytes in zip(Purpose, (account, account, device, device, bytes(range(20)), device), strict=True)
         ],
         "buckets": [
             {"now": now, "writing": bucket(now), "reading": list(reading(now))}

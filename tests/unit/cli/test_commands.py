@@ -10,9 +10,11 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from swarmchat.api.schema import METHODS, OF_THE_DOOR
+from swarmchat.cli.session import Session
 from swarmchat.errors import DeliveryTimeout, RefusedError
 from tests.support.fake_commands import ALICE, ANSWERS, BOB, FIRST, LAPTOP, NOON, ROOM, THIRD, FakeCommands
 from tests.support.fake_door import swarmchat
@@ -116,6 +118,8 @@ COMMANDS: list[tuple[str, str, dict[str, Any]]] = [
     ("peer add bob h:1", "peer.add", {"account": "bob", "address": "h:1"}),
     ("peer remove bob", "peer.remove", {"account": "bob"}),
     ("device list", "device.list", {}),
+    ("device rename pocket", "device.rename", {"name": "pocket"}),
+    ("device rename pocket d2d2", "device.rename", {"name": "pocket", "device": "d2d2"}),
     ("device revoke d2d2 --yes", "device.revoke", {"device": "d2d2"}),
     ("verify boats", "verify", {"conversation": "boats"}),
     ("verify /x/r.git --allowed-signers", "verify", {"conversation": "/x/r.git", "allowed_signers": True}),
@@ -156,7 +160,7 @@ def test_its_json_is_the_result_of_the_method(line: str, method: str, params: di
 
 
 def test_every_method_has_a_command() -> None:
-    elsewhere = {"daemon.stop", "events.list"}  # tested below and in test_daemon
+    elsewhere = {"daemon.stop", "events.list", "device.add", "device.confirm"}  # tested below and in test_daemon
     assert {method for _, method, _ in COMMANDS} | elsewhere == METHODS.keys() - OF_THE_DOOR
 
 
@@ -315,10 +319,84 @@ def test_a_picture_becomes_a_data_uri_and_anything_else_is_refused(tmp_path: Pat
     assert swarmchat("conversation", "set", "boats", "--image", str(tmp_path / "none")).status == 2
 
 
-def test_revoking_a_device_says_what_its_thief_can_do_and_what_helps() -> None:
-    outcome = swarmchat("device", "revoke", "d2d2", "--yes")
-    assert "the account is compromised" in outcome.err
-    assert "make a new account" in outcome.err
+@pytest.mark.parametrize(
+    ("may_link", "told"),
+    [
+        (True, "That device had the account key. If somebody else has it now, the account is compromised"),
+        (None, "It is not known here whether that device had the account key. If somebody else has it now"),
+        (False, "It never had the account key"),
+    ],
+)
+def test_revoking_a_device_says_what_its_thief_can_do_and_what_helps(may_link: bool | None, told: str) -> None:
+    node = FakeCommands()
+    node.answers["device.revoke"]["may_link"] = may_link
+    outcome = swarmchat("device", "revoke", "d2d2", "--yes", node=node)
+    assert told in outcome.err
+    assert ("make a new account" in outcome.err) is (may_link is not False)
+
+
+def test_the_devices_are_listed_with_who_holds_the_account_key() -> None:
+    node = FakeCommands()
+    (mine,) = node.answers["device.list"]
+    node.answers["device.list"] = [
+        mine,
+        mine | {"id": LAPTOP, "name": "laptop", "this": False, "may_link": False},
+        mine | {"id": "e" * 64, "name": "", "this": False, "revoked": True, "may_link": None, "since": None},
+    ]
+    header, *rows = swarmchat("device", "list", node=node).out.splitlines()
+    assert re.split(r"  +", header) == ["DEVICE", "NAME", "STATE", "ACCOUNT KEY", "SINCE"]
+    assert [re.split(r"  +", row)[1:4] for row in rows] == [
+        ["phone", "this one", "holds it"],
+        ["laptop", "linked", "–"],
+        ["–", "revoked", "not known"],
+    ]
+
+
+def test_adding_a_device_finds_it_and_then_makes_it_one_of_mine() -> None:
+    node = FakeCommands()
+    line = "device add swarm-link:x --may-link --at 192.0.2.7:4000 --at [::1]:5 --timeout 7 --yes"
+    outcome = swarmchat(*line.split(), node=node)
+    assert node.calls == [
+        (
+            "device.add",
+            {"code": "swarm-link:x", "may_link": True, "addresses": ["192.0.2.7:4000", "[::1]:5"], "timeout": 7.0},
+        ),
+        ("device.confirm", {"pairing": "0123456789abcdef", "accept": True}),
+    ]
+    assert outcome.out == f"{LAPTOP}  laptop  linked\n"
+    assert "laptop at 192.0.2.7:4000 knows the words" in outcome.err
+
+
+def test_adding_a_device_asks_before_anything_else_whether_there_is_somebody_to_ask() -> None:
+    node = FakeCommands()
+    outcome = swarmchat("device", "add", "swarm-link:x", node=node)
+    assert outcome.status == 1
+    assert "--yes" in outcome.err
+    assert node.calls == []
+
+
+@pytest.mark.parametrize("answer", ["n\n", ""])
+def test_a_device_that_is_not_mine_after_all_is_refused(monkeypatch: pytest.MonkeyPatch, answer: str) -> None:
+    monkeypatch.setattr(Session, "may_ask", property(lambda session: True))
+
+    def asked(*_args: Any, **_options: Any) -> bool:
+        if not answer:
+            raise KeyboardInterrupt
+        return False
+
+    monkeypatch.setattr(click, "confirm", asked)
+    node = FakeCommands()
+    outcome = swarmchat("device", "add", "swarm-link:x", node=node)
+    assert outcome.status == 130
+    assert node.calls[-1] == ("device.confirm", {"pairing": "0123456789abcdef", "accept": False})
+
+
+def test_wrong_words_are_told_with_the_tries_that_are_left() -> None:
+    node = FakeCommands()
+    node.answers["device.add"] = RefusedError("the words are not those", hint="2 tries are left", data={"left": 2})
+    outcome = swarmchat("device", "add", "swarm-link:x", "--yes", node=node)
+    assert outcome.status == 4
+    assert "2 tries are left" in outcome.err
 
 
 def test_who_sent_invalid_commits_is_shown_as_barred() -> None:

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from swarmchat.account.home import Home
 from swarmchat.cli import daemon
-from swarmchat.cli.daemon import _arguments, _given, _last_words, _rotate
+from swarmchat.cli.daemon import _arguments, _last_words, _rotate, settings_given
 from swarmchat.errors import UserError
 from tests.support.fake_door import swarmchat
 
@@ -24,7 +24,7 @@ def test_what_was_given_to_start_is_given_to_run() -> None:
         "log_level": "debug",
         "log_format": None,
     }
-    settings = _given(flags)
+    settings = settings_given(flags)
     assert settings == {"listen": ["h:1", "h:2"], "lan.enabled": False, "dht.addresses": "none"} | {
         "dht.enabled": True,
         "dht.bootstrap": ["n:1", "n:2#id"],
@@ -36,11 +36,11 @@ def test_what_was_given_to_start_is_given_to_run() -> None:
     given += " --log-level debug"
     assert words == given.split()
     context = daemon.run.make_context("run", list(words), obj=None, resilient_parsing=True)
-    assert _given(context.params) == settings
+    assert settings_given(context.params) == settings
 
 
 def test_nothing_given_changes_nothing() -> None:
-    assert _given({"listen": (), "lan": None, "name": None, "log_level": None, "log_format": None}) == {}
+    assert settings_given({"listen": (), "lan": None, "name": None, "log_level": None, "log_format": None}) == {}
 
 
 def test_the_last_words_of_a_daemon_become_our_error(tmp_path: Path) -> None:

@@ -360,3 +360,22 @@ def test_it_makes_sense_to_ask_contacts_and_whom_we_have_invited() -> None:
     state, _ = contact_of(CAT).invite(DAN, ROOM, kind=RequestKind.GROUP, commit=CommitId("a" * 40), now_ms=1)
     found = access(state)
     assert [found.is_located_by(who) for who in (CAT, DAN, ANN)] == [True, True, False]
+
+
+def test_the_device_that_is_being_linked_has_a_class_of_its_own_and_may_open_nothing() -> None:
+    found = access(contact_of(CAT), room=roster(joined=(ME, ANN)))
+    found.pairing = device(7)
+    assert found.classify(peer(DAN, device(7))) is LinkClass.PAIRING
+    for channel in ("sync", "pack", "invite", "device", "pairing", "file"):
+        assert found.may_open(link(DAN, device(7)), opening(channel, ROOM)) == "forbidden"
+    assert not found.is_in_step(DAN, device(7))
+    assert found.classify(peer(DAN, device(8))) is LinkClass.STRANGER
+    assert found.may_open(link(DAN, device(8)), opening("invite")) is None
+
+
+def test_whoever_is_more_than_a_stranger_stays_what_he_is_though_a_code_names_his_device() -> None:
+    found = access(contact_of(CAT), room=roster(joined=(ME, ANN)))
+    for who, what in ((ANN, LinkClass.MEMBER), (CAT, LinkClass.CONTACT), (ME, LinkClass.OWN)):
+        found.pairing = device(7)
+        assert found.classify(peer(who, device(7))) is what
+        assert found.may_open(link(who, device(7)), opening("sync")) is None

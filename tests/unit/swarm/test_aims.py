@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from swarmchat.account.records import ConversationState, Host
+from swarmchat.account.records import ConversationState, Host, OwnDevice
 from swarmchat.account.state import State
 from swarmchat.addresses import Address
 from swarmchat.conversation.actions import Ban, CastVote, UpdateDevice
@@ -111,3 +111,20 @@ def test_who_has_what_is_to_be_cloned_may_have_it_on_a_device_that_nobody_knows(
     assert sought() == {BOB.id}
     access.clear_sources(where)
     assert sought() == frozenset()
+
+
+def test_own_devices_are_wanted_though_no_conversation_names_them() -> None:
+    second, third = ALICE.on(2), ALICE.on(3)
+    state, _ = State().add_device(OwnDevice(ALICE.device, "desk", 1))
+    state, _ = state.add_device(OwnDevice(second.device, "laptop", 1))
+    state, _ = state.add_device(OwnDevice(third.device, "lost", 1))
+    state, _ = state.revoke_device(third.device, now_ms=2)
+    access = Access(ALICE.id, ALICE.device, state)
+
+    def targets() -> frozenset[object]:
+        me = ALICE.id, ALICE.device
+        return aims(me, access, state, carded=lambda _: (), linked={}, listed=()).targets
+
+    assert targets() == {second.device}
+    access.revoked_by_us = frozenset({device_prefix(second.device)})
+    assert targets() == frozenset()
