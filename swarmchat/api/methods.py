@@ -93,7 +93,9 @@ class Commands(Protocol):
 
     async def conversation_purge(self, *, conversation: str) -> JsonObject: ...
 
-    async def member_list(self, *, conversation: str) -> list[JsonObject]: ...
+    async def member_list(self, *, conversation: str, local: bool = False) -> list[JsonObject]:
+        """Equal on all nodes unless `local`."""
+        ...
 
     async def member_invite(self, *, conversation: str, accounts: list[str]) -> list[JsonObject]:
         """All or none are added; the order of the answer is the order of `accounts`."""

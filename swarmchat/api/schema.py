@@ -26,6 +26,7 @@ CONVERSATION_ROW: Final[ObjectShape] = {
     "state": "text",  # ready, syncing, refused, closed; archived: an imported history
     "members": "int",
     "last": "time?",
+    "unread": "int",  # messages by others after what I have read; 1,000 stands for more
 }
 CONVERSATION_PAGE: Final[ObjectShape] = {
     **CONVERSATION_ROW,
@@ -36,6 +37,9 @@ CONVERSATION_PAGE: Final[ObjectShape] = {
     "created": "time",
     "heads": ["commit"],
     "held": ["commit"],  # heads of old forks that wait for consent (SCP-02 §6.4 g)
+    "read": [
+        {"account": "account", "commit": "commit", "time": "time"}
+    ],  # up to where members have read, as far as they told
     "refused": "object?",  # why it does not become ours: {"cause", "text", "rule", "commit", "hint"} (SCP-06 §5)
 }
 IMPORTED: Final[ObjectShape] = {
@@ -47,7 +51,13 @@ IMPORTED: Final[ObjectShape] = {
     "new": "bool",  # false: it was here already
 }
 STATE: Final[ObjectShape] = {"id": "text", "state": "text"}
-MEMBER: Final[ObjectShape] = {"id": "account", "name": "text", "role": "text", "devices": ["device"]}
+MEMBER: Final[ObjectShape] = {
+    "id": "account",
+    "name": "text",
+    "role": "text",
+    "devices": ["device"],
+    "read?": "object?",  # only with `local`: {"commit", "time"}, null where nothing was told
+}
 INVITED: Final[ObjectShape] = {"id": "account", "state": "text", "commit": "commit"}
 VOTES: Final[ObjectShape] = {"kind": "text", "target": "target", "type": "text", "voters": ["account"], "needed": "int"}
 BALLOT: Final[ObjectShape] = {
@@ -317,7 +327,13 @@ _TABLE: Final = (
     ),
     Method("conversation.purge", "erase history and files of a conversation here", (_CONVERSATION,), STATE),
     # --- member
-    Method("member.list", "who is in it, by role then id", (_CONVERSATION,), [MEMBER], read_only=True),
+    Method(
+        "member.list",
+        "who is in it, by role then id",
+        (_CONVERSATION, Param("local", "boolean", "with what only this node knows")),
+        [MEMBER],
+        read_only=True,
+    ),
     Method(
         "member.invite",
         "add accounts and send them invitations",

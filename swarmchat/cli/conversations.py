@@ -53,10 +53,11 @@ def list_(session: Session) -> None:
                     plain(row["state"]),
                     f"{row['members']}",
                     clock(row["last"]),
+                    _count(row["unread"]),
                 )
                 for row in rows
             ],
-            header=("ID", "TITLE", "MODE", "STATE", "MEMBERS", "LAST"),
+            header=("ID", "TITLE", "MODE", "STATE", "MEMBERS", "LAST", "UNREAD"),
         )
 
     session.output.emit(rows, text)
@@ -218,6 +219,8 @@ def _page(page: dict[str, Any]) -> list[str]:
         ("members", str(page["members"])),
         ("created", clock(page["created"])),
         ("last", clock(page["last"])),
+        ("unread", _count(page["unread"])),
+        *(("read by", f"{short(mark['account'])} to {short(mark['commit'])}") for mark in page["read"]),
         ("colour", page["color"] or "–"),
         ("picture", "yes" if page["image"] else "no"),
         ("heads", " ".join(map(short, page["heads"]))),
@@ -228,6 +231,10 @@ def _page(page: dict[str, Any]) -> list[str]:
         *table([(name, plain(value)) for name, value in rows]),
         *(["description", *description] if description else []),
     ]
+
+
+def _count(unread: int) -> str:
+    return f"{unread}+" if unread >= limits.UNREAD_MAX else f"{unread}"
 
 
 def _data_uri(path: Path) -> str:

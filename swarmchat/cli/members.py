@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from swarmchat.cli.session import CONV, Noun, Session, pass_session
-from swarmchat.cli.terminal import plain, short, table
+from swarmchat.cli.terminal import clock, plain, short, table
 from swarmchat.errors import RefusedError
 
 _ROLE_STYLES = {"admin": ("bold", "green"), "member": (), "invited": ("yellow",), "banned": ("red",), "left": ("dim",)}
@@ -22,10 +22,11 @@ def member() -> None:
 
 @member.command("list")
 @click.argument("conv", type=CONV)
+@click.option("--local", is_flag=True, help="with what only this node knows: up to where each has read")
 @pass_session
-def list_(session: Session, conv: str) -> None:
+def list_(session: Session, conv: str, local: bool) -> None:
     """List members, the invited, the banned and who left."""
-    rows = session.door.call("member.list", conversation=conv)
+    rows = session.door.call("member.list", conversation=conv, local=local or None)
 
     def text() -> list[str]:
         paint = session.output.paint
@@ -36,10 +37,11 @@ def list_(session: Session, conv: str) -> None:
                     paint(plain(row["role"]), *_ROLE_STYLES.get(row["role"], ())),
                     plain(row["name"]) or "–",
                     " ".join(map(short, row["devices"])) or "–",
+                    *([_read(row["read"])] if local else []),
                 )
                 for row in rows
             ],
-            header=("ACCOUNT", "ROLE", "NAME", "DEVICES"),
+            header=("ACCOUNT", "ROLE", "NAME", "DEVICES", *(["READ"] if local else [])),
         )
 
     session.output.emit(rows, text)
@@ -149,6 +151,10 @@ def votes(session: Session, conv: str) -> None:
     session.output.emit(rows, text)
     if not rows:
         session.output.note("no open ballots")
+
+
+def _read(mark: dict[str, Any] | None) -> str:
+    return "–" if mark is None else f"{short(mark['commit'])} {clock(mark['time'])}"
 
 
 def _tell(session: Session, conv: str, ballot: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Final, overload
 
 from swarmchat.conversation import walks
@@ -177,6 +177,10 @@ class History:
     def relations(self) -> Iterator[int]:
         """The numbers of the commits that speak about another, rising."""
         return iter(self._rows.relations)
+
+    def latest_relations(self, after: int) -> Iterator[int]:
+        """Those greater than `after`, falling."""
+        return takewhile(lambda number: number > after, reversed(self._rows.relations))
 
     def is_merge(self, number: int) -> bool:
         """Whether the commit of that number is a canonical merge."""

@@ -6,6 +6,7 @@ an own device asks for what came `since` the last it has taken.
 
 from __future__ import annotations
 
+import enum
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from swarmchat import limits
-from swarmchat.ids import CommitId, ConversationId, DeviceId
+from swarmchat.ids import AccountId, CommitId, ConversationId, DeviceId
 from swarmchat.index.database import Database, Rebuilt
 
 T = TypeVar("T")
@@ -62,6 +63,12 @@ CREATE TABLE IF NOT EXISTS mark_waiting (
     time_ms INTEGER NOT NULL,
     UNIQUE (conversation, device)
 ) STRICT;
+CREATE TABLE IF NOT EXISTS seen (
+    device TEXT PRIMARY KEY,
+    account TEXT NOT NULL,
+    time_ms INTEGER NOT NULL,
+    how TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS counting (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     epoch TEXT NOT NULL,
@@ -103,6 +110,23 @@ class ReadMark:
     commit: CommitId
     position: int
     time_ms: int
+
+
+class How(enum.StrEnum):
+    """What was last known of a device at first hand."""
+
+    LINKED = "linked"  # a link stood
+    BYE = "bye"  # it said that it goes
+    LOST = "lost"  # its link broke
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Whose a device is, as its link proved, and when it was last heard of (ms)."""
+
+    account: AccountId
+    time_ms: int
+    how: How
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +202,15 @@ class Receipts:
             for device, commit, position, at in self._rows(query, conversation)
         }
 
+    def marks_of(self, devices: Iterable[DeviceId]) -> Mapping[ConversationId, Sequence[ReadMark]]:
+        """How far each of these devices has read, in all conversations."""
+        found: dict[ConversationId, list[ReadMark]] = {}
+        query = "SELECT conversation, commit_id, position, time_ms FROM mark WHERE device = ?"
+        for device in sorted(devices):
+            for where, commit, position, at in self._rows(query, device):
+                found.setdefault(ConversationId(where), []).append(ReadMark(CommitId(commit), position, at))
+        return found
+
     def mark_read(
         self, conversation: ConversationId, device: DeviceId, commit: CommitId, *, position: int, time_ms: int
     ) -> bool:
@@ -212,6 +245,28 @@ class Receipts:
         statement = "DELETE FROM mark_waiting WHERE conversation = ? AND device = ? AND commit_id = ?"
         values = (mark.conversation, mark.device, mark.commit)
         self._change(lambda connection: connection.execute(statement, values))
+
+    # --- devices
+
+    def seen(self) -> dict[DeviceId, Seen]:
+        """The devices that a link ever stood with, the last 10,000."""
+        query = "SELECT device, account, time_ms, how FROM seen ORDER BY time_ms, device"
+        return {
+            DeviceId(device): Seen(AccountId(account), at, How(how)) for device, account, at, how in self._rows(query)
+        }
+
+    def set_seen(self, seen: Mapping[DeviceId, Seen]) -> None:
+        """These were heard of."""
+
+        def write(connection: sqlite3.Connection) -> None:
+            rows = [(device, one.account, one.time_ms, one.how) for device, one in sorted(seen.items())]
+            connection.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?)", rows)
+            connection.execute(
+                "DELETE FROM seen WHERE device IN (SELECT device FROM seen ORDER BY time_ms DESC LIMIT -1 OFFSET ?)",
+                (limits.SEEN_DEVICES_MAX,),
+            )
+
+        self._change(write)
 
     # --- all
 

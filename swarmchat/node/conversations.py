@@ -19,6 +19,7 @@ from swarmchat.ids import ConversationId
 from swarmchat.node import views
 from swarmchat.node.invitelinks import InviteLink, parse_link
 from swarmchat.node.naming import resolve
+from swarmchat.node.unread import unread
 from swarmchat.node.verbs import JsonObject, Verbs, View, account
 from swarmchat.swarm.access import MODE_PUBLIC
 from swarmchat.swarm.objections import Cause, Objection
@@ -171,17 +172,20 @@ class ConversationVerbs(Verbs):
             "state": self._node.swarm.state_of(known.id),
             "members": 0,
             "last": None,
+            "unread": 0,
         }
         if known.state is ConversationState.SYNCING:
             return row
 
         def look(view: View) -> JsonObject:
-            newest = view.timeline.page(1, hidden=view.hidden())
+            me, unseen = self._node.account.id, view.hidden()
+            newest, mark = view.timeline.page(1, hidden=unseen), self._node.delivery(view.log).furthest(me)
             return {
                 "title": self._title_in(view, known),
                 "mode": MODE_WORDS[view.roster.mode],
                 "members": len(view.roster.joined),
                 "last": views.time(view.history[newest[0].commit].fact.time) if newest else None,
+                "unread": unread(view.history, me, None if mark is None else mark.commit, unseen),
             }
 
         return row | await self._look(known.id, look)
@@ -201,6 +205,7 @@ class ConversationVerbs(Verbs):
                 "role": None,
                 "heads": [],
                 "held": [],
+                "read": [],
                 "refused": _refused(known.id, self._node.swarm.objection(known.id)),
             }
             return row | empty | {"created": views.time(known.added_ms / 1000)}
@@ -217,7 +222,14 @@ class ConversationVerbs(Verbs):
             "created": views.time(view.history.root.fact.time),
             "heads": list(view.history.heads),
             "held": list(view.log.held),
+            "read": self._marks(view),
         }
+
+    def _marks(self, view: View) -> list[JsonObject]:
+        """Up to where each has read, as far as they told."""
+        told = self._node.delivery(view.log)
+        marks = [(who, told.furthest(who)) for who in sorted(view.roster.joined)]
+        return [{"account": who, **views.read_mark(mark)} for who, mark in marks if mark is not None]
 
 
 def _archived_row(archived: Summary) -> JsonObject:
@@ -228,6 +240,7 @@ def _archived_row(archived: Summary) -> JsonObject:
         "state": ARCHIVED,
         "members": archived.members,
         "last": views.maybe_time(archived.last),
+        "unread": 0,
     }
 
 

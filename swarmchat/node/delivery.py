@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from swarmchat.conversation.history import History
@@ -47,6 +47,7 @@ class Delivery:
     me: AccountId
     held: Mapping[DeviceId, Held]
     read: Mapping[DeviceId, ReadMark]
+    proved: Callable[[DeviceId], AccountId | None] = lambda device: None  # by a link; the roster knows who wrote
 
     def holders(self, commit: CommitId) -> dict[DeviceId, AccountId]:
         """The devices of others that have the commit: behind a head they told, or behind what they wrote themselves."""
@@ -60,7 +61,7 @@ class Delivery:
 
     def furthest(self, account: AccountId) -> ReadMark | None:
         """How far an account has read, on whichever of its devices that was."""
-        marks = [mark for device, mark in self.read.items() if self.roster.owner(device) == account]
+        marks = [mark for device, mark in self.read.items() if self._owner(device) == account]
         return max(marks, key=self._place, default=None)
 
     def reached(self, commit: CommitId, this: DeviceId, moments: Moments) -> list[Reached]:
@@ -68,7 +69,8 @@ class Delivery:
         author, leads = self.history[commit].fact.account, _Leads(self.history, commit)
         rows = []
         for account in sorted({*self.roster.joined, *self.roster.invited}):
-            devices = [device for device in sorted(self.roster.devices_of(account)) if device != this]
+            known = self.held.keys() | self.read.keys() | self.roster.devices.keys()
+            devices = [device for device in sorted(known - {this}) if self._owner(device) == account]
             found = [arrival for device in devices if (arrival := self._arrival(device, leads, moments)) is not None]
             is_read = any(arrival.read_ms is not None for arrival in found)
             if account == self.me:
@@ -105,6 +107,11 @@ class Delivery:
                 low = middle + 1
         return self.history.time(numbers[low]) * 1000
 
+    def _owner(self, device: DeviceId) -> AccountId | None:
+        """Whose a device is that counts here: of who never wrote the roster knows nothing, unless it is banned."""
+        known = self.roster.owner(device)
+        return known if known is not None or self.roster.is_banned(device) else self.proved(device)
+
     def _named(self, device: DeviceId) -> Iterable[CommitId]:
         return self.held[device].heads if device in self.held else ()
 
@@ -120,7 +127,7 @@ class Delivery:
         leads = _Leads(self.history, commit)
         found: dict[DeviceId, AccountId] = {}
         for device in sorted(heads):
-            owner = self.roster.owner(device)
+            owner = self._owner(device)
             if owner is None or owner == self.me or not self.roster.is_joined(owner):
                 continue
             if any(map(leads, heads[device])):

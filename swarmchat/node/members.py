@@ -23,12 +23,22 @@ Planned = tuple[Action, ...] | Rejection
 class MemberVerbs(Verbs):
     """Everything about who is in a conversation."""
 
-    async def member_list(self, *, conversation: str) -> list[JsonObject]:
-        """Who is in it, by role then id."""
+    async def member_list(self, *, conversation: str, local: bool = False) -> list[JsonObject]:
+        """Who is in it, by role then id; with `local` also up to where each has read."""
         where = await self._readable(conversation)
-        return await self._look(
-            where, lambda view: views.members(view.roster, view.history, view.timeline, view.log.commit)
-        )
+
+        def look(view: View) -> list[JsonObject]:
+            rows = views.members(view.roster, view.history, view.timeline, view.log.commit)
+            if not local:
+                return rows
+            told = self._node.delivery(view.log)
+            marks = [told.furthest(row["id"]) for row in rows]
+            return [
+                row | {"read": None if mark is None else views.read_mark(mark)}
+                for row, mark in zip(rows, marks, strict=True)
+            ]
+
+        return await self._look(where, look)
 
     async def member_invite(self, *, conversation: str, accounts: list[str]) -> list[JsonObject]:
         """Add accounts and send them invitations: all or none."""

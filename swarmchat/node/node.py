@@ -286,7 +286,7 @@ class Node:
     def delivery(self, log: CommitLog | ArchivedLog) -> Delivery:
         """Who has what of a conversation, as far as they told; to be asked under the log's lock."""
         held, read = self.receipts.all_heads(log.conversation), self.receipts.read_marks(log.conversation)
-        return Delivery(log.history, log.roster, self.account.id, held, read)
+        return Delivery(log.history, log.roster, self.account.id, held, read, self.swarm.owner)
 
     def moments(self, conversation: ConversationId) -> Moments:
         """Since when devices have what of a conversation, and when they had read what."""

@@ -17,6 +17,7 @@ from swarmchat.conversation.rules import ballots
 from swarmchat.conversation.timeline import Item, Reaction, Timeline
 from swarmchat.conversation.tree import MODE_WORDS, BallotKind
 from swarmchat.ids import AccountId, CommitId, DeviceId
+from swarmchat.index.receipts import ReadMark
 
 JsonObject = dict[str, Any]
 Read = Callable[[CommitId], Commit | Merge]
@@ -82,6 +83,11 @@ def members(roster: Roster, history: History, timeline: Timeline, read: Read) ->
             }
         )
     return sorted(rows, key=lambda row: (ROLES.index(row["role"]), row["id"]))
+
+
+def read_mark(mark: ReadMark) -> JsonObject:
+    """Up to where somebody has read, and when he said so."""
+    return {"commit": mark.commit, "time": time(mark.time_ms / 1000)}
 
 
 def name(account: AccountId, history: History, timeline: Timeline, read: Read) -> str:

@@ -99,6 +99,7 @@ class Dialogue:
         self.link = link
         self.talked = False  # the peer has said hello on the channel that is open
         self.was_useful = False  # it did, once on this link
+        self.said_bye = False  # it goes
         self.mentioned: Mapping[ConversationId, Heads] = {}  # what the peer believes is common, from its last hello
         self.told: dict[ConversationId, Heads] = {}  # our heads in our last hello
         self.asked: set[ConversationId] = set()  # about these, whether the peer knows that we left
@@ -252,6 +253,7 @@ class Dialogue:
                 self.link.break_off("too many messages about what is not common")
                 raise PeerError("bad-message", "too many messages about what is not common")
             if isinstance(message, Bye):
+                self.said_bye = True
                 return
 
     def _is_heard(self, message: SyncMessage | None) -> bool:

@@ -35,6 +35,7 @@ from swarmchat.swarm.events import (
     MemberChanged,
     MessageAdded,
 )
+from swarmchat.swarm.lastseen import LastSeen
 from swarmchat.swarm.merges import Merges
 from swarmchat.swarm.mesh import Mesh, Target
 from swarmchat.swarm.objections import Objection
@@ -45,6 +46,7 @@ from swarmchat.swarm.parts import Audience, DhtWay, Parts, Settings, StateKeeper
 from swarmchat.swarm.people import People
 from swarmchat.swarm.postman import Postman
 from swarmchat.swarm.presences import Presences
+from swarmchat.swarm.readmarks import ReadMarks
 from swarmchat.swarm.replicator import Replicator
 from swarmchat.swarm.rooms import Lines, Rooms
 from swarmchat.swarm.status import PeerRow, SyncRow, peer_rows, sync_rows
@@ -105,7 +107,9 @@ class Swarm:
         )
         self._rooms = Rooms(self._parts, lines)
         self._postman = Postman(self._parts, self._rooms, self._board.links_of, self._board.reevaluate)
-        self._presences = Presences(self._parts, self._board.listeners, self._board.post)
+        self._seen = LastSeen(self._parts)
+        self._marks = ReadMarks(self._parts, self._seen, self._rooms.get, self._board.post)
+        self._presences = Presences(self._parts, self._marks, self._board.listeners, self._board.post)
         self._outreach: Outreach | None = None
         self.links = links(
             policy=access,
@@ -125,6 +129,7 @@ class Swarm:
             self._own,
             self._postman,
             self._presences,
+            self._seen,
             self.links,
             self._connector,
             self._recheck_lan,
@@ -151,6 +156,8 @@ class Swarm:
             if not self._loaded:
                 await self._note_this_device()
                 await self._rooms.load()
+                await self._seen.load()
+                await self._marks.load()
                 self._board.reevaluate()
                 self._loaded = True
 
@@ -179,6 +186,7 @@ class Swarm:
             self._board.farewell("closing")
             await self.links.close()
             await linking
+            await self._seen.save()
             for task in running:
                 task.cancel()
 
@@ -328,7 +336,7 @@ class Swarm:
     async def read(self, conversation: ConversationId, commit: CommitId) -> None:
         """Our user has read up to a commit. NotFoundError, StorageError."""
         await self.load()
-        await self._presences.read(self._rooms.room(conversation), commit)
+        await self._marks.read(self._rooms.room(conversation), commit)
 
     async def typing(self, conversation: ConversationId, on: bool) -> None:
         """Our user types, or stopped."""
@@ -439,6 +447,10 @@ class Swarm:
         replicator = self._rooms.room(conversation)
         return await self._waiting.delivered(replicator, self.account.id, commit, enough, timeout_s)
 
+    def owner(self, device: DeviceId) -> AccountId | None:
+        """Whose a device is that a link ever stood with; for rosters do not know who never wrote."""
+        return self.account.id if device == self.account.device else self._seen.owner(device)
+
     def sync_status(self, conversation: ConversationId | None = None) -> list[SyncRow]:
         """How far each other device is, by conversation and device. To be asked after `load`."""
         chosen = self._rooms.all() if conversation is None else [self._rooms.room(conversation)]
@@ -472,6 +484,8 @@ class Swarm:
     def _tell(self, event: Event) -> None:
         if isinstance(event, MessageAdded | MemberChanged):
             self._presences.noticed(event)
+        elif isinstance(event, ConversationRemoved):
+            self._marks.removed(event.conversation)
         elif isinstance(event, ConversationReady):
             self._parts.chores.add("revocations", self._publish_revocations)
         self._observer(event)
@@ -499,8 +513,9 @@ class Swarm:
     def _recheck_lan(self) -> None:
         self.recheck_lan()
 
-    def _moved(self, _conversation: ConversationId) -> None:
+    def _moved(self, conversation: ConversationId) -> None:
         self._waiting.moved()
+        self._marks.moved(conversation)
 
     def _sighted(self, target: Target) -> None:
         self._connector.sighted(target)

@@ -11,6 +11,7 @@ from typing import Any
 from swarmchat.addresses import Address
 from swarmchat.errors import SwarmchatError
 from swarmchat.ids import AccountId, ConversationId, DeviceId
+from swarmchat.index.receipts import How
 from swarmchat.limits import NOTICE_HEADS_MAX, SERVED_PACKS_PER_PEER_MAX
 from swarmchat.links.channel import Channel
 from swarmchat.links.connection_manager import ConnectionManager
@@ -21,6 +22,7 @@ from swarmchat.swarm.connector import Connector
 from swarmchat.swarm.dialogue import Dialogue, Introduction
 from swarmchat.swarm.events import LinkDown, LinkUp, PeerOffline, PeerOnline
 from swarmchat.swarm.introductions import Introductions
+from swarmchat.swarm.lastseen import LastSeen
 from swarmchat.swarm.mail import Ask, Notice
 from swarmchat.swarm.messages import (
     Bad,
@@ -66,6 +68,7 @@ class Switchboard:
         own_devices: OwnDevices,
         postman: Postman,
         presences: Presences,
+        seen: LastSeen,
         links: ConnectionManager,
         connector: Connector,
         recheck_lan: Callable[[], None],
@@ -75,6 +78,7 @@ class Switchboard:
         self._own_devices = own_devices
         self._postman = postman
         self._presences = presences
+        self._seen = seen
         self._links = links
         self._connector = connector
         self._recheck_lan = recheck_lan
@@ -220,6 +224,7 @@ class Switchboard:
         self._connector.link_down(link, reason, useful=dialogue.was_useful)
         if link in self._announced:
             self._announced.discard(link)
+            self._seen.heard(peer.account, peer.device, How.BYE if dialogue.said_bye else How.LOST)
             self._parts.tell(LinkDown(peer.account, peer.device, reason))
             if not self._is_online(peer.account):
                 self._parts.tell(PeerOffline(peer.account))
@@ -266,6 +271,7 @@ class Switchboard:
     def greeted(self, dialogue: Dialogue) -> None:
         """The peer said hello."""
         self._match(dialogue, anew=True)
+        self._presences.greeted(dialogue.device, dialogue.mentioned.keys())
         self._ask_about_leaving(dialogue)
         known, access = self._parts.state.conversations, self._parts.access
         if unknown := sorted(one for one in dialogue.mentioned if one not in known or access.is_outside(one)):
@@ -354,6 +360,7 @@ class Switchboard:
             return
         first = not self._is_online(link.peer.account)
         self._announced.add(link)
+        self._seen.heard(link.peer.account, link.peer.device, How.LINKED)
         self._parts.tell(LinkUp(link.peer.account, link.peer.device, link.path, link.address))
         if first:
             self._parts.tell(PeerOnline(link.peer.account))

@@ -34,7 +34,7 @@ _BALLOT = {
     "commits": [THIRD],
 }
 _SENT = {"id": FIRST, "conversation": ROOM, "time": NOON}
-_ROW = {"id": ROOM, "title": "Boats", "mode": "private", "state": "ready", "members": 3, "last": LATER}
+_ROW = {"id": ROOM, "title": "Boats", "mode": "private", "state": "ready", "members": 3, "last": LATER, "unread": 0}
 _PAGE = {
     **_ROW,
     "description": "about boats",
@@ -44,6 +44,7 @@ _PAGE = {
     "created": NOON,
     "heads": [THIRD],
     "held": [],
+    "read": [],
     "refused": None,
 }
 

@@ -5,8 +5,15 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+
+from swarmchat.account.records import ConversationState
+from swarmchat.conversation.actions import Kick
 from swarmchat.ids import CommitId, ConversationId
+from swarmchat.index.receipts import WaitingMark
 from swarmchat.node.delivery import Delivery, Moments, Reached
+from swarmchat.swarm import readmarks
+from swarmchat.swarm.messages import Read
 from swarmchat.swarm.swarm import Settings
 from tests.support.swarms import House, World, play
 
@@ -14,7 +21,8 @@ from tests.support.swarms import House, World, play
 def reached(house: House, where: ConversationId, commit: CommitId) -> dict[str, Reached]:
     """What `message show --delivery` says at a house, by account."""
     log, receipts = house.catalog.open(where), house.receipts
-    told = Delivery(log.history, log.roster, house.account.id, receipts.all_heads(where), receipts.read_marks(where))
+    held, read = receipts.all_heads(where), receipts.read_marks(where)
+    told = Delivery(log.history, log.roster, house.account.id, held, read, house.swarm.owner)
     moments = Moments(receipts.held_moments(where), receipts.read_moments(where))
     return {row.account: row for row in told.reached(commit, house.account.device, moments)}
 
@@ -112,5 +120,178 @@ def test_with_the_switch_off_nobody_learns_what_was_read(tmp_path: Path) -> None
         assert bob.seen("read") == []
         assert state(bob, where, said, alice) == "sent"
         assert state(alice, where, said, alice) == "read"
+
+    play(tmp_path, story)
+
+
+async def second_device(world: World, name: str, where: ConversationId, *others: House) -> House:
+    """Another device of an account, as it is when it was linked or restored: it knows of the conversation and clones it."""
+    house = await world.house(name, 2)
+    await house.down()
+    members = [other.account.id for other in others]
+    house.keeper.state, _ = house.keeper.state.add_conversation(
+        where, title="", mode=1, state=ConversationState.SYNCING, members=members, now_ms=1
+    )
+    await house.up()
+    for other in others:
+        await house.knows(other)
+    return house
+
+
+def last_read(house: House, where: ConversationId, of: House) -> CommitId | None:
+    """`lastDisplayed` of a member, as it is known at a house."""
+    log, receipts = house.catalog.open(where), house.receipts
+    read = receipts.read_marks(where)
+    mark = Delivery(log.history, log.roster, house.account.id, {}, read, house.swarm.owner).furthest(of.account.id)
+    return None if mark is None else mark.commit
+
+
+def test_who_was_off_learns_what_was_read_meanwhile(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        alice, bob = await world.house("alice"), await world.house("bob")
+        where = await world.room(alice, bob)
+        said = await alice.post(where, "read this when you can")
+        await world.until(lambda: bob.catalog.open(where).knows(said))
+        await alice.down()
+        await bob.swarm.read(where, said)
+        await asyncio.sleep(100)
+        before = now_ms(bob)
+        await alice.up()
+        await world.until(lambda: last_read(alice, where, bob) == said)
+        (arrival,) = reached(alice, where, said)[bob.account.id].arrivals
+        assert arrival.read_ms is not None
+        assert arrival.read_ms <= before - 100_000, "when he read it, not when it was told"
+
+    play(tmp_path, story)
+
+
+def test_a_mark_is_told_once_on_a_channel(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        alice, bob = await world.house("alice"), await world.house("bob")
+        where = await world.room(alice, bob)
+        said = await alice.post(where, "one")
+        await world.until(lambda: bob.catalog.open(where).knows(said))
+        heard: list[Read] = []
+        hear = alice.swarm._marks.heard
+
+        def spy(account: object, device: object, read: Read, replicator: object) -> None:
+            heard.append(read)
+            hear(account, device, read, replicator)  # type: ignore[arg-type]
+
+        alice.swarm._marks.heard = spy  # type: ignore[method-assign,assignment]
+        await bob.swarm.read(where, said)
+        await world.until(lambda: len(heard) == 1)
+        await asyncio.sleep(1_000)  # hellos are said again and again
+        assert len(heard) == 1
+        await bob.down()
+        await bob.up()
+        await world.until(lambda: len(heard) == 2)
+        assert heard[0] == heard[1]
+        assert len(alice.seen("read")) == 1
+
+    play(tmp_path, story)
+
+
+def test_marks_of_many_conversations_are_told_at_a_pace(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        alice, bob = await world.house("alice"), await world.house("bob")
+        rooms = [await world.room(alice, bob) for _ in range(3)]
+        await alice.down()
+        for where in rooms:
+            await bob.swarm.read(where, bob.catalog.open(where).history.root.id)
+        limits_of(bob, at_once=1)
+        await alice.up()
+        times = [
+            await world.until(lambda count=count: len(alice.seen("read")) == count)  # type: ignore[misc]
+            for count in (1, 2, 3)
+        ]
+        assert all(0.9 < apart < 1.2 for apart in times[1:])
+
+    def limits_of(house: House, *, at_once: int) -> None:
+        monkeypatch.setattr(readmarks, "MARKS_AT_ONCE", at_once)
+
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        play(tmp_path, story)
+
+
+def test_a_new_device_learns_how_far_its_user_has_read_before_it_has_the_history(tmp_path: Path) -> None:
+    """C-16, SY-13: a mark for a commit that is not here yet waits for the clone; also with receipts switched off."""
+
+    async def story(world: World) -> None:
+        alice, bob = await world.house("alice"), await world.house("bob")
+        where = await world.room(alice, bob)
+        texts = [await bob.post(where, text) for text in ("one", "two", "three")]
+        await world.until(lambda: alice.catalog.open(where).knows(texts[-1]))
+        await alice.swarm.read(where, texts[1])
+        await alice.down()
+        alice.settings = Settings(send_read_receipts=False)
+        await alice.up()
+        phone = await second_device(world, "alice", where, alice, bob)
+        assert await phone.swarm.settled(where, 60.0) == "ready"
+        await world.until(lambda: last_read(phone, where, alice) == texts[1])
+        await alice.swarm.read(where, texts[2])
+        await world.until(lambda: last_read(phone, where, alice) == texts[2])
+
+    play(tmp_path, story)
+
+
+def test_what_is_read_on_one_device_is_read_on_the_other_and_counts_once(tmp_path: Path) -> None:
+    """SY-14: both devices of the user are on; the mark of one reaches the other, and the friend."""
+
+    async def story(world: World) -> None:
+        alice, bob = await world.house("alice"), await world.house("bob")
+        where = await world.room(alice, bob)
+        phone = await second_device(world, "alice", where, alice, bob)
+        assert await phone.swarm.settled(where, 60.0) == "ready"
+        first, second = [await bob.post(where, text) for text in ("one", "two")]
+        await world.until(lambda: world.level(where, alice, bob, phone))
+        await phone.swarm.read(where, second)
+        for house in (alice, bob):
+            await world.until(lambda house=house: len(house.seen("read")) == 1)  # type: ignore[misc]
+            assert last_read(house, where, alice) == second
+        assert state(bob, where, second, alice) == "read", "the roster knows nothing of a device that never wrote"
+        await alice.swarm.read(where, first)
+        await asyncio.sleep(10)
+        assert last_read(alice, where, alice) == second, "the user was further, on the other device"
+        assert len(bob.seen("read")) == len(phone.seen("read")) == 1
+
+    play(tmp_path, story)
+
+
+def test_the_mark_of_somebody_who_is_no_member_any_more_does_not_count(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        alice, bob, carol = [await world.house(name) for name in ("alice", "bob", "carol")]
+        where = await world.room(alice, bob, carol)
+        said = await alice.post(where, "one")
+        await world.until(lambda: world.level(where, alice, bob, carol))
+        marks = alice.swarm._marks
+        marks._await(WaitingMark(where, carol.account.device, CommitId("f" * 40), 1))
+        await alice.swarm.append(where, Kick(carol.account.id))
+        carol_read = Read(where, said, 1)
+        carol.swarm._board.post(alice.account.device, carol_read)
+        bob.swarm._board.post(alice.account.device, Read(where, said, 10**15))
+        await world.until(lambda: len(alice.seen("read")) == 1)
+        (event,) = alice.seen("read")
+        assert event.account == bob.account.id  # type: ignore[union-attr]
+        assert event.at_ms <= now_ms(alice), "nobody reads in the future"  # type: ignore[union-attr]
+
+    play(tmp_path, story)
+
+
+def test_a_mark_ahead_of_its_commit_counts_when_the_commit_is_admitted(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        alice, bob = await world.house("alice"), await world.house("bob")
+        where = await world.room(alice, bob)
+        await alice.down()
+        ahead = await bob.post(where, "you do not have this")
+        await alice.up()
+        alice.swarm._marks.heard(
+            bob.account.id, bob.account.device, Read(where, ahead, 5), alice.swarm._rooms.room(where)
+        )
+        assert alice.seen("read") == []
+        await world.until(lambda: alice.catalog.open(where).knows(ahead))
+        await world.until(lambda: len(alice.seen("read")) == 1)
+        assert alice.receipts.waiting() == []
+        assert last_read(alice, where, bob) == ahead
 
     play(tmp_path, story)

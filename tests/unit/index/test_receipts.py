@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from swarmchat.index.receipts import Held, Moment, ReadMark, Receipts, WaitingMark, thinned
+from swarmchat import limits
+from swarmchat.index.receipts import Held, How, Moment, ReadMark, Receipts, Seen, WaitingMark, thinned
 from swarmchat.limits import MARKS_WAITING_MAX, RECEIPT_MOMENT_HEADS_MAX, RECEIPT_MOMENTS_MAX
-from tests.support.accounts import commit, conversation, device
+from tests.support.accounts import account, commit, conversation, device
 
 ONE, TWO = conversation(1), conversation(2)
 BOB, EVE = device(1), device(2)
@@ -173,3 +174,34 @@ def test_what_the_first_version_kept_is_taken_over(path: Path) -> None:
         assert receipts.heads(ONE, BOB) == Held(frozenset({commit(1), commit(2)}), 5)
         assert receipts.read_mark(ONE, BOB) == ReadMark(commit(1), 3, 6)
         receipts.close()
+
+
+def test_how_far_one_has_read_on_his_devices_in_all_conversations(path: Path) -> None:
+    receipts = Receipts(path)
+    receipts.mark_read(ONE, BOB, commit(1), position=1, time_ms=1)
+    receipts.mark_read(ONE, EVE, commit(2), position=2, time_ms=2)
+    receipts.mark_read(TWO, EVE, commit(3), position=3, time_ms=3)
+    assert receipts.marks_of([BOB, EVE]) == {
+        ONE: [ReadMark(commit(1), 1, 1), ReadMark(commit(2), 2, 2)],
+        TWO: [ReadMark(commit(3), 3, 3)],
+    }
+    assert receipts.marks_of([BOB]) == {ONE: [ReadMark(commit(1), 1, 1)]}
+    assert receipts.marks_of([]) == {}
+    receipts.close()
+
+
+def test_whose_a_device_is_and_when_it_was_seen_last_is_kept_of_so_many(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "SEEN_DEVICES_MAX", 2)
+    receipts = Receipts(path)
+    early, late = Seen(account(1), 5, How.LINKED), Seen(account(2), 9, How.BYE)
+    receipts.set_seen({BOB: early, EVE: late})
+    assert receipts.seen() == {BOB: early, EVE: late}
+    again = Seen(account(1), 10, How.LOST)
+    receipts.set_seen({BOB: again, device(3): Seen(account(3), 7, How.LINKED)})
+    receipts.close()
+    receipts = Receipts(path)
+    assert receipts.seen() == {EVE: late, BOB: again}
+    assert list(receipts.seen()) == [EVE, BOB], "the last heard of last"
+    receipts.close()

@@ -1,0 +1,57 @@
+"""How many messages of others came after what the user has read: pure. (SCP-04 §6.1)"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Collection, Iterator
+from typing import Final
+
+from swarmchat.conversation.history import History
+from swarmchat.ids import AccountId, CommitId
+from swarmchat.limits import UNREAD_MAX
+
+_DEEDS: Final = frozenset(
+    {"initial", "member", "vote", "application/update-profile", "application/update-device"}
+)  # what people did to the conversation, not in it
+
+
+def unread(history: History, me: AccountId, mark: CommitId | None, hidden: Collection[CommitId]) -> int:
+    """Messages by others admitted after the mark, at most 1,000; without a mark after our first commit here.
+
+    Costs a search for each device that writes here, and a look at the edits, deeds and hidden messages after the mark.
+    """
+    read_to = _read_to(history, me, mark)
+    others = [device for device in sorted(history.devices) if _author(history, history.numbers_of_device(device)) != me]
+    columns = [history.numbers_of_device(device) for device in others]
+    count = sum(len(column) - bisect_right(column, read_to) for column in columns)
+    left_out = {number for number in _no_messages(history, read_to) if history.entry(number).fact.account != me}
+    for commit in hidden:
+        number = history.find(commit)
+        if number is not None and number > read_to and history.entry(number).fact.account != me:
+            left_out.add(number)
+    return min(count - len(left_out), UNREAD_MAX)
+
+
+def _read_to(history: History, me: AccountId, mark: CommitId | None) -> int:
+    number = None if mark is None else history.find(mark)
+    if number is not None:
+        return number
+    mine = history.numbers_of_account(me)
+    return mine[0] if mine else -1
+
+
+def _author(history: History, numbers: Collection[int]) -> AccountId | None:
+    return history.entry(next(iter(numbers))).fact.account
+
+
+def _no_messages(history: History, read_to: int) -> Iterator[int]:
+    """The edits, reactions and deeds after a place."""
+    for number in history.latest_relations(read_to):
+        relation = history.relation(number)
+        if relation is not None and relation[0] != "reply":
+            yield number
+    for entry in reversed(history.controls):
+        if entry.seq <= read_to:
+            return
+        if entry.fact.type in _DEEDS:
+            yield entry.seq
