@@ -21,6 +21,7 @@ def restored(archive: Path, home: Path) -> NodeProcess:
 
 
 def test_a_restored_account_finds_a_member_and_has_its_conversations_again(tmp_path: Path) -> None:
+    """SY-08"""
     with nodes(tmp_path, "Ann", "Ben") as (ann, ben):
         introduce(ann, ben)
         room = found_room(ann, ben)
@@ -36,6 +37,38 @@ def test_a_restored_account_finds_a_member_and_has_its_conversations_again(tmp_p
             assert "remember me" in again.texts(room)
             again.did("send", room, "here I am")
             ben.until(lambda: "here I am" in ben.texts(room))
+        finally:
+            again.kill()
+
+
+def test_what_came_after_the_archive_is_asked_for_and_what_waited_in_it_can_be_accepted(tmp_path: Path) -> None:
+    """SY-07, SY-09: the machine is lost; one group is younger than the archive, of another the request waits in it."""
+    with nodes(tmp_path, "Ann", "Ben") as (ann, ben):
+        introduce(ann, ben)
+        waiting = ben.did("create", "--title", "Harbour")["id"]
+        ben.did("invite", waiting, ann.account)
+        ann.until(lambda: ann.call("request.list"))
+        archive = tmp_path / "ann.archive"
+        ann.did("account", "export", str(archive), env=PASSWORD)
+        younger = ben.did("create", "--title", "Garden")["id"]
+        ben.did("invite", younger, ann.account)
+        ann.until(lambda: len(ann.call("request.list")) == 2)
+        ann.did("accept", younger)
+        ann.until(lambda: ann.call("conversation.show", conversation=younger)["state"] == "ready")
+        same(younger, ann, ben)
+        ann.kill()
+        again = restored(archive, tmp_path / "again")
+        try:
+            assert [row["conversation"] for row in again.call("request.list")] == [waiting]
+            introduce(again, ben)
+            again.did("accept", waiting)
+            ben.until(lambda: ben.roles(waiting)[ann.account] == "member")
+            ben.did("send", younger, "where have you been?")
+            again.until(lambda: younger in [row["conversation"] for row in again.call("request.list")])
+            again.did("accept", younger)
+            same(younger, again, ben)
+            again.did("send", younger, "on another machine")
+            ben.until(lambda: "on another machine" in ben.texts(younger))
         finally:
             again.kill()
 

@@ -59,7 +59,7 @@ def is_here(house: House, where: ConversationId) -> bool:
 
 
 def test_a_group_made_on_one_device_is_cloned_by_the_other(tmp_path: Path) -> None:
-    """C-01, L-05."""
+    """SY-02"""
 
     async def story(world: World) -> None:
         one, other = await two(world)
@@ -80,6 +80,8 @@ def test_a_group_made_on_one_device_is_cloned_by_the_other(tmp_path: Path) -> No
 
 
 def test_left_on_one_device_is_gone_on_the_other_and_the_group_hears_it_from_either(tmp_path: Path) -> None:
+    """SY-06"""
+
     async def story(world: World) -> None:
         one, other = await two(world)
         alice = await world.house("alice")

@@ -244,6 +244,8 @@ def test_the_last_one_who_leaves_erases_at_once(tmp_path: Path) -> None:
 
 
 def test_a_restored_account_gets_its_conversations_from_their_members(tmp_path: Path) -> None:
+    """SY-08: with no action of the user."""
+
     async def story(world: World) -> None:
         alice, bob = await world.house("alice"), await world.house("bob")
         where = await world.room(alice, bob)
@@ -263,9 +265,12 @@ def test_a_restored_account_gets_its_conversations_from_their_members(tmp_path: 
 
 
 def test_who_hears_of_a_conversation_it_does_not_know_asks_and_is_invited(tmp_path: Path) -> None:
+    """SY-07: restored from a backup older than the conversation, with the first device gone; it accepts, and writes."""
+
     async def story(world: World) -> None:
         alice, bob = await world.house("alice"), await world.house("bob")
         where = await world.room(alice, bob)
+        await bob.down()
         again = await world.house("bob", 2)
         await again.knows(alice)
         again.keeper.state, _ = again.keeper.state.add_contact(alice.account.id, conversation=None, now_ms=1)
@@ -276,6 +281,8 @@ def test_who_hears_of_a_conversation_it_does_not_know_asks_and_is_invited(tmp_pa
         assert request.offer.conversation == where
         await again.accept_all()
         assert await again.swarm.settled(where, 60.0) == "ready"
+        said = await again.post(where, "here again")
+        await world.until(lambda: alice.catalog.open(where).knows(said))
 
     play(tmp_path, story)
 
