@@ -20,7 +20,7 @@ from swarmchat.discovery.addressbook import Source
 from swarmchat.discovery.blinding import Purpose, blinded_key, reading
 from swarmchat.discovery.cards import Card
 from swarmchat.discovery.directory import Directory, Found
-from swarmchat.errors import DeliveryTimeout, LinkError, NotFoundError, PeerError, RefusedError
+from swarmchat.errors import DeliveryTimeout, LinkError, NotFoundError, PeerError, RefusedError, UserError
 from swarmchat.ids import DeviceId, raw
 from swarmchat.links.channel import Channel
 from swarmchat.links.connection_manager import ConnectionManager
@@ -127,10 +127,13 @@ class Linking:
                 await found.channel.send(found.side.refuse())
                 await self._part(found.channel)
                 return None
+            data = await self._parts.runtime.offload(document, found.may_link)
+            if len(data) > limits.PAIRING_DOCUMENT_BYTES_MAX:
+                raise RefusedError("the account's state is too large to be handed over")
             async with asyncio.timeout(max(found.until - self._now, 0.0)):
-                await self._grant(found, document)
+                await self._grant(found, data)
         except TimeoutError:
-            _give_up(Failed(Fault.TIMEOUT))
+            raise _unsure(found.asked, "five minutes are over") from None
         finally:
             self._busy = False
             found.channel.close()
@@ -274,25 +277,18 @@ class Linking:
                 case None:
                     pass
 
-    async def _grant(self, found: _Pairing, document: Callable[[bool], bytes]) -> None:
-        mine, runtime = self._parts.account, self._parts.runtime
+    async def _grant(self, found: _Pairing, data: bytes) -> None:
+        mine, now = self._parts.account, int(self._parts.runtime.now())
         if mine.account_key is None:
             raise RefusedError("this device does not hold the account key any more")
-        data = await runtime.offload(document, found.may_link)
-        if len(data) > limits.PAIRING_DOCUMENT_BYTES_MAX:
-            raise RefusedError("the account's state is too large to be handed over")
-        certificate = issue_device(mine.account_key, mine.certificate, found.candidate.key, now=int(runtime.now()))
-        await found.channel.send(found.side.grant(certificate, len(data), tuple(self._where())))
+        certificate = issue_device(mine.account_key, mine.certificate, found.candidate.key, now=now)
         try:
+            await found.channel.send(found.side.grant(certificate, len(data), tuple(self._where())))
             for begin in range(0, len(data), _PIECE_BYTES):
                 await found.channel.send_bytes(data[begin : begin + _PIECE_BYTES])
             await self._hear(found.channel, found.side)
-        except LinkError as error:
-            raise LinkError(
-                f"the link broke before the new device said that it has everything: {error.message}",
-                hint="if it has, it shows in `swarmchat device list` once it is linked; if not, begin anew: swarmchat link",
-                data={"device": found.asked.device},
-            ) from None
+        except (LinkError, UserError) as error:
+            raise _unsure(found.asked, error.message) from None
 
     async def _note(self, found: _Pairing) -> OwnDevice:
         device = OwnDevice(found.asked.device, found.asked.name, self._parts.now_ms, may_link=found.may_link)
@@ -335,6 +331,15 @@ def _noted(state: State, *, device: OwnDevice, this: OwnDevice) -> tuple[State, 
     if not known.devices[this.id].name:
         known, _ = known.rename_device(this.id, this.name)
     return known, None
+
+
+def _unsure(asked: Asked, why: str) -> LinkError:
+    """The certificate was sent, and the last word did not come: it may be a device or not."""
+    return LinkError(
+        f"the new device did not say that it has everything: {why}",
+        hint=f"if it has, it shows in `swarmchat device list` once it is linked; if not, begin anew. It is {asked.device}",
+        data={"device": asked.device},
+    )
 
 
 def _give_up(failed: Failed) -> NoReturn:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.test_dht import public_node
-from tests.support.newcomers import linked, newcomer
+from tests.support.newcomers import at_terminal, linked, newcomer
 from tests.support.process import NodeProcess, found_room, introduce, nodes, same
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(150)]
@@ -206,3 +206,60 @@ def test_the_user_of_the_existing_device_says_no(tmp_path: Path) -> None:
         assert refused == {"id": None, "name": "", "state": "refused"}
         assert process.end() == 4
         assert "did not agree" in process.error["message"]
+
+
+LISTEN = ("--listen", "127.0.0.1:0", "--no-lan")
+
+
+def test_both_users_are_asked_and_see_whom_they_agree_to(tmp_path: Path) -> None:
+    home = str(tmp_path / "laptop")
+    with (
+        nodes(tmp_path / "old", "Ann") as (ann,),
+        at_terminal("--home", home, "link", "--name", "laptop", *LISTEN) as new,
+    ):
+        code = new.until(r"swarmchat device add '(\S+)'")
+        assert "▄" in new.until(r"(?s)█.*good for five minutes"), "a drawing for a camera"
+        with at_terminal("--home", str(ann.home), "device", "add", code) as old:
+            new.until("Become a device of Ann\\?")
+            assert ann.account in new.screen
+            assert platform.node() in new.screen
+            new.type("perhaps")
+            new.until("(?s)Become a device of Ann.*Become a device of Ann\\?")
+            new.type("y")
+            old.until("Make laptop .* a device of this account\\?")
+            assert "laptop at 127.0.0.1" in old.screen
+            old.type("y")
+            old.until("laptop  linked")
+            assert old.end() == 0
+        new.until("swarmchat daemon start")
+        assert new.end() == 0
+
+
+def test_the_user_of_the_new_device_says_no(tmp_path: Path) -> None:
+    home = tmp_path / "laptop"
+    with nodes(tmp_path / "old", "Ann") as (ann,), at_terminal("--home", str(home), "link", "--no-qr", *LISTEN) as new:
+        code = new.until(r"swarmchat device add '(\S+)'")
+        with at_terminal("--home", str(ann.home), "device", "add", code, "--yes") as old:
+            new.until("Become a device of Ann\\?")
+            new.type("n")
+            assert old.until("the new device refuses")
+            assert old.end() == 4
+        new.until("you said no")
+        assert new.end() == 4
+        assert not (home / "account.json").exists()
+        assert [one["id"] for one in ann.call("device.list")] == [ann.call("account.show")["device"]]
+
+
+def test_who_gives_up_at_the_old_device_while_the_new_one_is_asked_leaves_the_code_good(tmp_path: Path) -> None:
+    home = str(tmp_path / "laptop")
+    with nodes(tmp_path / "old", "Ann") as (ann,), at_terminal("--home", home, "link", "--no-qr", *LISTEN) as new:
+        code = new.until(r"swarmchat device add '(\S+)'")
+        with at_terminal("--home", str(ann.home), "device", "add", code, "--yes"):
+            new.until("Become a device of Ann\\?")
+        new.until("the other side is gone; the code is still good")
+        with at_terminal("--home", str(ann.home), "device", "add", code, "--yes") as old:
+            new.until("(?s)Become a device of Ann.*still good.*Become a device of Ann\\?")
+            new.type("yes")
+            old.until("linked")
+            assert old.end() == 0
+        assert new.end() == 0

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import select
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,15 +23,20 @@ from tests.support.process import PATIENCE_S, NodeProcess
 class LinkingProcess:
     """`swarmchat --json link` in its home; what it says comes as events."""
 
-    def __init__(self, home: Path, *options: str, answer: bool = True, env: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        home: Path,
+        *options: str,
+        prefix: tuple[str, ...] = (),  # e.g. ip netns exec NAME: there it is found by the LAN
+        env: dict[str, str] | None = None,
+    ) -> None:
         home.mkdir(parents=True, exist_ok=True)
         self.home = home
         kept = {key: value for key, value in os.environ.items() if not key.startswith("SWARMCHAT_")} | (env or {})
-        listen = () if "--listen" in options else ("--listen", "127.0.0.1:0", "--no-lan")
-        yes = ("--yes",) if answer else ()
-        words = ["--json", "--home", str(home), "link", "--no-qr", *yes, *listen, *options]
+        listen = () if "--listen" in options or prefix else ("--listen", "127.0.0.1:0", "--no-lan")
+        words = ["--json", "--home", str(home), "link", "--no-qr", "--yes", *listen, *options]
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "swarmchat", *words],
+            [*prefix, sys.executable, "-m", "swarmchat", *words],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -87,6 +95,60 @@ class LinkingProcess:
         for line in self._process.stdout:
             self._said.put(json.loads(line))
         self._said.put(None)
+
+
+class AtTerminal:
+    """A command at a real terminal, where it may ask."""
+
+    def __init__(self, *words: str) -> None:
+        kept = {key: value for key, value in os.environ.items() if not key.startswith("SWARMCHAT_")}
+        self._end, inner = os.openpty()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "swarmchat", *words],
+            stdin=inner,
+            stdout=inner,
+            stderr=inner,
+            env=kept | {"TERM": "dumb", "COLUMNS": "200"},
+            start_new_session=True,
+        )
+        os.close(inner)
+        self.screen = ""
+
+    def until(self, pattern: str) -> str:
+        """Wait until the screen shows it; what its first group is."""
+        deadline = time.monotonic() + PATIENCE_S
+        while (found := re.search(pattern, self.screen)) is None:
+            ready, _, _ = select.select([self._end], [], [], max(deadline - time.monotonic(), 0))
+            assert ready, self.screen
+            try:
+                self.screen += os.read(self._end, 65_536).decode(errors="replace").replace("\r", "")
+            except OSError:  # it has ended
+                raise AssertionError(self.screen) from None
+        return found[1] if found.groups() else found[0]
+
+    def type(self, line: str) -> None:
+        """Type a line and Return."""
+        os.write(self._end, line.encode() + b"\n")
+
+    def end(self) -> int:
+        """Wait until it has ended; the exit status."""
+        return self._process.wait(PATIENCE_S)
+
+    def close(self) -> None:
+        """End it, whatever it does."""
+        self._process.kill()
+        self._process.wait()
+        os.close(self._end)
+
+
+@contextmanager
+def at_terminal(*words: str) -> Iterator[AtTerminal]:
+    """A command at a terminal, ended in the end."""
+    process = AtTerminal(*words)
+    try:
+        yield process
+    finally:
+        process.close()
 
 
 @contextmanager
