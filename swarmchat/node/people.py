@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 from swarmchat.account.records import Contact, Request, RequestId
 from swarmchat.discovery.addressbook import Candidate
 from swarmchat.errors import NotFoundError, UsageError
@@ -56,18 +58,20 @@ class PeopleVerbs(ConversationVerbs):
         if who == self._node.account.id:
             raise UsageError("that is you", hint="ask the other for what `swarmchat account show` prints")
         known = [peer_address(text) for text in addresses or ()]
-        return _contact(await self._node.swarm.add_contact(who, name=name or "", addresses=known))
+        return self._contact_row(await self._node.swarm.add_contact(who, name=name or "", addresses=known))
 
     async def contact_list(self) -> list[JsonObject]:
         """My contacts, blocked ones too."""
         contacts = self._node.keeper.state.contacts.values()
-        return [_contact(one) for one in sorted(contacts, key=lambda one: one.account) if one.active or one.blocked]
+        shown = [one for one in sorted(contacts, key=lambda one: one.account) if one.active or one.blocked]
+        gone = self._node.swarm.gone()
+        return [_contact(one, gone) for one in shown]
 
     async def contact_show(self, *, contact: str) -> JsonObject:
         """One contact."""
         who = self._contact(contact)
         found = self._node.keeper.state.contacts[who]
-        return _contact(found) | {
+        return self._contact_row(found) | {
             "added": views.from_ms(found.added_ms),
             "note": found.note,
             "addresses": [str(address) for address in self._node.addresses_of(who)],
@@ -76,19 +80,19 @@ class PeopleVerbs(ConversationVerbs):
 
     async def contact_remove(self, *, contact: str) -> JsonObject:
         """Remove a contact and the conversation with it."""
-        return _contact(await self._node.swarm.remove_contact(self._contact(contact)))
+        return self._contact_row(await self._node.swarm.remove_contact(self._contact(contact)))
 
     async def contact_block(self, *, contact: str) -> JsonObject:
         """Block somebody, known or not; they cannot tell."""
         who = self._contact(contact, anybody=True)
         await self._node.swarm.block(who)
-        return _contact(self._node.keeper.state.contacts[who])
+        return self._contact_row(self._node.keeper.state.contacts[who])
 
     async def contact_unblock(self, *, contact: str) -> JsonObject:
         """Unblock."""
         who = self._contact(contact)
         await self._node.swarm.unblock(who)
-        return _contact(self._node.keeper.state.contacts.get(who) or Contact(who))
+        return self._contact_row(self._node.keeper.state.contacts.get(who) or Contact(who))
 
     # --- peers
 
@@ -140,6 +144,9 @@ class PeopleVerbs(ConversationVerbs):
             conversations: dict[str, list[str]] = {one.offer.conversation: [] for one in pending.values()}
             return self._request(resolve(text, conversations, "request"), of_one=of_one)
 
+    def _contact_row(self, contact: Contact) -> JsonObject:
+        return _contact(contact, self._node.swarm.gone())
+
     def _contact(self, text: str, *, anybody: bool = False) -> AccountId:
         contacts = {one.account: [one.name] for one in self._node.keeper.state.contacts.values()}
         try:
@@ -190,8 +197,8 @@ def _request(request: Request) -> JsonObject:
     }
 
 
-def _contact(contact: Contact) -> JsonObject:
+def _contact(contact: Contact, gone: Container[AccountId]) -> JsonObject:
     state = "blocked" if contact.blocked else "removed" if not contact.active else "waiting"
     if contact.active and not contact.blocked and contact.confirmed_ms:
-        state = "confirmed"
+        state = "left" if contact.account in gone else "confirmed"
     return {"id": contact.account, "name": contact.name, "state": state, "conversation": contact.conversation}

@@ -80,6 +80,18 @@ class Pairs:
         """Those with one account."""
         return self.all().get(account, {})
 
+    def gone(self) -> frozenset[AccountId]:
+        """Contacts that have left the one that is in use."""
+        contacts = self._parts.state.contacts
+        return frozenset(
+            account
+            for account, found in self.all().items()
+            if account in contacts
+            and any(
+                stands is Standing.OVER and pair == contacts[account].conversation for pair, stands in found.items()
+            )
+        )
+
     def offer(self, conversation: ConversationId, account: AccountId) -> CommitId | None:
         """The commit by which an account is invited to one now."""
         replicator = self._get(conversation)

@@ -323,6 +323,10 @@ class Swarm:
         await self._parts.chores.drain()
         return contact
 
+    def gone(self) -> frozenset[AccountId]:
+        """Contacts that have left the one-to-one that is in use: what is written there reaches nobody."""
+        return self._rooms.pairs.gone()
+
     async def block(self, account: AccountId) -> None:
         """Hear nothing of an account any more; it cannot tell. (SCP-06 §4, §8)"""
         await self.load()

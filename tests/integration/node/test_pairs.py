@@ -19,3 +19,4 @@ def test_a_one_to_one_is_called_as_its_contact_is(tmp_path: Path) -> None:
         assert sent["conversation"] == made["conversation"]
         node.call("contact.add", {"account": other, "name": "Robert"})
         assert node.call("conversation.show", {"conversation": "Robert"})["title"] == "Robert"
+        assert [row["state"] for row in node.call("contact.list", {})] == ["waiting"]

@@ -218,11 +218,13 @@ def test_who_removes_a_contact_and_adds_it_again_has_a_new_conversation_that_bot
         assert shown(alice) == set()
         await asyncio.sleep(60)
         assert (used(bob, alice), is_common(world, alice, bob)) == (old, False)
+        assert bob.swarm.gone() == (frozenset() if apart else {alice.account.id})
         new = (await alice.swarm.add_contact(bob.account.id)).conversation
         world.network.heal()
         assert new != old
         assert await common(world, alice, bob, 1_200.0) == new
         assert (shown(alice), shown(bob)) == ({new}, {old, new})
+        assert alice.swarm.gone() == bob.swarm.gone() == frozenset()
         assert bob.catalog.open(old).knows(said)
         assert asked(bob) == 1
         assert asked(alice) == 0

@@ -34,6 +34,7 @@ TEXT = "text/plain"
 
 
 def test_messages_of_others_after_the_mark_count() -> None:
+    """C-34"""
     talk = history((BEN, TEXT), (BEN, TEXT), (ANN, TEXT), (BEN, TEXT), (BEN, "application/data-transfer+json"))
     assert [unread(talk, ANN, commit(number), ()) for number in range(5)] == [3, 2, 2, 1, 0]
 
