@@ -138,7 +138,8 @@ class AccountStore:
         data = disk.read_bounded(self._account_file, limits.ACCOUNT_FILE_BYTES_MAX)
         if data is None:
             raise NotFoundError(
-                "there is no account here yet", hint="make one with `swarmchat account create --name NAME`"
+                "there is no account here yet",
+                hint="make one: swarmchat account create --name NAME; or become a device of one: swarmchat link",
             )
         try:
             return _Document(strict.decode(data))

@@ -126,5 +126,6 @@ class HomeCommands:
                 return verdict(report, allowed_signers=bool(arguments.get("allowed_signers", False)))
             case _:
                 raise NotFoundError(
-                    "there is no account here yet", hint="make one with `swarmchat account create --name NAME`"
+                    "there is no account here yet",
+                    hint="make one: swarmchat account create --name NAME; or become a device of one: swarmchat link",
                 )
