@@ -111,6 +111,34 @@ class Account:
         prefixes = self.revoked | {device_prefix(device)}
         return issue_revocations(self.account_key, self.certificate, prefixes, number=number, now=now)
 
+    @property
+    def is_revoked(self) -> bool:
+        """Whether this very device is on the list: the account has other devices, and this is none of them any more."""
+        return device_prefix(self.device) in self.revoked
+
+    def reconciled(self, listed: RevocationList, *, now: int) -> RevocationList:
+        """Which list is in force once `listed` was heard, a list that the account signed.
+
+        The one that contains the other and has the greater number. Of two that differ, a device that holds the account key
+        issues one of both with the next number, so that all who do so issue the same devices under the same number; others
+        wait for it.
+        """
+        mine = self.revocations
+        if mine is None or mine == listed:
+            return listed
+        prefix = device_prefix(self.device)
+        if (listed.revoked >= mine.revoked and listed.number > mine.number) or prefix in listed.revoked - mine.revoked:
+            return listed
+        is_same = listed.revoked == mine.revoked
+        if is_same or (mine.revoked >= listed.revoked and mine.number > listed.number):
+            return mine
+        if self.account_key is None or self.is_revoked:
+            return mine
+        number = max(mine.number, listed.number) + 1
+        return issue_revocations(
+            self.account_key, self.certificate, mine.revoked | listed.revoked, number=number, now=now
+        )
+
     def with_revocations(self, revocations: RevocationList) -> Self:
         """The account under a newer list; itself when the list is not newer. ValueError if it is of another account."""
         if self.revocations is not None and revocations.number <= self.revocations.number:

@@ -32,8 +32,8 @@ class Config:
     dht_port: int = 0  # UDP; 0: any, kept over restarts
     dht_bootstrap: tuple[Entrance, ...] = ()  # nodes of the DHT to begin with; none is built in (SCP-05 §1.8)
     addresses: Audience = Audience.MEMBERS  # who is told where we listen (SCP-05 §1.12)
-    send_read_receipts: bool = True
-    send_typing: bool = True
+    send_read_receipts: bool | None = None  # None: as the account says
+    send_typing: bool | None = None
     accept_old_forks: bool = False  # SCP-02 §6.4 g
     log_level: str = "info"
     log_format: str = "text"

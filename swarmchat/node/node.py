@@ -20,6 +20,7 @@ from swarmchat.commitlog.archives import ArchivedLog, Archives
 from swarmchat.commitlog.catalog import Catalog
 from swarmchat.commitlog.log import CommitLog
 from swarmchat.conversation.timeline import Timeline
+from swarmchat.crypto.revocation import RevocationList
 from swarmchat.discovery.addressbook import AddressBook, Candidate, Source
 from swarmchat.discovery.cards import CardBox
 from swarmchat.discovery.finder import Finder
@@ -41,7 +42,7 @@ from swarmchat.node.keeper import Keeper
 from swarmchat.node.ports import Ports
 from swarmchat.runtime import Runtime
 from swarmchat.swarm.events import Event, LinkUp
-from swarmchat.swarm.parts import DhtWay
+from swarmchat.swarm.parts import DhtWay, Fixed
 from swarmchat.swarm.swarm import Settings, Swarm
 
 if TYPE_CHECKING:
@@ -107,11 +108,9 @@ class Node:
             finder=self.finder,
             receipts=self.receipts,
             observer=self._observe,
-            settings=Settings(
-                send_read_receipts=config.send_read_receipts,
-                send_typing=config.send_typing,
-                addresses=config.addresses,
-            ),
+            settings=Settings(addresses=config.addresses),
+            fixed=Fixed(config.name, config.send_read_receipts, config.send_typing),
+            account_keeper=self,
             where=self.whereabouts,
             witness=self.journal,
             way=DhtWay(port=lambda: self.dht.port, met=lambda address: self.dht.met(address, Source.LINK)),
@@ -257,7 +256,7 @@ class Node:
                         fresh = self.account.rekeyed(now=now, entropy=self.runtime.entropy)
                         if fresh is not self.account:
                             await self.keeper.save_account(fresh.renamed(self._name))
-                            self.swarm.rekeyed(fresh)
+                            self.swarm.renewed(fresh)
                 except StorageError as fault:
                     _log.warning("the sealing key stays as it is: %s", fault)
             await self.runtime.sleep(limits.SEALING_KEY_CHECKED_S)
@@ -352,7 +351,24 @@ class Node:
             account = self.account
             revoked = account.with_revocations(account.revoke(device, now=int(self.runtime.now())))
             await self.keeper.save_account(revoked.renamed(self._name))
-            return await self.swarm.revoke(revoked, device)
+            self.swarm.renewed(revoked)
+        return await self.swarm.relisted()
+
+    async def relist(self, listed: RevocationList) -> None:
+        """See `swarm.parts.AccountKeeper`."""
+        async with self._account_turn:
+            account = replace(self.account, revocations=listed)
+            await self.keeper.save_account(account.renamed(self._name))
+            self.swarm.renewed(account)
+
+    async def rename(self, name: str) -> None:
+        """See `swarm.parts.AccountKeeper`; a name of this device's own settings stays in force here."""
+        async with self._account_turn:
+            if name == self._name:
+                return
+            await self.keeper.save_account(self.account.renamed(name))
+            self._name = name
+            self.swarm.renewed(self.account.renamed(self.config.name or name))
 
     async def with_account(self, work: Callable[[Account], T]) -> T:
         """Blocking work on the account's file, while nobody else changes it."""

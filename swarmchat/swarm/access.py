@@ -6,7 +6,7 @@ Ban and revocation are judged for each conversation; an account that we block is
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from types import MappingProxyType
 from typing import Final
 
@@ -33,7 +33,9 @@ class Access:
 
     def __init__(self, me: AccountId, device: DeviceId, state: State) -> None:
         self.state = state
-        self.revoked_by_us: frozenset[bytes] = frozenset()
+        self.heard_own_list: Callable[[RevocationList], None] = lambda listed: None  # of our account
+        self._revoked_by_us: frozenset[bytes] = frozenset()
+        self._is_revoked = False
         self.pairing: DeviceId | None = None  # the temporary device that is being linked, while it is (SCP-01 §3.2)
         self._me = me
         self._device = device
@@ -80,6 +82,16 @@ class Access:
         """Whether it is here and we are not joined in it: kicked, or not yet joined."""
         roster = self._rosters.get(conversation)
         return roster is not None and not roster.is_joined(self._me)
+
+    @property
+    def is_revoked(self) -> bool:
+        """Whether this device is no longer one of its account: it is nobody's peer."""
+        return self._is_revoked
+
+    def own_list(self, revoked: frozenset[bytes], *, is_revoked: bool) -> None:
+        """The revocation list of our account that is in force; `is_revoked`: this device is on it."""
+        self._revoked_by_us = revoked
+        self._is_revoked = is_revoked
 
     def set_roster(self, conversation: ConversationId, roster: Roster) -> bool:
         """The roster of a conversation that is here; whether that changes who may do what."""
@@ -144,6 +156,8 @@ class Access:
 
     def classify(self, peer: Peer) -> LinkClass | None:
         """The highest class that fits; a stranger stays for an invitation, unless a conversation of ours has banned it."""
+        if self._is_revoked:
+            return None
         found = self.standing(peer.account, peer.device)
         return None if found is LinkClass.STRANGER and self.is_outlawed(peer.account, peer.device) else found
 
@@ -174,14 +188,17 @@ class Access:
     def revoked(self, account: AccountId) -> Container[bytes]:
         """The 16-byte id prefixes of that account's revoked devices, from every roster that is here."""
         known = self._revoked.get(account, frozenset())
-        return known | self.revoked_by_us if account == self._me else known
+        return known | self._revoked_by_us if account == self._me else known
 
-    def note_revoked(self, account: AccountId, listed: frozenset[bytes]) -> bool:
-        """The account's own revocation list, read elsewhere than in a roster, names these; whether that is news."""
+    def note_revoked(self, listed: RevocationList) -> bool:
+        """An account's own list, read elsewhere than in a roster; whether that is news."""
+        account = listed.issuer_id
+        if account == self._me:
+            self.heard_own_list(listed)
         known = self._revoked.get(account, frozenset())
-        if listed <= known:
+        if listed.revoked <= known:
             return False
-        self._revoked[account] = known | listed
+        self._revoked[account] = known | listed.revoked
         return True
 
     def may_open(self, link: Link, opening: Message) -> str | None:
@@ -363,11 +380,11 @@ class Access:
             if pem is None or self._lists.get((conversation, account)) == der:
                 continue
             try:
-                listed = RevocationList.from_der(der, Certificate.from_pem(pem)).revoked
+                listed = RevocationList.from_der(der, Certificate.from_pem(pem))
             except CertificateError:
                 continue  # the law refuses such a list; a foreign tree may hold one, and it revokes nothing
             self._lists[conversation, account] = der
-            self._revoked[account] = self._revoked.get(account, frozenset()) | listed
+            self.note_revoked(listed)
 
 
 def candidates(known: KnownConversation) -> frozenset[AccountId]:

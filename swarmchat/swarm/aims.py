@@ -32,6 +32,8 @@ def aims(
 ) -> Aims:
     """`carded`: devices known by their cards; `linked`: links that stand; `listed`: accounts with an address given by hand."""
     account, device = me
+    if access.is_revoked:
+        return Aims(frozenset(), frozenset())  # nobody takes us for what we say we are
     by_account: dict[AccountId, set[DeviceId]] = {}
     for name, owner in linked.items():
         by_account.setdefault(owner, set()).add(name)

@@ -140,14 +140,15 @@ class CardWatch:
     async def _read_list(self, account: Certificate) -> None:
         owner = account.account_id
         try:
-            listed: frozenset[bytes] = frozenset()
+            lists: list[RevocationList] = []
             for number in reading(self._parts.runtime.now()):
                 key = blinded_key(Purpose.CRL, bytes.fromhex(owner), number)
                 for found in (await self._directory.get(key))[:CARDS_FOUND_AT_ONCE]:
-                    listed |= _revoked_by(found, account, number)
+                    lists += _listed_by(found, account, number)
         finally:
             self._reading -= 1
-        if self._parts.access.note_revoked(owner, listed):
+        news = [self._parts.access.note_revoked(listed) for listed in lists]
+        if any(news):
             _log.info("%s has withdrawn devices", owner)
             self._parts.finder.drop_revoked(owner, self._parts.access.revoked(owner))
             self._revoked()
@@ -160,12 +161,12 @@ def _unveiled(found: Found, purpose: Purpose, whose: str, number: int) -> bytes 
         return None
 
 
-def _revoked_by(found: Found, account: Certificate, number: int) -> frozenset[bytes]:
+def _listed_by(found: Found, account: Certificate, number: int) -> list[RevocationList]:
     """Only what the account itself has signed counts."""
     payload = _unveiled(found, Purpose.CRL, account.account_id, number)
     if payload is None:
-        return frozenset()
+        return []
     try:
-        return RevocationList.from_der(payload, account).revoked
+        return [RevocationList.from_der(payload, account)]
     except CertificateError:
-        return frozenset()
+        return []

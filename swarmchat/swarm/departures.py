@@ -70,7 +70,7 @@ class Departures:
             return
         me, log = parts.account.id, replicator.log
         is_shut_out = not log.is_empty and (log.roster.is_banned(me) or log.roster.is_banned(parts.account.device))
-        if not is_shut_out and not log.is_empty and log.roster.joined > {me} and log.roster.is_joined(me):
+        if not is_shut_out and not log.is_empty and log.roster.joined > {me} and self._has_others():
             await self._await_leave(replicator)
             return
         replicator.session.closed = True
@@ -93,6 +93,11 @@ class Departures:
         self._reevaluate()
         for device, _ in concerned:
             self.ask_if_unsure(replicator, device)
+
+    def _has_others(self) -> bool:
+        """Whether another device of our account may have left."""
+        mine = self._parts.account
+        return any(not each.revoked_ms and each.id != mine.device for each in self._parts.state.devices.values())
 
     async def _await_leave(self, replicator: Replicator) -> None:
         """Another own device left, and its commits have not come here yet: they do, or after an hour this one writes its own."""

@@ -207,6 +207,33 @@ class ContactChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class AccountRevoked:
+    """This device is no longer one of its account."""
+
+    type: ClassVar[str] = "account.revoked"
+    account: AccountId
+    device: DeviceId
+
+
+@dataclass(frozen=True, slots=True)
+class AccountChanged:
+    """Its name or a setting is another, by our user's hand here or on another device."""
+
+    type: ClassVar[str] = "account.changed"
+    account: AccountId
+
+
+@dataclass(frozen=True, slots=True)
+class PreferenceChanged:
+    """Our user wants something else of a conversation, here or on another device; None: nothing."""
+
+    type: ClassVar[str] = "conversation.prefs"
+    conversation: ConversationId
+    name: str
+    value: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class LinkUp:
     """A link with a device stands."""
 
@@ -296,6 +323,9 @@ Event = (
     | RequestAdded
     | RequestRemoved
     | ContactChanged
+    | AccountRevoked
+    | AccountChanged
+    | PreferenceChanged
     | LinkUp
     | LinkDown
     | PeerOnline

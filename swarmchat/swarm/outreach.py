@@ -198,6 +198,10 @@ class Outreach:
 
     def look(self) -> None:
         """Do what is to be done now."""
+        if self._parts.access.is_revoked:
+            self._announcer.close()
+            self._cards.look((), ())
+            return
         linked = self._ties.linked()
         self._forget()
         for device in sorted(linked):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from swarmchat.account import sharing
 from swarmchat.account.state import State
-from swarmchat.errors import SwarmchatError
+from swarmchat.errors import LinkError, SwarmchatError
 from swarmchat.ids import DeviceId
 from swarmchat.limits import SYNC_OUTBOX_MAX, SYNC_RETRY_MAX_S, SYNC_RETRY_MIN_S
 from swarmchat.links.channel import DEVICE, Channel
@@ -21,6 +22,9 @@ from swarmchat.swarm.own_messages import Delta, Exchange, Have, Other
 from swarmchat.swarm.parts import Parts
 
 _log = logging.getLogger(__name__)
+
+_FLUSH_S = 1.0
+_FLUSH_LOOK_S = 0.01
 
 
 class Kind(Protocol):
@@ -38,8 +42,9 @@ class Kind(Protocol):
 class _Talk:
     """What is said on one channel that is open."""
 
-    def __init__(self, device: DeviceId) -> None:
-        self.exchange = Exchange(device)
+    def __init__(self, channel: Channel) -> None:
+        self.channel = channel
+        self.exchange = Exchange(channel.link.peer.device)
         self.outbox: list[Message] = []
         self.wake = asyncio.Event()
 
@@ -47,9 +52,7 @@ class _Talk:
 class OwnDevices:
     """All linked devices of our account. `merged` is told of each merge, before and after; `listed` of their revocation list."""
 
-    def __init__(
-        self, parts: Parts, merged: Callable[[State, State], None], listed: Callable[[DeviceId, bytes], None]
-    ) -> None:
+    def __init__(self, parts: Parts, merged: Callable[[State, State], None], listed: Callable[[bytes], None]) -> None:
         self._parts = parts
         self._merged = merged
         self._listed = listed
@@ -86,6 +89,17 @@ class OwnDevices:
             talk.exchange.owe()
             talk.wake.set()
 
+    async def relisted_flushed(self, devices: Iterable[DeviceId]) -> None:
+        """The same, and wait until these, whose links go now, have read it: at most 1 s."""
+        self.relisted()
+        talks = [talk for device in sorted(devices) if (talk := self._talks.get(device)) is not None]
+        try:
+            async with asyncio.timeout(_FLUSH_S), asyncio.TaskGroup() as tasks:
+                for talk in talks:
+                    tasks.create_task(self._flushed(talk))
+        except TimeoutError:
+            pass
+
     # --- its life on a link
 
     async def keep(self, link: Link) -> None:
@@ -110,7 +124,7 @@ class OwnDevices:
 
     async def _talk(self, channel: Channel) -> None:
         device = channel.link.peer.device
-        talk = self._talks[device] = _Talk(device)
+        talk = self._talks[device] = _Talk(channel)
         for kind in sorted(self._kinds):
             talk.outbox.extend(self._kinds[kind].opening(device))
         try:
@@ -130,6 +144,12 @@ class OwnDevices:
 
     # --- inside
 
+    async def _flushed(self, talk: _Talk) -> None:
+        while not talk.channel.closed and (talk.exchange.owes or talk.channel.unsent):
+            await self._parts.runtime.sleep(_FLUSH_LOOK_S)
+        with contextlib.suppress(LinkError):
+            await talk.channel.link.ping()  # it answers in turn: what went before has come
+
     async def _speak(self, channel: Channel, talk: _Talk) -> None:
         while True:
             talk.wake.clear()
@@ -148,7 +168,7 @@ class OwnDevices:
             match message:
                 case Have(_, revoked):
                     if revoked is not None:
-                        self._listed(device, revoked)
+                        self._listed(revoked)
                     talk.exchange.heard(message)
                 case Delta():
                     await self._take(message)

@@ -109,7 +109,7 @@ class Exchange:
         self._peer = peer
         self._theirs: Vector | None = None  # None: it has said nothing yet
         self._sent: Vector | None = None  # on its way: until its `have` covers this
-        self._owes = True
+        self.owes = True  # our `have` is to be said
 
     def heard(self, message: Have | Delta) -> None:
         """It has said so; a delta when its piece is durable here."""
@@ -119,7 +119,7 @@ class Exchange:
                 if self._sent is not None and _covers(seen, self._sent):
                     self._sent = None
             case Delta(_, seen, more) if not more:
-                self._owes = True
+                self.owes = True
                 if self._theirs is not None:
                     self._theirs = MappingProxyType({**self._theirs, **seen})  # it has what it tells
             case _:
@@ -127,12 +127,12 @@ class Exchange:
 
     def owe(self) -> None:
         """There is another revocation list: it is to be told."""
-        self._owes = True
+        self.owes = True
 
     def due(self, state: State, revoked: bytes | None) -> Iterator[Have | Delta]:
         """What is to be said now, in this order."""
-        if self._owes:
-            self._owes = False
+        if self.owes:
+            self.owes = False
             yield Have(state.seen, revoked)
         if self._theirs is None or self._sent is not None or _covers(self._theirs, state.seen):
             return

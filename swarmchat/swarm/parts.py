@@ -7,7 +7,7 @@ import enum
 import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
 from swarmchat.account import sharing
@@ -16,6 +16,7 @@ from swarmchat.account.state import State
 from swarmchat.addresses import Address
 from swarmchat.commitlog.catalog import Catalog
 from swarmchat.commitlog.writing import Writer
+from swarmchat.crypto.revocation import RevocationList
 from swarmchat.discovery.finder import Finder
 from swarmchat.errors import SwarmchatError
 from swarmchat.ids import ConversationId
@@ -55,6 +56,18 @@ class Witness(Protocol):
         ...
 
 
+class AccountKeeper(Protocol):
+    """Keeps the account itself on disk; what is durable is in force in the swarm when these return. StorageError: nothing has changed."""
+
+    async def relist(self, listed: RevocationList) -> None:
+        """The account has this revocation list."""
+        ...
+
+    async def rename(self, name: str) -> None:
+        """It is called so."""
+        ...
+
+
 class Audience(enum.StrEnum):
     """Who is told where this node listens, own devices included. (SCP-05 §1.12)"""
 
@@ -71,6 +84,23 @@ class Settings:
     send_read_receipts: bool = True
     send_typing: bool = True
     addresses: Audience = Audience.MEMBERS
+
+    def chosen(self, state: State, fixed: Fixed) -> Settings:
+        """What is in force: what this device's own settings say, else what the account says, else these."""
+        return replace(
+            self,
+            send_read_receipts=_first(fixed.send_read_receipts, state, "send_read_receipts", self.send_read_receipts),
+            send_typing=_first(fixed.send_typing, state, "send_typing", self.send_typing),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """What the settings of this device alone say; None: as the account says, on all its devices."""
+
+    name: str | None = None
+    send_read_receipts: bool | None = None
+    send_typing: bool | None = None
 
 
 class Chores:
@@ -170,3 +200,23 @@ class Parts:
             mine.name,
             mine.revocations.der if mine.revocations else None,
         )
+
+
+class InMemory:
+    """An AccountKeeper whose account lives as long as the swarm."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    async def relist(self, listed: RevocationList) -> None:
+        """See AccountKeeper."""
+        self._parts.account = replace(self._parts.account, revocations=listed)
+
+    async def rename(self, name: str) -> None:
+        """See AccountKeeper."""
+        self._parts.account = self._parts.account.renamed(name)
+
+
+def _first(here: bool | None, state: State, name: str, otherwise: bool) -> bool:
+    told = state.settings.get(name)
+    return here if here is not None else told if isinstance(told, bool) else otherwise

@@ -231,6 +231,8 @@ class Postman:
                 replicator = self._rooms.get(conversation)
                 if replicator is not None and sender.device not in replicator.session.linked:
                     replicator.hello(sender.device, heads, told=None)  # else `sync` tells, and newer
+                elif replicator is not None and replicator.session.closed:
+                    self._rooms.answered(sender.device, Got(conversation, heads), sender.account)  # what we had asked
             case Confirm(conversation, commit, sender):
                 if self._rooms.wrote(sender.account, conversation, commit):
                     await reply(Notice(conversation, commit, (commit,), self._parts.account.device))

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from swarmchat.account import sharing
 from swarmchat.account.account import Account
 from swarmchat.account.records import Contact, OwnDevice, RequestId
-from swarmchat.account.state import State
+from swarmchat.account.state import Setting, State
 from swarmchat.addresses import Address
 from swarmchat.commitlog.catalog import Catalog
 from swarmchat.commitlog.log import CommitLog
-from swarmchat.conversation import profile, tree
-from swarmchat.conversation.actions import Action, UpdateDevice, UpdateProfile
+from swarmchat.conversation import profile
+from swarmchat.conversation.actions import Action, UpdateProfile
 from swarmchat.conversation.rejection import Rejection
 from swarmchat.conversation.tree import Mode
 from swarmchat.discovery.directory import Directory
@@ -27,6 +27,7 @@ from swarmchat.limits import INVITATIONS_CHECKED_S, NOT_BEFORE_SLACK_S
 from swarmchat.links.connection_manager import ConnectionManager
 from swarmchat.runtime import Runtime
 from swarmchat.swarm.access import Access
+from swarmchat.swarm.choices import Choices
 from swarmchat.swarm.connector import Connector
 from swarmchat.swarm.events import (
     ConversationReady,
@@ -42,12 +43,23 @@ from swarmchat.swarm.objections import Objection
 from swarmchat.swarm.outreach import Outreach, Ties
 from swarmchat.swarm.own_cards import OwnCards
 from swarmchat.swarm.own_devices import OwnDevices
-from swarmchat.swarm.parts import Audience, DhtWay, Parts, Settings, StateKeeper, Witness
+from swarmchat.swarm.parts import (
+    AccountKeeper,
+    Audience,
+    DhtWay,
+    Fixed,
+    InMemory,
+    Parts,
+    Settings,
+    StateKeeper,
+    Witness,
+)
 from swarmchat.swarm.people import People
 from swarmchat.swarm.postman import Postman
 from swarmchat.swarm.presences import Presences
 from swarmchat.swarm.readmarks import ReadMarks
 from swarmchat.swarm.replicator import Replicator
+from swarmchat.swarm.revocations import Revocations
 from swarmchat.swarm.rooms import Lines, Rooms
 from swarmchat.swarm.status import PeerRow, SyncRow, peer_rows, sync_rows
 from swarmchat.swarm.switchboard import Switchboard
@@ -79,6 +91,8 @@ class Swarm:
         witness: Witness | None = None,
         directory: Directory | None = None,  # the DHT
         way: DhtWay = DhtWay(),  # noqa: B008 - frozen
+        fixed: Fixed = Fixed(),  # noqa: B008 - frozen
+        account_keeper: AccountKeeper | None = None,  # None: nothing outlives this swarm
     ) -> None:
         self._waiting = Waiting()
         self._where = where
@@ -87,7 +101,6 @@ class Swarm:
         self.recheck_lan: Callable[[], None] = lambda: None  # the devices that the LAN may show have changed
         self._observer = observer
         access = Access(account.id, account.device, keeper.state)
-        access.revoked_by_us = account.revoked
         self._parts = Parts(
             account, keeper, catalog, runtime, finder, receipts, self._tell, settings, access, witness=witness, way=way
         )
@@ -120,10 +133,20 @@ class Swarm:
         mesh = Mesh(account.device, runtime.random)
         self._connector = Connector(mesh, finder, self.links, runtime, self._board.account_of)
         self._people = People(self._parts, self._rooms, self._postman, self._board.reevaluate, self._connector.sighted)
-        self._merges = Merges(
-            self._parts, self._rooms, self._postman, self._board.reevaluate, self._connector.sighted, lambda: None
+        kept = account_keeper or InMemory(self._parts)
+        self._choices = Choices(self._parts, kept, settings, fixed)
+        self._revocations = Revocations(
+            self._parts, self._rooms, kept, changed=self._board.reevaluate, told=self._relisted
         )
-        self._own = OwnDevices(self._parts, self._merges.merged, lambda device, revoked: None)
+        self._merges = Merges(
+            self._parts,
+            self._rooms,
+            self._postman,
+            self._board.reevaluate,
+            self._connector.sighted,
+            self._choices.followed,
+        )
+        self._own = OwnDevices(self._parts, self._merges.merged, self._revocations.told_by_own)
         self._board.connect(
             self._rooms,
             self._own,
@@ -155,6 +178,7 @@ class Swarm:
         async with self._loading:
             if not self._loaded:
                 await self._note_this_device()
+                await self._choices.follow()
                 await self._rooms.load()
                 await self._seen.load()
                 await self._marks.load()
@@ -176,12 +200,13 @@ class Swarm:
                     self._connector.run,
                     self._presences.run,
                     self._parts.chores.run,
+                    self._revocations.run,
                     self._keep_time,
                     *([self._outreach.run] if self._outreach else []),
                 )
             ]
             self.ready.set()
-            self._parts.chores.add("revocations", self._publish_revocations)  # a crash may have come between
+            self._parts.chores.add("revocations", self._revocations.publish)  # a crash may have come between
             await self._closing.wait()
             self._board.farewell("closing")
             await self.links.close()
@@ -199,6 +224,7 @@ class Swarm:
     async def create(self, mode: Mode, *, title: str = "", invited: AccountId | None = None) -> ConversationId:
         """A new conversation with us as admin. RefusedError, StorageError."""
         await self.load()
+        self._revocations.must_be_ours()
         replicator = await self._rooms.create(mode, invited)
         if title:
             content = profile.write(profile.Profile(title=title))
@@ -265,16 +291,19 @@ class Swarm:
     ) -> None:
         """Clone and join what a link names; nothing happens for one that is here. StorageError."""
         await self.load()
+        self._revocations.must_be_ours()
         await self._people.join(conversation, mode, inviter, addresses)
 
     async def accept(self, request: RequestId) -> ConversationId:
         """Take up a request: the conversation is cloned from now on. NotFoundError, StorageError."""
         await self.load()
+        self._revocations.must_be_ours()
         return await self._people.accept(request)
 
     async def decline(self, request: RequestId) -> None:
         """Refuse a request; its sender is not told. NotFoundError, StorageError."""
         await self.load()
+        self._revocations.must_be_ours()
         await self._people.decline(request)
 
     async def confirm_mode(self, conversation: ConversationId) -> None:
@@ -288,6 +317,7 @@ class Swarm:
     ) -> Outcome | None:
         """Leave: it is shown no more, and served until somebody else has our last commit. (SCP-06 §7)"""
         await self.load()
+        self._revocations.must_be_ours()
         outcome = await self._rooms.leave(conversation, promote=promote, dissolve=dissolve)
         await self._parts.chores.drain()
         return outcome
@@ -312,6 +342,7 @@ class Swarm:
     async def add_contact(self, account: AccountId, *, name: str = "", addresses: Sequence[Address] = ()) -> Contact:
         """Make an account a contact: the one-to-one conversation now, the request when it is linked. UserError, StorageError."""
         await self.load()
+        self._revocations.must_be_ours()
         contact = await self._people.add_contact(account, name, addresses)
         await self._parts.chores.drain()
         return contact
@@ -319,6 +350,7 @@ class Swarm:
     async def remove_contact(self, account: AccountId) -> Contact:
         """Remove a contact, and leave the one-to-one conversation. NotFoundError, StorageError."""
         await self.load()
+        self._revocations.must_be_ours()
         contact = await self._people.remove_contact(account)
         await self._parts.chores.drain()
         return contact
@@ -330,11 +362,13 @@ class Swarm:
     async def block(self, account: AccountId) -> None:
         """Hear nothing of an account any more; it cannot tell. (SCP-06 §4, §8)"""
         await self.load()
+        self._revocations.must_be_ours()
         await self._people.block(account)
 
     async def unblock(self, account: AccountId) -> None:
         """Hear of it again."""
         await self.load()
+        self._revocations.must_be_ours()
         await self._people.unblock(account)
 
     async def read(self, conversation: ConversationId, commit: CommitId) -> None:
@@ -347,17 +381,24 @@ class Swarm:
         await self.load()
         self._presences.typing(self._rooms.room(conversation).conversation, on)
 
+    async def set(self, name: str, value: Setting) -> None:
+        """A setting of the account, on all its devices: `name`, `send_read_receipts`, `send_typing`. UsageError, StorageError."""
+        await self.load()
+        self._revocations.must_be_ours()
+        await self._choices.set(name, value)
+
+    async def prefer(self, conversation: ConversationId, name: str, value: str | None) -> None:
+        """What our user wants of a conversation, on all his devices; None takes it back. UserError, StorageError."""
+        await self.load()
+        self._revocations.must_be_ours()
+        await self._choices.prefer(conversation, name, value)
+
     # --- devices and addresses
 
-    async def revoke(self, account: Account, device: DeviceId) -> int:
-        """`account` has `device` on its newer revocation list: say so in every conversation; in how many. (SCP-01 §3.3)"""
+    async def relisted(self) -> int:
+        """Our account has another revocation list: say so in every conversation; in how many. (SCP-01 §3.3) StorageError."""
         await self.load()
-        self._parts.account = account
-        self._parts.access.revoked_by_us = account.revoked
-        now_ms = self._parts.now_ms
-        await self._parts.change(lambda state: state.revoke_device(device, now_ms=now_ms))
-        told = await self._publish_revocations()
-        self._board.reevaluate()
+        told = await self._revocations.in_force()
         await self._parts.chores.drain()
         return told
 
@@ -371,8 +412,8 @@ class Swarm:
 
         return await self._parts.change(renamed)
 
-    def rekeyed(self, account: Account) -> None:
-        """`account` has fresh sealing keys, which are on the disk: our next cards say so. (SCP-05 §1.3)"""
+    def renewed(self, account: Account) -> None:
+        """`account`, as it is on the disk, is another: its sealing keys, say, which our next cards tell. (SCP-05 §1.3)"""
         self._parts.account = account
 
     async def own_devices(self) -> frozenset[DeviceId]:
@@ -491,18 +532,11 @@ class Swarm:
         elif isinstance(event, ConversationRemoved):
             self._marks.removed(event.conversation)
         elif isinstance(event, ConversationReady):
-            self._parts.chores.add("revocations", self._publish_revocations)
+            self._parts.chores.add("revocations", self._revocations.publish)
         self._observer(event)
 
-    async def _publish_revocations(self) -> int:
-        """Bring our revocation list to every conversation that has an older one; to how many. (SCP-01 §3.3)"""
-        mine, told = self.account.revocations, 0
-        for replicator in self._rooms.all():
-            if mine is None or self.state_of(replicator.conversation) != "ready":
-                continue
-            if replicator.log.roster.files.get(tree.revocations(self.account.id)) != mine.der:
-                told += not isinstance(await replicator.append(UpdateDevice()), Rejection)  # refused: theirs is newer
-        return told
+    async def _relisted(self, revoked: frozenset[DeviceId]) -> None:
+        await self._own.relisted_flushed(revoked)
 
     def _wrote(self, conversation: ConversationId, outcomes: Sequence[Outcome]) -> None:
         if self._outreach is not None and not all(isinstance(outcome, Rejection) for outcome in outcomes):
@@ -529,6 +563,7 @@ class Swarm:
 
     async def _written_to(self, conversation: ConversationId) -> Replicator:
         await self.load()
+        self._revocations.must_be_ours()
         replicator = self._rooms.room(conversation)
         if replicator.log.is_empty:
             raise RefusedError("the conversation is not here yet", hint="wait until it is ready")

@@ -89,7 +89,7 @@ class House:
     async def up(self) -> None:
         """Start a node and listen."""
         self._lives += 1
-        runtime = SimRuntime(f"{self.host} {self._lives}")
+        self.runtime = runtime = SimRuntime(f"{self.host} {self._lives}")
         mine = self.account
         identity = Identity(mine.device_key, mine.device_certificate, mine.certificate, runtime.entropy(8))
 

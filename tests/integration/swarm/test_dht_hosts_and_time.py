@@ -243,10 +243,9 @@ def test_what_is_put_says_nothing_to_who_does_not_know_the_id_and_shows_work(tmp
         (alice,) = await there(world, "alice")
         public = await alice.swarm.create(3, title="square")
         mine = alice.account
-        await alice.swarm.revoke(
-            mine.with_revocations(mine.revoke(account_of("alice", 2).device, now=int(right_time()))),
-            account_of("alice", 2).device,
-        )
+        lost = account_of("alice", 2).device
+        alice.swarm.renewed(mine.with_revocations(mine.revoke(lost, now=int(right_time()))))
+        await alice.swarm.relisted()
         await asyncio.sleep(5.0)
         (number,) = reading(right_time())
         names = {Purpose.PRESENCE: mine.id, Purpose.CRL: mine.id, Purpose.HOSTS: public}

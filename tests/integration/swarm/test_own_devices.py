@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
+import pytest
+
 from swarmchat.account.records import ConversationState
 from swarmchat.account.state import State
 from swarmchat.conversation.actions import Join
-from swarmchat.ids import ConversationId
+from swarmchat.crypto.revocation import device_prefix
+from swarmchat.errors import RefusedError
+from swarmchat.ids import ConversationId, DeviceId
 from swarmchat.limits import INVITATIONS_CHECKED_S
-from tests.support.swarms import House, World, play
+from tests.support.swarms import House, World, account_of, play
 
 
 async def two(world: World, name: str = "bob") -> tuple[House, House]:
@@ -115,5 +120,76 @@ def test_dissolved_on_one_device_is_gone_on_the_other(tmp_path: Path) -> None:
         await world.until(
             lambda: where not in one.catalog.list() and where not in other.catalog.list(), 3 * INVITATIONS_CHECKED_S
         )
+
+    play(tmp_path, story)
+
+
+# --- revoking
+
+
+async def revoke(house: House, *devices: DeviceId) -> None:
+    """`device revoke`."""
+    for device in devices:
+        account = house.swarm.account
+        house.swarm.renewed(account.with_revocations(account.revoke(device, now=int(house.runtime.now()))))
+        await house.swarm.relisted()
+
+
+def test_a_device_revoked_by_one_is_refused_by_the_other_at_once(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        one, other = await two(world)
+        lost = account_of("bob", 3).device
+        await revoke(one, lost)
+        await world.until(lambda: device_prefix(lost) in other.swarm.account.revoked, 5.0)
+        assert one.swarm.account.revocations == other.swarm.account.revocations
+
+    play(tmp_path, story)
+
+
+def test_two_that_revoke_different_devices_at_once_end_on_one_list_of_both(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        one, other = await two(world)
+        world.network.partition([[one.host], [other.host]])
+        await world.until(lambda: not one.linked(other), 60.0)
+        third, fourth, fifth = (account_of("bob", number).device for number in (3, 4, 5))
+        await revoke(one, third)
+        await revoke(other, fourth, fifth)
+        world.network.heal()
+        await world.until(lambda: len(one.swarm.account.revoked) == len(other.swarm.account.revoked) == 3, 400.0)
+        numbers = {house.swarm.account.revocations.number for house in (one, other)}  # type: ignore[union-attr]
+        assert numbers == {3}
+        writes = one.keeper.writes + other.keeper.writes
+        await asyncio.sleep(60)
+        assert one.keeper.writes + other.keeper.writes == writes, "and then there is peace"
+
+    play(tmp_path, story)
+
+
+def test_a_revoked_device_says_so_writes_nothing_dials_nobody_and_can_be_read(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        one, other = await two(world)
+        where = await one.swarm.create(1)
+        await world.until(lambda: is_here(other, where), 5.0)
+        said = await one.post(where, "before")
+        await world.until(lambda: world.level(where, one, other))
+        await revoke(one, other.account.device)
+        await world.until(lambda: other.swarm.account.is_revoked, 5.0)
+        assert [event.device for event in other.seen("account.revoked")] == [other.account.device]  # type: ignore[union-attr]
+        with pytest.raises(RefusedError, match="revoked"):
+            await other.post(where, "after")
+        with pytest.raises(RefusedError, match="revoked"):
+            await other.swarm.add_contact(account_of("carol").id)
+        assert (await other.swarm.log(where)).knows(said)
+        assert other.swarm.state_of(where) == "ready"
+        await world.until(lambda: not one.linked(other) and not other.swarm.links.links, 5.0)
+        await asyncio.sleep(600)
+        assert not other.swarm.links.links
+        assert not other.swarm.peers()
+        await other.down()
+        other.account = other.swarm.account
+        await other.up()
+        await asyncio.sleep(60)
+        assert not other.swarm.links.links
+        assert not other.seen("account.revoked")[1:], "it is said once"
 
     play(tmp_path, story)

@@ -11,7 +11,7 @@ from swarmchat.account.records import ConversationState, RequestKind
 from swarmchat.account.state import State
 from swarmchat.conversation.roster import Roster
 from swarmchat.conversation.tree import Mode
-from swarmchat.crypto.revocation import device_prefix, issue_revocations
+from swarmchat.crypto.revocation import RevocationList, device_prefix, issue_revocations
 from swarmchat.ids import AccountId, CommitId, ConversationId, DeviceId, raw
 from swarmchat.links.link import Link
 from swarmchat.links.peers import LinkClass, Peer
@@ -298,7 +298,7 @@ def test_a_list_that_its_account_did_not_sign_revokes_nothing() -> None:
 
 def test_our_own_revocations_count_at_once() -> None:
     found = access(room=roster())
-    found.revoked_by_us = frozenset({b"x" * 16})
+    found.own_list(frozenset({b"x" * 16}), is_revoked=False)
     assert b"x" * 16 in found.revoked(ME)
     assert b"x" * 16 not in found.revoked(ANN)
 
@@ -337,11 +337,18 @@ def test_where_we_are_is_never_told_to_who_is_blocked() -> None:
 
 def test_a_revocation_list_read_elsewhere_counts_beside_those_of_the_rosters() -> None:
     found = access()
-    assert not found.note_revoked(ANN, frozenset())
-    assert found.note_revoked(ANN, frozenset({device_prefix(PHONE)}))
-    assert not found.note_revoked(ANN, frozenset({device_prefix(PHONE)}))
-    assert found.note_revoked(ANN, frozenset({device_prefix(DeviceId("f" * 64))}))
-    assert all(device_prefix(name) in found.revoked(ANN) for name in (PHONE, DeviceId("f" * 64)))
+    ann = person("ann")
+
+    def listed(number: int, *devices: DeviceId) -> RevocationList:
+        prefixes = [device_prefix(device) for device in devices]
+        return issue_revocations(ann.account_key, ann.certificate, prefixes, number=number, now=NOW)
+
+    other = DeviceId("f" * 64)
+    assert not found.note_revoked(listed(1))
+    assert found.note_revoked(listed(2, PHONE))
+    assert not found.note_revoked(listed(3, PHONE))
+    assert found.note_revoked(listed(4, other))
+    assert all(device_prefix(name) in found.revoked(ann.id) for name in (PHONE, other))
     assert device_prefix(PHONE) not in found.revoked(BEN)
 
 

@@ -46,7 +46,7 @@ def test_the_devices_that_an_archive_names_are_dialled_until_the_conversation_is
         return aims(me, access, state, carded=lambda _: (), linked={}, listed=()).targets
 
     assert targets(state) == {there, old.device}, "not this very device"
-    access.revoked_by_us = frozenset({device_prefix(old.device)})
+    access.own_list(frozenset({device_prefix(old.device)}), is_revoked=False)
     assert targets(state) == {there}
     state, _ = state.change_conversation(room, state=ConversationState.ACTIVE)
     assert targets(state) == frozenset()
@@ -126,5 +126,5 @@ def test_own_devices_are_wanted_though_no_conversation_names_them() -> None:
         return aims(me, access, state, carded=lambda _: (), linked={}, listed=()).targets
 
     assert targets() == {second.device}
-    access.revoked_by_us = frozenset({device_prefix(second.device)})
+    access.own_list(frozenset({device_prefix(second.device)}), is_revoked=False)
     assert targets() == frozenset()
