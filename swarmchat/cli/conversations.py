@@ -24,14 +24,17 @@ def conversation() -> None:
 
 
 @conversation.command()
-@click.option("--title", "-t", help="title")
+@click.argument("called", metavar="TITLE", required=False)
+@click.option("--title", "-t", help="the same")
 @click.option(
     "--mode", type=click.Choice(MODES), help="who may invite: members (private), admins, or anybody may join (public)"
 )
 @pass_session
-def create(session: Session, title: str | None, mode: str | None) -> None:
+def create(session: Session, called: str | None, title: str | None, mode: str | None) -> None:
     """Start a conversation with oneself as admin."""
-    made = session.door.call("conversation.create", title=title, mode=mode)
+    if called and title:
+        raise UsageError("two titles are given", hint="a title of several words stands in quotes")
+    made = session.door.call("conversation.create", title=called or title, mode=mode)
     session.output.emit(made, lambda: f"{made['id']}  {plain(made['title']) or '(no title)'}  ({plain(made['mode'])})")
     session.output.note(f"invite somebody: swarmchat invite {short(made['id'])} ACCOUNT")
 
@@ -62,7 +65,7 @@ def list_(session: Session) -> None:
 
     session.output.emit(rows, text)
     if not rows:
-        session.output.note("no conversations yet: swarmchat create --title TITLE")
+        session.output.note("no conversations yet: swarmchat create TITLE")
 
 
 @conversation.command()
@@ -109,7 +112,7 @@ def set_(
 @click.option("--any-mode", is_flag=True, help="join even if its mode is not the one that the invitation named")
 @pass_session
 def join(session: Session, conv: str, timeout: float | None, any_mode: bool) -> None:
-    """Clone and join a conversation by its link or id."""
+    """Clone and join a conversation by its link or id, or accept the invitation with that title."""
     with session.output.busy("cloning"):
         done = session.door.call("conversation.join", conversation=conv, timeout=timeout, any_mode=any_mode or None)
     joined(session, done)
@@ -117,14 +120,24 @@ def join(session: Session, conv: str, timeout: float | None, any_mode: bool) -> 
 
 @conversation.command()
 @click.argument("conv", type=CONV)
+@click.option("--qr", is_flag=True, help="draw it as a QR code as well")
 @pass_session
-def link(session: Session, conv: str) -> None:
+def link(session: Session, conv: str, qr: bool) -> None:
     """Print the link by which others find and join a conversation.
 
     A public one may be joined by anybody who has the link, another one by who is invited. It names you and where this node listens now.
     """
     made = session.door.call("conversation.link", conversation=conv)
-    session.output.emit(made, lambda: plain(made["link"]))
+
+
+    def text() -> list[str]:
+        if not qr:
+            return [plain(made["link"])]
+        from swarmchat.cli.qr import drawn  # noqa: PLC0415 - 10 ms for who looks at it
+
+        return [plain(made["link"]), "", *drawn(made["link"], coloured=session.output.paint.on)]
+
+    session.output.emit(made, text)
     if not made["public"]:
         session.output.note(f"only who is invited can join by it: swarmchat invite {short(made['id'])} ACCOUNT")
     if not made["addresses"]:

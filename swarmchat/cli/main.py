@@ -133,7 +133,7 @@ program: Final = Program(
     ],
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="First steps: swarmchat account create, swarmchat daemon start, swarmchat create --title Boats.",
+    epilog="First steps: swarmchat account create, swarmchat daemon start, swarmchat create Boats.",
 )
 
 

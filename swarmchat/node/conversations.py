@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final, cast
 
-from swarmchat import limits
 from swarmchat.account.records import ConversationState, KnownConversation
 from swarmchat.commitlog.archives import Summary
 from swarmchat.conversation import profile as profiles
@@ -148,10 +147,9 @@ class ConversationVerbs(Verbs):
 
     async def _offered(self, text: str) -> ConversationId:
         pending = {request.offer.conversation: request for request in self._node.keeper.state.pending()}
-        wanted = text.strip().lower()
-        fits = [one for one in pending if len(wanted) >= limits.ID_PREFIX_MIN and one.startswith(wanted)]
-        if len(fits) == 1:
-            return await self._node.swarm.accept(pending[fits[0]].id)
+        titles = {one: [request.offer.title] if request.offer.title else [] for one, request in pending.items()}
+        with contextlib.suppress(NotFoundError):
+            return await self._node.swarm.accept(pending[resolve(text, titles, "invitation")].id)
         with contextlib.suppress(NotFoundError):
             return self.taken_up(text)
         try:

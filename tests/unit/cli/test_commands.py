@@ -34,6 +34,7 @@ COMMANDS: list[tuple[str, str, dict[str, Any]]] = [
     ("daemon status", "daemon.status", {}),
     ("conversation create -t T --mode public", "conversation.create", {"title": "T", "mode": "public"}),
     ("create", "conversation.create", {}),
+    ("create 'Boats and sails'", "conversation.create", {"title": "Boats and sails"}),
     ("conversation list", "conversation.list", {}),
     ("conversation show boats", "conversation.show", {"conversation": "boats"}),
     (
@@ -49,6 +50,7 @@ COMMANDS: list[tuple[str, str, dict[str, Any]]] = [
         {"conversation": "c0ffee", "timeout": 5.0, "any_mode": True},
     ),
     ("conversation link boats", "conversation.link", {"conversation": "boats"}),
+    ("conversation link boats --qr", "conversation.link", {"conversation": "boats"}),
     ("leave boats --promote bob", "conversation.leave", {"conversation": "boats", "promote": "bob"}),
     ("conversation leave boats --dissolve --yes", "conversation.leave", {"conversation": "boats", "dissolve": True}),
     ("conversation merge-forks boats --yes", "conversation.merge_forks", {"conversation": "boats"}),
