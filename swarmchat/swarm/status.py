@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from swarmchat.addresses import Address
 from swarmchat.ids import AccountId, CommitId, ConversationId, DeviceId
@@ -13,6 +14,8 @@ from swarmchat.links.peers import LinkClass
 from swarmchat.swarm.connector import Connector
 from swarmchat.swarm.replicator import Replicator
 from swarmchat.swarm.session import Missing, Reputation
+
+_APART: Final = frozenset({LinkClass.STRANGER, LinkClass.PAIRING})  # linked, and nothing is shared
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ class PeerRow:
 
     account: AccountId | None
     device: DeviceId | None
-    state: str  # linked, stranger (linked, and nothing shared), dialing, waiting, unreachable
+    state: str  # linked, stranger (linked, and nothing shared), pairing, dialing, waiting, unreachable
     address: Address | None
     path: str | None
     since: float | None
@@ -90,7 +93,7 @@ def peer_rows(
         PeerRow(
             link.peer.account,
             link.peer.device,
-            "stranger" if link.link_class is LinkClass.STRANGER else "linked",
+            str(link.link_class) if link.link_class in _APART else "linked",
             link.address,
             link.path,
             link.since,

@@ -57,6 +57,12 @@ def test_a_device_is_linked_and_both_write_in_the_conversation_that_was_there_be
             )
             (row,) = [one for one in ann.call("device.list") if one["name"] == "laptop"]
             assert row["revoked"]
+            laptop.cli("send", room, "from the thief")
+            ann.did("send", room, "after the theft")
+            same(room, ann, ben)
+            assert "after the theft" in ben.texts(room)
+            assert "from the thief" not in ben.texts(room)
+            assert "after the theft" not in laptop.texts(room)
         finally:
             laptop.kill()
 

@@ -336,6 +336,7 @@ def test_one_at_a_time_and_only_what_was_asked_is_answered(tmp_path: Path) -> No
 
     async def then(mine: Existing, other: LinkedNode, shown: str) -> None:
         asked = await mine.verbs.device_add(code=shown)
+        assert [(row["device"], row["state"]) for row in await mine.verbs.peer_list()] == [(other.device, "pairing")]
         with pytest.raises(RefusedError) as caught:
             await mine.verbs.device_add(code=shown)
         assert caught.value.data == {"reason": "busy"}
