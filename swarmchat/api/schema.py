@@ -102,7 +102,24 @@ REQUEST: Final[ObjectShape] = {
     "title": "text",
     "at": "time",
 }
-CONTACT: Final[ObjectShape] = {"id": "account", "name": "text", "state": "text", "conversation": "conversation?"}
+PRESENCE: Final[ObjectShape] = {
+    "state": "text",  # linked, there, away, unknown
+    "as_of": "time?",  # null: unknown
+    "source": "text?",  # link, lan, card, dht
+}
+CONTACT: Final[ObjectShape] = {
+    "id": "account",
+    "name": "text",
+    "state": "text",
+    "conversation": "conversation?",
+    "presence": PRESENCE,
+}
+ATTENDANCE: Final[ObjectShape] = {
+    "id": "account",
+    "name": "text",
+    **PRESENCE,  # of the likeliest of its devices
+    "devices": [{"id": "device", **PRESENCE}],
+}
 CONTACT_PAGE: Final[ObjectShape] = {
     **CONTACT,
     "added": "time?",
@@ -121,6 +138,7 @@ PEER: Final[ObjectShape] = {
     "known": [  # where it was heard to be, the likeliest first
         {"address": "text", "source": "text", "heard": "time?", "good": "time?"}  # source: static, lan, link, card, dht
     ],
+    "presence": PRESENCE,
     "barred": "bool",  # it sent invalid commits three times in an hour: nothing is fetched from it for a day
 }
 ADDRESSES: Final[ObjectShape] = {"account": "account", "addresses": ["text"]}
@@ -456,6 +474,13 @@ _TABLE: Final = (
     ),
     Method("contact.list", "my contacts", (), [CONTACT], read_only=True),
     Method("contact.show", "one contact", (_CONTACT,), CONTACT_PAGE, read_only=True),
+    Method(
+        "presence",
+        "who is there, as of when, and by what that is known: contacts, or one account",
+        (Param("contact", "string", "account: id, unique prefix (≥ 4) or name"),),
+        [ATTENDANCE],
+        read_only=True,
+    ),
     Method("contact.remove", "remove a contact and the conversation with it", (_CONTACT,), CONTACT),
     Method("contact.block", "block: they cannot tell", (_CONTACT,), CONTACT),
     Method("contact.unblock", "unblock", (_CONTACT,), CONTACT),

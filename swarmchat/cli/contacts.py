@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import click
 
+from swarmchat.cli.presence import attendance
 from swarmchat.cli.session import Noun, Session, pass_session
-from swarmchat.cli.terminal import clock, plain, short, table
+from swarmchat.cli.terminal import Palette, clock, plain, short, table
 
 
 @click.group(cls=Noun)
@@ -33,12 +35,19 @@ def list_(session: Session) -> None:
     rows = session.door.call("contact.list")
 
     def text() -> list[str]:
+        now, paint = datetime.now(UTC), session.output.paint
         return table(
             [
-                (plain(row["id"]), plain(row["name"]) or "–", plain(row["state"]), short(row["conversation"]))
+                (
+                    plain(row["id"]),
+                    plain(row["name"]) or "–",
+                    plain(row["state"]),
+                    short(row["conversation"]),
+                    attendance(row["presence"], now, paint),
+                )
                 for row in rows
             ],
-            header=("ACCOUNT", "NAME", "STATE", "CONVERSATION"),
+            header=("ACCOUNT", "NAME", "STATE", "CONVERSATION", "PRESENCE"),
         )
 
     session.output.emit(rows, text)
@@ -94,6 +103,7 @@ def _page(page: dict[str, Any]) -> list[str]:
         ("account", page["id"]),
         ("name", page["name"] or "–"),
         ("state", page["state"]),
+        ("presence", attendance(page["presence"], datetime.now(UTC), Palette(on=False))),
         ("conversation", page["conversation"] or "–"),
         ("added", clock(page["added"])),
         ("note", page["note"] or "–"),

@@ -75,6 +75,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, Entry]]] = {
         "dht": Entry("dht:dht", "the network in which nodes find each other: status, serve"),
         "sync": Entry("sync:sync", "who has what: status"),
         "peers": Entry("sync:peers", "the devices this node links with"),
+        "presence": Entry("presence:presence", "who is there, as of when"),
         "events": Entry("events:events", "what happened, and what happens"),
         "rpc": Entry("rpc:rpc", "JSON-RPC on standard input and output"),
         "completion": Entry("completion:completion", "a completion script for bash, zsh or fish"),

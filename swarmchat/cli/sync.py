@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from swarmchat.cli.presence import attendance
 from swarmchat.cli.session import CONV, Noun, Session, Verb, pass_session
 from swarmchat.cli.terminal import age, clock, plain, short, table
 
@@ -53,7 +54,7 @@ def peers(session: Session) -> None:
     rows = session.door.call("peer.list")
 
     def text() -> list[str]:
-        paint = session.output.paint
+        paint, now = session.output.paint, datetime.now(UTC)
 
         def barred(row: dict[str, Any]) -> str:
             return paint(", barred", "red") if row["barred"] else ""
@@ -67,12 +68,13 @@ def peers(session: Session) -> None:
                     plain(row["address"] or "–"),
                     plain(row["path"] or "–"),
                     clock(row["since"]),
-                    _known(row),
+                    attendance(row["presence"], now, paint),
+                    _known(row, now),
                     plain(row["last_error"] or ""),
                 )
                 for row in rows
             ],
-            header=("ACCOUNT", "DEVICE", "STATE", "ADDRESS", "PATH", "SINCE", "KNOWN BY", "LAST ERROR"),
+            header=("ACCOUNT", "DEVICE", "STATE", "ADDRESS", "PATH", "SINCE", "PRESENCE", "KNOWN BY", "LAST ERROR"),
         )
 
     session.output.emit(rows, text)
@@ -80,12 +82,11 @@ def peers(session: Session) -> None:
         session.output.note("nobody to link with yet")
 
 
-def _known(row: dict[str, Any]) -> str:
+def _known(row: dict[str, Any], now: datetime) -> str:
     """By what it was heard where the device is, each source with the age of its newest word; what the user gave has none."""
     newest: dict[str, str] = {}
     for one in row["known"]:
         newest[one["source"]] = max(one["heard"] or "", newest.get(one["source"], ""))
-    now = datetime.now(UTC)
     return ", ".join(plain(f"{source} {age(heard, now)}".rstrip()) for source, heard in newest.items()) or "–"
 
 

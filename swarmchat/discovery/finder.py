@@ -34,6 +34,7 @@ class Finder:
         self._book = book
         self._cards = cards
         self._lan: dict[str, Sighting] = {}
+        self._over_dht: OrderedDict[DeviceId, None] = OrderedDict()  # whose card came that way
         self._hosts: OrderedDict[ConversationId, dict[DeviceId, Host]] = OrderedDict()
         self._waiting: dict[str, set[asyncio.Event]] = {}
 
@@ -57,6 +58,10 @@ class Finder:
     def devices(self, account: AccountId) -> list[Card]:
         """The devices of an account, by their cards, the newest card first."""
         return self._cards.of_account(account, now=self._runtime.now())
+
+    def card_source(self, device: DeviceId) -> Source:
+        """How the card of a device came: from the DHT, or by a link; what was kept over a restart counts as the latter."""
+        return Source.DHT if device in self._over_dht else Source.CARD
 
     def strangers(self) -> list[Sighting]:
         """LAN instances that nobody here knows, ≤ 32: dialled while an invitation waits. (SCP-05 §2.2)"""
@@ -164,6 +169,11 @@ class Finder:
                 return CardFault.SUPERSEDED
         fault = self._cards.add(card, now=now, revoked=revoked)
         if fault is None:
+            self._over_dht.pop(card.device_id, None)
+            if source is Source.DHT:
+                self._over_dht[card.device_id] = None
+                if len(self._over_dht) > limits.CARDS_MAX:
+                    self._over_dht.popitem(last=False)
             if card.addresses is not None:
                 self._forget_said(card.device_id, card.addresses)
             for address in card.addresses_at(now):

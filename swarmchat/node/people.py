@@ -7,11 +7,12 @@ from collections.abc import Container
 from swarmchat.account.records import Contact, Request, RequestId
 from swarmchat.discovery.addressbook import Candidate
 from swarmchat.errors import NotFoundError, UsageError
-from swarmchat.ids import AccountId
+from swarmchat.ids import AccountId, DeviceId
 from swarmchat.node import views
 from swarmchat.node.conversations import ConversationVerbs
 from swarmchat.node.naming import resolve
 from swarmchat.node.verbs import JsonObject, account, peer_address
+from swarmchat.swarm.attendance import Presence, best
 
 
 class PeopleVerbs(ConversationVerbs):
@@ -65,7 +66,7 @@ class PeopleVerbs(ConversationVerbs):
         contacts = self._node.keeper.state.contacts.values()
         shown = [one for one in sorted(contacts, key=lambda one: one.account) if one.active or one.blocked]
         gone = self._node.swarm.gone()
-        return [_contact(one, gone) for one in shown]
+        return [self._contact_row(one, gone) for one in shown]
 
     async def contact_show(self, *, contact: str) -> JsonObject:
         """One contact."""
@@ -94,6 +95,15 @@ class PeopleVerbs(ConversationVerbs):
         await self._node.swarm.unblock(who)
         return self._contact_row(self._node.keeper.state.contacts.get(who) or Contact(who))
 
+    async def presence(self, *, contact: str | None = None) -> list[JsonObject]:
+        """Who is there, as of when, and by what that is known: contacts, or one account. (SCP-04 §6.4)"""
+        contacts = self._node.keeper.state.contacts
+        if contact is None:
+            wanted = sorted(one.account for one in contacts.values() if one.active and not one.blocked)
+        else:
+            wanted = [await self._known_account(contact)]
+        return [self._attendance(who, contacts.get(who) or Contact(who)) for who in wanted]
+
     # --- peers
 
     async def peer_list(self) -> list[JsonObject]:
@@ -109,6 +119,7 @@ class PeopleVerbs(ConversationVerbs):
                 "last_error": row.last_error,
                 "known": [_heard(one) for one in self._node.heard_of(row.device, row.account)],
                 "barred": row.barred,
+                "presence": self._peer(row.account, row.device),
             }
             for row in self._node.swarm.peers()
         ]
@@ -144,8 +155,22 @@ class PeopleVerbs(ConversationVerbs):
             conversations: dict[str, list[str]] = {one.offer.conversation: [] for one in pending.values()}
             return self._request(resolve(text, conversations, "request"), of_one=of_one)
 
-    def _contact_row(self, contact: Contact) -> JsonObject:
-        return _contact(contact, self._node.swarm.gone())
+    def _contact_row(self, contact: Contact, gone: Container[AccountId] | None = None) -> JsonObject:
+        row = _contact(contact, self._node.swarm.gone() if gone is None else gone)
+        return row | {"presence": _presence(best(self._node.swarm.attendance.devices_of(contact.account).values()))}
+
+    def _attendance(self, who: AccountId, contact: Contact) -> JsonObject:
+        devices = self._node.swarm.attendance.devices_of(who)
+        shown = [{"id": device, **_presence(one)} for device, one in devices.items()]
+        return {"id": who, "name": contact.name, **_presence(best(devices.values())), "devices": shown}
+
+    def _peer(self, who: AccountId | None, device: DeviceId | None) -> JsonObject:
+        if who is None:
+            return _presence(Presence())
+        attendance = self._node.swarm.attendance
+        if device is None:
+            return _presence(best(attendance.devices_of(who).values()))
+        return _presence(attendance.device(who, device))
 
     def _contact(self, text: str, *, anybody: bool = False) -> AccountId:
         contacts = {one.account: [one.name] for one in self._node.keeper.state.contacts.values()}
@@ -195,6 +220,10 @@ def _request(request: Request) -> JsonObject:
         "title": offer.title or offer.name,
         "at": views.time(request.received_ms / 1000),
     }
+
+
+def _presence(presence: Presence) -> JsonObject:
+    return {"state": presence.state, "as_of": views.maybe_time(presence.as_of), "source": presence.source}
 
 
 def _contact(contact: Contact, gone: Container[AccountId]) -> JsonObject:

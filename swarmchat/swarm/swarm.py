@@ -27,6 +27,7 @@ from swarmchat.limits import INVITATIONS_CHECKED_S, NOT_BEFORE_SLACK_S
 from swarmchat.links.connection_manager import ConnectionManager
 from swarmchat.runtime import Runtime
 from swarmchat.swarm.access import Access
+from swarmchat.swarm.attendance import Attendance
 from swarmchat.swarm.choices import Choices
 from swarmchat.swarm.connector import Connector
 from swarmchat.swarm.events import (
@@ -121,6 +122,7 @@ class Swarm:
         self._rooms = Rooms(self._parts, lines)
         self._postman = Postman(self._parts, self._rooms, self._board.links_of, self._board.reevaluate)
         self._seen = LastSeen(self._parts)
+        self.attendance = Attendance(self._parts, self._seen, self._board.linked)
         self._marks = ReadMarks(self._parts, self._seen, self._rooms.get, self._board.post)
         self._presences = Presences(self._parts, self._marks, self._board.listeners, self._board.post)
         self._outreach: Outreach | None = None
@@ -208,7 +210,7 @@ class Swarm:
             self.ready.set()
             self._parts.chores.add("revocations", self._revocations.publish)  # a crash may have come between
             await self._closing.wait()
-            self._board.farewell("closing")
+            await self._board.farewell("closing")
             await self.links.close()
             await linking
             await self._seen.save()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
@@ -12,7 +13,7 @@ from swarmchat.addresses import Address
 from swarmchat.errors import SwarmchatError
 from swarmchat.ids import AccountId, ConversationId, DeviceId
 from swarmchat.index.receipts import How
-from swarmchat.limits import NOTICE_HEADS_MAX, SERVED_PACKS_PER_PEER_MAX
+from swarmchat.limits import BYE_S, NOTICE_HEADS_MAX, SERVED_PACKS_PER_PEER_MAX
 from swarmchat.links.channel import Channel
 from swarmchat.links.connection_manager import ConnectionManager
 from swarmchat.links.link import Link
@@ -161,10 +162,15 @@ class Switchboard:
             if dialogue.account in members and await self._postman.send(dialogue.link, Ask(conversation)):
                 return
 
-    def farewell(self, code: str) -> None:
-        """Tell everybody that we go."""
-        for dialogue in self._by_device.values():
+    async def farewell(self, code: str) -> None:
+        """Tell everybody that we go; who does not take it in a moment learns it by the end of the link."""
+        talking = [dialogue for _, dialogue in sorted(self._by_device.items()) if dialogue.talked]
+        for dialogue in talking:
             dialogue.post(Bye(code))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(BYE_S), asyncio.TaskGroup() as tasks:
+                for dialogue in talking:
+                    tasks.create_task(dialogue.flushed())
 
     def reevaluate(self) -> None:
         """Rosters, contacts, requests or devices changed: who may do what, whom we want, what is common."""

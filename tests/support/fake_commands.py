@@ -23,7 +23,8 @@ NOON = "2026-11-20T12:00:00.000Z"
 LATER = "2026-11-20T12:05:00.000Z"
 
 _STATE = {"id": ROOM, "state": "ready"}
-_CONTACT = {"id": BOB, "name": "Bob", "state": "confirmed", "conversation": ROOM}
+_PRESENCE = {"state": "away", "as_of": NOON, "source": "link"}
+_CONTACT = {"id": BOB, "name": "Bob", "state": "confirmed", "conversation": ROOM, "presence": _PRESENCE}
 _BALLOT = {
     "kind": "ban",
     "target": BOB,
@@ -163,6 +164,7 @@ ANSWERS: Mapping[str, Any] = {
     "contact.add": _CONTACT,
     "contact.list": [_CONTACT],
     "contact.show": {**_CONTACT, "added": NOON, "note": "", "addresses": ["192.0.2.7:4000"], "devices": [LAPTOP]},
+    "presence": [{"id": BOB, "name": "Bob", **_PRESENCE, "devices": [{"id": LAPTOP, **_PRESENCE}]}],
     "contact.remove": {**_CONTACT, "state": "removed"},
     "contact.block": {**_CONTACT, "state": "blocked"},
     "contact.unblock": _CONTACT,
@@ -175,6 +177,7 @@ ANSWERS: Mapping[str, Any] = {
             "path": "lan",
             "since": NOON,
             "last_error": None,
+            "presence": {"state": "linked", "as_of": NOON, "source": "link"},
             "known": [
                 {"address": "192.0.2.7:4000", "source": "lan", "heard": NOON, "good": NOON},
                 {"address": "192.0.2.8:4000", "source": "static", "heard": None, "good": None},
@@ -189,6 +192,7 @@ ANSWERS: Mapping[str, Any] = {
             "path": None,
             "since": None,
             "last_error": "no address is known",
+            "presence": {"state": "unknown", "as_of": None, "source": None},
             "known": [],
             "barred": True,
         },

@@ -16,7 +16,20 @@ import pytest
 from swarmchat.api.schema import METHODS, OF_THE_DOOR
 from swarmchat.cli.session import Session
 from swarmchat.errors import DeliveryTimeout, RefusedError
-from tests.support.fake_commands import ALICE, ANSWERS, BOB, FIRST, LAPTOP, NOON, ROOM, THIRD, FakeCommands
+from tests.support.fake_commands import (
+    ALICE,
+    ANSWERS,
+    BOB,
+    FIRST,
+    LAPTOP,
+    LATER,
+    NOON,
+    PHONE,
+    ROOM,
+    THIRD,
+    FakeCommands,
+    message,
+)
 from tests.support.fake_door import swarmchat
 
 COMMANDS: list[tuple[str, str, dict[str, Any]]] = [
@@ -123,6 +136,13 @@ COMMANDS: list[tuple[str, str, dict[str, Any]]] = [
     ("device rename pocket", "device.rename", {"name": "pocket"}),
     ("device rename pocket d2d2", "device.rename", {"name": "pocket", "device": "d2d2"}),
     ("device revoke d2d2 --yes", "device.revoke", {"device": "d2d2"}),
+    ("presence", "presence", {}),
+    ("presence bob", "presence", {"contact": "bob"}),
+    (
+        "message show boats f1f1 --delivery",
+        "message.show",
+        {"conversation": "boats", "message": "f1f1", "delivery": True},
+    ),
     ("verify boats", "verify", {"conversation": "boats"}),
     ("verify /x/r.git --allowed-signers", "verify", {"conversation": "/x/r.git", "allowed_signers": True}),
     ("doctor --repair", "doctor", {"repair": True}),
@@ -410,6 +430,52 @@ def test_peers_say_by_what_and_how_long_ago_a_device_was_heard_of() -> None:
     lines = swarmchat("peers").out.splitlines()
     assert re.search(r"  lan \d+ d, static  ", lines[1] + "  ")
     assert "KNOWN BY" in lines[0]
+
+
+def test_presence_says_how_long_ago_and_by_what_and_names_devices_where_asked() -> None:
+    (line,) = swarmchat("presence").out.splitlines()
+    assert re.fullmatch(r"Bob  away \d+ d ago \(link\)", line.strip())
+    assert [row.split()[0] for row in swarmchat("presence", "bob").out.splitlines()] == ["Bob", "d2d2d2d2"]
+    assert re.search(r"confirmed  c0ffee33 +away \d+ d ago \(link\)", swarmchat("contact", "list").out)
+    node = FakeCommands()
+    node.answers["presence"] = []
+    assert "contact add" in swarmchat("presence", node=node).err
+
+
+def test_how_far_a_message_came_is_told_for_each_device() -> None:
+    node = FakeCommands()
+    devices = [
+        {"device": LAPTOP, "sent_at": NOON, "read_at": LATER},
+        {"device": PHONE, "sent_at": None, "read_at": LATER},
+    ]
+    delivery = [{"account": BOB, "name": "Bob", "state": "read", "devices": devices}]
+    node.answers["message.show"] = message() | {"delivery": delivery}
+    told = swarmchat("message", "show", "boats", "f1f1", "--delivery", node=node).out.splitlines()
+    at = told.index("delivery")
+    assert told[at + 1] == "    Bob  read"
+    assert re.fullmatch(r" {8}d2d2d2d2  sent \S+ \S+  read \S+ \S+", told[at + 2])
+    assert re.fullmatch(r" {8}d1d1d1d1  read \S+ \S+", told[at + 3])
+
+
+def test_up_to_where_members_have_read_is_shown_where_asked() -> None:
+    node = FakeCommands()
+    rows = node.answers["member.list"]
+    rows[0]["read"] = {"commit": FIRST, "time": NOON}
+    for row in rows[1:]:
+        row["read"] = None
+    told = swarmchat("member", "list", "boats", "--local", node=node).out.splitlines()
+    assert node.calls == [("member.list", {"conversation": "boats", "local": True})]
+    assert told[0].endswith("READ")
+    assert "f1f1f1f1 " in told[1]
+    assert told[2].rstrip().endswith("–")
+
+
+def test_more_than_can_be_counted_is_shown_as_more() -> None:
+    node = FakeCommands()
+    node.answers["conversation.list"][0]["unread"] = 999
+    assert swarmchat("conversation", "list", node=node).out.splitlines()[1].endswith(" 999")
+    node.answers["conversation.list"][0]["unread"] = 1_000
+    assert swarmchat("conversation", "list", node=node).out.splitlines()[1].endswith(" 1000+")
 
 
 def test_the_dht_says_how_it_stands_and_what_is_missing() -> None:
