@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
-from swarmchat.account.records import RequestId, RequestKind
+from swarmchat.account.records import OwnDevice, RequestId, RequestKind
 from swarmchat.addresses import Address
 from swarmchat.ids import AccountId, CommitId, ConversationId, DeviceId
 
@@ -207,6 +208,16 @@ class ContactChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class DeviceChanged:
+    """A device of this account is new, called otherwise, or revoked, here or on another device; `state`: linked, revoked."""
+
+    type: ClassVar[str] = "device.changed"
+    device: DeviceId
+    name: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
 class AccountRevoked:
     """This device is no longer one of its account."""
 
@@ -323,6 +334,7 @@ Event = (
     | RequestAdded
     | RequestRemoved
     | ContactChanged
+    | DeviceChanged
     | AccountRevoked
     | AccountChanged
     | PreferenceChanged
@@ -334,6 +346,20 @@ Event = (
     | ReadMarked
     | Delivered
 )
+
+
+def of_devices(
+    before: Mapping[DeviceId, OwnDevice], after: Mapping[DeviceId, OwnDevice], this: DeviceId
+) -> list[DeviceChanged]:
+    """What is to be told where own devices were these and are those, by device; that `this` one is noted is no news."""
+    found = []
+    for device, known in sorted(after.items()):
+        old = before.get(device)
+        if known == old or (old is None and device == this):
+            continue
+        if old is None or (old.name, old.revoked_ms > 0) != (known.name, known.revoked_ms > 0):
+            found.append(DeviceChanged(device, known.name, "revoked" if known.revoked_ms else "linked"))
+    return found
 
 
 def data(event: Event) -> dict[str, Any]:

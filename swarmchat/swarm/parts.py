@@ -6,12 +6,13 @@ import asyncio
 import enum
 import logging
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
 from swarmchat.account import sharing
 from swarmchat.account.account import Account
+from swarmchat.account.records import OwnDevice
 from swarmchat.account.state import State
 from swarmchat.addresses import Address
 from swarmchat.commitlog.catalog import Catalog
@@ -19,11 +20,11 @@ from swarmchat.commitlog.writing import Writer
 from swarmchat.crypto.revocation import RevocationList
 from swarmchat.discovery.finder import Finder
 from swarmchat.errors import SwarmchatError
-from swarmchat.ids import ConversationId
+from swarmchat.ids import ConversationId, DeviceId
 from swarmchat.index.receipts import Receipts
 from swarmchat.runtime import Runtime
 from swarmchat.swarm.access import Access
-from swarmchat.swarm.events import Event
+from swarmchat.swarm.events import Event, of_devices
 
 T = TypeVar("T")
 Chore = Callable[[], Awaitable[object]]
@@ -162,6 +163,10 @@ class Parts:
     witness: Witness | None = None
     way: DhtWay = DhtWay()
     shared: Callable[[], None] = lambda: None  # what own devices share has changed
+    _devices: Mapping[DeviceId, OwnDevice] = field(init=False)  # as the observer knows them
+
+    def __post_init__(self) -> None:
+        self._devices = self.keeper.state.devices
 
     @property
     def state(self) -> State:
@@ -185,8 +190,15 @@ class Parts:
             return await self.keeper.change(stamping)
         finally:
             self.access.state = self.keeper.state
+            self._tell_of_devices()
             if self.state.stamps is not stamps:
                 self.shared()
+
+    def _tell_of_devices(self) -> None:
+        before, self._devices = self._devices, self.state.devices
+        if before is not self._devices:
+            for event in of_devices(before, self._devices, self.account.device):
+                self.tell(event)
 
     def writer(self) -> Writer:
         """Who writes commits here."""

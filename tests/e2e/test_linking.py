@@ -57,6 +57,9 @@ def test_a_device_is_linked_and_both_write_in_the_conversation_that_was_there_be
             )
             (row,) = [one for one in ann.call("device.list") if one["name"] == "laptop"]
             assert row["revoked"]
+            told = [one["data"] for one in ann.call("events.list")["events"] if one["type"] == "device.changed"]
+            assert {"device": device, "name": "laptop", "state": "linked"} in told
+            assert told[-1] == {"device": device, "name": "laptop", "state": "revoked"}
             laptop.cli("send", room, "from the thief")
             ann.did("send", room, "after the theft")
             same(room, ann, ben)
