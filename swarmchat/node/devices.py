@@ -48,7 +48,9 @@ class DeviceVerbs(Verbs):
         read = PairingCode(read.device, read.words, (*named, *read.addresses)[: limits.ADDRESSES_PER_DEVICE_MAX])
         noted = self._node.keeper.state.devices.get(self._node.account.device)
         name = (noted.name if noted else "") or display_name(platform.node()[: limits.DISPLAY_NAME_CHARS_MAX])
-        asked = await self._linking().add(read, may_link=may_link, name=name, timeout_s=timeout)
+        known = await self._node.own_devices()
+        in_use = frozenset(one.id for one in known if not self._device(one)["revoked"])
+        asked = await self._linking().add(read, may_link=may_link, name=name, in_use=in_use, timeout_s=timeout)
         return {"pairing": asked.id, "device": asked.device, "name": asked.name, "address": str(asked.address)}
 
     async def device_confirm(self, *, pairing: str, accept: bool) -> JsonObject:

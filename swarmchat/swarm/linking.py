@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, NoReturn
@@ -92,12 +92,21 @@ class Linking:
 
     # --- what the user asks
 
-    async def add(self, code: PairingCode, *, may_link: bool, name: str, timeout_s: float | None = None) -> Asked:
-        """Find the device that shows this code and have it and its user agree. `name`: what this device is called.
+    async def add(
+        self,
+        code: PairingCode,
+        *,
+        may_link: bool,
+        name: str,
+        in_use: Collection[DeviceId],
+        timeout_s: float | None = None,
+    ) -> Asked:
+        """Find the device that shows this code and have it and its user agree.
 
+        `name`: what this device is called; `in_use`: the devices of the account that are not revoked, as far as known.
         RefusedError (no account key here, 16 devices, busy, wrong words: `data["left"]` tries are left), DeliveryTimeout.
         """
-        self._permit(code)
+        self._permit(code, in_use)
         self._busy = True
         self._parts.access.pairing = code.device  # its link has the class `pairing`, and the LAN may show it
         self._recheck_lan()
@@ -142,7 +151,7 @@ class Linking:
 
     # --- before
 
-    def _permit(self, code: PairingCode) -> None:
+    def _permit(self, code: PairingCode, in_use: Collection[DeviceId]) -> None:
         parts = self._parts
         if parts.account.account_key is None:
             holders = [
@@ -161,7 +170,6 @@ class Linking:
             )
         if code.device == parts.account.device:
             raise RefusedError("this code is that of this very device")
-        in_use = {one.id for one in parts.state.devices.values() if not one.revoked_ms} | {parts.account.device}
         if len(in_use) >= limits.DEVICES_PER_ACCOUNT_MAX:
             raise RefusedError(
                 f"an account has at most {limits.DEVICES_PER_ACCOUNT_MAX} devices",

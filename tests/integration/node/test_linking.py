@@ -263,11 +263,16 @@ def test_a_key_that_is_a_device_already_is_not_taken(tmp_path: Path) -> None:
 
 def test_an_account_with_sixteen_devices_says_so_before_anybody_is_called(tmp_path: Path) -> None:
     async def talk(channel: Channel) -> None:
-        raise AssertionError("nobody is called")
+        await channel.refuse("forbidden")
 
     async def then(mine: Existing, other: LinkedNode, shown: str) -> None:
         for number in range(1, limits.DEVICES_PER_ACCOUNT_MAX - 1):
             await mine.node.swarm.rename_device(OwnDevice(device(number), "", 1), f"number {number}")
+        with pytest.raises(SwarmchatError) as caught:
+            await mine.verbs.device_add(code=shown, timeout=0)  # the sixteenth has a place
+        assert "at most" not in caught.value.message
+        await other.until("down")
+        other.diary.clear()
         await mine.node.swarm.rename_device(OwnDevice(device(20), "", 1), "the sixteenth")
         with pytest.raises(RefusedError, match="at most 16 devices"):
             await mine.verbs.device_add(code=shown)
