@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Mapping
 
-from swarmchat.account.records import ConversationState
+from swarmchat.account.records import ConversationState, KnownConversation
 from swarmchat.account.state import State
 from swarmchat.conversation.actions import Add, Initial
 from swarmchat.conversation.history import History
@@ -42,6 +42,11 @@ def standing(roster: Roster, me: AccountId, other: AccountId) -> Standing:
     if not roster.is_joined(other) and not roster.is_invited(other):
         return Standing.OVER
     return Standing.COMMON if roster.is_joined(other) and roster.is_joined(me) else Standing.BEGUN
+
+
+def is_elsewhere(known: KnownConversation, other: AccountId) -> bool:
+    """Whether it was erased on this device alone, and the other had it: he goes on using it."""
+    return known.state is ConversationState.ERASED and other in {*known.members, known.invited_by}
 
 
 def in_use(pairs: Mapping[ConversationId, Standing]) -> ConversationId | None:
@@ -128,7 +133,9 @@ class Pairs:
                 there = dict(found.get(account, {}))
                 now = contact.conversation
                 known = state.conversations.get(now) if now is not None else None
-                if now is not None and (known is None or known.state is not ConversationState.REMOVED):
+                if now is not None and known is not None and known.state is ConversationState.ERASED:
+                    there[now] = Standing.COMMON if is_elsewhere(known, account) else Standing.OVER
+                elif now is not None and (known is None or not known.is_gone):
                     there.setdefault(now, Standing.BEGUN)  # of another own device, an archive, or damaged here
                 state, new = state.use_pair(account, in_use(there))
                 changed += [] if new is None else [account]

@@ -171,6 +171,11 @@ class People:
         rooms = self._rooms
         found = rooms.pairs.of(account)
         pair = pairs.in_use(found)
+        kept = self._parts.state.contact(account).conversation
+        known = self._parts.state.conversations.get(kept) if kept is not None else None
+        if known is not None and pairs.is_elsewhere(known, account):
+            await self.join(known.id, MODE_PAIR, account, ())  # we are still of it
+            return known.id, None
         if pair is None:
             made = (await rooms.create(MODE_PAIR, account)).conversation
             return made, CommitId(made)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from swarmchat.account.records import ConversationState, RequestKind
+from swarmchat.account.records import RequestKind
 from swarmchat.conversation.actions import Add
 from swarmchat.errors import NotFoundError, UserError
 from swarmchat.ids import ConversationId
@@ -24,7 +24,7 @@ def used(house: House, other: House) -> ConversationId | None:
 def shown(house: House) -> set[ConversationId]:
     """The conversations that a list shows."""
     known = house.keeper.state.conversations.values()
-    return {one.id for one in known if one.state is not ConversationState.REMOVED}
+    return {one.id for one in known if not one.is_gone}
 
 
 def is_common(world: World, alice: House, bob: House) -> bool:
@@ -448,6 +448,26 @@ def test_a_conversation_that_was_left_before_its_clone_had_come_is_not_in_use(tm
     play(tmp_path, story)
 
 
+def test_a_conversation_that_was_purged_here_comes_back_when_the_contact_is_added(tmp_path: Path) -> None:
+    """The other never heard of it and goes on using it: a new one would leave him talking to nobody."""
+
+    async def story(world: World) -> None:
+        alice, bob, where = await friends(world)
+        said = await alice.post(where, "remember")
+        await world.until(lambda: world.level(where, alice, bob))
+        await bob.swarm.purge(where)
+        assert bob.catalog.list() == ()
+        await alice.post(where, "are you there?")
+        await asyncio.sleep(60)
+        contact = await bob.swarm.add_contact(alice.account.id)
+        assert contact.conversation == where
+        assert await common(world, alice, bob) == where
+        assert bob.catalog.open(where).knows(said)
+        assert asked(alice) + asked(bob) == 1
+
+    play(tmp_path, story)
+
+
 def test_who_left_a_conversation_on_purpose_is_asked_before_he_is_in_it_again(tmp_path: Path) -> None:
     """He kept the contact and left the conversation: that it is offered again is a question."""
 
@@ -474,7 +494,7 @@ def test_whatever_two_do_they_end_with_one_conversation_when_both_want_it(tmp_pa
         pair = ((alice, bob), (bob, alice))
         for _ in range(14):
             one, other = dice.choice(pair)
-            match dice.choice(("add", "add", "remove", "accept", "decline", "leave", "part", "heal", "wait")):
+            match dice.choice(("add", "add", "remove", "accept", "decline", "leave", "purge", "part", "heal")):
                 case "add":
                     await one.swarm.add_contact(other.account.id, addresses=[other.address])
                 case "remove" if one.keeper.state.is_contact(other.account.id):
@@ -486,6 +506,8 @@ def test_whatever_two_do_they_end_with_one_conversation_when_both_want_it(tmp_pa
                         await one.swarm.decline(request.id)
                 case "leave" if shown(one):
                     await one.swarm.leave(dice.choice(sorted(shown(one))))
+                case "purge" if shown(one):
+                    await one.swarm.purge(dice.choice(sorted(shown(one))))
                 case "part":
                     world.network.partition([[alice.host], [bob.host]])
                 case "heal":

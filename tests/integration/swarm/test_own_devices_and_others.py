@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from swarmchat.account.records import ConversationState
 from swarmchat.commitlog.writing import Admission
 from swarmchat.conversation import profile
 from swarmchat.conversation.actions import Add, Ban, CastVote, Unban, UpdateProfile
@@ -24,7 +23,7 @@ def used(house: House, other: House) -> ConversationId | None:
 
 def shown(house: House) -> set[ConversationId]:
     known = house.keeper.state.conversations.values()
-    return {one.id for one in known if one.state is not ConversationState.REMOVED}
+    return {one.id for one in known if not one.is_gone}
 
 
 def are_here(house: House, *conversations: ConversationId) -> bool:
