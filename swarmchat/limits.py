@@ -114,6 +114,7 @@ HANDSHAKE_SILENCE_S: Final = 60.0
 STRANGER_LINKS_MAX: Final = 64
 STRANGER_LINKS_PER_SOURCE_MAX: Final = 4
 STRANGER_BYTES_MAX: Final = 64 * KIB
+OUTCAST_LINK_S: Final = 1.0  # for a revoked device that called to be told so (SCP-01 §3.3)
 STRANGER_IDLE_S: Final = 30.0
 PING_AFTER_S: Final = 15.0
 PING_TIMEOUT_S: Final = 5.0  # two missed in 10 s: dead

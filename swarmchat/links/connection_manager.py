@@ -9,10 +9,16 @@ from typing import Protocol
 
 from swarmchat import __version__
 from swarmchat.addresses import Address
-from swarmchat.crypto.certificates import check_chain
+from swarmchat.crypto.certificates import ChainFault, check_chain
 from swarmchat.errors import LinkError, PeerError, StorageError
 from swarmchat.ids import AccountId, DeviceId
-from swarmchat.limits import DIAL_CANDIDATES_MAX, FUTURE_TOLERANCE_S, HANDSHAKES_MAX, PROBE_TIMEOUT_S
+from swarmchat.limits import (
+    DIAL_CANDIDATES_MAX,
+    FUTURE_TOLERANCE_S,
+    HANDSHAKES_MAX,
+    OUTCAST_LINK_S,
+    PROBE_TIMEOUT_S,
+)
 from swarmchat.links.admission import HandshakeGate, StrangerQuota, source_of
 from swarmchat.links.channel import Channel
 from swarmchat.links.dialling import race
@@ -47,7 +53,7 @@ class LinkPolicy(Protocol):
 class ConnectionManager:
     """Dials, listens, keeps one link with each device, and closes links that nobody wants. `run` owns all its tasks.
 
-    `on_channel` serves a channel that a peer opened and may have: it answers (`channel.accept`), talks and returns; the
+    `on_outcast`: a device that its account has revoked called; it may be told, for a second, and has no link. `on_channel` serves a channel that a peer opened and may have: it answers (`channel.accept`), talks and returns; the
     channel is closed after it. `on_link_up` and `on_link_down` come in turns for each device.
     """
 
@@ -61,6 +67,7 @@ class ConnectionManager:
         on_channel: Callable[[Channel], Awaitable[None]],
         on_link_up: Callable[[Link], None],
         on_link_down: Callable[[Link, str], None],
+        on_outcast: Callable[[Link], Awaitable[None]] | None = None,
         security: Security | None = None,
         times: LinkTimes | None = None,
     ) -> None:
@@ -72,7 +79,10 @@ class ConnectionManager:
         self._on_channel = on_channel
         self._on_link_up = on_link_up
         self._on_link_down = on_link_down
-        self._security = security or TlsSecurity(identity, now=runtime.now, revoked=policy.revoked)
+        self._on_outcast = on_outcast
+        self._security = security or TlsSecurity(
+            identity, now=runtime.now, revoked=policy.revoked, dismisses=on_outcast is not None
+        )
         self._times = times or LinkTimes()
         self._hooks = LinkHooks(self._up, self._going, self._over, policy.may_open, self._serve)
         self._gate = HandshakeGate()
@@ -218,10 +228,14 @@ class ConnectionManager:
     # --- what links tell
 
     def _up(self, link: Link) -> None:
-        self._shaken(link, failed=False)
         reason = self._judge(link)
+        self._shaken(link, failed=link.link_class is LinkClass.REVOKED)
         if reason is not None:
             link.close(reason)
+            return
+        if link.link_class is LinkClass.REVOKED:
+            assert self._tasks is not None, "who has a link runs"
+            self._tasks.create_task(self._dismiss(link))
             return
         device = link.peer.device
         old = self._by_device.get(device)
@@ -241,6 +255,17 @@ class ConnectionManager:
         if abs(link.clock_offset_s) > FUTURE_TOLERANCE_S:
             _log.warning("the clocks of %s and of this machine are %+.0f s apart", device, link.clock_offset_s)
         self._on_link_up(link)
+
+    async def _dismiss(self, link: Link) -> None:
+        """Tell a revoked device that it is one, if it listens, and hang up."""
+        assert self._on_outcast is not None, "else nobody has that class"
+        try:
+            async with asyncio.timeout(OUTCAST_LINK_S):
+                await self._on_outcast(link)
+        except (TimeoutError, LinkError, PeerError) as error:
+            _log.info("%s, which was revoked, was not told: %s", link.peer.device, error)
+        finally:
+            link.close("its certificate does not hold: revoked")
 
     def _doubt(self, link: Link) -> None:
         """Its peer came by another link: who has this one does not dial, so perhaps it is lost there. (SCP-03 §5)"""
@@ -288,6 +313,9 @@ class ConnectionManager:
             at=self._runtime.now(),
             revoked=self._policy.revoked(peer.account),
         )
+        if fault is ChainFault.REVOKED and self._may_be_told(link):
+            link.link_class = LinkClass.REVOKED
+            return self._count_stranger(link)
         if fault is not None:
             return f"its certificate does not hold: {fault.value}"
         was, link.link_class = link.link_class, self._policy.classify(peer)
@@ -298,6 +326,13 @@ class ConnectionManager:
         if link.link_class is not LinkClass.STRANGER or link.dialled:
             self._forget_stranger(link)
             return None
+        return self._count_stranger(link)
+
+    def _may_be_told(self, link: Link) -> bool:
+        """Whether a device called that was revoked before; one that is revoked while it has a link loses that at once."""
+        return self._on_outcast is not None and not link.dialled and link.link_class in {None, LinkClass.REVOKED}
+
+    def _count_stranger(self, link: Link) -> str | None:
         if link not in self._counted:
             source = source_of(link.address.host)
             if not self._strangers.admit(source):

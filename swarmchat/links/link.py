@@ -44,6 +44,7 @@ from swarmchat.runtime import Runtime
 
 _CODE_CHARS_MAX = 64
 _TEXT_CHARS_MAX = 256
+_UNTRUSTED = frozenset({LinkClass.STRANGER, LinkClass.REVOKED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,7 +305,7 @@ class Link:
                     waiter.set_result(self._runtime.monotonic())
             case GoneAway(code):
                 self._on_go_away(code)
-        if self.link_class is LinkClass.STRANGER and not self.dialled and self._pump.bytes_in > STRANGER_BYTES_MAX:
+        if self.link_class in _UNTRUSTED and not self.dialled and self._pump.bytes_in > STRANGER_BYTES_MAX:
             self._pump.close("a stranger sent too much")
 
     def _on_data(self, stream: int, data: bytes) -> None:
@@ -361,6 +362,8 @@ class Link:
             return "unknown-channel"
         if version != 1:
             return "version"
+        if self.link_class is LinkClass.REVOKED:
+            return "forbidden"
         if self._draining_until is not None:
             return "busy"
         if name in LASTING:

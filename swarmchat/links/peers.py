@@ -19,6 +19,7 @@ class LinkClass(StrEnum):
     CONTACT = "contact"
     STRANGER = "stranger"
     PAIRING = "pairing"
+    REVOKED = "revoked"  # it called, and is told why it gets no link
 
 
 @dataclass(frozen=True, slots=True)

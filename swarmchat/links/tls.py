@@ -12,7 +12,7 @@ from typing import Final
 
 from OpenSSL import SSL, crypto
 
-from swarmchat.crypto.certificates import Certificate, CertificateError, check_chain
+from swarmchat.crypto.certificates import Certificate, CertificateError, ChainFault, check_chain
 from swarmchat.ids import AccountId, DeviceId
 from swarmchat.links.peers import Identity, Peer
 
@@ -33,12 +33,18 @@ _WAIVED: Final = frozenset(
 class TlsSecurity:
     """Endpoints for one identity; the two contexts are shared by all links.
 
-    `now` is the wall clock in seconds; `revoked(account)` gives the 16-byte prefixes of its revoked devices. ValueError when key
-    and certificate of the identity do not fit.
+    `now` is the wall clock in seconds; `revoked(account)` gives the 16-byte prefixes of its revoked devices; `dismisses`: a
+    revoked device that calls gets through the handshake, for whoever is above to tell it so. ValueError when key and certificate
+    of the identity do not fit.
     """
 
     def __init__(
-        self, identity: Identity, *, now: Callable[[], float], revoked: Callable[[AccountId], Container[bytes]]
+        self,
+        identity: Identity,
+        *,
+        now: Callable[[], float],
+        revoked: Callable[[AccountId], Container[bytes]],
+        dismisses: bool = False,
     ) -> None:
         if identity.device_key.public != identity.device.key:
             raise ValueError("the key of this device does not fit its certificate")
@@ -46,6 +52,7 @@ class TlsSecurity:
         self._us = identity.device.device_id
         self._now = now
         self._revoked = revoked
+        self._dismisses = dismisses
 
     # Made for the first link: a command that reads a history without a daemon has none, and they are a tenth of its time.
 
@@ -64,11 +71,12 @@ class TlsSecurity:
     def endpoint(self, *, server: bool, device: DeviceId | None = None) -> TlsEndpoint:
         """A fresh endpoint; `device`: the only one accepted at the other end."""
         connection = SSL.Connection(self._server if server else self._client, None)
-        return TlsEndpoint(connection, server=server, judge=lambda leaf, root: self._judge(leaf, root, device))
+        spares = server and self._dismisses
+        return TlsEndpoint(connection, server=server, judge=lambda leaf, root: self._judge(leaf, root, device, spares))
 
-    def _judge(self, leaf: Certificate, root: Certificate, wanted: DeviceId | None) -> str | None:
+    def _judge(self, leaf: Certificate, root: Certificate, wanted: DeviceId | None, spares_revoked: bool) -> str | None:
         fault = check_chain(leaf, root, at=self._now(), revoked=self._revoked(root.account_id))
-        if fault:
+        if fault and not (spares_revoked and fault is ChainFault.REVOKED):  # found last: there is no other
             return fault.value
         if leaf.device_id == self._us:
             return "that is this device"

@@ -15,7 +15,7 @@ from swarmchat.account.state import State
 from swarmchat.conversation import tree
 from swarmchat.conversation.roster import Roster
 from swarmchat.crypto.certificates import Certificate, CertificateError
-from swarmchat.crypto.revocation import RevocationList
+from swarmchat.crypto.revocation import RevocationList, device_prefix
 from swarmchat.ids import AccountId, ConversationId, DeviceId
 from swarmchat.links.frames import Message
 from swarmchat.links.link import Link
@@ -24,6 +24,8 @@ from swarmchat.swarm.messages import MessageError, conversation_of
 
 MODE_PAIR: Final = 0
 MODE_PUBLIC: Final = 3
+
+_PROOFS_MAX: Final = 4  # lists of one account none of which contains another
 
 _IN_STEP: Final = frozenset({LinkClass.OWN, LinkClass.MEMBER, LinkClass.INVITEE, LinkClass.CONTACT})
 
@@ -46,6 +48,7 @@ class Access:
         self._heirs: dict[ConversationId, dict[DeviceId, AccountId]] = {}
         self._parting: Counter[AccountId] = Counter()
         self._revoked: dict[AccountId, frozenset[bytes]] = {}
+        self._proofs: dict[AccountId, list[RevocationList]] = {}  # the lists that say so
         self._lists: dict[tuple[ConversationId, AccountId], bytes] = {}
 
     # --- facts
@@ -199,7 +202,14 @@ class Access:
         if listed.revoked <= known:
             return False
         self._revoked[account] = known | listed.revoked
+        kept = [each for each in self._proofs.get(account, ()) if not each.revoked <= listed.revoked]
+        self._proofs[account] = [*kept, listed][-_PROOFS_MAX:]
         return True
+
+    def proof(self, account: AccountId, device: DeviceId) -> RevocationList | None:
+        """A list of the account on which that device stands."""
+        prefix = device_prefix(device)
+        return next((each for each in self._proofs.get(account, ()) if prefix in each.revoked), None)
 
     def may_open(self, link: Link, opening: Message) -> str | None:
         """Judge the opening of a channel by the class and, where it names one, by the conversation's roster."""

@@ -29,6 +29,7 @@ from swarmchat.swarm.mail import (
     Here,
     Letter,
     Notice,
+    Revoked,
     SwarmInvite,
     TrustAnswer,
     TrustRequest,
@@ -128,7 +129,14 @@ class Located:
     addresses: tuple[Address, ...]
 
 
-Outcome = Fetch | Tell | TakenUp | Confirmed | Answer | AskFor | Known | Confirm | Wanted | Located
+@dataclass(frozen=True, slots=True)
+class Outcast:
+    """Somebody says that our account has revoked this device; the list proves it, or nothing does."""
+
+    listed: bytes
+
+
+Outcome = Outcast | Fetch | Tell | TakenUp | Confirmed | Answer | AskFor | Known | Confirm | Wanted | Located
 
 
 class Mailroom:
@@ -164,6 +172,8 @@ class Mailroom:
                 if device != sender.device:
                     return state, []  # SCP-05 §1.5: the signing device speaks of itself
                 return state, self._noticed(state, sender, conversation, heads or (commit,), now)
+            case Revoked(listed):
+                return state, [Outcast(listed)]
             case Want():
                 return state, [Wanted(sender)]
             case Here(addresses):

@@ -102,7 +102,15 @@ class Here:
     addresses: tuple[Address, ...]
 
 
-Mail = TrustRequest | TrustAnswer | SwarmInvite | Ask | Notice | Want | Here
+@dataclass(frozen=True, slots=True)
+class Revoked:
+    """Your account has revoked you: here is its list. (SCP-01 §3.3)"""
+
+    mimetype: ClassVar[str] = "application/revoked"
+    listed: bytes  # DER; it proves itself
+
+
+Mail = TrustRequest | TrustAnswer | SwarmInvite | Ask | Notice | Want | Here | Revoked
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +152,8 @@ def encode(mail: Mail) -> Body:
                 "heads": list(heads[:NOTICE_HEADS_MAX]),
                 "deviceId": device,
             }
+        case Revoked(listed):
+            return {"list": listed}
         case Want():
             return {"kind": "want"}
         case Here(addresses):
@@ -180,6 +190,11 @@ def decode(mimetype: object, body: object) -> Mail | None:
             return Ask(_conversation(body))
         case Notice.mimetype:
             return _notice(body)
+        case Revoked.mimetype:
+            listed = body.get("list")
+            if not isinstance(listed, bytes) or not listed:
+                raise MessageError("list: bytes")
+            return Revoked(listed)
         case Want.mimetype:
             return _whereabouts(body)
         case _:

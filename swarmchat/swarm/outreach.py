@@ -46,7 +46,7 @@ from swarmchat.swarm.courier import Courier
 from swarmchat.swarm.holders import held, inviters, is_mine
 from swarmchat.swarm.invitations import Sender
 from swarmchat.swarm.lookout import in_turns, watched
-from swarmchat.swarm.mail import Ask, Here, Letter, Mail, Notice, TrustAnswer, Want
+from swarmchat.swarm.mail import Ask, Here, Letter, Mail, Notice, Revoked, TrustAnswer, Want
 from swarmchat.swarm.mesh import Target
 from swarmchat.swarm.notices import Notices
 from swarmchat.swarm.outbox import Posting
@@ -425,7 +425,7 @@ class Outreach:
 def _topic(mail: Mail) -> str:
     """Of two letters to one device about the same the newer counts."""
     match mail:
-        case Want() | Here():
+        case Want() | Here() | Revoked():
             return type(mail).__name__
         case Ask(conversation) | TrustAnswer(conversation):
             return f"{mail.mimetype} {conversation}"

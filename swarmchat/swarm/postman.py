@@ -27,6 +27,7 @@ from swarmchat.swarm.invitations import (
     Known,
     Located,
     Mailroom,
+    Outcast,
     Outcome,
     Sender,
     TakenUp,
@@ -82,6 +83,7 @@ class Postman:
     """The shell around the Mailroom. `absent`: how to reach who is not linked, if there is any way."""
 
     absent: Absent | None = None
+    outcast: Callable[[bytes], None] = staticmethod(lambda listed: None)  # a revocation list that is said to name us
 
     def __init__(
         self,
@@ -238,6 +240,8 @@ class Postman:
                     await reply(Notice(conversation, commit, (commit,), self._parts.account.device))
             case Known(conversation, sender, contact):
                 await self._known(conversation, sender, reply, contact=contact)
+            case Outcast(listed):
+                self.outcast(listed)
             case Wanted(sender):
                 if self.absent is not None and (here := self.absent.whereabouts_for(sender)) is not None:
                     await reply(here)

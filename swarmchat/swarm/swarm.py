@@ -23,8 +23,9 @@ from swarmchat.discovery.finder import Finder
 from swarmchat.errors import RefusedError, SwarmchatError
 from swarmchat.ids import AccountId, CommitId, ConversationId, DeviceId
 from swarmchat.index.receipts import Receipts
-from swarmchat.limits import INVITATIONS_CHECKED_S, NOT_BEFORE_SLACK_S
+from swarmchat.limits import INVITATIONS_CHECKED_S, MAIL_BODY_BYTES_MAX, NOT_BEFORE_SLACK_S
 from swarmchat.links.connection_manager import ConnectionManager
+from swarmchat.links.link import Link
 from swarmchat.runtime import Runtime
 from swarmchat.swarm.access import Access
 from swarmchat.swarm.attendance import Attendance
@@ -38,6 +39,7 @@ from swarmchat.swarm.events import (
     MessageAdded,
 )
 from swarmchat.swarm.lastseen import LastSeen
+from swarmchat.swarm.mail import Revoked
 from swarmchat.swarm.merges import Merges
 from swarmchat.swarm.mesh import Mesh, Target
 from swarmchat.swarm.objections import Objection
@@ -69,6 +71,8 @@ from swarmchat.swarm.write_queue import Outcome
 
 if TYPE_CHECKING:
     from swarmchat.swarm.linking import Linking
+
+_LIST_ROOM = 16  # bytes of a mail's body beside a revocation list
 
 __all__ = ["Audience", "PeerRow", "Settings", "StateKeeper", "Swarm", "SyncRow"]
 
@@ -131,6 +135,7 @@ class Swarm:
             on_channel=self._board.serve,
             on_link_up=self._board.link_up,
             on_link_down=self._board.link_down,
+            on_outcast=self._dismiss,
         )
         mesh = Mesh(account.device, runtime.random)
         self._connector = Connector(mesh, finder, self.links, runtime, self._board.account_of)
@@ -148,6 +153,7 @@ class Swarm:
             self._connector.sighted,
             self._choices.followed,
         )
+        self._postman.outcast = self._revocations.told_by_anybody
         self._own = OwnDevices(self._parts, self._merges.merged, self._revocations.told_by_own)
         self._board.connect(
             self._rooms,
@@ -536,6 +542,15 @@ class Swarm:
         elif isinstance(event, ConversationReady):
             self._parts.chores.add("revocations", self._revocations.publish)
         self._observer(event)
+
+    async def _dismiss(self, link: Link) -> None:
+        """A revoked device called: it is told, and that is all. (SCP-01 §3.3)"""
+        proof = self._parts.access.proof(link.peer.account, link.peer.device)
+        mine = self.account.revocations
+        if proof is None and mine is not None and link.peer.account == self.account.id:
+            proof = mine
+        if proof is not None and len(proof.der) <= MAIL_BODY_BYTES_MAX - _LIST_ROOM:
+            await self._postman.send(link, Revoked(proof.der))
 
     async def _relisted(self, revoked: frozenset[DeviceId]) -> None:
         await self._own.relisted_flushed(revoked)

@@ -13,9 +13,12 @@ from swarmchat.account.records import ConversationState
 from swarmchat.account.state import State
 from swarmchat.conversation.actions import Join
 from swarmchat.crypto.revocation import device_prefix
-from swarmchat.errors import RefusedError
+from swarmchat.errors import LinkError, PeerError, RefusedError
 from swarmchat.ids import ConversationId, DeviceId
 from swarmchat.limits import INVITATIONS_CHECKED_S
+from swarmchat.swarm.mail import Revoked
+from tests.support.rogue import simulated
+from tests.support.sim.runtime import EPOCH
 from tests.support.swarms import House, World, account_of, play
 
 
@@ -161,6 +164,85 @@ def test_two_that_revoke_different_devices_at_once_end_on_one_list_of_both(tmp_p
         writes = one.keeper.writes + other.keeper.writes
         await asyncio.sleep(60)
         assert one.keeper.writes + other.keeper.writes == writes, "and then there is peace"
+
+    play(tmp_path, story)
+
+
+def test_a_device_that_was_off_when_it_was_revoked_is_told_by_the_first_that_refuses_its_link(tmp_path: Path) -> None:
+    """Its own account's other device is off for good; a member of a common group knows the list from there."""
+
+    async def story(world: World) -> None:
+        alice = await world.house("alice")
+        one, other = await two(world)
+        where = await world.room(alice, one)
+        await world.until(lambda: is_here(other, where), 10.0)
+        await other.post(where, "from the other")
+        await world.until(lambda: world.level(where, alice, one, other))
+        await other.knows(alice)
+        await other.down()
+        await revoke(one, other.account.device)
+        await world.until(lambda: world.level(where, alice, one))
+        await one.down()
+        await other.up()
+        await world.until(lambda: other.swarm.account.is_revoked, 30.0)
+        assert other.seen("account.revoked")
+        await asyncio.sleep(30)
+        assert not alice.linked(other)
+        assert not other.swarm.links.links
+        assert not [event for event in alice.seen("link.up") if event.device == other.account.device][1:]  # type: ignore[union-attr]
+
+    play(tmp_path, story)
+
+
+def test_a_device_that_was_off_when_it_was_revoked_is_told_by_its_sibling(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        one, other = await two(world)
+        await other.knows(one)
+        await other.down()
+        await revoke(one, other.account.device)
+        await other.up()
+        await world.until(lambda: other.swarm.account.is_revoked, 30.0)
+        await asyncio.sleep(30)
+        assert not one.linked(other)
+
+    play(tmp_path, story)
+
+
+def test_nobody_is_made_to_believe_that_he_was_revoked(tmp_path: Path) -> None:
+    """A list that the account did not sign, and one that names others, change nothing."""
+
+    async def story(world: World) -> None:
+        alice = await world.house("alice")
+        forged = account_of("mallory").revoke(alice.account.device, now=int(EPOCH))
+        others = account_of("alice").revoke(account_of("alice", 2).device, now=int(EPOCH))
+        async with simulated(world, "mallory") as mallory, mallory.linked(alice.address) as link:
+            for listed in (forged.der, b"rubbish"):
+                await mallory.write(link, Revoked(listed))
+            await asyncio.sleep(5)
+            assert alice.swarm.account.revocations is None
+            await mallory.write(link, Revoked(others.der))
+            await world.until(lambda: alice.swarm.account.revocations == others, 5.0)
+        assert not alice.swarm.account.is_revoked
+
+    play(tmp_path, story)
+
+
+def test_a_revoked_device_that_calls_is_told_and_can_open_nothing(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        alice, bob = await world.house("alice"), await world.house("bob")
+        where = await world.room(alice, bob)
+        await bob.down()
+        lost = account_of("bob").device
+        key = account_of("bob", 2)
+        listed = key.revoke(lost, now=int(EPOCH) + 60)
+        alice.swarm._parts.access.note_revoked(listed)
+        async with simulated(world, "bob") as stolen, stolen.linked(alice.address) as link:
+            for channel in ("sync", "invite", "pack", "device", "signal"):
+                with pytest.raises((PeerError, LinkError)):
+                    await link.open_channel(channel, id=bytes.fromhex(where))
+            await asyncio.sleep(1.5)
+            assert link.is_over
+            assert [mail.listed for mail in stolen.mail if isinstance(mail, Revoked)] == [listed.der]
 
     play(tmp_path, story)
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field
 
 from swarmchat.addresses import Address
-from swarmchat.crypto.certificates import Certificate, check_chain
+from swarmchat.crypto.certificates import Certificate, ChainFault, check_chain
 from swarmchat.ids import AccountId, DeviceId
 from swarmchat.links.peers import Identity, Peer
 from swarmchat.links.streams import ByteStream, Receiver
@@ -380,18 +380,19 @@ class NamingSecurity:
     revoked: Callable[[AccountId], Container[bytes]]
 
     def endpoint(self, *, server: bool, device: DeviceId | None = None) -> NamingEndpoint:
-        return NamingEndpoint(self, device)
+        return NamingEndpoint(self, device, server=server)
 
 
 class NamingEndpoint:
     """Two certificates, each after its length in 4 bytes; then plain bytes."""
 
-    def __init__(self, security: NamingSecurity, wanted: DeviceId | None) -> None:
+    def __init__(self, security: NamingSecurity, wanted: DeviceId | None, *, server: bool) -> None:
         self.peer: Peer | None = None
         self.fault: str | None = None
         self.finished = False
         self._security = security
         self._wanted = wanted
+        self._server = server
         us = security.identity
         self._out = b"".join(len(each.der).to_bytes(4, "big") + each.der for each in (us.device, us.account))
         self._in = b""
@@ -432,7 +433,7 @@ class NamingEndpoint:
         self._in = rest
         security = self._security
         fault = check_chain(leaf, root, at=security.now(), revoked=security.revoked(root.account_id))
-        if fault is not None:
+        if fault is not None and not (self._server and fault is ChainFault.REVOKED):
             self.fault = fault.value
         elif leaf.device_id == security.identity.device.device_id:
             self.fault = "that is this device"

@@ -16,6 +16,7 @@ from swarmchat.swarm.mail import (
     Letter,
     Mail,
     Notice,
+    Revoked,
     SwarmInvite,
     TrustAnswer,
     TrustRequest,
@@ -38,6 +39,7 @@ EACH: list[Mail] = [
     Ask(WHERE),
     Notice(WHERE, A, (A, CommitId("b" * 40)), DeviceId("d" * 64)),
     Want(),
+    Revoked(b"a list"),
     Here(()),
     Here((Address("192.0.2.7", 4000), Address("2001:db8::7", 65_535))),
 ]
@@ -66,6 +68,12 @@ def test_an_answer_says_no_more_addresses_than_a_card_and_none_that_may_not_trav
 def test_an_answer_with_anything_else_for_addresses_is_refused(addr: object) -> None:
     with pytest.raises(MessageError):
         decode(Here.mimetype, {"kind": "here", "addr": addr})
+
+
+@pytest.mark.parametrize("listed", [None, "text", b"", 5])
+def test_a_revocation_list_is_bytes(listed: object) -> None:
+    with pytest.raises(MessageError):
+        decode(Revoked.mimetype, {"list": listed})
 
 
 def test_offers_of_ice_are_of_a_later_version_and_a_nameless_kind_is_a_fault() -> None:
