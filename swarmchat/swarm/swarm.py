@@ -411,7 +411,9 @@ class Swarm:
         return told
 
     async def rename_device(self, device: OwnDevice, name: str) -> bool:
-        """Call a device of ours `name`, also one that is known from its links alone; False when no more can be noted. StorageError."""
+        """Call a device of ours `name`, also one that is known from its links alone; False when no more can be noted. UserError, StorageError."""
+        await self.load()
+        self._revocations.must_be_ours()
 
         def renamed(state: State) -> tuple[State, bool]:
             known, _ = state.add_device(device)
@@ -437,9 +439,14 @@ class Swarm:
         pairing = self._parts.access.pairing
         return self._board.known_devices if pairing is None else self._board.known_devices | {pairing}
 
-    @cached_property
+    @property
     def linking(self) -> Linking:
-        """Makes other devices devices of this account. (SCP-01 §3.2)"""
+        """Makes other devices devices of this account. RefusedError where this one was revoked. (SCP-01 §3.2)"""
+        self._revocations.must_be_ours()
+        return self._linking
+
+    @cached_property
+    def _linking(self) -> Linking:
         from swarmchat.swarm.linking import Linking  # noqa: PLC0415 - SPAKE2 is for who links a device
 
         return Linking(

@@ -18,6 +18,7 @@ from swarmchat.account.records import OwnDevice
 from swarmchat.account.state import State
 from swarmchat.addresses import Address
 from swarmchat.crypto.certificates import issue_device
+from swarmchat.crypto.revocation import device_prefix, issue_revocations
 from swarmchat.errors import (
     DeliveryTimeout,
     LinkError,
@@ -282,6 +283,23 @@ def test_an_account_with_sixteen_devices_says_so_before_anybody_is_called(tmp_pa
             await mine.verbs.device_add(code=shown)
         assert "at most" not in caught.value.message
         assert other.diary
+
+    add(tmp_path, talk, then)
+
+
+def test_a_device_that_was_revoked_links_and_names_nobody(tmp_path: Path) -> None:
+    async def talk(channel: Channel) -> None:
+        raise AssertionError("nobody is called")
+
+    async def then(mine: Existing, other: LinkedNode, shown: str) -> None:
+        key = mine.account.account_key
+        prefixes = {device_prefix(mine.account.device)}
+        mine.node.swarm._parts.account = mine.account.with_revocations(
+            issue_revocations(key, mine.account.certificate, prefixes, number=1, now=int(mine.clock.now()))
+        )
+        for asked in (mine.verbs.device_add(code=shown), mine.verbs.device_rename(name="desk")):
+            with pytest.raises(RefusedError, match="was revoked by its account"):
+                await asked
 
     add(tmp_path, talk, then)
 
