@@ -295,3 +295,32 @@ def test_a_mark_ahead_of_its_commit_counts_when_the_commit_is_admitted(tmp_path:
         assert last_read(alice, where, bob) == ahead
 
     play(tmp_path, story)
+
+
+def test_both_devices_of_an_author_know_how_far_each_message_came(tmp_path: Path) -> None:
+    """FS-01: sent to her, read by her up to the second; what is said while she is off is only written."""
+
+    async def story(world: World) -> None:
+        alice, bob = await world.house("alice"), await world.house("bob")
+        where = await world.room(alice, bob)
+        phone = await second_device(world, "bob", where, alice, bob)
+        assert await phone.swarm.settled(where, 60.0) == "ready"
+        words = [await bob.post(where, f"number {number}") for number in range(4)]
+
+        def states(house: House) -> list[str]:
+            return [state(house, where, word, alice) for word in words]
+
+        await world.until(lambda: world.level(where, alice, bob, phone))
+        for house in (bob, phone):
+            await world.until(lambda house=house: states(house) == ["sent"] * 4)  # type: ignore[misc]
+        await alice.swarm.read(where, words[1])
+        for house in (bob, phone):
+            await world.until(lambda house=house: states(house) == ["read", "read", "sent", "sent"])  # type: ignore[misc]
+            assert last_read(house, where, alice) == words[1]
+        await alice.down()
+        late = await bob.post(where, "are you there?")
+        await world.until(lambda: phone.catalog.open(where).knows(late))
+        await asyncio.sleep(100)
+        assert [state(house, where, late, alice) for house in (bob, phone)] == ["written", "written"]
+
+    play(tmp_path, story)

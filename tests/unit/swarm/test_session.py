@@ -333,6 +333,7 @@ def test_the_same_head_is_not_pulled_from_two() -> None:
 
 
 def test_one_pull_for_a_peer_at_a_time_and_the_newest_wish_waits() -> None:
+    """FS-04"""
     chain, machine = in_step(BOB)
     machine.news(BOB, (B,), 1.0)
     assert machine.poll(1.0) == [Pull(BOB, (B,))]
