@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,15 +86,23 @@ class AccountStore:
         return account
 
     def create(self, account: Account, state: State, password: str | None = None) -> None:
-        """Install a new or imported account; UserError if there is one already, StorageError. The account file comes last."""
+        """Install a new, imported or linked account; UserError if there is one already, StorageError, and then nothing of it stays.
+
+        The account file comes last.
+        """
         if self.exists():
             raise UserError(
                 "there is an account here already",
                 hint="use another home for another account: --home DIR",
             )
         self._password = password or None
-        self.save_state(state)
-        self.save(account)
+        try:
+            self.save_state(state)
+            self.save(account)
+        except (StorageError, UserError):
+            with contextlib.suppress(OSError):  # a disk that fails in this too has said enough
+                self._state_file.unlink(missing_ok=True)
+            raise
 
     def save(self, account: Account) -> None:
         """Write the account, sealed if it was loaded with a password; StorageError, and then the old file stands."""

@@ -378,8 +378,13 @@ class Newcomer:
         book = AddressBook()
         for address in made.addresses:
             book.saw(made.existing, address, Source.LINK, now=self._runtime.now())
-        disk.write_whole(self._book_file, book.to_json())
-        self._store.create(made.account, made.state, self._wishes.password)
+        try:
+            disk.write_whole(self._book_file, book.to_json())
+            self._store.create(made.account, made.state, self._wishes.password)
+        except SwarmchatError:
+            with suppress(OSError):
+                self._book_file.unlink(missing_ok=True)
+            raise
 
     async def _failed(self, channel: Channel, failed: Failed) -> None:
         if failed.tell is not None and not channel.closed:

@@ -154,6 +154,7 @@ def test_creating_on_a_full_disk_leaves_no_account(home: Home, ann: Account, mon
     with pytest.raises(StorageError):
         store(home).create(ann, a_state())
     assert not store(home).exists()
+    assert {path.name for path in home.data.iterdir()} == {"conversations", "log"}, "nor whom the account knows"
     store(home).create(ann, a_state())
     assert store(home).load() == ann
 
