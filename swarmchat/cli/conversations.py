@@ -129,7 +129,6 @@ def link(session: Session, conv: str, qr: bool) -> None:
     """
     made = session.door.call("conversation.link", conversation=conv)
 
-
     def text() -> list[str]:
         if not qr:
             return [plain(made["link"])]
