@@ -201,8 +201,8 @@ class State:
         if verdict:
             return self, Received(verdict)
         key = request_id(offer.sender, offer.conversation)
-        old = self.requests.get(key)
-        if old is not None and (old.offer == offer or offer.at_ms < old.offer.at_ms):
+        old, is_wanted = self.requests.get(key), self._is_wanted(offer, now_ms)
+        if not is_wanted and old is not None and (old.offer == offer or offer.at_ms < old.offer.at_ms):
             return self, Received(Verdict.DUPLICATE, old)
         recent = tuple(time for time in self.arrivals.get(offer.sender, ()) if now_ms - _HOUR_MS < time <= now_ms)
         if len(recent) >= limits.REQUESTS_PER_HOUR_PER_SENDER:
@@ -212,7 +212,7 @@ class State:
             return self, Received(Verdict.DUPLICATE)
         state = self._counted(offer.sender, (*recent, now_ms), now_ms)
         new = Request(offer, received_ms=old.received_ms if old else now_ms, shared=shared)
-        if self._is_wanted(offer, now_ms):
+        if is_wanted:
             taken, request = replace(state, requests=_with(state.requests, key, new)).accept(key, now_ms=now_ms)
             if request is not None:
                 return taken, Received(Verdict.TAKEN_UP, request)

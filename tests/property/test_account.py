@@ -129,10 +129,9 @@ def test_own_devices_that_have_met_share_the_same_whatever_each_did_and_in_whate
     states = [State(), State(), State()]
 
     def hear(one: int, other: int) -> None:
-        have = sharing.asked(states[one], device=devices[one], seen=states[other].seen)
-        came = sharing.delta(states[other], have)
+        came = sharing.delta(states[other], states[one].seen)
         taken = sharing.merged(states[one], came, device=devices[one], now_ms=5)
-        states[one] = sharing.adopted(taken, states[other].seen)
+        states[one] = sharing.adopted(taken, states[other].seen, device=devices[one])
 
     for one, other, changes in story:
         for change in changes:

@@ -276,6 +276,15 @@ def test_what_a_contact_offers_is_taken_up_without_asking() -> None:
     assert received(blocked, ask(1, conv=9))[1] is Verdict.BLOCKED
 
 
+def test_a_request_that_waits_is_taken_up_when_its_sender_has_become_a_contact_meanwhile() -> None:
+    """On another own device, say: it is sent again every ten minutes."""
+    state, _ = received(State(), ask(1, conv=9))
+    state, _ = state.add_contact(account(1), conversation=conversation(7), now_ms=NOW)
+    assert len(state.pending()) == 1
+    state, verdict = received(state, ask(1, conv=9))
+    assert (verdict, state.pending()) == (Verdict.TAKEN_UP, ())
+
+
 def test_what_was_left_since_the_contact_was_added_is_asked_for() -> None:
     state, _ = State().add_contact(account(1), conversation=conversation(7), now_ms=NOW)
     state, _ = state.add_conversation(conversation(7), title="", mode=0, now_ms=NOW)
