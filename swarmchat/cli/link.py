@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import platform
 import sys
@@ -12,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from swarmchat import limits
-from swarmchat.cli.daemon import settings_given
 from swarmchat.cli.session import Session, Verb, pass_session
 from swarmchat.cli.terminal import plain
 from swarmchat.errors import UserError
@@ -55,6 +53,8 @@ def link(session: Session, name: str | None, seal: bool, no_qr: bool, yes: bool,
     async def ask(offer: Offer) -> bool:
         return yes or await _asked(session, f"Become a device of {plain(offer.name) or offer.account}?")
 
+    from swarmchat.cli.daemon import settings_given  # noqa: PLC0415 - `device list` comes by here too
+
     done = _run(session, settings_given(flags), name or platform.node(), password, ask, told)
     session.output.emit({"event": "linked", **done}, lambda: _card(done))
     session.output.note("its conversations come from its other devices and their members: swarmchat daemon start")
@@ -69,7 +69,9 @@ def _run(
     tell: Callable[[JsonObject], None],
 ) -> JsonObject:
     os.environ.update(SSL_CERT_FILE=os.devnull, SSL_CERT_DIR=os.sep)  # as `daemon run` does: 2 MB that nobody needs
-    from swarmchat.links.tcp import TcpCarrier  # noqa: PLC0415 - half a node; only this command needs it
+    import asyncio  # noqa: PLC0415 - with half a node, that only this command needs
+
+    from swarmchat.links.tcp import TcpCarrier  # noqa: PLC0415
     from swarmchat.node import config  # noqa: PLC0415
     from swarmchat.node.newcomer import Newcomer, Wishes  # noqa: PLC0415
     from swarmchat.runtime import SystemRuntime  # noqa: PLC0415
@@ -136,6 +138,8 @@ class _Told:
 
 async def _asked(session: Session, question: str) -> bool:
     """Yes or no from the terminal, without holding up the link that waits for it."""
+    import asyncio  # noqa: PLC0415 - it runs by now
+
     loop = asyncio.get_running_loop()
     while True:
         session.err.write(f"{question} [y/N]: ")
