@@ -17,7 +17,7 @@ from swarmchat.account.statefile import state_from_json, state_to_json
 from swarmchat.account.strict import Fields
 from swarmchat.crypto.certificates import Certificate
 from swarmchat.crypto.keys import PrivateKey
-from swarmchat.crypto.revocation import RevocationList
+from swarmchat.crypto.revocation import RevocationList, device_prefix
 from swarmchat.crypto.sealing import SealError, SealFault, open_archive, seal_archive
 from swarmchat.errors import NotFoundError, PasswordNeededError, StorageError, UserError
 from swarmchat.ids import AccountId, DeviceId
@@ -34,6 +34,7 @@ class Identity:
     device: DeviceId
     name: str
     sealed: bool
+    revoked: bool  # by its own account
 
 
 class AccountStore:
@@ -59,9 +60,9 @@ class AccountStore:
     def identity(self) -> Identity:
         """Who this is, without the password; NotFoundError, StorageError."""
         document = self._read()
-        return Identity(
-            document.certificate.account_id, document.device.device_id, document.name, document.sealed is not None
-        )
+        device, listed = document.device.device_id, document.revocations
+        revoked = listed is not None and device_prefix(device) in listed.revoked
+        return Identity(document.certificate.account_id, device, document.name, document.sealed is not None, revoked)
 
     def load(self, password: str | None = None) -> Account:
         """The account; NotFoundError, PasswordNeededError (none or a wrong one given), StorageError (damaged)."""

@@ -28,6 +28,12 @@ class Commands(Protocol):
 
     async def account_show(self) -> JsonObject: ...
 
+    async def account_set(
+        self, *, name: str | None = None, read_receipts: str | None = None, typing: str | None = None
+    ) -> JsonObject:
+        """None leaves a setting as it is; UsageError when nothing is set."""
+        ...
+
     async def account_export(self, *, path: str, password: str) -> JsonObject:
         """Write a new file of mode 0600 at the absolute `path`; UserError when it exists."""
         ...
@@ -89,6 +95,12 @@ class Commands(Protocol):
 
     async def conversation_import(self, *, path: str) -> JsonObject:
         """VerificationError with `data["rule"]` for an invalid history; nothing of it is kept then."""
+        ...
+
+    async def conversation_prefs(
+        self, *, conversation: str, values: list[str] | None = None, unset: list[str] | None = None
+    ) -> JsonObject:
+        """Without `values` and `unset` nothing changes."""
         ...
 
     async def conversation_purge(self, *, conversation: str) -> JsonObject: ...

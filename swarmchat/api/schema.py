@@ -16,10 +16,18 @@ API_VERSION: Final = 1
 
 MODES: Final = ("private", "admin-invites", "public")  # what a creator may choose: modes 2, 1, 3
 MODE_WORDS: Final = ("one-to-one", "admin-invites", "private", "public")  # by mode number (SCP-02 §1.4)
+ON_OFF: Final = ("on", "off")
 ROLES: Final = ("admin", "member", "invited", "banned", "left")
 
 # --- shapes of results (SCP-08 §2.5); a key that ends in "?" may be absent, a kind that ends in "?" may be null
 ACCOUNT: Final[ObjectShape] = {"id": "account", "device": "device", "name": "text"}
+ACCOUNT_PAGE: Final[ObjectShape] = {
+    **ACCOUNT,
+    "revoked": "bool",  # this device is no longer one of the account
+    "read_receipts": "bool",  # members are told how far I have read
+    "typing": "bool",  # and that I type
+}
+PREFERENCES: Final[ObjectShape] = {"id": "conversation", "prefs": "object"}
 CONVERSATION: Final[ObjectShape] = {"id": "conversation", "title": "text", "mode": "text"}
 CONVERSATION_ROW: Final[ObjectShape] = {
     **CONVERSATION,
@@ -56,6 +64,7 @@ MEMBER: Final[ObjectShape] = {
     "name": "text",
     "role": "text",
     "devices": ["device"],
+    "revoked": ["device"],  # those of them that the account has withdrawn
     "read?": "object?",  # only with `local`: {"commit", "time"}, null where nothing was told
 }
 INVITED: Final[ObjectShape] = {"id": "account", "state": "text", "commit": "commit"}
@@ -196,6 +205,7 @@ STATUS: Final[ObjectShape] = {
     "account": "account",
     "device": "device",
     "name": "text",
+    "revoked": "bool",  # this device is no longer one of the account
     "started": "time",
     "listen": ["text"],
     "links": "int",
@@ -245,7 +255,17 @@ _TABLE: Final = (
         ),
         ACCOUNT,
     ),
-    Method("account.show", "who this node is", (), ACCOUNT, read_only=True),
+    Method("account.show", "who this node is, and what its user chose", (), ACCOUNT_PAGE, read_only=True),
+    Method(
+        "account.set",
+        "name and settings of the account, on all its devices",
+        (
+            Param("name", "string", "display name", largest=limits.DISPLAY_NAME_CHARS_MAX),
+            Param("read_receipts", "string", "tell members how far I have read", choices=ON_OFF),
+            Param("typing", "string", "tell members that I type", choices=ON_OFF),
+        ),
+        ACCOUNT_PAGE,
+    ),
     Method(
         "account.export",
         "write the account, sealed with a password, into one file that must not exist yet",
@@ -342,6 +362,16 @@ _TABLE: Final = (
         "keep the history of a repository or bundle that Jami made, as an archive to be read",
         (Param("path", "string", "absolute path, on the machine of the node", required=True),),
         IMPORTED,
+    ),
+    Method(
+        "conversation.prefs",
+        "what I want of a conversation, on all my devices, for programs to keep; shows all of it",
+        (
+            _CONVERSATION,
+            Param("values", "strings", "KEY=VALUE", largest=limits.PREFERENCES_MAX),
+            Param("unset", "strings", "keys to forget", largest=limits.PREFERENCES_MAX),
+        ),
+        PREFERENCES,
     ),
     Method("conversation.purge", "erase history and files of a conversation here", (_CONVERSATION,), STATE),
     # --- member

@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from swarmchat import limits
+from swarmchat.api.schema import ON_OFF
 from swarmchat.cli.passwords import from_file
 from swarmchat.cli.session import Noun, Session, pass_session
 from swarmchat.cli.terminal import plain
@@ -45,6 +46,20 @@ def show(session: Session) -> None:
     """Show who this node is."""
     mine = session.door.call("account.show")
     session.output.emit(mine, lambda: _card(mine))
+
+
+@account.command("set")
+@click.option("--name", help="display name; others see it")
+@click.option("--read-receipts", type=click.Choice(ON_OFF), help="tell members how far I have read")
+@click.option("--typing", type=click.Choice(ON_OFF), help="tell members that I type")
+@pass_session
+def set_(session: Session, name: str | None, read_receipts: str | None, typing: str | None) -> None:
+    """Change the name and the settings of the account, on all its devices.
+
+    What config.toml of a device says of them stays in force on that device.
+    """
+    done = session.door.call("account.set", name=name, read_receipts=read_receipts, typing=typing)
+    session.output.emit(done, lambda: _card(done))
 
 
 @account.command()
@@ -122,7 +137,18 @@ def set_password(session: Session, new_password_file: Path | None, remove: bool)
 
 def _card(made: dict[str, Any]) -> list[str]:
     rows = [f"account  {plain(made['id'])}", f"name     {plain(made['name']) or '–'}"]
-    return [*rows, f"device   {plain(made['device'])}"] if made.get("device") else rows
+    if made.get("device"):
+        rows.append(f"device   {plain(made['device'])}")
+    if made.get("revoked"):
+        rows.append("revoked  by its account: what is here can be read, and nothing written")
+    if "read_receipts" in made:
+        rows.append(f"tells    {_told(made)}")
+    return rows
+
+
+def _told(made: dict[str, Any]) -> str:
+    words = [word for key, word in (("read_receipts", "how far I have read"), ("typing", "that I type")) if made[key]]
+    return ", ".join(words) or "neither how far I have read nor that I type"
 
 
 @contextlib.contextmanager

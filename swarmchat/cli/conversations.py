@@ -100,6 +100,22 @@ def set_(
 
 
 @conversation.command()
+@click.argument("conv", type=CONV)
+@click.argument("pairs", nargs=-1, metavar="[KEY=VALUE]...")
+@click.option("--unset", multiple=True, metavar="KEY", help="forget it; may be given several times")
+@pass_session
+def prefs(session: Session, conv: str, pairs: tuple[str, ...], unset: tuple[str, ...]) -> None:
+    """Show or change what I want of a conversation, on all my devices.
+
+    Programs keep there what is theirs, a colour or a muted bell; nobody else is told.
+    """
+    done = session.door.call(
+        "conversation.prefs", conversation=conv, values=list(pairs) or None, unset=list(unset) or None
+    )
+    session.output.emit(done, lambda: [f"{plain(key)}={plain(value)}" for key, value in sorted(done["prefs"].items())])
+
+
+@conversation.command()
 @click.argument("conv", metavar="LINK|CONV")
 @click.option(
     "--timeout",

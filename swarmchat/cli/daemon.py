@@ -302,6 +302,8 @@ def _card(found: dict[str, Any]) -> list[str]:
         ("conversations", found["conversations"]),
         ("dht", found["dht"]["found"]),
     ]
+    if found["revoked"]:
+        rows.insert(1, ("revoked", "this device, by its account: what is here can be read, and nothing written"))
     if found["dht"]["hint"]:
         rows.append(("", f"hint: {found['dht']['hint']}"))
     return table([(name, plain(value)) for name, value in rows])

@@ -36,7 +36,7 @@ def list_(session: Session, conv: str, local: bool) -> None:
                     row["id"],
                     paint(plain(row["role"]), *_ROLE_STYLES.get(row["role"], ())),
                     plain(row["name"]) or "–",
-                    " ".join(map(short, row["devices"])) or "–",
+                    " ".join(_device(device, row["revoked"]) for device in row["devices"]) or "–",
                     *([_read(row["read"])] if local else []),
                 )
                 for row in rows
@@ -176,3 +176,7 @@ def _outcome(ballot: dict[str, Any], names: Callable[[str], str]) -> str:
 
 def _target(row: dict[str, Any], names: Callable[[str], str]) -> str:
     return f"device {short(row['target'])}" if row["type"] == "devices" else names(row["target"])
+
+
+def _device(device: str, revoked: list[str]) -> str:
+    return f"{short(device)} (revoked)" if device in revoked else short(device)

@@ -20,8 +20,11 @@ from swarmchat.commitlog.catalog import Catalog
 from swarmchat.discovery.addressbook import Candidate
 from swarmchat.errors import NotFoundError, RefusedError, StorageError, UserError
 from swarmchat.ids import AccountId, DeviceId
+from swarmchat.node import config as configs
+from swarmchat.node.config import Config
 from swarmchat.node.hosts import hosts
 from swarmchat.runtime import Runtime
+from swarmchat.swarm.parts import Fixed, Settings
 
 JsonObject = dict[str, object]
 
@@ -41,10 +44,20 @@ class AccountVerbs:
         self.store.create(account, State(), password)
         return {"id": account.id, "device": account.device, "name": account.name}
 
-    def show(self) -> JsonObject:
-        """Who this node is; needs no password."""
+    def show(self, config: Config | None = None) -> JsonObject:
+        """Who this node is, and what its user chose, as its settings and the account say; needs no password."""
         identity = self.store.identity()
-        return {"id": identity.id, "device": identity.device, "name": identity.name}
+        config = config or configs.load(self._home.config_file)
+        fixed = Fixed(config.name, config.send_read_receipts, config.send_typing)
+        settings = Settings().chosen(self.store.load_state(), fixed)
+        return {
+            "id": identity.id,
+            "device": identity.device,
+            "name": config.name or identity.name,
+            "revoked": identity.revoked,
+            "read_receipts": settings.send_read_receipts,
+            "typing": settings.send_typing,
+        }
 
     def export(
         self,

@@ -50,6 +50,8 @@ class AuditVerbs(Verbs):
         dht_offsets_s = () if node.dht.dht is None else node.dht.dht.clock_offsets_s
         linked = [link.clock_offset_s for link in node.swarm.links.links]
         found.append(checkup.of_clock(node.runtime.now(), linked, dht_offsets_s))
+        if node.account.is_revoked:
+            found.append(checkup.of_revoked())
         if node.listens:
             listens = " ".join(map(str, node.listens))
             found.append(Finding("listening", "this node", "ok", listens))

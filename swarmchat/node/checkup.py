@@ -48,6 +48,12 @@ def of_home(home: Home, store: AccountStore) -> Iterator[Finding]:
     )
 
 
+def of_revoked() -> Finding:
+    """This device is no longer one of its account. (SCP-01 §3.3)"""
+    hint = "what is here can be read; to take part again, link a new device in another home: `swarmchat link`"
+    return Finding("account", "this device", "fault", "it was revoked by its account", hint)
+
+
 def of_dht(status: DhtStatus) -> Finding:
     """How this node stands in the network in which nodes find each other."""
     settled = status.state in {"connected", "making-key", "off"}

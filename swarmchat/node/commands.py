@@ -7,8 +7,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from swarmchat import __version__, limits
+from swarmchat.account.state import Setting
 from swarmchat.commitlog import foreign
-from swarmchat.errors import NotFoundError, UnreachableError
+from swarmchat.errors import NotFoundError, UnreachableError, UsageError
 from swarmchat.node import views
 from swarmchat.node.accounts import AccountVerbs
 from swarmchat.node.audit import AuditVerbs, is_path, verdict
@@ -34,8 +35,21 @@ class NodeCommands(MessageVerbs, MemberVerbs, PeopleVerbs, DeviceVerbs, AuditVer
         return await self._node.runtime.offload(self._accounts.create, name, password)
 
     async def account_show(self) -> JsonObject:
-        """Who this node is."""
-        return self._accounts.show()
+        """Who this node is, and what its user chose."""
+        return await self._node.runtime.offload(self._accounts.show, self._node.config)
+
+    async def account_set(
+        self, *, name: str | None = None, read_receipts: str | None = None, typing: str | None = None
+    ) -> JsonObject:
+        """Name and settings of the account, on all its devices."""
+        wanted: dict[str, Setting] = {} if name is None else {"name": name}
+        told = (("send_read_receipts", read_receipts), ("send_typing", typing))
+        wanted |= {setting: choice == "on" for setting, choice in told if choice is not None}
+        if not wanted:
+            raise UsageError("nothing to set", hint="give --name, --read-receipts or --typing")
+        for setting, value in wanted.items():
+            await self._node.swarm.set(setting, value)
+        return await self.account_show()
 
     async def account_export(self, *, path: str, password: str) -> JsonObject:
         """Write the sealed archive into a new file."""
@@ -65,6 +79,7 @@ class NodeCommands(MessageVerbs, MemberVerbs, PeopleVerbs, DeviceVerbs, AuditVer
             "account": node.account.id,
             "device": node.account.device,
             "name": node.account.name,
+            "revoked": node.account.is_revoked,
             "started": views.time(node.started),
             "listen": [str(address) for address in node.listens],
             "links": len(node.swarm.links.links),

@@ -133,6 +133,21 @@ class ConversationVerbs(Verbs):
             await self._node.swarm.merge_old_forks(where)
         return {"id": where, "merged": list(held)}
 
+    async def conversation_prefs(
+        self, *, conversation: str, values: list[str] | None = None, unset: list[str] | None = None
+    ) -> JsonObject:
+        """What I want of a conversation, on all my devices."""
+        where = await self._conversation(conversation)
+        told = [text.partition("=") for text in values or ()]
+        for text, (_, equals, _) in zip(values or (), told, strict=True):
+            if not equals:
+                raise UsageError(f"{text}: KEY=VALUE is wanted")
+        for key, _, value in told:
+            await self._node.swarm.prefer(where, key, value)
+        for key in unset or ():
+            await self._node.swarm.prefer(where, key, None)
+        return {"id": where, "prefs": dict(self._node.keeper.state.preferences_of(where))}
+
     async def conversation_purge(self, *, conversation: str) -> JsonObject:
         """Erase history and files of a conversation here."""
         where = await self._readable(conversation)

@@ -93,6 +93,7 @@ class DeviceVerbs(Verbs):
     def _linking(self) -> Linking:
         if not self._node.listens:
             raise UnreachableError("no daemon is running", hint="swarmchat daemon start")
+        self._node.swarm.must_be_ours()
         return self._node.swarm.linking
 
     def _device(self, device: OwnDevice) -> JsonObject:

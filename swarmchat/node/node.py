@@ -347,6 +347,7 @@ class Node:
 
     async def revoke(self, device: DeviceId) -> int:
         """Put a device of this account on the revocation list and say so in every conversation; in how many."""
+        self.swarm.must_be_ours()
         async with self._account_turn:
             account = self.account
             revoked = account.with_revocations(account.revoke(device, now=int(self.runtime.now())))

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from swarmchat.conversation import profile as profiles
+from swarmchat.conversation import tree
 from swarmchat.conversation.actions import CastVote, FileWithdrawal
 from swarmchat.conversation.commit import Commit, Merge
 from swarmchat.conversation.history import History
@@ -16,6 +17,8 @@ from swarmchat.conversation.roster import Roster
 from swarmchat.conversation.rules import ballots
 from swarmchat.conversation.timeline import Item, Reaction, Timeline
 from swarmchat.conversation.tree import MODE_WORDS, BallotKind
+from swarmchat.crypto.certificates import Certificate, CertificateError
+from swarmchat.crypto.revocation import RevocationList, device_prefix
 from swarmchat.ids import AccountId, CommitId, DeviceId
 from swarmchat.index.receipts import ReadMark
 
@@ -80,9 +83,22 @@ def members(roster: Roster, history: History, timeline: Timeline, read: Read) ->
                 "name": name(AccountId(account), history, timeline, read),
                 "role": what,
                 "devices": list(roster.devices_of(AccountId(account))),
+                "revoked": revoked(roster, AccountId(account)),
             }
         )
     return sorted(rows, key=lambda row: (ROLES.index(row["role"]), row["id"]))
+
+
+def revoked(roster: Roster, account: AccountId) -> list[DeviceId]:
+    """The devices of an account in a conversation that stand on its list there."""
+    der, pem = roster.files.get(tree.revocations(account)), roster.certificate(account)
+    if der is None or pem is None:
+        return []
+    try:
+        listed = RevocationList.from_der(der, Certificate.from_pem(pem)).revoked
+    except CertificateError:
+        return []  # a foreign tree may hold what is none
+    return [device for device in roster.devices_of(account) if device_prefix(device) in listed]
 
 
 def read_mark(mark: ReadMark) -> JsonObject:

@@ -415,6 +415,8 @@ class Swarm:
         await self.load()
         self._revocations.must_be_ours()
 
+        self._revocations.must_be_ours()
+
         def renamed(state: State) -> tuple[State, bool]:
             known, _ = state.add_device(device)
             after, found = known.rename_device(device.id, name)
@@ -425,6 +427,10 @@ class Swarm:
     def renewed(self, account: Account) -> None:
         """`account`, as it is on the disk, is another: its sealing keys, say, which our next cards tell. (SCP-05 §1.3)"""
         self._parts.account = account
+
+    def must_be_ours(self) -> None:
+        """RefusedError where this device is no longer one of its account. (SCP-01 §3.3)"""
+        self._revocations.must_be_ours()
 
     async def own_devices(self) -> frozenset[DeviceId]:
         """The devices of our account that the rosters and links know, this one included."""

@@ -66,9 +66,19 @@ def message(commit: str = FIRST, **other: Any) -> dict[str, Any]:
     } | other
 
 
+_ACCOUNT = {
+    "id": ALICE,
+    "device": PHONE,
+    "name": "Alice",
+    "revoked": False,
+    "read_receipts": True,
+    "typing": False,
+}
+
 ANSWERS: Mapping[str, Any] = {
     "account.create": {"id": ALICE, "device": PHONE, "name": "Alice"},
-    "account.show": {"id": ALICE, "device": PHONE, "name": "Alice"},
+    "account.set": _ACCOUNT,
+    "account.show": _ACCOUNT,
     "account.export": {"id": ALICE, "path": "/tmp/a", "bytes": 812, "conversations": 1},
     "account.import": {"id": ALICE, "device": LAPTOP, "name": "Alice", "conversations": 1, "contacts": 2},
     "account.set_password": {"id": ALICE, "sealed": True},
@@ -79,6 +89,7 @@ ANSWERS: Mapping[str, Any] = {
         "account": ALICE,
         "device": PHONE,
         "name": "Alice",
+        "revoked": False,
         "started": NOON,
         "listen": ["0.0.0.0:4000", "[::]:4000"],
         "links": 2,
@@ -122,11 +133,12 @@ ANSWERS: Mapping[str, Any] = {
         "merges": 1,
         "new": True,
     },
+    "conversation.prefs": {"id": ROOM, "prefs": {"colour": "#336699", "bell": "off"}},
     "conversation.purge": {"id": ROOM, "state": "purged"},
     "member.list": [
-        {"id": ALICE, "name": "Alice", "role": "admin", "devices": [PHONE]},
-        {"id": BOB, "name": "Bob", "role": "member", "devices": [LAPTOP]},
-        {"id": CAROL, "name": "", "role": "invited", "devices": []},
+        {"id": ALICE, "name": "Alice", "role": "admin", "devices": [PHONE], "revoked": []},
+        {"id": BOB, "name": "Bob", "role": "member", "devices": [LAPTOP], "revoked": [LAPTOP]},
+        {"id": CAROL, "name": "", "role": "invited", "devices": [], "revoked": []},
     ],
     "member.invite": [{"id": CAROL, "state": "invited", "commit": SECOND}],
     "member.ban": _BALLOT,

@@ -13,6 +13,7 @@ from swarmchat.account.account import Account, create
 from swarmchat.account.home import Home
 from swarmchat.account.state import State
 from swarmchat.account.store import AccountStore, Identity
+from swarmchat.crypto.revocation import device_prefix, issue_revocations
 from swarmchat.errors import NotFoundError, PasswordNeededError, StorageError, UserError
 from tests.support.accounts import account as account_number
 from tests.support.accounts import device, seeded
@@ -50,7 +51,7 @@ def test_an_account_and_its_state_are_read_back(home: Home, ann: Account) -> Non
     assert store(home).exists()
     assert store(home).load() == ann
     assert store(home).load_state() == a_state()
-    assert store(home).identity() == Identity(ann.id, ann.device, "Ann", sealed=False)
+    assert store(home).identity() == Identity(ann.id, ann.device, "Ann", sealed=False, revoked=False)
     for name in ("account.json", "state.json"):
         assert stat.S_IMODE((home.data / name).stat().st_mode) == 0o600
 
@@ -92,11 +93,20 @@ def test_under_a_password_no_key_lies_open_and_only_the_password_opens(home: Hom
     assert (home.data / "account.json").read_text() == text
 
 
+def test_that_its_account_revoked_it_can_be_read_without_the_password(home: Home, ann: Account) -> None:
+    assert ann.account_key is not None
+    listed = issue_revocations(
+        ann.account_key, ann.certificate, [device_prefix(ann.device)], number=1, now=ann.certificate.not_before
+    )
+    store(home).create(replace(ann, revocations=listed), State(), SEALED)
+    assert store(home).identity().revoked
+
+
 def test_later_saves_seal_with_the_password_of_the_load(home: Home, ann: Account) -> None:
     store(home).create(ann, State(), SEALED)
     opened = store(home)
     opened.save(opened.load(SEALED).renamed("Anna"))
-    assert store(home).identity() == Identity(ann.id, ann.device, "Anna", sealed=True)
+    assert store(home).identity() == Identity(ann.id, ann.device, "Anna", sealed=True, revoked=False)
     assert store(home).load(SEALED).name == "Anna"
 
 

@@ -68,6 +68,17 @@ COMMANDS: list[tuple[str, str, dict[str, Any]]] = [
     ("conversation leave boats --dissolve --yes", "conversation.leave", {"conversation": "boats", "dissolve": True}),
     ("conversation merge-forks boats --yes", "conversation.merge_forks", {"conversation": "boats"}),
     ("conversation import /x/r.bundle", "conversation.import", {"path": "/x/r.bundle"}),
+    (
+        "account set --name Al --read-receipts off --typing on",
+        "account.set",
+        {"name": "Al", "read_receipts": "off", "typing": "on"},
+    ),
+    ("conversation prefs boats", "conversation.prefs", {"conversation": "boats"}),
+    (
+        "conversation prefs boats colour=red bell=off --unset sound --unset x",
+        "conversation.prefs",
+        {"conversation": "boats", "values": ["colour=red", "bell=off"], "unset": ["sound", "x"]},
+    ),
     ("conversation purge boats --yes", "conversation.purge", {"conversation": "boats"}),
     ("member list boats", "member.list", {"conversation": "boats"}),
     ("invite boats x y", "member.invite", {"conversation": "boats", "accounts": ["x", "y"]}),
@@ -532,3 +543,28 @@ def test_a_refusal_names_its_rule() -> None:
     outcome = swarmchat("kick", "boats", "bob", node=node)
     assert outcome.status == 4
     assert outcome.err == "error: only an admin removes somebody\n  rule: SCP-02 §5.4\n"
+
+
+def test_an_account_shows_what_it_tells_others_and_whether_it_was_revoked() -> None:
+    node = FakeCommands()
+    assert "tells    how far I have read" in swarmchat("account", "show", node=node).out
+    node.answers["account.show"] = ANSWERS["account.show"] | {"revoked": True, "read_receipts": False}
+    shown = swarmchat("account", "show", node=node).out
+    assert "revoked  by its account" in shown
+    assert "tells    neither how far I have read nor that I type" in shown
+
+
+def test_the_status_of_a_daemon_on_a_revoked_device_says_so() -> None:
+    node = FakeCommands()
+    assert "revoked" not in swarmchat("daemon", "status", node=node).out
+    node.answers["daemon.status"] = ANSWERS["daemon.status"] | {"revoked": True}
+    assert "this device, by its account" in swarmchat("daemon", "status", node=node).out
+
+
+def test_members_are_listed_with_the_devices_they_have_withdrawn() -> None:
+    bob = next(line for line in swarmchat("member", "list", "boats").out.splitlines() if "Bob" in line)
+    assert "(revoked)" in bob
+
+
+def test_preferences_are_shown_one_a_line() -> None:
+    assert swarmchat("conversation", "prefs", "boats").out == "bell=off\ncolour=#336699\n"
