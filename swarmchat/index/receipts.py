@@ -6,137 +6,36 @@ an own device asks for what came `since` the last it has taken.
 
 from __future__ import annotations
 
-import enum
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from swarmchat import limits
 from swarmchat.ids import AccountId, CommitId, ConversationId, DeviceId
 from swarmchat.index.database import Database, Rebuilt
+from swarmchat.index.receipt_rows import (
+    OLD,
+    SCHEMA,
+    Cursor,
+    Held,
+    HeldRow,
+    How,
+    MarkRow,
+    Moment,
+    Page,
+    ReadMark,
+    Seen,
+    WaitingMark,
+    thinned,
+)
 
 T = TypeVar("T")
 
 _VERSION = 2
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS held (
-    conversation TEXT NOT NULL,
-    device TEXT NOT NULL,
-    origin TEXT NOT NULL,
-    time_ms INTEGER NOT NULL,
-    heads TEXT NOT NULL,
-    change INTEGER NOT NULL,
-    PRIMARY KEY (conversation, device, origin)
-) STRICT, WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS held_by_change ON held (change);
-CREATE TABLE IF NOT EXISTS held_moment (
-    conversation TEXT NOT NULL,
-    device TEXT NOT NULL,
-    time_ms INTEGER NOT NULL,
-    commits TEXT NOT NULL,
-    PRIMARY KEY (conversation, device, time_ms)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS mark (
-    conversation TEXT NOT NULL,
-    device TEXT NOT NULL,
-    position INTEGER NOT NULL,
-    commit_id TEXT NOT NULL,
-    time_ms INTEGER NOT NULL,
-    change INTEGER NOT NULL,
-    PRIMARY KEY (conversation, device)
-) STRICT, WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS mark_by_change ON mark (change);
-CREATE TABLE IF NOT EXISTS mark_moment (
-    conversation TEXT NOT NULL,
-    device TEXT NOT NULL,
-    time_ms INTEGER NOT NULL,
-    commits TEXT NOT NULL,
-    PRIMARY KEY (conversation, device, time_ms)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS mark_waiting (
-    arrival INTEGER PRIMARY KEY,
-    conversation TEXT NOT NULL,
-    device TEXT NOT NULL,
-    commit_id TEXT NOT NULL,
-    time_ms INTEGER NOT NULL,
-    UNIQUE (conversation, device)
-) STRICT;
-CREATE TABLE IF NOT EXISTS seen (
-    device TEXT PRIMARY KEY,
-    account TEXT NOT NULL,
-    time_ms INTEGER NOT NULL,
-    how TEXT NOT NULL
-) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS counting (
-    one INTEGER PRIMARY KEY CHECK (one = 1),
-    epoch TEXT NOT NULL,
-    change INTEGER NOT NULL
-) STRICT;
-INSERT OR IGNORE INTO counting VALUES (1, lower(hex(randomblob(16))), 0);
-"""
-_OLD: Final = (  # what version 1 kept, without moments
-    "INSERT OR IGNORE INTO held SELECT conversation, device, '', time_ms, heads, 0 FROM heads",
-    "INSERT OR IGNORE INTO mark SELECT conversation, device, position, commit_id, time_ms, 0 FROM read_mark",
-    "DROP TABLE heads",
-    "DROP TABLE read_mark",
-)
 _TABLES: Final = ("held", "held_moment", "mark", "mark_moment", "mark_waiting")
 _HERE: Final = ""  # the origin of what the device told this node itself
 _ROOMS_MAX: Final = 10_000  # devices in conversations whose moments are counted
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """The heads a device said that it holds, and when it last said others (ms)."""
-
-    heads: frozenset[CommitId]
-    time_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """Since `time_ms` at the latest a device has, or has read, these commits and all behind them."""
-
-    time_ms: int
-    commits: frozenset[CommitId]
-
-
-@dataclass(frozen=True, slots=True)
-class ReadMark:
-    """How far a device has read: a commit and its position in the order the caller counts in."""
-
-    commit: CommitId
-    position: int
-    time_ms: int
-
-
-class How(enum.StrEnum):
-    """What was last known of a device at first hand."""
-
-    LINKED = "linked"  # a link stood
-    BYE = "bye"  # it said that it goes
-    LOST = "lost"  # its link broke
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """Whose a device is, as its link proved, and when it was last heard of (ms)."""
-
-    account: AccountId
-    time_ms: int
-    how: How
-
-
-@dataclass(frozen=True, slots=True)
-class WaitingMark:
-    """How far a device has read, where the commit is not here yet."""
-
-    conversation: ConversationId
-    device: DeviceId
-    commit: CommitId
-    time_ms: int
 
 
 class Receipts:
@@ -144,7 +43,7 @@ class Receipts:
 
     def __init__(self, path: Path) -> None:
         """Opens or makes the file; a damaged one is moved aside (`rebuilt`). Raises StorageError."""
-        self._database = Database(path, _SCHEMA, _VERSION, lasting=False)  # devices tell it again
+        self._database = Database(path, SCHEMA, _VERSION, lasting=False)  # devices tell it again
         self._room: dict[tuple[str, ConversationId, DeviceId], int] = {}  # moments until they are thinned
         self._database.run(_take_over_old)
 
@@ -246,6 +145,58 @@ class Receipts:
         values = (mark.conversation, mark.device, mark.commit)
         self._change(lambda connection: connection.execute(statement, values))
 
+    # --- among own devices (SCP-04 §7.7)
+
+    def since(self, cursor: Cursor | None, limit: int) -> Page:
+        """What changed here after a cursor, at most so many rows; all from the first if it is None or of another file."""
+        query = (
+            "SELECT change, conversation, device, origin, heads, NULL, time_ms FROM held WHERE change > ?1 UNION ALL "
+            "SELECT change, conversation, device, '', NULL, commit_id, time_ms FROM mark WHERE change > ?1 "
+            "ORDER BY change LIMIT ?2"
+        )
+
+        def read(connection: sqlite3.Connection) -> Page:
+            epoch, last = connection.execute("SELECT epoch, change FROM counting").fetchone()
+            after = cursor.change if cursor is not None and cursor.epoch == epoch else 0
+            found = connection.execute(query, (after, limit)).fetchall()
+            upto = found[-1][0] if len(found) == limit else last
+            return Page(tuple(_row(*each[1:]) for each in found), Cursor(epoch, upto))
+
+        return self._database.run(read)
+
+    def take(self, rows: Iterable[HeldRow], *, this: DeviceId) -> bool:
+        """What own devices were told, each row with its origin: only what is newer of its origin, and nothing of `this` device; whether any was."""
+
+        def write(connection: sqlite3.Connection) -> bool:
+            change = before = _last(connection)
+            for row in rows:
+                if row.origin is None or this in {row.origin, row.device}:
+                    continue
+                known = connection.execute(
+                    "SELECT time_ms FROM held WHERE conversation = ? AND device = ? AND origin = ?",
+                    (row.conversation, row.device, row.origin),
+                ).fetchone()
+                if known is None or known[0] < row.time_ms:
+                    key = (row.conversation, row.device, row.origin)
+                    change += self._hold(connection, *key, sorted(set(row.heads)), row.time_ms, change + 1)
+            return _count(connection, before, change)
+
+        return self._change(write)
+
+    def cursors(self) -> dict[DeviceId, Cursor]:
+        """Up to where the changes of each own device's file were taken."""
+        found = self._rows("SELECT device, epoch, change FROM cursor ORDER BY device")
+        return {DeviceId(device): Cursor(epoch, change) for device, epoch, change in found}
+
+    def set_cursor(self, device: DeviceId, cursor: Cursor) -> None:
+        """All of its file up to there was taken."""
+        values = (device, cursor.epoch, cursor.change)
+        self._change(lambda connection: connection.execute("INSERT OR REPLACE INTO cursor VALUES (?, ?, ?)", values))
+
+    def forget_cursors(self) -> None:
+        """There is a conversation of which nothing was taken: all is to be told again."""
+        self._change(lambda connection: connection.execute("DELETE FROM cursor"))
+
     # --- devices
 
     def seen(self) -> dict[DeviceId, Seen]:
@@ -302,8 +253,8 @@ class Receipts:
         change: int,
     ) -> bool:
         told = connection.execute(
-            "INSERT INTO held VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET heads = excluded.heads, "
-            "time_ms = excluded.time_ms, change = excluded.change WHERE held.heads <> excluded.heads",
+            "INSERT INTO held VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET heads = excluded.heads, change = "
+            "excluded.change, time_ms = max(excluded.time_ms, held.time_ms + 1) WHERE held.heads <> excluded.heads",
             (conversation, device, origin, time_ms, " ".join(heads), change),
         )
         if not told.rowcount:
@@ -369,19 +320,9 @@ class Receipts:
         return found
 
 
-def thinned(times: Sequence[int], most: int) -> list[int]:
-    """Of rising times at most so many: the last, and of the rest those without which least is known, measured by their age."""
-    kept = list(times)
-    while len(kept) > most:
-        now = kept[-1] + 1
-        worth = [(kept[place + 1] - at) / (now - at) for place, at in enumerate(kept[:-1])]
-        del kept[worth.index(min(worth))]
-    return kept
-
-
 def _take_over_old(connection: sqlite3.Connection) -> None:
     if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'read_mark'").fetchone():
-        for statement in _OLD:
+        for statement in OLD:
             connection.execute(statement)
 
 
@@ -414,3 +355,13 @@ def _both(known: Held, heads: frozenset[CommitId], time_ms: int) -> Held:
 
 def _commits(text: str) -> frozenset[CommitId]:
     return frozenset(CommitId(commit) for commit in text.split())
+
+
+def _row(
+    conversation: str, device: str, origin: str, heads: str | None, commit: str | None, time_ms: int
+) -> HeldRow | MarkRow:
+    where, whose = ConversationId(conversation), DeviceId(device)
+    if commit is not None:
+        return MarkRow(where, whose, CommitId(commit), time_ms)
+    named = tuple(CommitId(head) for head in (heads or "").split())
+    return HeldRow(where, whose, DeviceId(origin) if origin else None, named, time_ms)

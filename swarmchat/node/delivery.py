@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from swarmchat.conversation.history import History
 from swarmchat.conversation.roster import Roster
 from swarmchat.ids import AccountId, CommitId, DeviceId
-from swarmchat.index.receipts import Held, Moment, ReadMark
+from swarmchat.index.receipt_rows import Held, Moment, ReadMark
 from swarmchat.node.views import Status
 
 

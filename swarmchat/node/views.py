@@ -20,7 +20,7 @@ from swarmchat.conversation.tree import MODE_WORDS, BallotKind
 from swarmchat.crypto.certificates import Certificate, CertificateError
 from swarmchat.crypto.revocation import RevocationList, device_prefix
 from swarmchat.ids import AccountId, CommitId, DeviceId
-from swarmchat.index.receipts import ReadMark
+from swarmchat.index.receipt_rows import ReadMark
 
 JsonObject = dict[str, Any]
 Read = Callable[[CommitId], Commit | Merge]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from swarmchat.crypto.revocation import device_prefix
 from swarmchat.discovery.addressbook import Source
 from swarmchat.ids import AccountId, DeviceId
-from swarmchat.index.receipts import How, Seen
+from swarmchat.index.receipt_rows import How, Seen
 from swarmchat.swarm.lastseen import LastSeen
 from swarmchat.swarm.parts import Parts
 

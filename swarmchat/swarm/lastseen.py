@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 
 from swarmchat.errors import StorageError
 from swarmchat.ids import AccountId, DeviceId
-from swarmchat.index.receipts import How, Seen
+from swarmchat.index.receipt_rows import How, Seen
 from swarmchat.limits import SEEN_DEVICES_MAX
 from swarmchat.swarm.parts import Parts
 
@@ -20,6 +21,7 @@ class LastSeen:
         self._parts = parts
         self._seen: dict[DeviceId, Seen] = {}  # the last heard of last
         self._unsaved: set[DeviceId] = set()
+        self._turn = asyncio.Lock()
 
     async def load(self) -> None:
         """What earlier runs knew. StorageError."""
@@ -34,16 +36,24 @@ class LastSeen:
         self._unsaved.add(device)
         self._parts.chores.add("devices seen", self.save)
 
+    def learnt(self, account: AccountId, device: DeviceId) -> None:
+        """An own device says whose it is; no link of ours ever stood with it, as far as we know."""
+        if device not in self._seen and len(self._seen) < SEEN_DEVICES_MAX:
+            self._seen = {device: Seen(account, 0, How.LOST), **self._seen}
+            self._unsaved.add(device)
+            self._parts.chores.add("devices seen", self.save)
+
     async def save(self) -> None:
         """Write down what is new; a disk that refuses costs no more than that."""
-        unsaved, self._unsaved = self._unsaved, set()
-        new = {device: self._seen[device] for device in unsaved if device in self._seen}
-        if not new:
-            return
-        try:
-            await self._parts.runtime.offload(self._parts.receipts.set_seen, new)
-        except StorageError as fault:
-            _log.warning("when devices were seen is not stored: %s", fault.message)
+        async with self._turn:  # who ends the node waits for what is being written
+            unsaved, self._unsaved = self._unsaved, set()
+            new = {device: self._seen[device] for device in unsaved if device in self._seen}
+            if not new:
+                return
+            try:
+                await self._parts.runtime.offload(self._parts.receipts.set_seen, new)
+            except StorageError as fault:
+                _log.warning("when devices were seen is not stored: %s", fault.message)
 
     def owner(self, device: DeviceId) -> AccountId | None:
         """Whose a device is."""

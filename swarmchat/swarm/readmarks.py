@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from swarmchat.ids import AccountId, CommitId, ConversationId, DeviceId
-from swarmchat.index.receipts import ReadMark, WaitingMark
+from swarmchat.index.receipt_rows import ReadMark, WaitingMark
 from swarmchat.limits import MARKS_AT_ONCE, MARKS_WAITING_MAX
 from swarmchat.swarm.events import ReadMarked
 from swarmchat.swarm.lastseen import LastSeen
@@ -111,6 +111,16 @@ class ReadMarks:
 
         self._parts.chores.add(f"read {read.conversation} {device}", note)
 
+    async def learnt(
+        self, replicator: Replicator, account: AccountId, device: DeviceId, commit: CommitId, at_ms: int
+    ) -> None:
+        """An own device was told so by a device of a member, or ours."""
+        conversation, at_ms = replicator.conversation, min(at_ms, self._parts.now_ms)
+        if replicator.log.history.find(commit) is None:
+            self._await(WaitingMark(conversation, device, commit, at_ms))
+        elif account == self._parts.account.id or self._parts.access.is_member(account, conversation):
+            await self._noted(replicator, account, device, commit, at_ms)
+
     # --- what happens
 
     def moved(self, conversation: ConversationId) -> None:
@@ -169,7 +179,7 @@ class ReadMarks:
             if waiting.get(mark.device) == mark:
                 del waiting[mark.device]
             await parts.runtime.offload(parts.receipts.awaited, mark)
-            account = replicator.log.roster.owner(mark.device) or self._seen.owner(mark.device)
+            account = self._owner(replicator, mark.device)
             if account is not None and (account == parts.account.id or parts.access.is_member(account, conversation)):
                 await self._noted(replicator, account, mark.device, mark.commit, mark.time_ms)
         if not waiting:
@@ -178,8 +188,16 @@ class ReadMarks:
     async def _noted(
         self, replicator: Replicator, account: AccountId, device: DeviceId, commit: CommitId, at_ms: int
     ) -> None:
-        if await self._mark(replicator, device, commit, at_ms):
-            self._parts.tell(ReadMarked(replicator.conversation, account, device, commit, at_ms))
+        """Told to who watches if the account is further by it, not only one of its devices."""
+        conversation, receipts = replicator.conversation, self._parts.receipts
+        number, marks = (
+            replicator.log.history.find(commit),
+            await self._parts.runtime.offload(receipts.read_marks, conversation),
+        )
+        theirs = [mark for each, mark in marks.items() if self._owner(replicator, each) == account]
+        known = max((self._place(conversation, mark) for mark in theirs), default=-1)
+        if await self._mark(replicator, device, commit, at_ms) and number is not None and number > known:
+            self._parts.tell(ReadMarked(conversation, account, device, commit, at_ms))
 
     async def _mark(self, replicator: Replicator, device: DeviceId, commit: CommitId, at_ms: int) -> bool:
         conversation, number = replicator.conversation, replicator.log.history.find(commit)
@@ -203,6 +221,11 @@ class ReadMarks:
         replicator = self._room(conversation)
         number = None if replicator is None else replicator.log.history.find(mark.commit)
         return mark.position if number is None else number
+
+    def _owner(self, replicator: Replicator, device: DeviceId) -> AccountId | None:
+        mine = self._parts.account
+        known = replicator.log.roster.owner(device) or self._seen.owner(device)
+        return mine.id if device == mine.device else known
 
     def _own_devices(self) -> frozenset[DeviceId]:
         mine = self._parts.account

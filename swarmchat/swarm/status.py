@@ -8,7 +8,7 @@ from typing import Final
 
 from swarmchat.addresses import Address
 from swarmchat.ids import AccountId, CommitId, ConversationId, DeviceId
-from swarmchat.index.receipts import Held
+from swarmchat.index.receipt_rows import Held
 from swarmchat.links.link import Link
 from swarmchat.links.peers import LinkClass
 from swarmchat.swarm.connector import Connector

@@ -34,9 +34,12 @@ from swarmchat.swarm.connector import Connector
 from swarmchat.swarm.events import (
     ConversationReady,
     ConversationRemoved,
+    ConversationSyncing,
+    Delivered,
     Event,
     MemberChanged,
     MessageAdded,
+    ReadMarked,
 )
 from swarmchat.swarm.lastseen import LastSeen
 from swarmchat.swarm.mail import Revoked
@@ -46,6 +49,7 @@ from swarmchat.swarm.objections import Objection
 from swarmchat.swarm.outreach import Outreach, Ties
 from swarmchat.swarm.own_cards import OwnCards
 from swarmchat.swarm.own_devices import OwnDevices
+from swarmchat.swarm.own_marks import OwnMarks
 from swarmchat.swarm.parts import (
     AccountKeeper,
     Audience,
@@ -155,6 +159,7 @@ class Swarm:
         )
         self._postman.outcast = self._revocations.told_by_anybody
         self._own = OwnDevices(self._parts, self._merges.merged, self._revocations.told_by_own)
+        self._own_marks = OwnMarks(self._parts, self._own, self._marks, self._seen, self._rooms.get)
         self._board.connect(
             self._rooms,
             self._own,
@@ -190,6 +195,7 @@ class Swarm:
                 await self._rooms.load()
                 await self._seen.load()
                 await self._marks.load()
+                await self._own_marks.load()
                 self._board.reevaluate()
                 self._loaded = True
 
@@ -207,6 +213,7 @@ class Swarm:
                     self._board.run,
                     self._connector.run,
                     self._presences.run,
+                    self._own_marks.run,
                     self._parts.chores.run,
                     self._revocations.run,
                     self._keep_time,
@@ -550,6 +557,10 @@ class Swarm:
     def _tell(self, event: Event) -> None:
         if isinstance(event, MessageAdded | MemberChanged):
             self._presences.noticed(event)
+        elif isinstance(event, ReadMarked | Delivered):
+            self._own_marks.stir()
+        elif isinstance(event, ConversationSyncing) and not event.total and self._loaded:
+            self._own_marks.begin_anew()
         elif isinstance(event, ConversationRemoved):
             self._marks.removed(event.conversation)
         elif isinstance(event, ConversationReady):

@@ -12,7 +12,7 @@ from typing import Any
 from swarmchat.addresses import Address
 from swarmchat.errors import SwarmchatError
 from swarmchat.ids import AccountId, ConversationId, DeviceId
-from swarmchat.index.receipts import How
+from swarmchat.index.receipt_rows import How
 from swarmchat.limits import BYE_S, NOTICE_HEADS_MAX, SERVED_PACKS_PER_PEER_MAX
 from swarmchat.links.channel import Channel
 from swarmchat.links.connection_manager import ConnectionManager

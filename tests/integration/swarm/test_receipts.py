@@ -7,32 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from swarmchat.account.records import ConversationState
 from swarmchat.conversation.actions import Kick
-from swarmchat.ids import CommitId, ConversationId
-from swarmchat.index.receipts import WaitingMark
-from swarmchat.node.delivery import Delivery, Moments, Reached
+from swarmchat.ids import CommitId
+from swarmchat.index.receipt_rows import WaitingMark
 from swarmchat.swarm import readmarks
 from swarmchat.swarm.messages import Read
 from swarmchat.swarm.swarm import Settings
+from tests.support.reading import last_read, now_ms, reached, second_device, state
 from tests.support.swarms import House, World, play
-
-
-def reached(house: House, where: ConversationId, commit: CommitId) -> dict[str, Reached]:
-    """What `message show --delivery` says at a house, by account."""
-    log, receipts = house.catalog.open(where), house.receipts
-    held, read = receipts.all_heads(where), receipts.read_marks(where)
-    told = Delivery(log.history, log.roster, house.account.id, held, read, house.swarm.owner)
-    moments = Moments(receipts.held_moments(where), receipts.read_moments(where))
-    return {row.account: row for row in told.reached(commit, house.account.device, moments)}
-
-
-def state(house: House, where: ConversationId, commit: CommitId, of: House) -> str:
-    return reached(house, where, commit)[of.account.id].state
-
-
-def now_ms(house: House) -> int:
-    return house.swarm._parts.now_ms
 
 
 def test_a_message_is_written_then_sent_then_read_each_at_its_time_also_after_a_restart(tmp_path: Path) -> None:
@@ -48,6 +30,7 @@ def test_a_message_is_written_then_sent_then_read_each_at_its_time_also_after_a_
         await asyncio.sleep(100)
         came_up = now_ms(alice)
         await bob.up()
+        await bob.knows(alice)
         await world.until(lambda: state(alice, where, first, bob) == "sent")
         await asyncio.sleep(100)
         second = await alice.post(where, "two")
@@ -122,28 +105,6 @@ def test_with_the_switch_off_nobody_learns_what_was_read(tmp_path: Path) -> None
         assert state(alice, where, said, alice) == "read"
 
     play(tmp_path, story)
-
-
-async def second_device(world: World, name: str, where: ConversationId, *others: House) -> House:
-    """Another device of an account, as it is when it was linked or restored: it knows of the conversation and clones it."""
-    house = await world.house(name, 2)
-    await house.down()
-    members = [other.account.id for other in others]
-    house.keeper.state, _ = house.keeper.state.add_conversation(
-        where, title="", mode=1, state=ConversationState.SYNCING, members=members, now_ms=1
-    )
-    await house.up()
-    for other in others:
-        await house.knows(other)
-    return house
-
-
-def last_read(house: House, where: ConversationId, of: House) -> CommitId | None:
-    """`lastDisplayed` of a member, as it is known at a house."""
-    log, receipts = house.catalog.open(where), house.receipts
-    read = receipts.read_marks(where)
-    mark = Delivery(log.history, log.roster, house.account.id, {}, read, house.swarm.owner).furthest(of.account.id)
-    return None if mark is None else mark.commit
 
 
 def test_who_was_off_learns_what_was_read_meanwhile(tmp_path: Path) -> None:

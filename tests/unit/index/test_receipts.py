@@ -7,7 +7,20 @@ from pathlib import Path
 import pytest
 
 from swarmchat import limits
-from swarmchat.index.receipts import Held, How, Moment, ReadMark, Receipts, Seen, WaitingMark, thinned
+from swarmchat.index.receipt_rows import (
+    Cursor,
+    Held,
+    HeldRow,
+    How,
+    MarkRow,
+    Moment,
+    Page,
+    ReadMark,
+    Seen,
+    WaitingMark,
+    thinned,
+)
+from swarmchat.index.receipts import Receipts
 from swarmchat.limits import MARKS_WAITING_MAX, RECEIPT_MOMENT_HEADS_MAX, RECEIPT_MOMENTS_MAX
 from tests.support.accounts import account, commit, conversation, device
 
@@ -173,6 +186,8 @@ def test_what_the_first_version_kept_is_taken_over(path: Path) -> None:
         assert receipts.rebuilt is None
         assert receipts.heads(ONE, BOB) == Held(frozenset({commit(1), commit(2)}), 5)
         assert receipts.read_mark(ONE, BOB) == ReadMark(commit(1), 3, 6)
+        assert len(receipts.since(None, 10).rows) == 2, "own devices may have it"
+        assert receipts.since(None, 1).upto.change == 1
         receipts.close()
 
 
@@ -205,3 +220,76 @@ def test_whose_a_device_is_and_when_it_was_seen_last_is_kept_of_so_many(
     assert receipts.seen() == {EVE: late, BOB: again}
     assert list(receipts.seen()) == [EVE, BOB], "the last heard of last"
     receipts.close()
+
+
+def test_what_changed_is_told_in_order_from_where_one_was(path: Path) -> None:
+    receipts = Receipts(path)
+    start = receipts.since(None, 10)
+    assert (start.rows, start.upto.change) == ((), 0)
+    receipts.set_heads(ONE, {BOB: [commit(1)], EVE: [commit(2)]}, time_ms=1)
+    receipts.mark_read(ONE, BOB, commit(1), position=1, time_ms=2)
+    receipts.set_heads(ONE, {BOB: [commit(1)]}, time_ms=3)
+    bobs = HeldRow(ONE, BOB, None, (commit(1),), 1)
+    eves = HeldRow(ONE, EVE, None, (commit(2),), 1)
+    mark = MarkRow(ONE, BOB, commit(1), 2)
+    assert receipts.since(start.upto, 10).rows == (bobs, eves, mark)
+    first = receipts.since(start.upto, 2)
+    assert (first.rows, first.upto.change) == ((bobs, eves), 2)
+    assert receipts.since(first.upto, 2).rows == (mark,)
+    receipts.set_heads(ONE, {BOB: [commit(3)]}, time_ms=4)
+    last = receipts.since(first.upto, 10)
+    assert last.rows == (mark, HeldRow(ONE, BOB, None, (commit(3),), 4)), "the row as it is now, once"
+    assert receipts.since(last.upto, 10) == Page((), last.upto)
+    assert receipts.since(Cursor("00" * 16, 99), 10).rows == (eves, mark, last.rows[1]), "of another file: all"
+    receipts.forget(ONE)
+    receipts.mark_read(TWO, BOB, commit(1), position=1, time_ms=9)
+    assert receipts.since(last.upto, 10).rows == (MarkRow(TWO, BOB, commit(1), 9),), "a number is never another's"
+    receipts.close()
+    receipts = Receipts(path)
+    assert receipts.since(last.upto, 10).rows == (MarkRow(TWO, BOB, commit(1), 9),)
+    receipts.close()
+
+
+def test_what_own_devices_were_told_stands_beside_what_was_told_here(path: Path) -> None:
+    me, sister = device(7), device(8)
+    receipts = Receipts(path)
+    receipts.set_heads(ONE, {BOB: [commit(1)]}, time_ms=5)
+    assert receipts.take([HeldRow(ONE, BOB, sister, (commit(2),), 9)], this=me)
+    assert receipts.heads(ONE, BOB) == Held(frozenset({commit(1), commit(2)}), 9)
+    assert not receipts.take([HeldRow(ONE, BOB, sister, (commit(3),), 9)], this=me), "only what is newer"
+    assert receipts.take([HeldRow(ONE, BOB, sister, (commit(3),), 10)], this=me)
+    assert receipts.heads(ONE, BOB) == Held(frozenset({commit(1), commit(3)}), 10)
+    told = [HeldRow(ONE, me, sister, (commit(4),), 11), HeldRow(ONE, BOB, me, (commit(4),), 11)]
+    assert not receipts.take(told, this=me), "of us we know more than others"
+    assert [row.origin for row in receipts.since(None, 9).rows if isinstance(row, HeldRow)] == [None, sister]
+    assert [moment.time_ms for moment in receipts.held_moments(ONE)[BOB]] == [5, 9, 10]
+    receipts.close()
+
+
+def test_what_a_device_says_later_is_later_though_the_clock_was_put_back(path: Path) -> None:
+    receipts = Receipts(path)
+    receipts.set_heads(ONE, {BOB: [commit(1)]}, time_ms=500)
+    receipts.set_heads(ONE, {BOB: [commit(2)]}, time_ms=400)
+    (row,) = receipts.since(None, 9).rows
+    assert row.time_ms == 501
+    receipts.close()
+
+
+def test_up_to_where_was_taken_is_kept(path: Path) -> None:
+    receipts = Receipts(path)
+    assert receipts.cursors() == {}
+    receipts.set_cursor(BOB, Cursor("ab" * 16, 5))
+    receipts.set_cursor(BOB, Cursor("ab" * 16, 6))
+    receipts.close()
+    receipts = Receipts(path)
+    assert receipts.cursors() == {BOB: Cursor("ab" * 16, 6)}
+    receipts.forget_cursors()
+    assert receipts.cursors() == {}
+    receipts.close()
+
+
+def test_two_files_have_two_epochs(path: Path) -> None:
+    one, two = Receipts(path), Receipts(path.with_name("other"))
+    assert one.since(None, 1).upto.epoch != two.since(None, 1).upto.epoch
+    one.close()
+    two.close()

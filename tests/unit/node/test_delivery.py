@@ -8,7 +8,7 @@ from swarmchat.conversation.entries import Fact
 from swarmchat.conversation.history import History
 from swarmchat.conversation.roster import Roster
 from swarmchat.ids import AccountId, CommitId, DeviceId
-from swarmchat.index.receipts import Held, Moment, ReadMark
+from swarmchat.index.receipt_rows import Held, Moment, ReadMark
 from swarmchat.node.delivery import Arrival, Delivery, Moments, Reached
 
 ANN, BEN, CEM = (AccountId(letter * 40) for letter in "abc")

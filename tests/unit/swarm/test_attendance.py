@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from swarmchat.discovery.addressbook import Source
-from swarmchat.index.receipts import How, Seen
+from swarmchat.index.receipt_rows import How, Seen
 from swarmchat.swarm.attendance import Attested, Clues, Presence, There, best, presence
 from tests.support.accounts import account
 

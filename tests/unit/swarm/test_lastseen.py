@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from swarmchat.errors import StorageError
-from swarmchat.index.receipts import How, Receipts, Seen
+from swarmchat.index.receipt_rows import How, Seen
+from swarmchat.index.receipts import Receipts
 from swarmchat.runtime import SystemRuntime
 from swarmchat.swarm import lastseen
 from swarmchat.swarm.lastseen import LastSeen
