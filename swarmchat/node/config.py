@@ -7,11 +7,12 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from swarmchat import disk, limits
 from swarmchat.addresses import Address
-from swarmchat.errors import UserError
+from swarmchat.errors import NotFoundError, UserError
 from swarmchat.swarm.swarm import Audience
 
 if TYPE_CHECKING:
@@ -68,17 +69,79 @@ def read(path: Path) -> dict[str, Any]:
         raise UserError(f"{path} is no valid TOML: {fault}") from fault
 
 
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One key of `config.toml`: the field of `Config` it fills, what it means, its JSON Schema, and how its value is checked.
+
+    `read` raises ValueError with what is wanted.
+    """
+
+    key: str  # "lan.enabled"
+    field: str
+    summary: str
+    schema: Mapping[str, Any]
+    read: Callable[[Any], object]
+
+    @property
+    def takes_list(self) -> bool:
+        """Whether several values may be given."""
+        return "anyOf" in self.schema
+
+    @property
+    def default(self) -> Any:
+        """What holds where nothing is set, as it would stand in the file; None: the account decides."""
+        return plain(getattr(Config(), self.field))
+
+
+def plain(value: object) -> Any:
+    """A value of `Config` as it stands in the file: text, number, boolean, list of texts; None where nothing stands."""
+    if isinstance(value, tuple):
+        return [str(one) for one in value]
+    return value if value is None or isinstance(value, bool | int) else str(value)
+
+
+def find(key: str) -> Setting:
+    """The setting of that name; NotFoundError names the nearest."""
+    if key not in SETTINGS:
+        raise NotFoundError(f"there is no setting {key}", hint=_nearest(key))
+    return SETTINGS[key]
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) of `config.toml`."""
+    schema: dict[str, Any] = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "config.toml of swarmchat",
+        **_folder(),
+    }
+    for setting in SETTINGS.values():
+        *folders, name = setting.key.split(".")
+        place = schema["properties"]
+        for folder in folders:
+            place = place.setdefault(folder, _folder())["properties"]
+        default = {} if setting.default is None else {"default": setting.default}
+        place[name] = {"description": setting.summary, **setting.schema, **default}
+    return schema
+
+
+def _folder() -> dict[str, Any]:
+    return {"type": "object", "additionalProperties": False, "properties": {}}
+
+
+def _nearest(key: str) -> str:
+    near = difflib.get_close_matches(key, SETTINGS, n=1)
+    return f"did you mean {near[0]}?" if near else f"known keys: {', '.join(sorted(SETTINGS))}"
+
+
 def parse(table: Mapping[str, Any], source: str) -> Config:
     """Check the settings of a TOML table; `source` is named in errors."""
     fields: dict[str, Any] = {}
     for key, value in _flat(table):
-        if key not in _KEYS:
-            near = difflib.get_close_matches(key, _KEYS, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(sorted(_KEYS))}"
-            raise UserError(f"{source}: there is no setting {key}", hint=hint)
-        field, read = _KEYS[key]
+        if key not in SETTINGS:
+            raise UserError(f"{source}: there is no setting {key}", hint=_nearest(key))
+        setting = SETTINGS[key]
         try:
-            fields[field] = read(value)
+            fields[setting.field] = setting.read(value)
         except ValueError as fault:
             raise UserError(f"{source}: {key}: {fault}") from None
     return Config(**fields)
@@ -139,17 +202,77 @@ def _one_of(choices: tuple[str, ...]) -> Callable[[Any], str]:
     return read
 
 
-_KEYS: Mapping[str, tuple[str, Callable[[Any], object]]] = {
-    "listen": ("listen", _addresses),
-    "name": ("name", _name),
-    "lan.enabled": ("lan_enabled", _yes_or_no),
-    "dht.enabled": ("dht_enabled", _yes_or_no),
-    "dht.port": ("dht_port", _port),
-    "dht.bootstrap": ("dht_bootstrap", _entrances),
-    "dht.addresses": ("addresses", lambda value: Audience(_one_of(tuple(Audience))(value))),
-    "send_read_receipts": ("send_read_receipts", _yes_or_no),
-    "send_typing": ("send_typing", _yes_or_no),
-    "accept_old_forks": ("accept_old_forks", _yes_or_no),
-    "log.level": ("log_level", _one_of(LOG_LEVELS)),
-    "log.format": ("log_format", _one_of(LOG_FORMATS)),
-}
+def _text(**bounds: Any) -> dict[str, Any]:
+    return {"type": "string", **bounds}
+
+
+def _list(**bounds: Any) -> dict[str, Any]:
+    return {"anyOf": [{"type": "array", "items": {"type": "string"}, **bounds}, {"type": "string"}]}
+
+
+_BOOLEAN: Mapping[str, Any] = {"type": "boolean"}
+
+_TABLE = (
+    Setting("listen", "listen", "where links are accepted, as HOST:PORT; port 0 is any", _list(minItems=1), _addresses),
+    Setting(
+        "name",
+        "name",
+        "display name written into commits, in place of the account's",
+        _text(minLength=1, maxLength=limits.DISPLAY_NAME_CHARS_MAX),
+        _name,
+    ),
+    Setting("lan.enabled", "lan_enabled", "find others on the local network", _BOOLEAN, _yes_or_no),
+    Setting("dht.enabled", "dht_enabled", "find others over the DHT", _BOOLEAN, _yes_or_no),
+    Setting(
+        "dht.port",
+        "dht_port",
+        "UDP port of the DHT; 0 is any, kept over restarts",
+        {"type": "integer", "minimum": 0, "maximum": 65535},
+        _port,
+    ),
+    Setting(
+        "dht.bootstrap",
+        "dht_bootstrap",
+        "nodes of the DHT to begin with, as HOST:PORT or HOST:PORT#ID",
+        _list(maxItems=limits.DHT_BOOTSTRAP_MAX),
+        _entrances,
+    ),
+    Setting(
+        "dht.addresses",
+        "addresses",
+        "who is told where this node listens",
+        _text(enum=[str(one) for one in Audience]),
+        lambda value: Audience(_one_of(tuple(Audience))(value)),
+    ),
+    Setting(
+        "send_read_receipts",
+        "send_read_receipts",
+        "tell members how far I have read, in place of what the account says",
+        _BOOLEAN,
+        _yes_or_no,
+    ),
+    Setting(
+        "send_typing",
+        "send_typing",
+        "tell members that I type, in place of what the account says",
+        _BOOLEAN,
+        _yes_or_no,
+    ),
+    Setting(
+        "accept_old_forks",
+        "accept_old_forks",
+        "merge forks that are older than 100 decisions without asking",
+        _BOOLEAN,
+        _yes_or_no,
+    ),
+    Setting("log.level", "log_level", "the least that is logged", _text(enum=list(LOG_LEVELS)), _one_of(LOG_LEVELS)),
+    Setting(
+        "log.format",
+        "log_format",
+        "how it is logged: lines for people, or a JSON object a line",
+        _text(enum=list(LOG_FORMATS)),
+        _one_of(LOG_FORMATS),
+    ),
+)
+
+SETTINGS: Mapping[str, Setting] = MappingProxyType({one.key: one for one in _TABLE})
