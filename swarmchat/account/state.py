@@ -273,6 +273,13 @@ class State:
         gone = (each for each in self.pending() if each.offer.invitation == found.offer.invitation)
         return self.refuse(gone, now_ms=now_ms), found
 
+    def take_back(self, sender: AccountId, conversation: ConversationId) -> tuple[Self, Request | None]:
+        """Who asked to be a contact asks no more; what waited, if anything did. The same question may come again."""
+        found = self.requests.get(request_id(sender, conversation))
+        if found is None or found.offer.kind is not RequestKind.CONTACT:
+            return self, None
+        return replace(self, requests=_without(self.requests, found.id)), found
+
     def refuse(self, gone: Iterable[Request], *, now_ms: int) -> Self:
         """Exactly these pending requests are declined; the last 1,000 are remembered."""
         requests, declined = self.requests, self.declined

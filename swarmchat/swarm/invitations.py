@@ -33,6 +33,7 @@ from swarmchat.swarm.mail import (
     SwarmInvite,
     TrustAnswer,
     TrustRequest,
+    TrustWithdrawn,
     Want,
     fingerprint,
 )
@@ -61,6 +62,21 @@ class TakenUp:
     """A contact of ours offers a one-to-one: it is accepted, as if our user had said so. (SCP-06 §2)"""
 
     request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """Who asked to be a contact asks no more: a request that waited, or a conversation accepted and not here yet, is gone."""
+
+    request: Request | None
+    conversation: ConversationId
+
+
+@dataclass(frozen=True, slots=True)
+class TakeBack:
+    """The sender takes up a 1:1 of ours that is no more: say so."""
+
+    conversation: ConversationId
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +152,21 @@ class Outcast:
     listed: bytes
 
 
-Outcome = Outcast | Fetch | Tell | TakenUp | Confirmed | Answer | AskFor | Known | Confirm | Wanted | Located
+Outcome = (
+    Outcast
+    | Fetch
+    | Tell
+    | TakenUp
+    | Withdrawn
+    | TakeBack
+    | Confirmed
+    | Answer
+    | AskFor
+    | Known
+    | Confirm
+    | Wanted
+    | Located
+)
 
 
 class Mailroom:
@@ -165,6 +195,8 @@ class Mailroom:
                 return self._offered(state, sender, mail, now)
             case TrustAnswer(conversation):
                 return _answered(state, sender, conversation, now)
+            case TrustWithdrawn(conversation):
+                return self._withdrawn(state, sender, conversation, now)
             case Ask(conversation):
                 allowed = self._access.may_ask(sender.account, conversation)
                 return state, [Answer(conversation, sender)] if allowed else []
@@ -245,6 +277,20 @@ class Mailroom:
             self._seen.popitem(last=False)
         return True
 
+    def _withdrawn(
+        self, state: State, sender: Sender, conversation: ConversationId, now: float
+    ) -> tuple[State, list[Outcome]]:
+        state, request = state.take_back(sender.account, conversation)
+        if request is not None:
+            return state, [Withdrawn(request, conversation)]
+        known = state.conversations.get(conversation)
+        if known is None or known.state is not ConversationState.SYNCING or conversation in self._access.rosters:
+            return state, []  # what is here is left by a commit
+        if known.mode != MODE_PAIR or known.invited_by != sender.account:
+            return state, []
+        state, _ = state.remove_conversation(conversation, now_ms=int(now * 1000))
+        return state, [Withdrawn(None, conversation)]
+
     def _offered(
         self, state: State, sender: Sender, mail: TrustRequest | SwarmInvite, now: float
     ) -> tuple[State, list[Outcome]]:
@@ -323,6 +369,9 @@ def _offer(sender: AccountId, mail: TrustRequest | SwarmInvite) -> Offer:
 
 
 def _answered(state: State, sender: Sender, conversation: ConversationId, now: float) -> tuple[State, list[Outcome]]:
+    known = state.conversations.get(conversation)
+    if known is not None and known.state is ConversationState.REMOVED and known.mode == MODE_PAIR:
+        return state, [TakeBack(conversation)]
     contact = state.contacts.get(sender.account)
     if contact is None or not contact.active:
         return state, []

@@ -55,6 +55,14 @@ class TrustAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class TrustWithdrawn:
+    """I do not ask any more: that 1:1 is gone."""
+
+    mimetype: ClassVar[str] = "application/trust-withdrawn"
+    conversation: ConversationId
+
+
+@dataclass(frozen=True, slots=True)
 class SwarmInvite:
     """You were added to a group by `commit`; joining is the answer."""
 
@@ -110,7 +118,7 @@ class Revoked:
     listed: bytes  # DER; it proves itself
 
 
-Mail = TrustRequest | TrustAnswer | SwarmInvite | Ask | Notice | Want | Here | Revoked
+Mail = TrustRequest | TrustAnswer | TrustWithdrawn | SwarmInvite | Ask | Notice | Want | Here | Revoked
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +151,7 @@ def encode(mail: Mail) -> Body:
                 "members": members,
                 "at": at_ms,
             }
-        case Ask(conversation):
+        case Ask(conversation) | TrustWithdrawn(conversation):
             return {"conversation": conversation}
         case Notice(conversation, commit, heads, device):
             return {
@@ -176,6 +184,8 @@ def decode(mimetype: object, body: object) -> Mail | None:
             if body.get("accepted") is not True:
                 raise MessageError("accepted: true, else there is no answer")
             return TrustAnswer(_conversation(body))
+        case TrustWithdrawn.mimetype:
+            return TrustWithdrawn(_conversation(body))
         case SwarmInvite.mimetype:
             return SwarmInvite(
                 _conversation(body),

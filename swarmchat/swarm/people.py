@@ -141,13 +141,16 @@ class People:
 
     async def remove_contact(self, account: AccountId) -> Contact:
         """Remove it, decline what it asks, and leave every one-to-one with it; NotFoundError."""
-        now_ms = self._parts.now_ms
+        parts, now_ms = self._parts, self._parts.now_ms
+        waiting = (each for each in parts.state.invitations.values() if each.kind is RequestKind.CONTACT)
+        for conversation in sorted(each.conversation for each in waiting if each.account == account):
+            await self._postman.withdraw(account, conversation)  # while there is a link
         removed = await self._settle(lambda state: state.remove_contact(account, now_ms=now_ms))
         if removed is None:
             raise NotFoundError(f"{account} is no contact")
         for pair in sorted(self._rooms.pairs.of(account)):
             await self._rooms.leave(pair, promote=None, dissolve=False)
-        self._parts.tell(ContactChanged(account))
+        parts.tell(ContactChanged(account))
         self._reevaluate()
         return removed
 

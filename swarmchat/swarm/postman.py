@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Protocol
 
@@ -13,11 +15,12 @@ from swarmchat.conversation.actions import Add
 from swarmchat.conversation.entries import Entry
 from swarmchat.errors import LinkError, PeerError, StorageError
 from swarmchat.ids import AccountId, CommitId, ConversationId
+from swarmchat.limits import FAREWELL_S
 from swarmchat.links.channel import Channel
 from swarmchat.links.link import Link
 from swarmchat.swarm import invitations
 from swarmchat.swarm.access import MODE_PAIR
-from swarmchat.swarm.events import ContactChanged, ConversationAdded, RequestAdded, RequestRemoved
+from swarmchat.swarm.events import ContactChanged, ConversationAdded, ConversationRemoved, RequestAdded, RequestRemoved
 from swarmchat.swarm.invitations import (
     Answer,
     AskFor,
@@ -30,9 +33,11 @@ from swarmchat.swarm.invitations import (
     Outcast,
     Outcome,
     Sender,
+    TakeBack,
     TakenUp,
     Tell,
     Wanted,
+    Withdrawn,
 )
 from swarmchat.swarm.mail import (
     Ask,
@@ -43,6 +48,7 @@ from swarmchat.swarm.mail import (
     SwarmInvite,
     TrustAnswer,
     TrustRequest,
+    TrustWithdrawn,
     letter_fields,
     read_letter,
 )
@@ -127,12 +133,13 @@ class Postman:
 
     async def accepted(self, conversation: ConversationId, inviter: AccountId, kind: RequestKind) -> None:
         """Tell the linked devices of an inviter that we took it up; it also makes them open `sync` again at once."""
-        mail: Mail = TrustAnswer(conversation) if kind is RequestKind.CONTACT else Ask(conversation)
-        links = self._links_of(inviter)
-        for link in links:
-            await self.send(link, mail)
-        if not links and self.absent is not None:
-            self.absent.tell(inviter, mail)
+        await self._tell(inviter, TrustAnswer(conversation) if kind is RequestKind.CONTACT else Ask(conversation))
+
+    async def withdraw(self, account: AccountId, conversation: ConversationId) -> None:
+        """We ask an account no more to be a contact. If it does not hear of it within a second, it learns it when it accepts."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FAREWELL_S):
+                await self._tell(account, TrustWithdrawn(conversation))
 
     async def take_up(self, request: Request) -> None:
         """What the state has accepted is cloned from now on, and its sender told."""
@@ -204,6 +211,13 @@ class Postman:
 
     # --- inside
 
+    async def _tell(self, account: AccountId, mail: Mail) -> None:
+        links = self._links_of(account)
+        for link in links:
+            await self.send(link, mail)
+        if not links and self.absent is not None:
+            self.absent.tell(account, mail)
+
     async def _answer(self, to: Sender, mail: Mail) -> None:
         """On the link with the device, if one stands by now; else the way its letter came."""
         for link in self._links_of(to.account):
@@ -222,6 +236,14 @@ class Postman:
                 self._parts.tell(RequestAdded(request.id, offer.conversation, offer.sender, offer.kind))
             case TakenUp(request):
                 await self.take_up(request)
+            case Withdrawn(request, conversation):
+                if request is not None:
+                    self._parts.tell(RequestRemoved(request.id, conversation))
+                else:
+                    await self._rooms.erase(conversation)
+                    self._parts.tell(ConversationRemoved(conversation))
+            case TakeBack(conversation):
+                await reply(TrustWithdrawn(conversation))
             case Confirmed(account, _):
                 self._parts.tell(ContactChanged(account))
             case Answer(conversation, asker):

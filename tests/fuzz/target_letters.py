@@ -14,7 +14,18 @@ from swarmchat.limits import CARD_ADDRESSES_MAX
 from swarmchat.swarm import sealed
 from swarmchat.swarm.access import Access
 from swarmchat.swarm.invitations import Located, Mailroom
-from swarmchat.swarm.mail import Ask, Here, Letter, Mail, Notice, SwarmInvite, TrustAnswer, TrustRequest, Want
+from swarmchat.swarm.mail import (
+    Ask,
+    Here,
+    Letter,
+    Mail,
+    Notice,
+    SwarmInvite,
+    TrustAnswer,
+    TrustRequest,
+    TrustWithdrawn,
+    Want,
+)
 from swarmchat.swarm.sealed import Opened
 from tests.fuzz.recipe import Recipe
 from tests.support.builders import ALICE, BOB, NOW, Person
@@ -43,6 +54,7 @@ _WHERE, _COMMIT = ConversationId("c" * 40), CommitId("a" * 40)
 _MAILS: tuple[Mail, ...] = (
     TrustRequest(_WHERE, CommitId(_WHERE), "Alice", NOW * 1000),
     TrustAnswer(_WHERE),
+    TrustWithdrawn(_WHERE),
     SwarmInvite(_WHERE, _COMMIT, 1, "Garden", "who waters when", 3, NOW * 1000),
     Ask(_WHERE),
     Notice(_WHERE, _COMMIT, (_COMMIT, CommitId("b" * 40)), ALICE.device),

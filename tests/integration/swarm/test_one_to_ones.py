@@ -335,16 +335,61 @@ def test_of_a_request_that_was_withdrawn_and_made_again_one_waits_and_it_is_the_
     play(tmp_path, story)
 
 
+def test_a_request_that_is_taken_back_waits_no_more(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        alice, bob = await world.house("alice"), await world.house("bob")
+        await alice.swarm.add_contact(bob.account.id, addresses=[bob.address])
+        await world.until(lambda: bool(bob.keeper.state.pending()))
+        await asyncio.sleep(2)
+        await alice.swarm.remove_contact(bob.account.id)
+        await world.until(lambda: bob.keeper.state.pending() == (), 5.0)
+        assert len(bob.seen("request.removed")) == 1
+        again = (await alice.swarm.add_contact(bob.account.id, addresses=[bob.address])).conversation
+        await world.until(lambda: bool(bob.keeper.state.pending()))
+        await bob.accept_all()
+        assert await common(world, alice, bob) == again
+
+    play(tmp_path, story)
+
+
+def test_who_accepts_what_was_withdrawn_while_he_was_away_is_told_so(tmp_path: Path) -> None:
+    """Else he would wait for it for ever."""
+
+    async def story(world: World) -> None:
+        alice, bob = await world.house("alice"), await world.house("bob")
+        where = (await alice.swarm.add_contact(bob.account.id, addresses=[bob.address])).conversation
+        await bob.knows(alice)
+        await world.until(lambda: bool(bob.keeper.state.pending()))
+        await bob.down()
+        await alice.swarm.remove_contact(bob.account.id)
+        await bob.up()
+        await world.until(lambda: bob.linked(alice), 400.0)
+        await bob.accept_all()
+        await world.until(lambda: shown(bob) == set(), 5.0)
+        (gone,) = bob.seen("conversation.removed")
+        assert gone.conversation == where  # type: ignore[union-attr]
+        assert bob.catalog.list() == ()
+        assert used(bob, alice) is None
+        new = (await bob.swarm.add_contact(alice.account.id)).conversation
+        await world.until(lambda: bool(alice.keeper.state.pending()))
+        await alice.accept_all()
+        assert await common(world, alice, bob) == new
+
+    play(tmp_path, story)
+
+
 def test_who_accepted_what_was_withdrawn_uses_what_is_offered_next(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         alice, bob = await world.house("alice"), await world.house("bob")
         await alice.swarm.add_contact(bob.account.id, addresses=[bob.address])
         await world.until(lambda: bool(bob.keeper.state.pending()))
+        world.network.partition([[alice.host], [bob.host]])
+        await asyncio.sleep(60)
         await alice.swarm.remove_contact(bob.account.id)
         await bob.accept_all()
-        await asyncio.sleep(60)
         new = (await alice.swarm.add_contact(bob.account.id, addresses=[bob.address])).conversation
-        assert await common(world, alice, bob) == new
+        world.network.heal()
+        assert await common(world, alice, bob, 1_200.0) == new
         assert asked(bob) == 1
 
     play(tmp_path, story)

@@ -28,12 +28,14 @@ from swarmchat.swarm.invitations import (
     Mailroom,
     Outcome,
     Sender,
+    TakeBack,
     TakenUp,
     Tell,
+    Withdrawn,
     due,
     joined,
 )
-from swarmchat.swarm.mail import Ask, Letter, Mail, Notice, SwarmInvite, TrustAnswer, TrustRequest
+from swarmchat.swarm.mail import Ask, Letter, Mail, Notice, SwarmInvite, TrustAnswer, TrustRequest, TrustWithdrawn
 
 
 def account(number: int) -> AccountId:
@@ -97,6 +99,46 @@ def test_what_a_contact_offers_is_taken_up_by_itself() -> None:
     assert desk.state.conversations[ROOM].invited_by == ANN
     (known,) = desk.take(TrustRequest(ROOM, ADD, "Ann", NOW * 1000), now=NOW + 600)
     assert isinstance(known, Known)
+
+
+def test_who_asked_takes_it_back_and_nobody_else_does() -> None:
+    desk = Desk()
+    desk.take(TrustRequest(ROOM, CommitId(ROOM), "Ann", NOW * 1000))
+    assert desk.take(TrustWithdrawn(ROOM), sender=Sender(BEN, DeviceId("3" * 64))) == []
+    (request,) = desk.state.pending()
+    assert desk.take(TrustWithdrawn(ROOM)) == [Withdrawn(request, ROOM)]
+    assert (desk.state.pending(), desk.state.declined) == ((), {})
+    assert desk.take(TrustWithdrawn(ROOM), now=NOW + 1) == []
+    desk.take(invite())
+    assert desk.take(TrustWithdrawn(ROOM), now=NOW + 2) == [], "that is a group"
+
+
+def test_what_was_accepted_and_is_not_here_is_taken_back_and_nothing_else() -> None:
+    desk = Desk()
+    for number, mail in ((0xC, TrustRequest(ROOM, CommitId(ROOM), "Ann", NOW * 1000)), (0xD, invite(0xD))):
+        desk.take(mail)
+        desk.state, _ = desk.state.accept(desk.state.pending()[0].id, now_ms=NOW * 1000)
+        assert (
+            desk.take(TrustWithdrawn(conversation(number)), sender=Sender(BEN, DeviceId("3" * 64)), now=NOW + number)
+            == []
+        )
+    assert desk.take(TrustWithdrawn(conversation(0xD))) == []
+    before = desk.state
+    desk.joined(ANN)
+    assert desk.take(TrustWithdrawn(ROOM)) == [], "it is here: it is left by a commit"
+    desk.access.drop(ROOM)
+    desk.state = before
+    assert desk.take(TrustWithdrawn(ROOM), now=NOW + 5) == [Withdrawn(None, ROOM)]
+    assert desk.state.conversations[ROOM].state is ConversationState.REMOVED
+
+
+def test_who_takes_up_what_is_no_more_is_told_so() -> None:
+    desk = Desk()
+    desk.state, _ = desk.state.add_conversation(ROOM, title="", mode=0, now_ms=1)
+    desk.state, _ = desk.state.remove_conversation(ROOM, now_ms=2)
+    assert desk.take(TrustAnswer(ROOM)) == [TakeBack(ROOM)]
+    desk.state, _ = desk.state.block(ANN, now_ms=3)
+    assert desk.take(TrustAnswer(ROOM), now=NOW + 1) == []
 
 
 def test_the_same_invitation_sent_again_is_nothing_new() -> None:

@@ -20,6 +20,7 @@ from swarmchat.swarm.mail import (
     SwarmInvite,
     TrustAnswer,
     TrustRequest,
+    TrustWithdrawn,
     Want,
     decode,
     encode,
@@ -35,6 +36,7 @@ INVITE = SwarmInvite(WHERE, A, 1, "Garden", "who waters when", 3, 1_790_000_000_
 EACH: list[Mail] = [
     TrustRequest(WHERE, A, "Alice", 7),
     TrustAnswer(WHERE),
+    TrustWithdrawn(WHERE),
     INVITE,
     Ask(WHERE),
     Notice(WHERE, A, (A, CommitId("b" * 40)), DeviceId("d" * 64)),
