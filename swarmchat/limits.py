@@ -269,6 +269,7 @@ PREFERENCE_CHARS_MAX: Final = 256
 STAMPS_MAX: Final = 200_000  # of what own devices share: four for each contact, one or two for the rest
 STAMP_KEY_CHARS_MAX: Final = 128
 STAMPS_EMPTY_MAX: Final = 4_000  # of what is no more; the oldest are forgotten
+STAMPS_EMPTY_LOOK: Final = 64  # own changes between two looks whether there are more
 DELTA_ENTRIES_MAX: Final = 1_000  # in one piece of what own devices tell each other
 DELTA_BYTES: Final = 256 * KIB  # after which a piece ends: a state with it is written at once
 SEALING_KEY_AGE_S: Final = 7 * 86_400  # then a fresh one; the previous still opens (SCP-05 §1.3)

@@ -14,8 +14,9 @@ from typing import Final
 from swarmchat import ids, limits
 from swarmchat.account import sharing
 from swarmchat.account.records import Stamp
-from swarmchat.account.sharing import Entry, Value, Vector
+from swarmchat.account.sharing import Entry, Vector
 from swarmchat.account.state import State
+from swarmchat.account.topics import Value
 from swarmchat.ids import DeviceId
 from swarmchat.links.frames import Message
 from swarmchat.swarm.messages import MessageError

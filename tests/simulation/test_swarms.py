@@ -13,7 +13,20 @@ import pytest
 from tests.support.sim import runs
 
 SEEDS = 40
-MUST_HAPPEN = {"merge", "second device", "pair in step", "receipt", "forgery refused", "post", "ban", "crash", "clock"}
+MUST_HAPPEN = {
+    "merge",
+    "second device",
+    "pair in step",
+    "receipt",
+    "own devices in step",
+    "setting",
+    "block",
+    "forgery refused",
+    "post",
+    "ban",
+    "crash",
+    "clock",
+}
 DAYS = 1
 ABROAD = 20
 ROOT = Path(__file__).parents[2]

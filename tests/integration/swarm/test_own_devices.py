@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
 
 import pytest
 
 from swarmchat.account.records import ConversationState
-from swarmchat.account.state import State
 from swarmchat.conversation.actions import Join
 from swarmchat.crypto.revocation import device_prefix
 from swarmchat.errors import LinkError, PeerError, RefusedError
 from swarmchat.ids import ConversationId, DeviceId
 from swarmchat.limits import INVITATIONS_CHECKED_S
 from swarmchat.swarm.mail import Revoked
+from tests.support.own_devices import shared
 from tests.support.rogue import simulated
 from tests.support.sim.runtime import EPOCH
 from tests.support.swarms import House, World, account_of, play
@@ -30,32 +28,8 @@ async def two(world: World, name: str = "bob") -> tuple[House, House]:
     return one, two
 
 
-def shared(house: House) -> State:
-    """What must be the same on all own devices."""
-    state = house.keeper.state
-    known = {
-        where: replace(
-            each,
-            state=ConversationState.REMOVED if each.state is ConversationState.REMOVED else ConversationState.ACTIVE,
-            title="",
-            mode=0,
-            members=(),
-            hosts=(),
-            refused=(),
-        )
-        for where, each in state.conversations.items()
-    }
-    waiting = {key: replace(each, delivered_ms=0, tried_ms=0) for key, each in state.invitations.items()}
-    return replace(
-        state,
-        conversations=MappingProxyType(known),
-        invitations=MappingProxyType(waiting),
-        arrivals=MappingProxyType({}),
-    )
-
-
 def in_step(*houses: House) -> bool:
-    states = [shared(house) for house in houses]
+    states = [shared(house.keeper.state) for house in houses]
     return all(state == states[0] for state in states) and len(states[0].devices) >= len(houses)
 
 

@@ -8,7 +8,7 @@ import shutil
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,6 +18,7 @@ from swarmchat.account.account import Account
 from swarmchat.account.state import State
 from swarmchat.addresses import Address
 from swarmchat.commitlog.catalog import Catalog
+from swarmchat.crypto.revocation import RevocationList
 from swarmchat.discovery.addressbook import AddressBook
 from swarmchat.discovery.cards import CardBox
 from swarmchat.discovery.finder import Finder
@@ -131,6 +132,25 @@ class MemoryKeeper:
         self._machine.saved = state
 
 
+class MachineAccount:
+    """An AccountKeeper whose disk is the machine."""
+
+    def __init__(self, life: Life) -> None:
+        self._life = life
+
+    async def relist(self, listed: RevocationList) -> None:
+        await self._save(replace(self._life.swarm.account, revocations=listed))
+
+    async def rename(self, name: str) -> None:
+        await self._save(self._life.swarm.account.renamed(name))
+
+    async def _save(self, account: Account) -> None:
+        life = self._life
+        life.files.need_room(life.machine.folder / "account.json")
+        await life.runtime.offload(setattr, life.machine, "account", account)
+        life.swarm.renewed(account)
+
+
 class RoomyReceipts(Receipts):
     """Receipts on a disk that may be full."""
 
@@ -174,6 +194,7 @@ class Life:
             observer=self._observe,
             where=lambda: (Address(self.host, PORT),) if world.dht is not None else (),
             directory=self._directory,
+            account_keeper=MachineAccount(self),
         )
         self.swarm.recheck_lan = self._recheck_lan
         if machine.stubborn:

@@ -22,6 +22,7 @@ from swarmchat.errors import NotFoundError, StorageError
 from swarmchat.ids import AccountId, CommitId, ConversationId, DeviceId
 from swarmchat.links.peers import LinkClass
 from swarmchat.swarm import leaving
+from tests.support import own_devices
 from tests.support.sim.network import HIGH
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ async def difference(world: World) -> str | None:
         found = await _difference(world, conversation)
         if found is not None:
             return f"{conversation[:8]}: {found}"
-    return _unanswered(world) or await _still_served(world)
+    return _unanswered(world) or await _still_served(world) or _apart(world)
 
 
 async def _difference(world: World, conversation: ConversationId) -> str | None:
@@ -157,6 +158,7 @@ async def _took(other: Life, life: Life, conversation: ConversationId, leave: Co
 
 async def settled(world: World) -> None:
     """Everything that must hold once `difference` finds nothing."""
+    world.counts["own devices in step"] += len(list(_siblings(world)))
     for conversation in world.conversations:
         logs = {life: log for life in world.lives if (log := await log_of(life, conversation)) is not None}
         _same(world, conversation, logs)
@@ -281,9 +283,29 @@ def _agree_to_talk(one: Life, log: CommitLog, other: Life, its_log: CommitLog) -
     )
 
 
+def _apart(world: World) -> str | None:
+    """Two linked devices of one account that do not hold alike what they share. (SCP-04 §7)"""
+    for one, other in _siblings(world):
+        if other.device not in one.swarm._own.linked or one.device not in other.swarm._own.linked:
+            return f"{one.machine} and {other.machine} of one account are linked, and do not talk"
+        found = own_devices.difference(one.machine.saved, other.machine.saved)
+        if found is not None:
+            return f"{one.machine} and {other.machine} of one account are not in step: {found}"
+    return None
+
+
+def _siblings(world: World) -> Iterator[tuple[Life, Life]]:
+    for one, other in combinations(world.lives, 2):
+        linked = other.device in {link.peer.device for link in one.swarm.links.links}
+        if one.machine.account.id == other.machine.account.id and linked:
+            yield one, other
+
+
 def _shuts_out(one: Life, other: Life) -> bool:
-    """Whether one takes the other's device for revoked: by any conversation, or by its own hand."""
-    return device_prefix(other.device) in one.swarm._parts.access.revoked(other.machine.account.id)
+    """Whether one takes the other's device for revoked, by any conversation or by its own hand; or has blocked it."""
+    account = other.machine.account.id
+    listed = one.swarm._parts.access.revoked(account)
+    return device_prefix(other.device) in listed or one.machine.saved.is_blocked(account)
 
 
 def _counts(roster: Roster, account: AccountId, device: DeviceId) -> bool:

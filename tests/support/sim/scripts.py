@@ -31,6 +31,12 @@ WEIGHTS = {
     "revoke": 1,
     "read": 2,
     "typing": 2,
+    "decline": 1,
+    "forget": 0.7,
+    "block": 0.7,
+    "unblock": 1,
+    "setting": 1.5,
+    "prefer": 1.5,
     # what goes wrong
     "partition": 4,
     "heal": 4,

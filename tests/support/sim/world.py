@@ -191,6 +191,9 @@ class World:
         self.counts["second device"] += 1
         sibling = next(m for m in self.machines if m is not machine and m.account.id == machine.account.id)
         await self._stop(machine)
+        if group in machine.saved.conversations:  # its sibling has told it meanwhile
+            await self._boot(machine)
+            return
         machine.saved, _ = machine.saved.add_conversation(
             group,
             title="",
@@ -328,6 +331,9 @@ class World:
         if act == "contact":
             await self._add_contact(life, one)
             return
+        if act in {"decline", "forget", "block", "unblock", "setting"}:
+            await self._change_account(life, act, (one, two))
+            return
         # The group three times of four, as long as there are others.
         where = self.conversations[0] if two % 4 else self.conversations[one % len(self.conversations)]
         log = await oracles.log_of(life, where)
@@ -341,6 +347,9 @@ class World:
                 await self._revoke(life)
             case "read":
                 await life.swarm.read(where, log.heads[one % len(log.heads)])
+                self._done(life, act)
+            case "prefer":
+                await life.swarm.prefer(where, f"key{one % 3}", None if one % 4 == 0 else f"{one}")
                 self._done(life, act)
             case "typing":
                 await life.swarm.typing(where, bool(one % 2))
@@ -397,6 +406,29 @@ class World:
         if contact.conversation is not None and contact.conversation not in self.conversations:
             self.conversations.append(contact.conversation)
             self._done(life, "contact")
+
+    async def _change_account(self, life: Life, act: str, picks: tuple[int, int]) -> None:
+        """What a person does that no other person sees; his other devices are to follow."""
+        (one, two), state, swarm = picks, life.machine.saved, life.swarm
+        others = sorted({machine.account.id for machine in self.machines} - {life.machine.account.id})
+        contacts = [who for who in others if state.is_contact(who)]
+        blocked = [who for who in others if state.is_blocked(who)]
+        match act:
+            case "setting" if one % 2:
+                await swarm.set("send_typing", bool(two % 2))
+            case "setting":
+                await swarm.set("name", f"{life.machine.account.name} {two}")
+            case "decline" if (request := picked(state.pending(), one)) is not None:
+                await swarm.decline(request.id)
+            case "forget" if (who := picked(contacts, one)) is not None:
+                await swarm.remove_contact(who)
+            case "block":
+                await swarm.block(others[one % len(others)])
+            case "unblock" if (who := picked(blocked, one)) is not None:
+                await swarm.unblock(who)
+            case _:
+                return
+        self._done(life, act)
 
     async def _revoke(self, life: Life) -> None:
         """An account takes away its other device."""

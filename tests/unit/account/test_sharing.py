@@ -313,8 +313,17 @@ def test_a_vector_has_bounds() -> None:
     assert sharing.adopted(State(), many, device=ONE).seen == many
 
 
+def test_more_than_can_be_kept_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "STAMPS_MAX", 3)
+    many = [Entry(f"name/{account(n)}", "x", Stamp(NOW, TWO, n)) for n in range(1, 5)]
+    assert len(sharing.merged(State(), many[:3], device=ONE, now_ms=NOW).stamps) == 3
+    with pytest.raises(ValueError, match="more is shared"):
+        sharing.merged(State(), many, device=ONE, now_ms=NOW)
+
+
 def test_stamps_of_what_is_no_more_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "STAMPS_EMPTY_MAX", 5)
+    monkeypatch.setattr(limits, "STAMPS_EMPTY_LOOK", 1)
     one = Machine(ONE)
     one.do("add_contact", account(1), conversation=None)
     for number in range(10, 30):
