@@ -227,6 +227,16 @@ DHT: Final[ObjectShape] = {
     "metrics": "object",  # Prometheus name -> number
 }
 
+SETTING: Final[ObjectShape] = {
+    "key": "text",
+    "value": "any",  # as in the file, else the default; null: nothing is set and something else decides
+    "default": "any",
+    "set": "bool",  # it stands in the file
+    "summary": "text",
+    "running?": "any",  # what the running daemon has, from the file or a flag when it started
+    "restart": "bool",  # the running daemon has another value until it is started again
+}
+
 # --- parameters that many methods share
 _CONVERSATION = Param("conversation", "string", "id, unique prefix (≥ 4) or title", required=True)
 _CONVERSATION_MAYBE = Param("conversation", "string", "narrow to this conversation")
@@ -242,6 +252,7 @@ _ANY_MODE = Param("any_mode", "boolean", "join even if its mode is not the one t
 _DRY_RUN = Param("dry_run", "boolean", "say what would be written, write nothing")
 _SINCE = Param("since", "integer", "only events with a greater id", smallest=0, largest=2**53)
 _PASSWORD = Param("password", "string", "the password", largest=limits.PASSWORD_CHARS_MAX)
+_KEY = Param("key", "string", "dotted key, as in `lan.enabled`", required=True, largest=80)
 _PATH = Param("path", "string", "absolute path of the file, on the machine of the node", required=True)
 
 _TABLE: Final = (
@@ -621,6 +632,18 @@ _TABLE: Final = (
         read_only=True,
     ),
     Method("sync.status", "how far each device is, by conversation", (_CONVERSATION_MAYBE,), [SYNC], read_only=True),
+    # --- settings
+    Method("config.show", "all settings of this home", (), {"path": "text", "settings": [SETTING]}, read_only=True),
+    Method("config.get", "one setting", (_KEY,), SETTING, read_only=True),
+    Method(
+        "config.set",
+        "write one setting into the file; what else stands there stays",
+        (_KEY, Param("values", "strings", "the value, as text; a list takes several", required=True)),
+        SETTING,
+    ),
+    Method("config.unset", "take one setting out of the file", (_KEY,), SETTING),
+    Method("config.path", "where the file of settings lies", (), {"path": "text", "exists": "bool"}, read_only=True),
+    Method("config.schema", "the JSON Schema of the file of settings", (), "object", read_only=True),
     # --- events
     Method(
         "events.list",

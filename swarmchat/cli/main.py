@@ -72,6 +72,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, Entry]]] = {
     },
     "The node": {
         "daemon": Entry("daemon:daemon", "the daemon: run, start, stop, status, logs"),
+        "config": Entry("config:config", "the settings of this home: show, get, set, unset, path, schema"),
         "dht": Entry("dht:dht", "the network in which nodes find each other: status, serve"),
         "sync": Entry("sync:sync", "who has what: status"),
         "peers": Entry("sync:peers", "the devices this node links with"),

@@ -18,10 +18,11 @@ from swarmchat.node.members import MemberVerbs
 from swarmchat.node.messages import MessageVerbs
 from swarmchat.node.node import Node
 from swarmchat.node.people import PeopleVerbs
+from swarmchat.node.settings import SettingsVerbs
 from swarmchat.node.verbs import JsonObject
 
 
-class NodeCommands(MessageVerbs, MemberVerbs, PeopleVerbs, DeviceVerbs, AuditVerbs):
+class NodeCommands(MessageVerbs, MemberVerbs, PeopleVerbs, DeviceVerbs, AuditVerbs, SettingsVerbs):
     """The verbs of a node that has its account. `stop` ends the process; None where there is none to end."""
 
     def __init__(self, node: Node, accounts: AccountVerbs, pid: int, stop: Callable[[], None] | None) -> None:

@@ -136,7 +136,7 @@ def _nearest(key: str) -> str:
 def parse(table: Mapping[str, Any], source: str) -> Config:
     """Check the settings of a TOML table; `source` is named in errors."""
     fields: dict[str, Any] = {}
-    for key, value in _flat(table):
+    for key, value in flat(table):
         if key not in SETTINGS:
             raise UserError(f"{source}: there is no setting {key}", hint=_nearest(key))
         setting = SETTINGS[key]
@@ -147,11 +147,12 @@ def parse(table: Mapping[str, Any], source: str) -> Config:
     return Config(**fields)
 
 
-def _flat(table: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+def flat(table: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """The values of a TOML table by their dotted keys, in the order of the file."""
     found: list[tuple[str, Any]] = []
     for key, value in table.items():
         if isinstance(value, dict):
-            found.extend(_flat(value, f"{prefix}{key}."))
+            found.extend(flat(value, f"{prefix}{key}."))
         else:
             found.append((prefix + key, value))
     return found

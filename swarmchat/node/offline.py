@@ -16,6 +16,7 @@ from swarmchat.node import config as configs
 from swarmchat.node.accounts import AccountVerbs
 from swarmchat.node.commands import HomeCommands, NodeCommands
 from swarmchat.node.node import Node, Parts
+from swarmchat.node.settings import SettingsFile
 from swarmchat.runtime import SystemRuntime
 
 _LOCK_WAIT_S = 2.0  # another command is over in a moment; a daemon is not
@@ -36,6 +37,8 @@ class Offline:
         """The result of one method whose parameters are checked; raises what the verb raises."""
         if method == "doctor" and (findings := self._unopened(**arguments)):
             return findings
+        if method.startswith("config."):
+            return SettingsFile(self._home.config_file).call(method, arguments)
         if method in {"account.create", "account.show"} or not self._accounts.store.exists():
             return HomeCommands(self._accounts).call(method, arguments)
         return self._runner.run(self._do(method, arguments))

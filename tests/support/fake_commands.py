@@ -66,6 +66,15 @@ def message(commit: str = FIRST, **other: Any) -> dict[str, Any]:
     } | other
 
 
+_SETTING = {
+    "key": "log.level",
+    "value": "debug",
+    "default": "info",
+    "set": True,
+    "summary": "the least that is logged",
+    "running": "info",
+    "restart": True,
+}
 _ACCOUNT = {
     "id": ALICE,
     "device": PHONE,
@@ -216,6 +225,12 @@ ANSWERS: Mapping[str, Any] = {
     "device.confirm": {"id": LAPTOP, "name": "laptop", "state": "linked"},
     "device.rename": {"id": PHONE, "name": "pocket"},
     "device.revoke": {"id": LAPTOP, "state": "revoked", "conversations": 1, "may_link": True},
+    "config.show": {"path": "/home/a/config.toml", "settings": [_SETTING]},
+    "config.get": _SETTING,
+    "config.set": _SETTING,
+    "config.unset": _SETTING,
+    "config.path": {"path": "/home/a/config.toml", "exists": True},
+    "config.schema": {"type": "object", "properties": {}},
     "doctor": [{"check": "space", "about": "/home/a", "state": "ok", "found": "900 MiB free", "hint": None}],
     "verify": {
         "id": ROOM,

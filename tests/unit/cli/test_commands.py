@@ -159,6 +159,17 @@ COMMANDS: list[tuple[str, str, dict[str, Any]]] = [
     ("doctor --repair", "doctor", {"repair": True}),
     ("explain f1f1 --in boats", "explain", {"commit": "f1f1", "conversation": "boats"}),
     ("graph boats -n 7", "graph", {"conversation": "boats", "limit": 7}),
+    ("config show", "config.show", {}),
+    ("config get log.level", "config.get", {"key": "log.level"}),
+    ("config set log.level debug", "config.set", {"key": "log.level", "values": ["debug"]}),
+    (
+        "config set listen 127.0.0.1:0 [::1]:0",
+        "config.set",
+        {"key": "listen", "values": ["127.0.0.1:0", "[::1]:0"]},
+    ),
+    ("config unset log.level", "config.unset", {"key": "log.level"}),
+    ("config path", "config.path", {}),
+    ("config schema", "config.schema", {}),
     ("sync status boats", "sync.status", {"conversation": "boats"}),
 ]
 

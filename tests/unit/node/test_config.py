@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -8,7 +9,7 @@ from swarmchat.addresses import Address
 from swarmchat.discovery.dht.identity import NodeId
 from swarmchat.discovery.dht.joining import Entrance
 from swarmchat.errors import StorageError, UserError
-from swarmchat.node.config import Config, load, parse
+from swarmchat.node.config import SETTINGS, Config, json_schema, load, parse, plain
 from swarmchat.swarm.parts import Audience
 
 
@@ -78,3 +79,68 @@ def test_no_bootstrap_node_is_built_in() -> None:
     assert (Config().dht_enabled, Config().dht_port, Config().dht_bootstrap) == (True, 0, ())
     assert parse({"dht": {"bootstrap": []}}, "config.toml").dht_bootstrap == ()
     assert parse({"dht": {"bootstrap": "h:1"}}, "config.toml").dht_bootstrap == (Entrance(Address("h", 1)),)
+
+
+def test_every_field_of_the_settings_has_one_key() -> None:
+    fields = [one.field for one in SETTINGS.values()]
+    assert sorted(fields) == sorted(Config.__dataclass_fields__)
+
+
+def test_the_defaults_may_stand_in_the_file_and_change_nothing() -> None:
+    table: dict[str, Any] = {}
+    for one in SETTINGS.values():
+        *folders, name = one.key.split(".")
+        place = table
+        for folder in folders:
+            place = place.setdefault(folder, {})
+        if one.default is not None:
+            place[name] = one.default
+    assert parse(table, "config.toml") == Config()
+
+
+@pytest.mark.parametrize(
+    ("key", "good", "bad"),
+    [
+        ("listen", ["127.0.0.1:0"], []),
+        ("dht.bootstrap", ["h:1"] * 64, ["h:1"] * 65),
+        ("dht.port", 65535, 65536),
+        ("dht.port", 0, -1),
+        ("name", "x" * 128, "x" * 129),
+        ("name", "x", ""),
+        ("log.level", "error", "loud"),
+        ("dht.addresses", "all", "some"),
+        ("lan.enabled", False, 1),
+    ],
+)
+def test_the_schema_says_of_a_value_what_reading_it_says(key: str, good: Any, bad: Any) -> None:
+    schema: Any = json_schema()
+    for name in key.split("."):
+        schema = schema["properties"][name]
+    setting = SETTINGS[key]
+    assert plain(setting.read(good)) == good
+    assert fits(good, schema)
+    with pytest.raises(ValueError, match=r"wanted|at most"):
+        setting.read(bad)
+    assert not fits(bad, schema)
+
+
+def fits(value: Any, schema: dict[str, Any]) -> bool:
+    """The few words of JSON Schema that ours has."""
+    if "anyOf" in schema:
+        return any(fits(value, one) for one in schema["anyOf"])
+    match schema["type"]:
+        case "boolean":
+            return isinstance(value, bool)
+        case "integer":
+            return type(value) is int and schema["minimum"] <= value <= schema["maximum"]
+        case "array":
+            low, high = schema.get("minItems", 0), schema.get("maxItems", 10**6)
+            return (
+                isinstance(value, list)
+                and low <= len(value) <= high
+                and all(fits(one, schema["items"]) for one in value)
+            )
+        case "string":
+            low, high = schema.get("minLength", 0), schema.get("maxLength", 10**6)
+            return isinstance(value, str) and low <= len(value) <= high and value in schema.get("enum", [value])
+    raise AssertionError(schema)
