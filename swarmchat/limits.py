@@ -197,6 +197,7 @@ SYNC_RETRY_MIN_S: Final = 2.0  # `sync` was refused: the peer may not know us ye
 SYNC_RETRY_MAX_S: Final = 60.0
 FAREWELL_S: Final = 1.0  # the links of who is removed wait so long for the commit that says so to be taken in
 OWN_LEAVE_AWAITED_S: Final = 3_600.0  # for the commit by which another own device left; then ours (SCP-06 §7)
+FAREWELLS_S: Final = 2.0  # a node that stops ends its links properly in this time, or without ado
 BYE_S: Final = 0.5  # a node that stops waits so long at most until its goodbyes have come
 HANDED_OVER_AFTER_S: Final = 30 * 86_400.0  # what was left and nobody took is erased (SCP-06 §7)
 INVITATIONS_CHECKED_S: Final = 60.0  # how often it is looked what is to be sent again

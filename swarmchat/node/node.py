@@ -146,9 +146,10 @@ class Node:
                 tasks.create_task(self._renew_sealing_keys())
                 tasks.create_task(self.journal.run())
                 up()
-                await running
+                await asyncio.shield(running)  # who ends the node does not cut it off in the middle of a goodbye
             finally:
                 await self.swarm.close()
+                await asyncio.wait([running], timeout=limits.FAREWELLS_S)
 
     def close(self) -> None:
         """Write down what is only remembered, and close every file."""

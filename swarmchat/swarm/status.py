@@ -27,7 +27,7 @@ class SyncRow:
     account: AccountId
     behind: int
     ahead: int
-    as_of: float | None  # when it last told us itself, in seconds since 1970; None: never
+    as_of: float | None  # when it last told us or an own device, in seconds since 1970; None: never
     linked: bool
     barred: bool
     missing: tuple[Missing, ...]  # announced by it over a minute ago, not here yet

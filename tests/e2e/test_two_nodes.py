@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -119,6 +120,49 @@ def test_who_has_read_and_who_types_is_told(pair: tuple[NodeProcess, NodeProcess
         typing = next(event for event in stream if event["type"] == "typing")
     assert (typing["id"], typing["data"]["account"], typing["data"]["on"]) == (None, ben.account, True)
     assert not any(event["type"] == "typing" for event in ann.call("events.list", limit=10_000)["events"])
+
+
+def test_how_far_a_message_came_and_who_is_there_is_known_after_a_restart_too(
+    pair: tuple[NodeProcess, NodeProcess],
+) -> None:
+    """FS-03: the status of messages, with its times, is there when the node runs again."""
+    ann, ben = pair
+    introduce(ann, ben)
+    room = found_room(ann, ben)
+    him = ben.account
+
+    def delivery(commit: str) -> dict[str, Any]:
+        rows = ann.call("message.show", conversation=room, message=commit, delivery=True)["delivery"]
+        found: dict[str, Any] = next(row for row in rows if row["account"] == him)
+        return found
+
+    def presence() -> dict[str, Any]:
+        (row,) = ann.call("presence", contact=him)
+        return dict(row)
+
+    first, second = [ann.did("send", room, text)["id"] for text in ("one", "two")]
+    same(room, ann, ben)
+    assert ben.call("conversation.list")[0]["unread"] == 2
+    ann.until(lambda: delivery(second)["state"] == "sent")
+    ben.did("message", "read", room, first)
+    assert ben.call("conversation.list")[0]["unread"] == 1
+    ann.until(lambda: delivery(first)["state"] == "read")
+    assert presence()["state"] == presence()["devices"][0]["state"] == "linked"
+    ben.stop()
+    ann.until(lambda: presence()["state"] == "away")
+    third = ann.did("send", room, "three")["id"]
+    before = [delivery(commit) for commit in (first, second, third)], presence()
+    ann.stop()
+    ann.start()
+    assert ([delivery(commit) for commit in (first, second, third)], presence()) == before
+    (one,), (two,), nothing = (row["devices"] for row in before[0])
+    assert one["sent_at"] <= one["read_at"]
+    assert (two["read_at"], nothing) == (None, [])
+    assert [row["state"] for row in before[0]] == ["read", "sent", "written"]
+    assert (before[1]["source"], before[1]["as_of"] >= one["read_at"]) == ("link", True)
+    rows = {row["id"]: row["read"] for row in ann.call("member.list", conversation=room, local=True)}
+    assert rows[him]["commit"] == first
+    assert rows[ann.account] is None
 
 
 def test_a_ban_needs_two_of_three_admins_and_shuts_the_door(tmp_path: Path) -> None:
