@@ -68,6 +68,11 @@ class Home:
         return self.data / "archives"
 
     @property
+    def log_file(self) -> Path:
+        """Where a daemon that was started behind writes."""
+        return self.state / "daemon.log"
+
+    @property
     def lock_file(self) -> Path:
         """Held with flock by whoever may write; has the holder's pid."""
         return self.data / "lock"
@@ -88,6 +93,22 @@ class Home:
             wanted = os.fsencode(self.socket) + b"\n"
             if disk.read_bounded(self.socket_record, 4096) != wanted:
                 disk.write_whole(self.socket_record, wanted)
+
+    def absent(self) -> tuple[Path, ...]:
+        """The directories that `prepare` would make, the inner ones first; none where the home is there already."""
+        places = (self.state, self.conversations, self.config_file.parent, self.data)
+        return () if self.data.exists() else tuple(dict.fromkeys(place for place in places if not place.exists()))
+
+    def withdraw(self, made: tuple[Path, ...]) -> None:
+        """Take away what `prepare` had made (`absent` before it), if nothing came to lie in it. Under the lock."""
+        own = {self.lock_file, self.socket_record, *made}
+        if self.data not in made or not own.issuperset(self.data.iterdir()):
+            return
+        for file in (self.lock_file, self.socket_record):
+            file.unlink(missing_ok=True)
+        for place in made:
+            with contextlib.suppress(OSError):  # something lies in it after all
+                place.rmdir()
 
     @contextlib.contextmanager
     def lock(self, purpose: str, *, wait_s: float = 0.0) -> Iterator[None]:

@@ -76,6 +76,7 @@ class Offline:
 @contextmanager
 def open_commands(home: Home, *, password: str | None = None) -> Iterator[Offline]:
     """The verbs of a home while no daemon runs. Raises UserError when somebody else holds the home."""
+    made = home.absent()
     home.prepare()
     with home.lock("a command", wait_s=_LOCK_WAIT_S), asyncio.Runner() as runner:
         offline = Offline(home, password, runner)
@@ -83,3 +84,4 @@ def open_commands(home: Home, *, password: str | None = None) -> Iterator[Offlin
             yield offline
         finally:
             offline.close()
+            home.withdraw(made)

@@ -104,3 +104,14 @@ def test_peers_name_a_device_of_the_archive_that_is_not_reached(tmp_path: Path) 
             assert device[:8] in again.cli("peers").out
         finally:
             again.kill()
+
+
+def test_a_wrong_password_is_named_and_nothing_is_written(tmp_path: Path) -> None:
+    with nodes(tmp_path, "Ann") as (ann,):
+        archive, again = tmp_path / "ann.archive", NodeProcess(tmp_path / "new", "Ann again")
+        ann.did("account", "export", str(archive), env=PASSWORD)
+        tried = again.cli("--json", "account", "import", str(archive), env={"SWARMCHAT_PASSPHRASE": "guess"})
+        assert (tried.status, tried.out, tried.error["code"]) == (1, "", "password_needed")
+        assert tried.error["hint"] == "nothing was written; try again"
+        assert not again.home.exists()
+        assert again.did("account", "import", str(archive), env=PASSWORD)["id"] == ann.account

@@ -70,6 +70,28 @@ def test_preparing_makes_private_directories_and_can_be_repeated(tmp_path: Path)
     assert not home.socket_record.exists()
 
 
+def test_a_home_that_nothing_came_to_lie_in_goes_again(tmp_path: Path) -> None:
+    home = Home.locate(tmp_path / "home", {})
+    made = home.absent()
+    home.prepare()
+    with home.lock("a test"):
+        home.withdraw(made)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_home_that_was_there_or_has_something_in_it_stays(tmp_path: Path) -> None:
+    home = Home.locate(tmp_path / "home", {})
+    made = home.absent()
+    home.prepare()
+    (home.data / "account.json").touch()
+    home.withdraw(made)
+    assert home.conversations.is_dir()
+    (home.data / "account.json").unlink()
+    assert home.absent() == ()
+    home.withdraw(home.absent())
+    assert home.conversations.is_dir()
+
+
 def test_a_home_open_to_others_is_closed_to_them(tmp_path: Path) -> None:
     (tmp_path / "home").mkdir()
     (tmp_path / "home").chmod(0o755)
