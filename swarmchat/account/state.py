@@ -274,9 +274,9 @@ class State:
         return self.refuse(gone, now_ms=now_ms), found
 
     def take_back(self, sender: AccountId, conversation: ConversationId) -> tuple[Self, Request | None]:
-        """Who asked to be a contact asks no more; what waited, if anything did. The same question may come again."""
+        """Who asked asks no more; what waited, if anything did. The same question may come again."""
         found = self.requests.get(request_id(sender, conversation))
-        if found is None or found.offer.kind is not RequestKind.CONTACT:
+        if found is None:
             return self, None
         return replace(self, requests=_without(self.requests, found.id)), found
 

@@ -107,6 +107,9 @@ class ConversationVerbs(Verbs):
         objection = swarm.objection(where)
         if objection is not None:
             raise refusal(where, objection)
+        known = self._node.keeper.state.conversations.get(where)
+        if known is not None and known.is_gone:
+            raise RefusedError("the invitation was taken back", hint="ask for another")
         return {"id": where, "state": swarm.state_of(where)}
 
     def taken_up(self, text: str) -> ConversationId:

@@ -33,8 +33,8 @@ from swarmchat.swarm.mail import (
     SwarmInvite,
     TrustAnswer,
     TrustRequest,
-    TrustWithdrawn,
     Want,
+    Withdrawal,
     fingerprint,
 )
 
@@ -66,7 +66,7 @@ class TakenUp:
 
 @dataclass(frozen=True, slots=True)
 class Withdrawn:
-    """Who asked to be a contact asks no more: a request that waited, or a conversation accepted and not here yet, is gone."""
+    """Who asked asks no more: a request that waited, or a conversation accepted and not here yet, is gone."""
 
     request: Request | None
     conversation: ConversationId
@@ -77,6 +77,14 @@ class TakeBack:
     """The sender takes up a 1:1 of ours that is no more: say so."""
 
     conversation: ConversationId
+
+
+@dataclass(frozen=True, slots=True)
+class Turned:
+    """The sender asks about a conversation that he is not of: if he was invited once, say that he is no more, else nothing."""
+
+    conversation: ConversationId
+    account: AccountId
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +167,7 @@ Outcome = (
     | TakenUp
     | Withdrawn
     | TakeBack
+    | Turned
     | Confirmed
     | Answer
     | AskFor
@@ -195,11 +204,13 @@ class Mailroom:
                 return self._offered(state, sender, mail, now)
             case TrustAnswer(conversation):
                 return _answered(state, sender, conversation, now)
-            case TrustWithdrawn(conversation):
+            case Withdrawal(conversation):
                 return self._withdrawn(state, sender, conversation, now)
             case Ask(conversation):
-                allowed = self._access.may_ask(sender.account, conversation)
-                return state, [Answer(conversation, sender)] if allowed else []
+                if self._access.may_ask(sender.account, conversation):
+                    return state, [Answer(conversation, sender)]
+                here = conversation in self._access.rosters
+                return state, [Turned(conversation, sender.account)] if here else []
             case Notice(conversation, commit, heads, device):
                 if device != sender.device:
                     return state, []  # SCP-05 §1.5: the signing device speaks of itself
@@ -286,7 +297,7 @@ class Mailroom:
         known = state.conversations.get(conversation)
         if known is None or known.state is not ConversationState.SYNCING or conversation in self._access.rosters:
             return state, []  # what is here is left by a commit
-        if known.mode != MODE_PAIR or known.invited_by != sender.account:
+        if known.invited_by != sender.account:
             return state, []
         state, _ = state.remove_conversation(conversation, now_ms=int(now * 1000))
         return state, [Withdrawn(None, conversation)]

@@ -55,10 +55,10 @@ class TrustAnswer:
 
 
 @dataclass(frozen=True, slots=True)
-class TrustWithdrawn:
-    """I do not ask any more: that 1:1 is gone."""
+class Withdrawal:
+    """I ask you no more: that 1:1 is gone, or you are not invited to that group any more."""
 
-    mimetype: ClassVar[str] = "application/trust-withdrawn"
+    mimetype: ClassVar[str] = "application/withdrawn"
     conversation: ConversationId
 
 
@@ -118,7 +118,7 @@ class Revoked:
     listed: bytes  # DER; it proves itself
 
 
-Mail = TrustRequest | TrustAnswer | TrustWithdrawn | SwarmInvite | Ask | Notice | Want | Here | Revoked
+Mail = TrustRequest | TrustAnswer | Withdrawal | SwarmInvite | Ask | Notice | Want | Here | Revoked
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +151,7 @@ def encode(mail: Mail) -> Body:
                 "members": members,
                 "at": at_ms,
             }
-        case Ask(conversation) | TrustWithdrawn(conversation):
+        case Ask(conversation) | Withdrawal(conversation):
             return {"conversation": conversation}
         case Notice(conversation, commit, heads, device):
             return {
@@ -184,8 +184,8 @@ def decode(mimetype: object, body: object) -> Mail | None:
             if body.get("accepted") is not True:
                 raise MessageError("accepted: true, else there is no answer")
             return TrustAnswer(_conversation(body))
-        case TrustWithdrawn.mimetype:
-            return TrustWithdrawn(_conversation(body))
+        case Withdrawal.mimetype:
+            return Withdrawal(_conversation(body))
         case SwarmInvite.mimetype:
             return SwarmInvite(
                 _conversation(body),

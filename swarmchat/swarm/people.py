@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 from swarmchat.account.records import Contact, ConversationState, Request, RequestId, RequestKind, request_id
 from swarmchat.account.state import State
 from swarmchat.addresses import Address
-from swarmchat.conversation.actions import Add
+from swarmchat.conversation.actions import Action, Add, Unban
 from swarmchat.conversation.rejection import Rejection
 from swarmchat.discovery.addressbook import Source
 from swarmchat.errors import NotFoundError, RefusedError, UserError
@@ -63,6 +63,13 @@ class People:
                 break
             await self._await_answer(account, replicator.conversation, RequestKind.GROUP, outcome.new[-1])
         return outcomes
+
+    async def unbanned(self, replicator: Replicator, actions: Sequence[Action]) -> None:
+        """Whom one of these let in again as invited is invited again: the ban had taken the invitation back."""
+        for target in [action.uri for action in actions if isinstance(action, Unban)]:
+            offer = self._rooms.pairs.offer(replicator.conversation, AccountId(target))
+            if offer is not None:
+                await self._await_answer(AccountId(target), replicator.conversation, RequestKind.GROUP, offer)
 
     async def join(
         self, conversation: ConversationId, mode: int | None, inviter: AccountId | None, addresses: Sequence[Address]

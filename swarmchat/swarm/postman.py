@@ -36,6 +36,7 @@ from swarmchat.swarm.invitations import (
     TakeBack,
     TakenUp,
     Tell,
+    Turned,
     Wanted,
     Withdrawn,
 )
@@ -48,7 +49,7 @@ from swarmchat.swarm.mail import (
     SwarmInvite,
     TrustAnswer,
     TrustRequest,
-    TrustWithdrawn,
+    Withdrawal,
     letter_fields,
     read_letter,
 )
@@ -130,16 +131,21 @@ class Postman:
                 delivered = await self.send(link, mail) or delivered
             if delivered:  # else the next link tries again at once: it broke, or nobody listened
                 await self._note(invitation)
+        for known in list(parts.state.conversations.values()):
+            if known.state is ConversationState.SYNCING and known.invited_by == account:
+                kind = RequestKind.CONTACT if known.mode == MODE_PAIR else RequestKind.GROUP
+                if known.id not in parts.access.rosters:  # it may hold no more, and only the inviter can say so
+                    await self.accepted(known.id, account, kind)
 
     async def accepted(self, conversation: ConversationId, inviter: AccountId, kind: RequestKind) -> None:
         """Tell the linked devices of an inviter that we took it up; it also makes them open `sync` again at once."""
         await self._tell(inviter, TrustAnswer(conversation) if kind is RequestKind.CONTACT else Ask(conversation))
 
     async def withdraw(self, account: AccountId, conversation: ConversationId) -> None:
-        """We ask an account no more to be a contact. If it does not hear of it within a second, it learns it when it accepts."""
+        """What we invited an account to holds no more. If it does not hear of it within a second, it learns it when it accepts."""
         with suppress(TimeoutError):
             async with asyncio.timeout(FAREWELL_S):
-                await self._tell(account, TrustWithdrawn(conversation))
+                await self._tell(account, Withdrawal(conversation))
 
     async def take_up(self, request: Request) -> None:
         """What the state has accepted is cloned from now on, and its sender told."""
@@ -242,8 +248,11 @@ class Postman:
                 else:
                     await self._rooms.erase(conversation)
                     self._parts.tell(ConversationRemoved(conversation))
+            case Turned(conversation, asker):
+                if self._rooms.has_invited(asker, conversation):
+                    await reply(Withdrawal(conversation))
             case TakeBack(conversation):
-                await reply(TrustWithdrawn(conversation))
+                await reply(Withdrawal(conversation))
             case Confirmed(account, _):
                 self._parts.tell(ContactChanged(account))
             case Answer(conversation, asker):

@@ -14,7 +14,7 @@ from swarmchat.commitlog.files import DamageError
 from swarmchat.commitlog.log import CommitLog
 from swarmchat.commitlog.writing import Admission
 from swarmchat.conversation import profile
-from swarmchat.conversation.actions import Initial, Join
+from swarmchat.conversation.actions import Add, Initial, Join
 from swarmchat.conversation.profile import Profile
 from swarmchat.conversation.rejection import Rejection
 from swarmchat.conversation.roster import Roster
@@ -61,6 +61,7 @@ class Lines:
     reevaluate: Callable[[], None]  # who may do what has changed
     flushed: Callable[[DeviceId], Awaitable[None]]  # what was posted to it has come there
     notify: Callable[[ConversationId], Awaitable[None]]  # members who do not know that we are one
+    withdraw: Callable[[AccountId, ConversationId], Awaitable[None]]  # tell it that our invitation holds no more
     ask: Callable[[ConversationId], Awaitable[None]]  # a member for an invitation to what is here
     moved: Callable[[ConversationId], None]  # a device has more, or a conversation another state
     unsure: Callable[[ConversationId, DeviceId], None]  # its heads do not tell whether it knows that we left
@@ -79,6 +80,7 @@ class Rooms:
         self._pulls = Turns(PULLS_MAX, SERVED_PACKS_PER_PEER_MAX)
         self._damaged: dict[ConversationId, StorageError] = {}
         self._refused: dict[ConversationId, Objection] = {}  # clones that do not become ours, and why
+        self._withdrawing: set[tuple[AccountId, ConversationId]] = set()
         self._agreed: set[ConversationId] = set()  # to another mode than the invitation said
         self._departures = Departures(parts, self.get, self.erase, lines.reevaluate, lines.unsure)
         self.pairs = Pairs(parts, self.get)
@@ -287,6 +289,14 @@ class Rooms:
         entry = replicator.log.history.get(commit) if replicator is not None else None
         return entry is not None and entry.fact.account == account
 
+    def has_invited(self, account: AccountId, conversation: ConversationId) -> bool:
+        """Whether somebody invited the account to a conversation that is here, however long ago."""
+        replicator = self._replicators.get(conversation)
+        if replicator is None or replicator.log.is_empty:
+            return False
+        controls = replicator.log.history.controls
+        return any(each.fact.control is not None and each.fact.control.action == Add(account) for each in controls)
+
     async def erase(self, conversation: ConversationId) -> None:
         """Drop all that lies here of a conversation. Nothing happens if there is nothing."""
         replicator = self._replicators.pop(conversation, None)
@@ -326,6 +336,7 @@ class Rooms:
             if self._departures.has_left(conversation):  # on another own device perhaps, whose commit this is
                 parts.chores.add(f"take up {conversation}", partial(self._take_up, conversation))
             self._part(replicator)
+            self._take_back(replicator)
             self._lines.reevaluate()
             parts.chores.add(f"settle {conversation}", lambda: self._settle(conversation))
         elif admission.before.profile is not admission.after.profile:
@@ -338,6 +349,26 @@ class Rooms:
         """Who is removed, by whomever, learns it before its links go; so do others when it is we. (SCP-06 §7)"""
         if self._tasks is not None and (farewells := self._farewells.begin(replicator)):
             self._tasks.create_task(self._farewells.say(replicator, farewells))
+
+    def _take_back(self, replicator: Replicator) -> None:
+        """Whom we invited and who is invited no more learns it before its links go."""
+        parts, conversation, roster = self._parts, replicator.conversation, replicator.log.roster
+        for invitation in parts.state.invitations.values():
+            who = invitation.account
+            if invitation.conversation != conversation or roster.is_invited(who) or roster.is_joined(who):
+                continue
+            if replicator.log.knows(invitation.commit) and (who, conversation) not in self._withdrawing:
+                self._withdrawing.add((who, conversation))
+                parts.access.part(who, over=False)
+                parts.chores.add(f"withdraw {conversation} {who}", partial(self._withdraw, who, conversation))
+
+    async def _withdraw(self, account: AccountId, conversation: ConversationId) -> None:
+        try:
+            await self._lines.withdraw(account, conversation)
+        finally:
+            self._withdrawing.discard((account, conversation))
+            self._parts.access.part(account, over=True)
+            self._lines.reevaluate()
 
     def answered(
         self, device: DeviceId, message: News | Got | Bad | Read | Typing, owner: AccountId | None = None

@@ -123,6 +123,7 @@ class Swarm:
             reevaluate=board.reevaluate,
             flushed=board.flushed,
             notify=self._notify,
+            withdraw=self._withdraw,
             ask=board.ask,
             moved=self._moved,
             unsure=board.ask_behind,
@@ -277,6 +278,7 @@ class Swarm:
         replicator = await self._written_to(conversation)
         outcome = await replicator.append(action, profile=profile, extra=extra, at=at)
         self._wrote(conversation, [outcome])
+        await self._people.unbanned(replicator, [action])
         await self._parts.chores.drain()
         return outcome
 
@@ -285,6 +287,7 @@ class Swarm:
         replicator = await self._written_to(conversation)
         outcomes = await replicator.append_all(actions)
         self._wrote(conversation, outcomes)
+        await self._people.unbanned(replicator, actions)
         await self._parts.chores.drain()
         return outcomes
 
@@ -582,6 +585,9 @@ class Swarm:
     def _wrote(self, conversation: ConversationId, outcomes: Sequence[Outcome]) -> None:
         if self._outreach is not None and not all(isinstance(outcome, Rejection) for outcome in outcomes):
             self._outreach.wrote(conversation)
+
+    async def _withdraw(self, account: AccountId, conversation: ConversationId) -> None:
+        await self._postman.withdraw(account, conversation)
 
     async def _notify(self, conversation: ConversationId) -> None:
         """We are one of a conversation now: tell who does not know."""

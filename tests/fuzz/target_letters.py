@@ -23,8 +23,8 @@ from swarmchat.swarm.mail import (
     SwarmInvite,
     TrustAnswer,
     TrustRequest,
-    TrustWithdrawn,
     Want,
+    Withdrawal,
 )
 from swarmchat.swarm.sealed import Opened
 from tests.fuzz.recipe import Recipe
@@ -54,7 +54,7 @@ _WHERE, _COMMIT = ConversationId("c" * 40), CommitId("a" * 40)
 _MAILS: tuple[Mail, ...] = (
     TrustRequest(_WHERE, CommitId(_WHERE), "Alice", NOW * 1000),
     TrustAnswer(_WHERE),
-    TrustWithdrawn(_WHERE),
+    Withdrawal(_WHERE),
     SwarmInvite(_WHERE, _COMMIT, 1, "Garden", "who waters when", 3, NOW * 1000),
     Ask(_WHERE),
     Notice(_WHERE, _COMMIT, (_COMMIT, CommitId("b" * 40)), ALICE.device),

@@ -165,6 +165,49 @@ def test_what_was_declined_is_not_asked_again_after_a_restart_however_often_it_i
     play(tmp_path, story)
 
 
+def test_an_invitation_that_is_taken_back_waits_no_more(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        alice, bob = await world.house("alice"), await world.house("bob")
+        where = await alice.swarm.create(1)
+        await alice.knows(bob)
+        await alice.swarm.invite(where, [bob.account.id])
+        await world.until(lambda: bool(bob.keeper.state.pending()))
+        await asyncio.sleep(2)
+        await alice.swarm.append(where, Kick(bob.account.id))
+        await world.until(lambda: bob.keeper.state.pending() == (), 5.0)
+        await asyncio.sleep(2)
+        await alice.swarm.invite(where, [bob.account.id])
+        await world.until(lambda: bool(bob.keeper.state.pending()), 30.0)
+        await bob.accept_all()
+        assert await bob.swarm.settled(where, 30.0) == "ready"
+
+    play(tmp_path, story)
+
+
+def test_who_accepts_what_was_taken_back_while_he_was_away_is_told_so(tmp_path: Path) -> None:
+    """And whoever asks without having been invited once hears nothing, not even whether there is such a group."""
+
+    async def story(world: World) -> None:
+        alice, bob, eve = [await world.house(name) for name in ("alice", "bob", "eve")]
+        where = await alice.swarm.create(1)
+        await alice.knows(bob)
+        await bob.knows(alice)
+        await alice.swarm.invite(where, [bob.account.id])
+        await world.until(lambda: bool(bob.keeper.state.pending()))
+        await bob.down()
+        await alice.swarm.append(where, Kick(bob.account.id))
+        await bob.up()
+        await bob.accept_all()
+        await world.until(lambda: bool(bob.seen("conversation.removed")), 400.0)
+        assert bob.swarm.state_of(where) == "closed"
+        assert bob.catalog.list() == ()
+        await eve.swarm.join(where, inviter=alice.account.id, addresses=[alice.address])
+        await asyncio.sleep(600)
+        assert eve.swarm.state_of(where) == "syncing"
+
+    play(tmp_path, story)
+
+
 def test_one_clone_after_the_other_is_told_of(tmp_path: Path) -> None:
     """CC-01: also when much was fetched in between."""
 

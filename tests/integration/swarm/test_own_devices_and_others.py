@@ -439,8 +439,12 @@ def test_who_was_banned_while_invited_and_is_let_in_again_has_the_group_on_both_
         target = laptop.account.id
         await alice.swarm.invite(where, [target])
         await world.until(lambda: waiting(laptop) == waiting(phone) == [where])
+        await asyncio.sleep(2)  # mail repeats itself within a second
         await alice.swarm.append_all(where, [CastVote("ban", target), Ban(target)])
+        await world.until(lambda: waiting(laptop) == waiting(phone) == [], 30.0)
+        await asyncio.sleep(2)
         await alice.swarm.append_all(where, [CastVote("unban", target), Unban(target)])
+        await world.until(lambda: waiting(laptop) == waiting(phone) == [where], 30.0)
         assert alice.catalog.open(where).roster.is_invited(target)
         actions = [
             entry.fact.control.action for entry in alice.catalog.open(where).history.controls if entry.fact.control

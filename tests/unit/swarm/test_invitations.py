@@ -31,11 +31,12 @@ from swarmchat.swarm.invitations import (
     TakeBack,
     TakenUp,
     Tell,
+    Turned,
     Withdrawn,
     due,
     joined,
 )
-from swarmchat.swarm.mail import Ask, Letter, Mail, Notice, SwarmInvite, TrustAnswer, TrustRequest, TrustWithdrawn
+from swarmchat.swarm.mail import Ask, Letter, Mail, Notice, SwarmInvite, TrustAnswer, TrustRequest, Withdrawal
 
 
 def account(number: int) -> AccountId:
@@ -104,13 +105,14 @@ def test_what_a_contact_offers_is_taken_up_by_itself() -> None:
 def test_who_asked_takes_it_back_and_nobody_else_does() -> None:
     desk = Desk()
     desk.take(TrustRequest(ROOM, CommitId(ROOM), "Ann", NOW * 1000))
-    assert desk.take(TrustWithdrawn(ROOM), sender=Sender(BEN, DeviceId("3" * 64))) == []
+    assert desk.take(Withdrawal(ROOM), sender=Sender(BEN, DeviceId("3" * 64))) == []
     (request,) = desk.state.pending()
-    assert desk.take(TrustWithdrawn(ROOM)) == [Withdrawn(request, ROOM)]
+    assert desk.take(Withdrawal(ROOM)) == [Withdrawn(request, ROOM)]
     assert (desk.state.pending(), desk.state.declined) == ((), {})
-    assert desk.take(TrustWithdrawn(ROOM), now=NOW + 1) == []
+    assert desk.take(Withdrawal(ROOM), now=NOW + 1) == []
     desk.take(invite())
-    assert desk.take(TrustWithdrawn(ROOM), now=NOW + 2) == [], "that is a group"
+    (request,) = desk.state.pending()
+    assert desk.take(Withdrawal(ROOM), now=NOW + 2) == [Withdrawn(request, ROOM)], "a group is taken back as well"
 
 
 def test_what_was_accepted_and_is_not_here_is_taken_back_and_nothing_else() -> None:
@@ -119,16 +121,15 @@ def test_what_was_accepted_and_is_not_here_is_taken_back_and_nothing_else() -> N
         desk.take(mail)
         desk.state, _ = desk.state.accept(desk.state.pending()[0].id, now_ms=NOW * 1000)
         assert (
-            desk.take(TrustWithdrawn(conversation(number)), sender=Sender(BEN, DeviceId("3" * 64)), now=NOW + number)
-            == []
+            desk.take(Withdrawal(conversation(number)), sender=Sender(BEN, DeviceId("3" * 64)), now=NOW + number) == []
         )
-    assert desk.take(TrustWithdrawn(conversation(0xD))) == []
+    assert desk.take(Withdrawal(conversation(0xD))) == [Withdrawn(None, conversation(0xD))]
     before = desk.state
     desk.joined(ANN)
-    assert desk.take(TrustWithdrawn(ROOM)) == [], "it is here: it is left by a commit"
+    assert desk.take(Withdrawal(ROOM)) == [], "it is here: it is left by a commit"
     desk.access.drop(ROOM)
     desk.state = before
-    assert desk.take(TrustWithdrawn(ROOM), now=NOW + 5) == [Withdrawn(None, ROOM)]
+    assert desk.take(Withdrawal(ROOM), now=NOW + 5) == [Withdrawn(None, ROOM)]
     assert desk.state.conversations[ROOM].state is ConversationState.REMOVED
 
 
@@ -222,7 +223,9 @@ def test_who_is_in_it_gets_an_invitation_when_asking_and_nobody_else() -> None:
     desk.joined(ANN)
     assert desk.take(Ask(ROOM)) == [Answer(ROOM, FROM_ANN)]
     stranger = Sender(BEN, DeviceId("3" * 64))
-    assert desk.take(Ask(ROOM), sender=stranger) == []
+    assert desk.take(Ask(ROOM), sender=stranger) == [Turned(ROOM, BEN)], (
+        "he hears something only if he was invited once"
+    )
     assert desk.take(Ask(conversation(9))) == []
 
 

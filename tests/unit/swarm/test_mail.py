@@ -20,8 +20,8 @@ from swarmchat.swarm.mail import (
     SwarmInvite,
     TrustAnswer,
     TrustRequest,
-    TrustWithdrawn,
     Want,
+    Withdrawal,
     decode,
     encode,
     fingerprint,
@@ -36,7 +36,7 @@ INVITE = SwarmInvite(WHERE, A, 1, "Garden", "who waters when", 3, 1_790_000_000_
 EACH: list[Mail] = [
     TrustRequest(WHERE, A, "Alice", 7),
     TrustAnswer(WHERE),
-    TrustWithdrawn(WHERE),
+    Withdrawal(WHERE),
     INVITE,
     Ask(WHERE),
     Notice(WHERE, A, (A, CommitId("b" * 40)), DeviceId("d" * 64)),
