@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from swarmchat import limits
 from swarmchat.account.records import ConversationState
 from swarmchat.conversation.actions import Join
 from swarmchat.crypto.revocation import device_prefix
-from swarmchat.errors import LinkError, PeerError, RefusedError
+from swarmchat.errors import LinkError, PeerError, RefusedError, StorageError
 from swarmchat.ids import ConversationId, DeviceId
-from swarmchat.limits import INVITATIONS_CHECKED_S
+from swarmchat.limits import INVITATIONS_CHECKED_S, OWN_LEAVE_AWAITED_S
 from swarmchat.swarm.mail import Revoked
 from tests.support.own_devices import shared
 from tests.support.rogue import simulated
@@ -248,5 +251,308 @@ def test_a_revoked_device_says_so_writes_nothing_dials_nobody_and_can_be_read(tm
         await asyncio.sleep(60)
         assert not other.swarm.links.links
         assert not other.seen("account.revoked")[1:], "it is said once"
+
+    play(tmp_path, story)
+
+
+# --- what the user chose
+
+
+def test_settings_of_the_account_are_followed_by_all_devices_at_once(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        alice = await world.house("alice")
+        one, other = await two(world)
+        where = await world.room(alice, one)
+        await world.until(lambda: is_here(other, where), 10.0)
+        await other.knows(alice)
+        await one.swarm.set("name", "Bobby")
+        await one.swarm.set("send_typing", False)
+        await one.swarm.set("send_read_receipts", False)
+        await world.until(lambda: in_step(one, other), 5.0)
+        await world.until(lambda: other.swarm.account.name == "Bobby", 5.0)
+        assert other.seen("account.changed")
+        said = await other.post(where, "under the new name")
+        assert other.catalog.open(where).commit(said).name == "Bobby"  # type: ignore[union-attr]
+        await world.until(lambda: world.level(where, alice, one, other))
+        alice.events.clear()
+        await other.swarm.typing(where, on=True)
+        await other.swarm.read(where, said)
+        await asyncio.sleep(5)
+        assert not alice.seen("typing")
+        assert not alice.seen("read")
+        await one.swarm.set("send_typing", True)
+        await world.until(lambda: in_step(one, other), 5.0)
+        await asyncio.sleep(1)
+        await other.swarm.typing(where, on=False)
+        await other.swarm.typing(where, on=True)
+        await world.until(lambda: bool(alice.seen("typing")), 5.0)
+
+    play(tmp_path, story)
+
+
+def test_what_is_preferred_on_one_device_is_told_on_the_other(tmp_path: Path) -> None:
+    """C-40, C-41, C-42"""
+
+    async def story(world: World) -> None:
+        one, other = await two(world)
+        where = await one.swarm.create(1)
+        await world.until(lambda: is_here(other, where), 5.0)
+        await one.swarm.prefer(where, "colour", "red")
+        await world.until(lambda: in_step(one, other), 5.0)
+        await other.swarm.prefer(where, "colour", None)
+        await world.until(lambda: in_step(one, other), 5.0)
+        for house in (one, other):
+            told = [(each.name, each.value) for each in house.seen("conversation.prefs")]  # type: ignore[union-attr]
+            assert told == [("colour", "red"), ("colour", None)]
+
+    play(tmp_path, story)
+
+
+# --- apart, and together again
+
+
+def test_three_devices_that_met_by_turns_hold_the_same(tmp_path: Path) -> None:
+    """What the first told the second reaches the third, which has never been linked with the first."""
+
+    async def story(world: World) -> None:
+        one, other = await two(world)
+        third = await world.house("bob", 3)
+        world.network.partition([[one.host], [other.host, third.host]])
+        await world.until(lambda: not one.linked(other), 60.0)
+        where = await one.swarm.create(1)
+        await one.swarm.block(account_of("mallory").id)
+        await other.swarm.set("name", "Bobby")
+        world.network.partition([[one.host, other.host], [third.host]])
+        await world.until(lambda: in_step(one, other) and is_here(other, where), 400.0)
+        world.network.partition([[one.host], [other.host, third.host]])
+        await third.knows(other)
+        await world.until(lambda: in_step(other, third) and is_here(third, where), 400.0)
+        assert third.keeper.state.is_blocked(account_of("mallory").id)
+        assert third.swarm.account.name == "Bobby"
+        await third.swarm.unblock(account_of("mallory").id)
+        world.network.heal()
+        await third.knows(one)
+        await world.until(lambda: in_step(one, other, third), 400.0)
+        assert not one.keeper.state.is_blocked(account_of("mallory").id)
+
+    play(tmp_path, story)
+
+
+def test_who_comes_back_after_a_month_has_everything_and_what_he_did_counts(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        alice = await world.house("alice")
+        one, other = await two(world)
+        garden = await world.room(alice, one)
+        await world.until(lambda: is_here(other, garden), 10.0)
+        world.network.partition([[alice.host, one.host], [other.host]])
+        await world.until(lambda: not one.linked(other), 60.0)
+        await other.swarm.prefer(garden, "colour", "green")
+        harbour = await other.swarm.create(1, title="Harbour")
+        await other.down()
+        await alice.down()
+        await one.down()
+        await asyncio.sleep(32 * 86_400)
+        await one.up()
+        for week in range(5):
+            await one.swarm.set("name", f"Bob of week {week}")
+            await one.swarm.add_contact(account_of(f"friend {week}").id)
+        attic = await one.swarm.create(1)
+        await one.swarm.leave(garden)
+        world.network.heal()
+        await alice.up()
+        await other.up()
+        await world.until(lambda: in_step(one, other) and is_here(other, attic) and is_here(one, harbour), 900.0)
+        assert other.swarm.account.name == "Bob of week 4"
+        assert len([each for each in other.keeper.state.contacts.values() if each.active]) == 5
+        assert other.swarm.state_of(garden) == "closed"
+
+    play(tmp_path, story)
+
+
+def test_a_crash_between_two_pieces_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "DELTA_ENTRIES_MAX", 3)
+
+    async def story(world: World) -> None:
+        one = await world.house("bob")
+        for number in range(20):
+            await one.swarm.block(account_of(f"number {number}").id)
+        where = await one.swarm.create(1)
+        other = await world.house("bob", 2)
+        change, pieces = other.keeper.change, 0
+
+        async def full(step: Any) -> Any:
+            nonlocal pieces
+            pieces += 1
+            if pieces > 3:
+                raise StorageError("the disk is full")
+            return await change(step)
+
+        other.keeper.change = full  # type: ignore[method-assign]
+        await one.knows(other)
+        await world.until(lambda: pieces > 3)
+        some = len(other.keeper.state.contacts)
+        assert 0 < some < 20
+        assert one.account.device not in other.keeper.state.seen, "it has not all of it"
+        await other.down()
+        other.keeper.change = change  # type: ignore[method-assign]
+        await other.up()
+        await world.until(lambda: in_step(one, other) and is_here(other, where), 120.0)
+        assert len(other.keeper.state.contacts) == 20
+
+    play(tmp_path, story)
+
+
+def test_both_write_at_once_and_end_on_the_same(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        one, other = await two(world)
+        where = await one.swarm.create(1)
+        await world.until(lambda: is_here(other, where), 5.0)
+        for number in range(30):
+            await asyncio.gather(
+                one.swarm.set("name", f"one {number}"),
+                other.swarm.set("name", f"other {number}"),
+                one.swarm.prefer(where, f"k{number % 5}", f"one {number}"),
+                other.swarm.prefer(where, f"k{number % 3}", f"other {number}"),
+                one.swarm.block(account_of(f"number {number % 4}").id),
+                other.swarm.unblock(account_of(f"number {number % 4}").id),
+            )
+        await world.until(lambda: in_step(one, other), 10.0)
+        await world.until(lambda: one.swarm.account.name == other.swarm.account.name, 5.0)
+        writes = one.keeper.writes + other.keeper.writes
+        await asyncio.sleep(30)
+        assert one.keeper.writes + other.keeper.writes == writes, "and then there is peace"
+
+    play(tmp_path, story)
+
+
+# --- gone from one device
+
+
+def test_what_is_purged_on_one_device_stays_on_the_other_and_nobody_hears_of_it(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        alice = await world.house("alice")
+        one, other = await two(world)
+        where = await world.room(alice, one)
+        await world.until(lambda: is_here(other, where), 10.0)
+        heads = await alice.heads(where)
+        await one.swarm.purge(where)
+        assert where not in one.catalog.list()
+        await one.down()
+        await one.up()
+        await asyncio.sleep(3 * INVITATIONS_CHECKED_S)
+        assert where not in one.catalog.list(), "nor is it fetched again"
+        assert is_here(other, where)
+        assert (await alice.heads(where), in_step(one, other)) == (heads, True)
+        await one.swarm.join(where)  # the user wants it after all: the other device has it
+        await world.until(lambda: is_here(one, where), 60.0)
+        assert in_step(one, other)
+
+    play(tmp_path, story)
+
+
+def test_the_other_device_brings_the_leaving_to_the_group_when_the_first_is_gone(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        alice = await world.house("alice")
+        one, other = await two(world)
+        where = await world.room(alice, one)
+        await other.knows(alice)
+        await world.until(lambda: is_here(other, where), 10.0)
+        await alice.down()
+        await one.swarm.leave(where)
+        await world.until(lambda: other.keeper.state.conversations[where].state is ConversationState.REMOVED, 5.0)
+        await asyncio.sleep(5)
+        await one.down()
+        await alice.up()
+        await world.until(lambda: not alice.catalog.open(where).roster.is_joined(one.account.id), 60.0)
+        await world.until(lambda: where not in other.catalog.list(), 3 * INVITATIONS_CHECKED_S)
+
+    play(tmp_path, story)
+
+
+def test_what_one_device_left_before_it_had_it_the_other_leaves_after_an_hour(tmp_path: Path) -> None:
+    """There is no commit to wait for: nobody else can tell the group."""
+
+    async def story(world: World) -> None:
+        alice = await world.house("alice")
+        one, other = await two(world)
+        where = await alice.swarm.create(1)
+        await one.knows(alice)
+        await other.knows(alice)
+        await alice.knows(one)
+        await alice.swarm.invite(where, [one.account.id])
+        await world.until(lambda: bool(one.keeper.state.pending() and other.keeper.state.pending()))
+        world.network.partition([[alice.host, other.host], [one.host]])
+        await world.until(lambda: not one.linked(alice) and not one.linked(other), 60.0)
+        for house in (one, other):
+            await house.accept_all()
+        await world.until(lambda: is_here(other, where), 60.0)
+        await other.post(where, "I am in")
+        await asyncio.sleep(1)
+        state, _ = one.keeper.state.remove_conversation(where, now_ms=one.swarm._parts.now_ms)
+        await one.swarm._parts.change(lambda _: (state, None))  # it left what it had not got yet
+        await one.swarm._rooms.erase(where)
+        world.network.heal()
+        await world.until(lambda: other.swarm.state_of(where) == "closed", 400.0)
+        assert other.seen("conversation.removed")
+        await asyncio.sleep(600)
+        assert alice.catalog.open(where).roster.is_joined(one.account.id)
+        await world.until(
+            lambda: not alice.catalog.open(where).roster.is_joined(one.account.id), 2 * OWN_LEAVE_AWAITED_S
+        )
+        await world.until(lambda: where not in other.catalog.list(), 5 * INVITATIONS_CHECKED_S)
+
+    play(tmp_path, story)
+
+
+# --- a device that sends what is none
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"t": "have", "v": 1, "seen": 5},
+        {"t": "have", "v": 1, "seen": {}, "crl": b"rubbish"},
+        {"t": "delta", "entries": [["setting/name", 5, 1, bytes(32), 1]], "seen": {}, "more": False},
+        {
+            "t": "delta",
+            "entries": [["setting/name", "Eve", 9, bytes(32), 1], ["setting/send_typing", "no", 9, bytes(32), 2]],
+            "seen": {},
+            "more": False,
+        },
+        {"t": "delta", "entries": [], "seen": {f"{n:064x}": 1 for n in range(1, 65)}, "more": False},
+        {"no": "kind"},
+    ],
+)
+def test_a_message_that_is_none_costs_the_channel_and_changes_nothing(tmp_path: Path, message: dict[str, Any]) -> None:
+    async def story(world: World) -> None:
+        other = await world.house("bob", 2)
+        async with simulated(world, "bob") as himself, himself.linked(other.address) as link:
+            channel, _ = await link.open_channel("device")
+            before = other.keeper.state
+            await channel.send({"t": "of a later version", "x": 1})
+            await channel.send(message)
+            with contextlib.suppress(LinkError):
+                while await channel.receive() is not None:
+                    pass
+            assert channel.ended
+            assert other.keeper.state == before
+            assert not link.is_over
+            again, _ = await link.open_channel("device")
+            heard = await again.receive()
+            assert heard is not None
+            assert heard["t"] == "have"
+            again.close()
+
+    play(tmp_path, story)
+
+
+def test_nobody_but_an_own_device_may_open_the_channel_and_only_who_dialled(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        alice, bob = await world.house("alice"), await world.house("bob")
+        await world.room(alice, bob)
+        await bob.down()
+        async with simulated(world, "bob") as himself, himself.linked(alice.address) as link:
+            with pytest.raises(PeerError, match="forbidden"):
+                await link.open_channel("device")
 
     play(tmp_path, story)

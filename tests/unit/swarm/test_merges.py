@@ -8,6 +8,7 @@ from swarmchat.swarm.events import (
     ContactChanged,
     ConversationAdded,
     ConversationRemoved,
+    PreferenceChanged,
     RequestAdded,
     RequestRemoved,
 )
@@ -62,6 +63,20 @@ def test_who_was_invited_elsewhere_is_invited_from_here_too_and_nobody_twice() -
     assert effects(before, again).invited == (account(1),)
     tried = before.tried(account(1), conversation(1), delivered=True, now_ms=NOW)
     assert effects(before, tried).invited == ()
+
+
+def test_preferences_are_told_of_but_not_those_that_went_with_their_conversation() -> None:
+    before, _ = State().add_conversation(conversation(1), title="", mode=2, now_ms=NOW)
+    before, _ = before.prefer(conversation(1), "colour", "red")
+    after, _ = before.prefer(conversation(1), "colour", "blue")
+    after, _ = after.prefer(conversation(1), "bell", "off")
+    told = (
+        PreferenceChanged(conversation(1), "bell", "off"),
+        PreferenceChanged(conversation(1), "colour", "blue"),
+    )
+    assert effects(before, after).events == told
+    gone, _ = before.remove_conversation(conversation(1), now_ms=NOW)
+    assert effects(before, gone).events == (ConversationRemoved(conversation(1)),)
 
 
 def test_settings_of_the_account_are_followed() -> None:
