@@ -8,7 +8,7 @@ import os
 import stat
 from pathlib import Path
 
-from swarmchat.errors import StorageError
+from swarmchat.errors import StorageError, UserError
 
 FILE_MODE = 0o600
 DIRECTORY_MODE = 0o700
@@ -73,6 +73,25 @@ def write_whole(path: Path, data: bytes) -> None:
             raise
         sync_directory(path.parent)
     except OSError as error:
+        raise refusal(error, path, "write") from error
+
+
+def write_new(path: Path, data: bytes) -> None:
+    """Write a file that must not exist yet, mode 0600, and leave nothing of it when that fails; UserError, StorageError."""
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
+    except FileExistsError:
+        raise UserError(f"{path} exists already", hint="choose another name; nothing is overwritten") from None
+    except OSError as error:
+        raise refusal(error, path, "write") from error
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        with contextlib.suppress(OSError):  # a disk that fails in this too has said enough
+            path.unlink(missing_ok=True)
         raise refusal(error, path, "write") from error
 
 

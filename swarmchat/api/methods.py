@@ -261,6 +261,10 @@ class Commands(Protocol):
 
     async def config_schema(self) -> JsonObject: ...
 
+    async def debug_bundle(self, *, path: str) -> JsonObject:
+        """Writes a new file; UserError when it exists. Parts that cannot be asked for say why instead."""
+        ...
+
     async def sync_status(self, *, conversation: str | None = None) -> list[JsonObject]: ...
 
     async def events_list(self, *, since: int | None = None, limit: int | None = None) -> JsonObject:

@@ -644,6 +644,12 @@ _TABLE: Final = (
     Method("config.unset", "take one setting out of the file", (_KEY,), SETTING),
     Method("config.path", "where the file of settings lies", (), {"path": "text", "exists": "bool"}, read_only=True),
     Method("config.schema", "the JSON Schema of the file of settings", (), "object", read_only=True),
+    Method(
+        "debug.bundle",
+        "how this node stands, in one file that can be shown to others: no keys, texts, titles, names, ids, addresses",
+        (Param("path", "string", "absolute path of a new file that ends in .zip or .tar.gz", required=True),),
+        {"path": "text", "bytes": "int", "files": [{"name": "text", "bytes": "int", "about": "text"}]},
+    ),
     # --- events
     Method(
         "events.list",

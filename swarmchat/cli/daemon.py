@@ -123,7 +123,7 @@ def status(session: Session) -> None:
 @pass_session
 def logs(session: Session, count: int, follow: bool) -> None:
     """Show the log of the daemon that `daemon start` started."""
-    path = log_file(session.home)
+    path = session.home.log_file
     try:
         with path.open("rb") as file:
             file.seek(max(0, path.stat().st_size - _LOG_BYTES_MAX))
@@ -137,11 +137,6 @@ def logs(session: Session, count: int, follow: bool) -> None:
                     time.sleep(_FOLLOW_S)
     except FileNotFoundError:
         raise NotFoundError(f"there is no log at {path}", hint="swarmchat daemon start makes one") from None
-
-
-def log_file(home: Home) -> Path:
-    """Where a daemon that was started behind writes."""
-    return home.state / "daemon.log"
 
 
 def settings_given(flags: dict[str, Any]) -> dict[str, object]:
@@ -185,7 +180,7 @@ def _spawn(session: Session, settings: dict[str, object]) -> dict[str, Any]:
     home = session.home
     home.prepare()
     password = _password(session)
-    begin = _rotate(log_file(home))
+    begin = _rotate(home.log_file)
     # "--json" makes its last words, should it fail, an error that we can tell as our own
     command = [sys.executable, "-m", "swarmchat", "--json", "--no-input"]
     # it runs in /, so a home that was given relative to this directory must be said whole
@@ -201,7 +196,7 @@ def _spawn(session: Session, settings: dict[str, object]) -> dict[str, Any]:
             command += ["--password-fd", str(reader)]
             pipe = (reader,)
         log = stack.enter_context(
-            os.fdopen(os.open(log_file(home), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")
+            os.fdopen(os.open(home.log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")
         )
         child = subprocess.Popen(  # noqa: S603 - this very program
             command,
@@ -230,7 +225,7 @@ def _spawn(session: Session, settings: dict[str, object]) -> dict[str, Any]:
     if not answered:
         child.send_signal(signal.SIGTERM)
         raise UserError(f"the daemon did not answer within {_START_TIMEOUT_S:g} s", hint="swarmchat daemon logs")
-    raise _last_words(log_file(home), begin, child.returncode)
+    raise _last_words(home.log_file, begin, child.returncode)
 
 
 def _neutral_folder() -> str:

@@ -17,7 +17,16 @@ from swarmchat.errors import PasswordNeededError, UnreachableError
 
 _PATIENT: Final = frozenset(
     {
-        *("verify", "doctor", "graph", "explain", "conversation.import", "account.export", "account.import"),
+        *(
+            "verify",
+            "doctor",
+            "debug.bundle",
+            "graph",
+            "explain",
+            "conversation.import",
+            "account.export",
+            "account.import",
+        ),
         *("device.add", "device.confirm", "device.revoke"),
     }
 )

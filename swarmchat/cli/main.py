@@ -66,6 +66,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, Entry]]] = {
     "Proof": {
         "verify": Entry("audit:verify", "judge a whole history again"),
         "doctor": Entry("audit:doctor", "look at everything that can be wrong on this machine"),
+        "debug": Entry("debug:debug", "a report for others to look at: bundle"),
         "explain": Entry("audit:explain", "why a commit is valid or not, and what it does"),
         "graph": Entry("audit:graph", "draw the commits: text, dot, svg"),
         "demo": Entry("demo:demo", "a tour on this machine alone"),

@@ -155,6 +155,14 @@ class EventLog:
 
         return self._database.run(fetch)
 
+    def counts(self) -> dict[str, int]:
+        """How many events of each type are kept; reads all of them."""
+
+        def count(connection: sqlite3.Connection) -> dict[str, int]:
+            return dict(connection.execute("SELECT type, COUNT(*) FROM event GROUP BY type ORDER BY type"))
+
+        return self._database.run(count)
+
     def prune(self, *, now_ms: int) -> None:
         """Drop what is older than 30 days or beyond a million; always from the old end, so that no hole appears."""
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -74,19 +72,7 @@ class AccountVerbs:
             raise UserError(f"{target} exists already", hint="choose another name; nothing is overwritten")
         known = self._archived_all(state, catalog, told)
         data = archive.export_archive(loaded, state, known, password, entropy=self._runtime.entropy)
-        try:
-            handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, disk.FILE_MODE)
-        except OSError as error:
-            raise disk.refusal(error, target, "write") from error
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            with contextlib.suppress(OSError):  # a disk that fails in this too has said enough
-                target.unlink(missing_ok=True)
-            raise disk.refusal(error, target, "write") from error
+        disk.write_new(target, data)
         return {"id": loaded.id, "path": str(target), "bytes": len(data), "conversations": len(known)}
 
     def document(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
 from swarmchat import __version__, limits
 from swarmchat.account.state import Setting
 from swarmchat.commitlog import foreign
-from swarmchat.errors import NotFoundError, UnreachableError, UsageError
+from swarmchat.errors import NotFoundError, SwarmchatError, UnreachableError, UsageError
 from swarmchat.node import views
 from swarmchat.node.accounts import AccountVerbs
 from swarmchat.node.audit import AuditVerbs, is_path, verdict
@@ -112,6 +113,48 @@ class NodeCommands(MessageVerbs, MemberVerbs, PeopleVerbs, DeviceVerbs, AuditVer
             "records": int(metrics.get("swarmchat_dht_records", 0)),
             "metrics": metrics,
         }
+
+    async def debug_bundle(self, *, path: str) -> JsonObject:
+        """How this node stands, in one file that can be shown to others."""
+        from swarmchat.node import debugbundle  # noqa: PLC0415 - archives and platform, for who makes one
+
+        node = self._node
+        asked: debugbundle.Asked = {
+            "doctor": self.doctor,
+            "settings": self.config_show,
+            "daemon": self.daemon_status,
+            "dht": self.dht_status,
+            "peers": self.peer_list,
+            "sync": self.sync_status,
+            "conversations": self.conversation_list,
+            "counts": self._counts,
+        }
+        names = await self._own_words()
+        found = await debugbundle.answers(asked)
+        key, now = node.runtime.entropy(32), node.runtime.now()
+        return await node.runtime.offload(debugbundle.write, Path(path), node.home, key, now, found, names)
+
+    async def _counts(self) -> JsonObject:
+        state = self._node.keeper.state
+        return {
+            "contacts": sum(contact.active for contact in state.contacts.values()),
+            "blocked": sum(contact.blocked for contact in state.contacts.values()),
+            "requests": len(state.requests),
+            "devices": len(state.devices),
+            "events": await self._node.runtime.offload(self._node.journal.counts),
+        }
+
+    async def _own_words(self) -> set[str]:
+        """What people called things: it must show nowhere."""
+        from swarmchat.node import debugbundle  # noqa: PLC0415 - see above
+
+        words = debugbundle.words(self._node.keeper.state) | {self._node.account.name, self._node.config.name or ""}
+        with suppress(SwarmchatError):
+            words |= {row["title"] for row in await self.conversation_list()}
+        for known in self._known():
+            with suppress(SwarmchatError):
+                words |= {name for names in (await self._names_in(known.id)).values() for name in names}
+        return words
 
     async def daemon_stop(self) -> JsonObject:
         """End the running daemon; answers first."""

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from swarmchat.account.home import Home
+from swarmchat.errors import SwarmchatError
 from swarmchat.links.tcp import TcpCarrier
 from swarmchat.node import checkup
 from swarmchat.node import config as configs
 from swarmchat.node.accounts import AccountVerbs
+from swarmchat.node.checkup import Finding
 from swarmchat.node.commands import HomeCommands, NodeCommands
 from swarmchat.node.node import Node, Parts
 from swarmchat.node.settings import SettingsFile
@@ -37,6 +41,8 @@ class Offline:
         """The result of one method whose parameters are checked; raises what the verb raises."""
         if method == "doctor" and (findings := self._unopened(**arguments)):
             return findings
+        if method == "debug.bundle" and (findings := self._unopened() or self._without_account()):
+            return self._bundle(findings, **arguments)
         if method.startswith("config."):
             return SettingsFile(self._home.config_file).call(method, arguments)
         if method in {"account.create", "account.show"} or not self._accounts.store.exists():
@@ -46,13 +52,39 @@ class Offline:
     def _unopened(self, *, repair: bool = False) -> list[dict[str, Any]]:
         """What keeps the node from being opened, beside all else about the home; empty when nothing does."""
         store = self._accounts.store
-        findings = list(checkup.of_home(self._home, store))
+        findings = self._looked()
         if repair and checkup.is_fault(findings, "state"):
             store.put_state_aside()
-            findings = list(checkup.of_home(self._home, store))
+            findings = self._looked()
         if checkup.is_fault(findings, "settings", "account", "state"):
             return [asdict(one) for one in findings]
         return []
+
+    def _looked(self) -> list[Finding]:
+        return list(checkup.of_home(self._home, self._accounts.store))
+
+    def _without_account(self) -> list[dict[str, Any]]:
+        return [] if self._accounts.store.exists() else [asdict(one) for one in self._looked()]
+
+    def _bundle(self, findings: list[dict[str, Any]], *, path: str) -> dict[str, Any]:
+        """What can be said of a home whose node cannot be opened."""
+        from swarmchat.node import debugbundle  # noqa: PLC0415 - archives and platform, for who makes one
+
+        found: dict[str, Any] = {"doctor": findings}
+        with contextlib.suppress(SwarmchatError):
+            found["settings"] = SettingsFile(self._home.config_file).show()
+        key, now = self._runtime.entropy(32), self._runtime.now()
+        return debugbundle.write(Path(path), self._home, key, now, found, self._names())
+
+    def _names(self) -> set[str] | None:
+        """What an account that cannot be opened calls people and things by; None when that cannot be read either."""
+        from swarmchat.node import debugbundle  # noqa: PLC0415 - see above
+
+        store = self._accounts.store
+        try:
+            return debugbundle.words(store.load_state()) | {store.identity().name} if store.exists() else set()
+        except SwarmchatError:
+            return None
 
     async def _do(self, method: str, arguments: dict[str, Any]) -> Any:
         if self._node is None:

@@ -231,6 +231,11 @@ ANSWERS: Mapping[str, Any] = {
     "config.unset": _SETTING,
     "config.path": {"path": "/home/a/config.toml", "exists": True},
     "config.schema": {"type": "object", "properties": {}},
+    "debug.bundle": {
+        "path": "/x/b.zip",
+        "bytes": 4711,
+        "files": [{"name": "log.txt", "bytes": 812, "about": "the last lines of the daemon's log"}],
+    },
     "doctor": [{"check": "space", "about": "/home/a", "state": "ok", "found": "900 MiB free", "hint": None}],
     "verify": {
         "id": ROOM,

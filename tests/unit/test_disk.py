@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from swarmchat import disk
-from swarmchat.errors import StorageError
+from swarmchat.errors import StorageError, UserError
 
 
 def test_a_file_is_replaced_whole_and_private(tmp_path: Path) -> None:
@@ -61,3 +61,25 @@ def test_reading_is_bounded(tmp_path: Path) -> None:
     assert disk.read_bounded(tmp_path / "none", 4) is None
     with pytest.raises(StorageError, match="cannot read"):
         disk.read_bounded(tmp_path, 4)
+
+
+def test_a_new_file_is_private_and_what_exists_is_not_overwritten(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    disk.write_new(path, b"new")
+    assert (path.read_bytes(), stat.S_IMODE(path.stat().st_mode)) == (b"new", 0o600)
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    for place in (path, tmp_path / "link"):
+        with pytest.raises(UserError, match="exists already"):
+            disk.write_new(place, b"other")
+    assert path.read_bytes() == b"new"
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_new_file_that_could_not_be_written_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(StorageError, match="no space left"):
+        disk.write_new(tmp_path / "file", b"new")
+    assert list(tmp_path.iterdir()) == []

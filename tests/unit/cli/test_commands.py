@@ -170,6 +170,7 @@ COMMANDS: list[tuple[str, str, dict[str, Any]]] = [
     ("config unset log.level", "config.unset", {"key": "log.level"}),
     ("config path", "config.path", {}),
     ("config schema", "config.schema", {}),
+    ("debug bundle /x/b.zip", "debug.bundle", {"path": "/x/b.zip"}),
     ("sync status boats", "sync.status", {"conversation": "boats"}),
 ]
 

@@ -74,7 +74,7 @@ def test_a_large_log_makes_room_for_a_new_one(tmp_path: Path, monkeypatch: pytes
 def test_logs_show_the_newest_lines_harmlessly(tmp_path: Path) -> None:
     home = Home.locate(tmp_path, {})
     home.prepare()
-    daemon.log_file(home).write_text("one\ntwo\x1b[2J\nthree\n")
+    home.log_file.write_text("one\ntwo\x1b[2J\nthree\n")
     assert swarmchat("daemon", "logs", "-n", "2", "--home", str(tmp_path)).out == "two\\x1b[2J\nthree\n"
     assert swarmchat("daemon", "logs", "-n", "0", "--home", str(tmp_path)).out == ""
     assert swarmchat("daemon", "logs", "--home", str(tmp_path / "other")).status == 3

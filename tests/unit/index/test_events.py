@@ -325,3 +325,9 @@ def test_a_log_begun_anew_by_a_run_that_went_no_further_still_counts_from_far_ab
     assert log.rebuilt is None
     assert log.append("x", {}, time_ms=5_000_000).id == 5_001
     log.close()
+
+
+def test_events_are_counted_by_type(path: Path) -> None:
+    log = filled(path, 3)
+    log.append("typing", {}, time_ms=T0)
+    assert log.counts() == {"message.added": 3, "typing": 1}
