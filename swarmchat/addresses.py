@@ -48,6 +48,11 @@ class Address:
         return ip is not None and ip.is_loopback
 
     @property
+    def is_literal(self) -> bool:
+        """Whether the host is an IP address and no name to be looked up."""
+        return self._ip is not None
+
+    @property
     def may_travel(self) -> bool:
         """Whether others may be told: one host's IP address, no name to be looked up, nothing of one cable."""
         ip = self._ip

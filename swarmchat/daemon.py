@@ -13,6 +13,7 @@ from typing import Any
 from swarmchat import limits
 from swarmchat.account.home import Home
 from swarmchat.account.store import AccountStore
+from swarmchat.api.httpdoor import HttpDoor
 from swarmchat.api.server import serve
 from swarmchat.links.tcp import TcpCarrier
 from swarmchat.node import config as configs
@@ -20,6 +21,8 @@ from swarmchat.node import logs
 from swarmchat.node.accounts import AccountVerbs
 from swarmchat.node.commands import NodeCommands
 from swarmchat.node.node import Node, Parts
+from swarmchat.node.tokens import Tokens
+from swarmchat.node.web import Web
 from swarmchat.runtime import SystemRuntime
 
 _log = logging.getLogger("swarmchat")
@@ -52,17 +55,23 @@ async def _run(node: Node, accounts: AccountVerbs) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    commands = NodeCommands(node, accounts, os.getpid(), stop.set)
+    tokens = Tokens(node.home, node.runtime.now, node.runtime.entropy)
+    door = HttpDoor(node, tokens)
+    commands = NodeCommands(node, accounts, os.getpid(), stop.set, Web(tokens, door.base))
     up = asyncio.Event()
     running = loop.create_task(node.run(up.set))
     try:
-        await _first(running, up.wait())
-        if not running.done():
-            async with serve(commands, node.home.socket):
-                listens = ", ".join(str(address) for address in node.listens)
-                _log.info("up: account %s, device %s, listening on %s", node.account.id, node.account.device, listens)
-                await _first(running, stop.wait())
-                _log.info("stopping")
+        async with door.standing(commands, up.is_set):
+            await _first(running, up.wait())
+            if not running.done():
+                async with serve(commands, node.home.socket):
+                    listens = ", ".join(str(address) for address in node.listens)
+                    _log.info(
+                        "up: account %s, device %s, listening on %s", node.account.id, node.account.device, listens
+                    )
+                    await _first(running, stop.wait())
+                    _log.info("stopping")
+                    door.finish()
     finally:
         running.cancel()
         await asyncio.wait([running], timeout=limits.SHUTDOWN_S)

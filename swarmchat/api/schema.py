@@ -17,6 +17,7 @@ API_VERSION: Final = 1
 MODES: Final = ("private", "admin-invites", "public")  # what a creator may choose: modes 2, 1, 3
 MODE_WORDS: Final = ("one-to-one", "admin-invites", "private", "public")  # by mode number (SCP-02 §1.4)
 ON_OFF: Final = ("on", "off")
+SCOPES: Final = ("read", "send", "admin")  # of a token; each includes those before it
 ROLES: Final = ("admin", "member", "invited", "banned", "left")
 
 # --- shapes of results (SCP-08 §2.5); a key that ends in "?" may be absent, a kind that ends in "?" may be null
@@ -236,6 +237,8 @@ SETTING: Final[ObjectShape] = {
     "running?": "any",  # what the running daemon has, from the file or a flag when it started
     "restart": "bool",  # the running daemon has another value until it is started again
 }
+
+TOKEN: Final[ObjectShape] = {"name": "text", "scope": "text", "created": "time?"}  # null: the owner's
 
 # --- parameters that many methods share
 _CONVERSATION = Param("conversation", "string", "id, unique prefix (≥ 4) or title", required=True)
@@ -602,6 +605,7 @@ _TABLE: Final = (
                 "id, prefix or title; or the path of a repository or bundle",
                 required=True,
                 largest=4096,
+                is_place=True,
             ),
             Param("allowed_signers", "boolean", "with the lines that let stock git check the signatures"),
         ),
@@ -633,6 +637,37 @@ _TABLE: Final = (
     ),
     Method("sync.status", "how far each device is, by conversation", (_CONVERSATION_MAYBE,), [SYNC], read_only=True),
     # --- settings
+    # --- the way in over HTTP
+    Method(
+        "token.add",
+        "make a token for the API over HTTP; it is shown this once",
+        (
+            Param("name", "string", "what it is for", required=True, largest=limits.TOKEN_NAME_CHARS_MAX),
+            Param("scope", "string", "what it is good for; default read", choices=SCOPES),
+        ),
+        {**TOKEN, "token": "text"},
+    ),
+    Method(
+        "token.list",
+        "the tokens for the API over HTTP, without their secrets",
+        (),
+        [TOKEN],
+        read_only=True,
+        owner=True,
+    ),
+    Method(
+        "token.remove",
+        "make a token good for nothing; `api-token` is the owner's, which is made anew when it is needed",
+        (Param("name", "string", "its name", required=True, largest=limits.TOKEN_NAME_CHARS_MAX),),
+        {"name": "text", "state": "text"},
+    ),
+    Method(
+        "web.link",
+        "the address of the web page, with the owner's token; begins to listen on a free port if nothing does yet",
+        (),
+        {"url": "text", "link": "text"},
+        needs_network=True,
+    ),
     Method("config.show", "all settings of this home", (), {"path": "text", "settings": [SETTING]}, read_only=True),
     Method("config.get", "one setting", (_KEY,), SETTING, read_only=True),
     Method(
@@ -690,6 +725,7 @@ def openrpc() -> JsonObject:
                 "result": {"name": "result", "schema": json_schema(method.result)},
                 "x-needs-daemon": method.needs_network,
                 "x-read-only": method.read_only,
+                "x-scope": method.scope(),
             }
             for method in METHODS.values()
         ],

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from swarmchat import limits
@@ -45,6 +46,7 @@ class Param:
     smallest: float | None = None
     largest: float | None = None
     needs_network: bool = False  # given, it makes the whole call need a running daemon
+    is_place: bool = False  # may name a file of this machine, which only its owner may ask about
 
     def fault(self, value: object) -> str | None:
         """Why `value` is not acceptable here, or None."""
@@ -106,11 +108,24 @@ class Method:
     result: Shape
     needs_network: bool = False  # only a running daemon can do it
     read_only: bool = False  # changes nothing, here or elsewhere
+    owner: bool = False  # for the owner alone, though it changes nothing
 
     @property
     def function(self) -> str:
         """The name of the coroutine in `Commands`: `message_send`."""
         return self.name.replace(".", "_")
+
+    def scope(self, params: Mapping[str, object] = MappingProxyType({})) -> str:
+        """What a token for HTTP must be good for to make this very call: read, send or admin. (SCP-08 §3.2)"""
+        names_place = any(
+            p.name == "path" or (p.is_place and isinstance(value := params.get(p.name), str) and _is_place(value))
+            for p in self.params
+        )
+        if self.owner or names_place:
+            return "admin"
+        if self.read_only:
+            return "read"
+        return "send" if self.name.startswith("message.") else "admin"
 
     def checked(self, params: Mapping[str, object]) -> JsonObject:
         """The parameters to call with; a null counts as absent. Raises UsageError naming the parameter at fault."""
@@ -144,6 +159,10 @@ def json_schema(shape: Shape) -> JsonObject:
             required = [key for key in shape if not key.endswith("?")]
             properties = {key.removesuffix("?"): json_schema(value) for key, value in shape.items()}
             return {"type": "object", "properties": properties, "required": required}
+
+
+def _is_place(value: str) -> bool:
+    return "/" in value or value.startswith(".")
 
 
 def _wrong(method: Method, name: str, sentence: str) -> UsageError:

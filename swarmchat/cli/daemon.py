@@ -39,6 +39,7 @@ _settings = (
         type=click.Choice(["contacts", "members", "all", "none"]),
         help="who is told where this node listens",
     ),
+    click.option("--http", metavar="HOST:PORT", help="answer the API and the web page here"),
     click.option("--name", help="display name written into commits"),
     click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"])),
     click.option("--log-format", type=click.Choice(["text", "json"])),
@@ -142,7 +143,7 @@ def logs(session: Session, count: int, follow: bool) -> None:
 def settings_given(flags: dict[str, Any]) -> dict[str, object]:
     """The settings that stood on the command line, by their names in config.toml."""
     names = {"lan": "lan.enabled", "dht": "dht.enabled", "bootstrap": "dht.bootstrap", "addresses": "dht.addresses"}
-    names |= {"log_level": "log.level", "log_format": "log.format"}
+    names |= {"log_level": "log.level", "log_format": "log.format", "http": "api.http"}
     given = {names.get(name, name): value for name, value in flags.items() if value is not None and value != ()}
     return {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
 
@@ -160,6 +161,8 @@ def _arguments(settings: dict[str, object]) -> list[str]:
                 words.append("--lan" if value else "--no-lan")
             case "dht.enabled", bool():
                 words.append("--dht" if value else "--no-dht")
+            case "api.http", str():
+                words += ["--http", value]
             case "dht.addresses", str():
                 words += ["--addresses", value]
             case _:

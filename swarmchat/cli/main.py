@@ -78,6 +78,8 @@ SECTIONS: Final[Mapping[str, Mapping[str, Entry]]] = {
         "sync": Entry("sync:sync", "who has what: status"),
         "peers": Entry("sync:peers", "the devices this node links with"),
         "presence": Entry("presence:presence", "who is there, as of when"),
+        "web": Entry("web:web", "the web page in a browser"),
+        "token": Entry("web:token", "tokens for programs that use HTTP: add, list, remove"),
         "events": Entry("events:events", "what happened, and what happens"),
         "rpc": Entry("rpc:rpc", "JSON-RPC on standard input and output"),
         "completion": Entry("completion:completion", "a completion script for bash, zsh or fish"),

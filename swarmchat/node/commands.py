@@ -21,13 +21,17 @@ from swarmchat.node.node import Node
 from swarmchat.node.people import PeopleVerbs
 from swarmchat.node.settings import SettingsVerbs
 from swarmchat.node.verbs import JsonObject
+from swarmchat.node.web import Web, WebVerbs
 
 
-class NodeCommands(MessageVerbs, MemberVerbs, PeopleVerbs, DeviceVerbs, AuditVerbs, SettingsVerbs):
+class NodeCommands(MessageVerbs, MemberVerbs, PeopleVerbs, DeviceVerbs, AuditVerbs, SettingsVerbs, WebVerbs):
     """The verbs of a node that has its account. `stop` ends the process; None where there is none to end."""
 
-    def __init__(self, node: Node, accounts: AccountVerbs, pid: int, stop: Callable[[], None] | None) -> None:
+    def __init__(
+        self, node: Node, accounts: AccountVerbs, pid: int, stop: Callable[[], None] | None, web: Web | None = None
+    ) -> None:
         super().__init__(node)
+        self._web = web
         self._accounts = accounts
         self._pid = pid
         self._stop = stop

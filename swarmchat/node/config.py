@@ -38,6 +38,10 @@ class Config:
     accept_old_forks: bool = False  # SCP-02 §6.4 g
     log_level: str = "info"
     log_format: str = "text"
+    api_http: Address | None = None  # where HTTP is answered; None: only once somebody asks for the web page
+    api_hosts: tuple[str, ...] = ()  # names by which this node is called over HTTP, beside the loopback ones
+    api_tls_certificate: str | None = None
+    api_tls_key: str | None = None
 
 
 def load(path: Path, given: Mapping[str, object] | None = None) -> Config:
@@ -194,6 +198,28 @@ def _yes_or_no(value: Any) -> bool:
     return value
 
 
+def _http(value: Any) -> Address:
+    if not isinstance(value, str):
+        raise ValueError("an address is wanted, as in 127.0.0.1:7777")  # noqa: TRY004 - shown as a wrong setting
+    address = Address.parse(value)
+    if address.host != "localhost" and not address.is_literal:
+        raise ValueError(f"{address.host} is a name; an IP address is wanted, as in 127.0.0.1:7777")
+    return address
+
+
+def _host_names(value: Any) -> tuple[str, ...]:
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, list) or len(texts) > limits.API_PARAM_ITEMS_MAX:
+        raise ValueError('a list of host names is wanted, as in ["node.example"]')
+    return tuple(Address.parse(f"{text}:0").host.lower().removesuffix(".") for text in texts)
+
+
+def _file(value: Any) -> str:
+    if not isinstance(value, str) or not Path(value).is_absolute():
+        raise ValueError("the absolute path of a file is wanted")
+    return value
+
+
 def _one_of(choices: tuple[str, ...]) -> Callable[[Any], str]:
     def read(value: Any) -> str:
         if value not in choices:
@@ -266,6 +292,22 @@ _TABLE = (
         _BOOLEAN,
         _yes_or_no,
     ),
+    Setting("api.http", "api_http", "where the API and the web page are answered, as HOST:PORT", _text(), _http),
+    Setting(
+        "api.hosts",
+        "api_hosts",
+        "names by which this node may be called over HTTP, beside localhost",
+        _list(maxItems=limits.API_PARAM_ITEMS_MAX),
+        _host_names,
+    ),
+    Setting(
+        "api.tls_certificate",
+        "api_tls_certificate",
+        "certificate (PEM) for HTTPS; wanted where others can reach api.http",
+        _text(),
+        _file,
+    ),
+    Setting("api.tls_key", "api_tls_key", "the key (PEM) of that certificate", _text(), _file),
     Setting("log.level", "log_level", "the least that is logged", _text(enum=list(LOG_LEVELS)), _one_of(LOG_LEVELS)),
     Setting(
         "log.format",

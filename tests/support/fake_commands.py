@@ -225,6 +225,13 @@ ANSWERS: Mapping[str, Any] = {
     "device.confirm": {"id": LAPTOP, "name": "laptop", "state": "linked"},
     "device.rename": {"id": PHONE, "name": "pocket"},
     "device.revoke": {"id": LAPTOP, "state": "revoked", "conversations": 1, "may_link": True},
+    "token.add": {"name": "bot", "scope": "send", "created": NOON, "token": "c2VjcmV0"},
+    "token.list": [
+        {"name": "api-token", "scope": "admin", "created": None},
+        {"name": "bot", "scope": "send", "created": NOON},
+    ],
+    "token.remove": {"name": "bot", "state": "removed"},
+    "web.link": {"url": "http://127.0.0.1:7777", "link": "http://127.0.0.1:7777/#token=c2VjcmV0"},
     "config.show": {"path": "/home/a/config.toml", "settings": [_SETTING]},
     "config.get": _SETTING,
     "config.set": _SETTING,

@@ -1,0 +1,69 @@
+"""`swarmchat web`, `swarmchat token …`: the way in over HTTP. (SCP-08 §3.2)"""
+
+from __future__ import annotations
+
+import click
+
+from swarmchat.cli.session import Noun, Session, Verb, pass_session
+from swarmchat.cli.terminal import clock, plain, table
+
+
+@click.command(cls=Verb)
+@click.option("--open", "in_browser", is_flag=True, help="open it in the browser of this desktop")
+@pass_session
+def web(session: Session, in_browser: bool) -> None:
+    """Print the link to the web page of the running daemon; who has it can do everything.
+
+    The token stands behind the #, which no browser sends anywhere.
+    """
+    found = session.door.call("web.link")
+    session.output.emit(found, lambda: found["link"])
+    if in_browser:
+        click.launch(found["link"])
+
+
+@click.group(cls=Noun)
+def token() -> None:
+    """Tokens for programs that use the API over HTTP."""
+
+
+@token.command()
+@click.argument("name")
+@click.option(
+    "--scope",
+    type=click.Choice(["read", "send", "admin"]),
+    default="read",
+    show_default=True,
+    help="read changes nothing, send writes messages too, admin may do everything",
+)
+@pass_session
+def add(session: Session, name: str, scope: str) -> None:
+    """Make one and print it, this once."""
+    made = session.door.call("token.add", name=name, scope=scope)
+    session.output.emit(made, lambda: made["token"])
+    session.output.note("it is shown this once; only a hash of it is kept")
+
+
+@token.command("list")
+@pass_session
+def show(session: Session) -> None:
+    """Show which there are, not what they are."""
+    rows = session.door.call("token.list")
+    session.output.emit(
+        rows,
+        lambda: table(
+            [
+                (plain(row["name"]), row["scope"], clock(row["created"]) if row["created"] else "the owner's")
+                for row in rows
+            ]
+        ),
+    )
+
+
+@token.command()
+@click.argument("name")
+@pass_session
+def remove(session: Session, name: str) -> None:
+    """Make one good for nothing, at once."""
+    done = session.door.call("token.remove", name=name)
+    session.output.emit(done, lambda: f"removed {plain(done['name'])}")
