@@ -53,11 +53,11 @@ def effects(before: State, after: State) -> Effects:
         elif known.state is ConversationState.REMOVED and was is not None and not was.is_gone:
             events.append(ConversationRemoved(conversation))
             moved.append(conversation)
-    for key in sorted({*before.preferences, *after.preferences}):
-        where, _, name = key.partition("/")
+    for liked in sorted({*before.preferences, *after.preferences}):
+        where, _, name = liked.partition("/")
         here = after.conversations.get(ConversationId(where))
-        if before.preferences.get(key) != after.preferences.get(key) and here is not None and not here.is_gone:
-            events.append(PreferenceChanged(ConversationId(where), name, after.preferences.get(key)))
+        if before.preferences.get(liked) != after.preferences.get(liked) and here is not None and not here.is_gone:
+            events.append(PreferenceChanged(ConversationId(where), name, after.preferences.get(liked)))
     new = {
         invitation.account
         for key, invitation in after.invitations.items()
