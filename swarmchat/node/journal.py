@@ -130,11 +130,6 @@ class Journal:
         """The number of the newest event that is written; 0 when there is none."""
         return self._last
 
-    @property
-    def last(self) -> int:
-        """The number of the newest event that is written; 0 when there is none."""
-        return self._last
-
     async def wait(self, after: int, passed: int | None = None) -> tuple[int, list[JsonObject]]:
         """Return when an event with a greater id than `after` exists, or one that is not stored passed the place `passed` (None: now).
 
