@@ -280,6 +280,9 @@ CLONE_HOSTS_MAX: Final = 8
 REFUSED_HEADS_MAX: Final = 32  # heads of an invalid history, not tried again (SCP-06 §5)
 INVITATIONS_MAX: Final = 5_000
 INVITATION_KEPT_S: Final = 30 * 86_400
+INVITATIONS_LOOKED_BACK_MAX: Final = (
+    1_000  # changes of a roster among which is looked whether a stranger was invited once
+)
 INVITATION_RESEND_S: Final = 600.0  # SCP-05 §1.11
 OWN_DEVICES_MAX: Final = 64  # revoked ones included
 PREFERENCES_MAX: Final = 32  # of one conversation

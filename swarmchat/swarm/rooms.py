@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 
 from swarmchat.account.records import ConversationState, RequestKind
 from swarmchat.account.state import State
@@ -22,7 +23,7 @@ from swarmchat.conversation.tree import Mode
 from swarmchat.discovery.addressbook import Source
 from swarmchat.errors import NotFoundError, StorageError, SwarmchatError
 from swarmchat.ids import AccountId, CommitId, ConversationId, DeviceId
-from swarmchat.limits import CLONE_MEMBERS_MAX, PULLS_MAX, SERVED_PACKS_PER_PEER_MAX
+from swarmchat.limits import CLONE_MEMBERS_MAX, INVITATIONS_LOOKED_BACK_MAX, PULLS_MAX, SERVED_PACKS_PER_PEER_MAX
 from swarmchat.links.link import Link
 from swarmchat.swarm import invitations, objections
 from swarmchat.swarm.access import MODE_PAIR, candidates
@@ -290,12 +291,12 @@ class Rooms:
         return entry is not None and entry.fact.account == account
 
     def has_invited(self, account: AccountId, conversation: ConversationId) -> bool:
-        """Whether somebody invited the account to a conversation that is here, however long ago."""
+        """Whether somebody invited the account to a conversation that is here, among the last 1,000 changes of its roster."""
         replicator = self._replicators.get(conversation)
         if replicator is None or replicator.log.is_empty:
             return False
-        controls = replicator.log.history.controls
-        return any(each.fact.control is not None and each.fact.control.action == Add(account) for each in controls)
+        newest = islice(reversed(replicator.log.history.controls), INVITATIONS_LOOKED_BACK_MAX)
+        return any(each.fact.control is not None and each.fact.control.action == Add(account) for each in newest)
 
     async def erase(self, conversation: ConversationId) -> None:
         """Drop all that lies here of a conversation. Nothing happens if there is nothing."""

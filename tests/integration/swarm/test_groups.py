@@ -6,12 +6,15 @@ import asyncio
 import shutil
 from pathlib import Path
 
+import pytest
+
 from swarmchat.account.records import ConversationState
 from swarmchat.commitlog.writing import Admission
 from swarmchat.conversation import profile
 from swarmchat.conversation.actions import Add, Ban, CastVote, Kick, Promote, UpdateProfile
 from swarmchat.conversation.rejection import Rejection
 from swarmchat.limits import INVITATION_RESEND_S
+from swarmchat.swarm import rooms
 from tests.support.swarms import House, World, play
 
 
@@ -204,6 +207,24 @@ def test_who_accepts_what_was_taken_back_while_he_was_away_is_told_so(tmp_path: 
         await eve.swarm.join(where, inviter=alice.account.id, addresses=[alice.address])
         await asyncio.sleep(600)
         assert eve.swarm.state_of(where) == "syncing"
+
+    play(tmp_path, story)
+
+
+def test_whether_somebody_was_invited_once_is_looked_for_among_the_newest_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Any stranger who knows the id may ask: the answer must not cost a long history."""
+
+    async def story(world: World) -> None:
+        alice, bob, eve = [await world.house(name) for name in ("alice", "bob", "eve")]
+        where = await alice.swarm.create(1)
+        await alice.swarm.invite(where, [bob.account.id])
+        await alice.swarm.append(where, Kick(bob.account.id))
+        for most, found in ((1, False), (2, True)):
+            monkeypatch.setattr(rooms, "INVITATIONS_LOOKED_BACK_MAX", most)
+            assert alice.swarm._rooms.has_invited(bob.account.id, where) is found
+        assert not alice.swarm._rooms.has_invited(eve.account.id, where)
 
     play(tmp_path, story)
 
