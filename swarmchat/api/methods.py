@@ -233,6 +233,27 @@ class Commands(Protocol):
         """A device that never showed itself here is named by its whole id."""
         ...
 
+    async def search(
+        self,
+        *,
+        text: str,
+        conversation: str | None = None,
+        from_: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        limit: int | None = None,
+        before: str | None = None,
+        context: int | None = None,
+        case: bool = False,
+        hidden: bool = False,
+    ) -> JsonObject:
+        """Newest first; `more` tells that older ones fit, to be asked for with `before` = the last message's id."""
+        ...
+
+    async def index_rebuild(self, *, conversation: str | None = None) -> JsonObject:
+        """Returns when it is whole again."""
+        ...
+
     async def verify(self, *, conversation: str, allowed_signers: bool = False) -> JsonObject:
         """An invalid history is an answer with `valid` false, not an error."""
         ...
@@ -296,7 +317,7 @@ async def invoke(commands: Commands, name: str, params: Mapping[str, object]) ->
     if name == "rpc.discover":
         return openrpc()
     assert name not in OF_THE_DOOR, "a subscription belongs to a connection, not to a node"
-    return await getattr(commands, method.function)(**arguments)
+    return await getattr(commands, method.function)(**method.arguments(arguments))
 
 
 def find(name: str) -> Method:

@@ -104,6 +104,15 @@ MESSAGE: Final[ObjectShape] = {
         }
     ],
 }
+HIT: Final[ObjectShape] = {
+    "conversation": "conversation",
+    "message": MESSAGE,
+    "snippet": [
+        {"text": "text", "match": "bool"}
+    ],  # in order; about 240 characters from shortly before the first match
+    "before": [MESSAGE],  # with `context`: so many lines around it
+    "after": [MESSAGE],
+}
 REQUEST: Final[ObjectShape] = {
     "id": "text",
     "kind": "text",  # contact, conversation
@@ -499,6 +508,43 @@ _TABLE: Final = (
         ),
         [MESSAGE],
         read_only=True,
+    ),
+    # --- search
+    Method(
+        "search",
+        "the newest messages in which all words occur, newest first",
+        (
+            Param(
+                "text",
+                "string",
+                'words in any order, and "phrases" in quotes; case and accents do not count',
+                required=True,
+                largest=limits.SEARCH_TEXT_CHARS_MAX,
+            ),
+            _CONVERSATION_MAYBE,
+            Param("from", "string", "only by this account: id, unique prefix (≥ 4) or name"),
+            Param("since", "string", "only from this ISO 8601 time on", largest=40),
+            Param("until", "string", "only before this ISO 8601 time", largest=40),
+            Param("limit", "integer", "at most so many; default 20", smallest=1, largest=limits.SEARCH_HITS_MAX),
+            Param("before", "string", "only what is further back than this message, the last of the page before"),
+            Param(
+                "context",
+                "integer",
+                "so many lines before and after each",
+                smallest=0,
+                largest=limits.SEARCH_CONTEXT_MAX,
+            ),
+            Param("case", "boolean", "case and accents count"),
+            Param("hidden", "boolean", "hidden messages too"),
+        ),
+        {"hits": [HIT], "more": "bool"},
+        read_only=True,
+    ),
+    Method(
+        "index.rebuild",
+        "make the search index anew, of one conversation or of all",
+        (_CONVERSATION_MAYBE,),
+        {"conversations": "int", "messages": "int"},
     ),
     # --- request
     Method("request.list", "invitations and contact requests that wait for me", (), [REQUEST], read_only=True),

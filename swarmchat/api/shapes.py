@@ -6,6 +6,7 @@ the name of a kind (`KINDS`), and a kind that ends in `?` may be null. Readers i
 
 from __future__ import annotations
 
+import keyword
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -47,6 +48,11 @@ class Param:
     largest: float | None = None
     needs_network: bool = False  # given, it makes the whole call need a running daemon
     is_place: bool = False  # may name a file of this machine, which only its owner may ask about
+
+    @property
+    def argument(self) -> str:
+        """The name of the coroutine's argument: the same, with an underscore where Python keeps the word for itself."""
+        return f"{self.name}_" if keyword.iskeyword(self.name) else self.name
 
     def fault(self, value: object) -> str | None:
         """Why `value` is not acceptable here, or None."""
@@ -141,6 +147,10 @@ class Method:
             elif fault := param.fault(given[param.name]):
                 raise _wrong(self, param.name, f"{param.name} {fault}")
         return given
+
+    def arguments(self, params: Mapping[str, object]) -> JsonObject:
+        """Checked parameters under the names of the coroutine's arguments."""
+        return {param.argument: params[param.name] for param in self.params if param.name in params}
 
     def wants_daemon(self, params: Mapping[str, object]) -> bool:
         """Whether this very call can only be done by a running daemon. (SCP-08 §1.3)"""

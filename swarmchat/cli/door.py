@@ -28,6 +28,7 @@ _PATIENT: Final = frozenset(
             "account.import",
         ),
         *("device.add", "device.confirm", "device.revoke"),
+        *("search", "index.rebuild"),  # what the index lacks is taken in first
     }
 )
 _TRIES: Final = 3
@@ -64,7 +65,7 @@ class HomeDoor:
             return client.call(method, timeout_s=_patience_s(method, arguments), **arguments)
         if entry.wants_daemon(arguments):
             raise UnreachableError("no daemon is running", hint="swarmchat daemon start")
-        return self._here(method, arguments)
+        return self._here(method, entry.arguments(arguments))
 
     def events(self, since: int | None = None) -> Iterator[JsonObject]:
         """Every event after `since`; on a connection of its own, so that calls may go on beside it."""

@@ -36,6 +36,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, Entry]]] = {
         "send": Entry("messages:send", "write a message"),
         "log": Entry("log:log", "the messages of a conversation"),
         "tail": Entry("log:tail", "follow conversations live"),
+        "search": Entry("search:search", "look for what was said"),
         "edit": Entry("messages:edit", "change the text of an own message"),
         "delete": Entry("messages:delete", "empty an own message"),
         "react": Entry("messages:react", "react to a message"),
@@ -72,7 +73,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, Entry]]] = {
         "demo": Entry("demo:demo", "a tour on this machine alone"),
     },
     "The node": {
-        "daemon": Entry("daemon:daemon", "the daemon: run, start, stop, status, logs"),
+        "daemon": Entry("daemon:daemon", "the daemon: run, start, stop, status, logs, install-unit"),
         "config": Entry("config:config", "the settings of this home: show, get, set, unset, path, schema"),
         "dht": Entry("dht:dht", "the network in which nodes find each other: status, serve"),
         "sync": Entry("sync:sync", "who has what: status"),
@@ -82,6 +83,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, Entry]]] = {
         "token": Entry("web:token", "tokens for programs that use HTTP: add, list, remove"),
         "events": Entry("events:events", "what happened, and what happens"),
         "rpc": Entry("rpc:rpc", "JSON-RPC on standard input and output"),
+        "index": Entry("search:index", "the search index: rebuild"),
         "completion": Entry("completion:completion", "a completion script for bash, zsh or fish"),
     },
 }

@@ -121,6 +121,18 @@ class Timeline:
         found.reverse()
         return found
 
+    def following(self, commit: CommitId, limit: int, hidden: Collection[CommitId] = frozenset()) -> list[Item]:
+        """The `limit` lines after a commit that are not hidden, oldest first."""
+        history = self._history
+        found: list[Item] = []
+        place = self._place(history.number(commit)) + 1
+        while place < len(self._order) and len(found) < limit:
+            number = self._order[place]
+            if not self._speaks_about_another(number) and history.id(number) not in hidden:
+                found.append(self.item(history.id(number), hidden))
+            place += 1
+        return found
+
     def hidden(
         self, roster: Roster, counts: Callable[[CommitId], bool], roster_at: Callable[[CommitId], Roster]
     ) -> frozenset[CommitId]:

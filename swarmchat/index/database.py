@@ -9,13 +9,13 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from swarmchat import disk
 from swarmchat.errors import StorageError
 
 _BUSY_TIMEOUT_S = 5.0
-_SIDE_FILES = ("-wal", "-shm")
+SIDE_FILES: Final = ("-wal", "-shm")
 _DAMAGE = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 _OTHER_CONTENT = "SQLITE_ERROR"  # at opening: tables of these names that are not ours
 
@@ -116,7 +116,7 @@ class Database:
         moved_to = self._free_name()
         try:
             self.path.replace(moved_to)
-            for suffix in _SIDE_FILES:
+            for suffix in SIDE_FILES:
                 self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
             connection = self._open()
         except OSError as refused:

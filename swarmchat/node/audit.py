@@ -13,12 +13,13 @@ from swarmchat.commitlog.log import CommitLog
 from swarmchat.conversation import explain
 from swarmchat.conversation.rules import ballots
 from swarmchat.crypto.sshsig import allowed_signers_line
-from swarmchat.errors import AmbiguousError, NotFoundError, StorageError, UsageError
+from swarmchat.errors import AmbiguousError, NotFoundError, StorageError, SwarmchatError, UsageError
 from swarmchat.ids import AccountId, CommitId, ConversationId, DeviceId
 from swarmchat.node import checkup, views
 from swarmchat.node.checkup import Finding
 from swarmchat.node.naming import resolve
-from swarmchat.node.verbs import JsonObject, Verbs, View
+from swarmchat.node.verbs import JsonObject, Verbs
+from swarmchat.node.view import View
 
 _GRAPH_DEFAULT = 1_000
 _EVENTS_DEFAULT = 1_000
@@ -58,9 +59,16 @@ class AuditVerbs(Verbs):
             problem = node.lan_problem
             found.append(Finding("lan", "this node", "warning" if problem else "ok", problem or "no problem"))
             found.append(checkup.of_dht(node.dht.status))
+        found.append(await self._searchable())
         for one in self._known():
             found.append(await self._checked(one.id, repair=repair))
         return [asdict(each) for each in found]
+
+    async def _searchable(self) -> Finding:
+        try:
+            return checkup.of_search(await self._node.indexing.behind())
+        except SwarmchatError as error:
+            return Finding("index", "search", "fault", error.message, error.hint or "swarmchat index rebuild")
 
     async def _checked(self, where: ConversationId, *, repair: bool) -> Finding:
         """A conversation's history, judged again with every file it lies in."""

@@ -19,7 +19,8 @@ from swarmchat.node import config as configs
 from swarmchat.node.dht import DhtStatus
 
 State = Literal["ok", "warning", "fault"]
-INDEX: Final = ("events.sqlite", "receipts.sqlite")
+SEARCH: Final = "search.sqlite"
+INDEX: Final = ("events.sqlite", "receipts.sqlite", SEARCH)
 _SENTRY: Final = ("account.json", "state.json")
 
 
@@ -129,4 +130,13 @@ def _index(path: Path) -> Finding:
     fault = database.fault(path)
     if fault is None:
         return Finding("index", str(path), "ok", "whole")
-    return Finding("index", str(path), "fault", f"damaged: {fault}", "start again: it is put aside and begun anew")
+    hint = "swarmchat index rebuild" if path.name == SEARCH else "start again: it is put aside and begun anew"
+    return Finding("index", str(path), "fault", f"damaged: {fault}", hint)
+
+
+def of_search(behind: int) -> Finding:
+    """Whether all that is here can be found."""
+    if behind:
+        told = f"{behind} commits are not taken in yet"
+        return Finding("index", "search", "ok", told, "they are with the next search, or in a moment")
+    return Finding("index", "search", "ok", "all that is here can be found")

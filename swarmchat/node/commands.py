@@ -19,12 +19,15 @@ from swarmchat.node.members import MemberVerbs
 from swarmchat.node.messages import MessageVerbs
 from swarmchat.node.node import Node
 from swarmchat.node.people import PeopleVerbs
+from swarmchat.node.searching import SearchVerbs
 from swarmchat.node.settings import SettingsVerbs
 from swarmchat.node.verbs import JsonObject
 from swarmchat.node.web import Web, WebVerbs
 
 
-class NodeCommands(MessageVerbs, MemberVerbs, PeopleVerbs, DeviceVerbs, AuditVerbs, SettingsVerbs, WebVerbs):
+class NodeCommands(
+    MessageVerbs, MemberVerbs, PeopleVerbs, DeviceVerbs, SearchVerbs, AuditVerbs, SettingsVerbs, WebVerbs
+):
     """The verbs of a node that has its account. `stop` ends the process; None where there is none to end."""
 
     def __init__(

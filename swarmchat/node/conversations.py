@@ -19,7 +19,8 @@ from swarmchat.node import views
 from swarmchat.node.invitelinks import InviteLink, parse_link
 from swarmchat.node.naming import resolve
 from swarmchat.node.unread import unread
-from swarmchat.node.verbs import JsonObject, Verbs, View, account
+from swarmchat.node.verbs import JsonObject, Verbs, account
+from swarmchat.node.view import View
 from swarmchat.swarm.access import MODE_PUBLIC
 from swarmchat.swarm.objections import Cause, Objection
 
@@ -155,6 +156,7 @@ class ConversationVerbs(Verbs):
         """Erase history and files of a conversation here."""
         where = await self._readable(conversation)
         self._node.forget_timeline(where)
+        await self._node.indexing.forget(where)
         if self._is_archived(where):
             await self._node.runtime.offload(self._node.archives.remove, where)
         else:

@@ -13,7 +13,8 @@ from swarmchat.errors import UsageError
 from swarmchat.ids import AccountId, CommitId, ConversationId, DeviceId
 from swarmchat.node import views
 from swarmchat.node.naming import resolve
-from swarmchat.node.verbs import JsonObject, Verbs, View, account
+from swarmchat.node.verbs import JsonObject, Verbs, account
+from swarmchat.node.view import View
 
 Target = AccountId | DeviceId
 _PREFIX_DIGITS = 20  # more hex than this is meant as a whole id

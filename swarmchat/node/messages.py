@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from swarmchat import limits
 from swarmchat.conversation.actions import EDITABLE_TYPES, Action, Edit, Post, React
 from swarmchat.conversation.commit import Commit
@@ -11,7 +9,8 @@ from swarmchat.errors import DeliveryTimeout, RefusedError, UsageError
 from swarmchat.ids import AccountId, CommitId, ConversationId
 from swarmchat.node import views
 from swarmchat.node.delivery import Arrival
-from swarmchat.node.verbs import JsonObject, Verbs, View
+from swarmchat.node.verbs import JsonObject, Verbs, moment
+from swarmchat.node.view import View
 
 _LINES_DEFAULT = 50
 
@@ -104,7 +103,7 @@ class MessageVerbs(Verbs):
         """The newest lines, oldest first; with `hidden` the hidden ones instead."""
         where = await self._readable(conversation)
         end = None if before is None else await self._message_in(where, before)
-        start = None if since is None else _time(since)
+        start = None if since is None else moment(since)
         count = _LINES_DEFAULT if limit is None else limit
 
         def page(view: View) -> list[JsonObject]:
@@ -228,11 +227,3 @@ def _text(text: str) -> str:
     if not text:
         raise UsageError("an empty message says nothing")
     return text
-
-
-def _time(text: str) -> float:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise UsageError(f"{text!r} is no ISO 8601 time", hint="for example 2026-11-21T08:00:00Z") from None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from swarmchat import disk, limits
 from swarmchat.account.account import Account
 from swarmchat.account.home import Home
-from swarmchat.account.records import OwnDevice
+from swarmchat.account.records import ConversationState, OwnDevice
 from swarmchat.account.store import AccountStore
 from swarmchat.addresses import Address
 from swarmchat.commitlog.archives import ArchivedLog, Archives
@@ -31,15 +31,18 @@ from swarmchat.errors import StorageError, UserError
 from swarmchat.ids import AccountId, ConversationId, DeviceId, is_device
 from swarmchat.index.events import EventLog
 from swarmchat.index.receipts import Receipts
+from swarmchat.index.search import SearchIndex
 from swarmchat.links.connection_manager import ConnectionManager
 from swarmchat.links.peers import Identity
 from swarmchat.links.streams import Carrier
 from swarmchat.node.config import Config
 from swarmchat.node.delivery import Delivery, Moments
 from swarmchat.node.dht import DhtPart
+from swarmchat.node.indexing import Indexing, Library
 from swarmchat.node.journal import Journal
 from swarmchat.node.keeper import Keeper
 from swarmchat.node.ports import Ports
+from swarmchat.node.view import View
 from swarmchat.runtime import Runtime
 from swarmchat.swarm.events import Event, LinkUp
 from swarmchat.swarm.parts import DhtWay, Fixed
@@ -116,6 +119,8 @@ class Node:
             way=DhtWay(port=lambda: self.dht.port, met=lambda address: self.dht.met(address, Source.LINK)),
             directory=self.dht if config.dht_enabled else None,
         )
+        library = Library(self.view, self._archive_size, self.readable, self.swarm.met)
+        self.indexing = Indexing(SearchIndex(home.data / "search.sqlite"), library, parts.runtime)
 
     @property
     def account(self) -> Account:
@@ -145,6 +150,7 @@ class Node:
                 tasks.create_task(self._keep_hints())
                 tasks.create_task(self._renew_sealing_keys())
                 tasks.create_task(self.journal.run())
+                tasks.create_task(self.indexing.run())
                 up()
                 await asyncio.shield(running)  # who ends the node does not cut it off in the middle of a goodbye
             finally:
@@ -158,6 +164,7 @@ class Node:
         self.archives.close()
         self.journal.close()
         self.receipts.close()
+        self.indexing.index.close()
 
     async def _listen(self) -> Sequence[Address]:
         bound: list[Address] = []
@@ -231,6 +238,7 @@ class Node:
         if isinstance(event, LinkUp):
             self._linked.set()
         self.journal.record(event)
+        self.indexing.note(event)
 
     def _try_to_save_hints(self) -> None:
         """A disk that refuses costs hints and not the node."""
@@ -268,6 +276,31 @@ class Node:
         return None if self._lan_part is None else self._lan_part.problem
 
     # --- looking
+
+    async def readable(self) -> list[ConversationId]:
+        """All conversations that can be read, archived ones last. StorageError."""
+        here = self.keeper.state.conversations.values()
+        shown = [one.id for one in here if not one.is_gone and one.state is not ConversationState.SYNCING]
+        archived = await self.runtime.offload(self.archives.list)
+        return [*sorted(shown), *(one.id for one in archived if one.id not in shown)]
+
+    def is_archived(self, conversation: ConversationId) -> bool:
+        """Whether it is an imported history."""
+        return conversation not in self.keeper.state.conversations and conversation in self.archives
+
+    async def view(self, conversation: ConversationId) -> View:
+        """A conversation as it stands, to be read in a worker under its log's lock. NotFoundError, StorageError."""
+        if self.is_archived(conversation):
+            log: CommitLog | ArchivedLog = await self.runtime.offload(self.archives.open, conversation)
+        else:
+            log = await self.swarm.log(conversation)
+        return View(log, self.timeline(log))
+
+    async def _archive_size(self, conversation: ConversationId) -> int | None:
+        if not self.is_archived(conversation):
+            return None
+        summary = await self.runtime.offload(self.archives.summary, conversation)
+        return summary.commits + summary.merges
 
     def timeline(self, log: CommitLog | ArchivedLog) -> Timeline:
         """The display order of a log, kept while it is looked at."""

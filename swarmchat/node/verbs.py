@@ -4,23 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from swarmchat.account.records import ConversationState, KnownConversation
 from swarmchat.addresses import Address
-from swarmchat.commitlog.archives import ArchivedLog
-from swarmchat.commitlog.log import CommitLog
 from swarmchat.commitlog.writing import Admission
-from swarmchat.conversation import hiding
-from swarmchat.conversation.history import History
 from swarmchat.conversation.rejection import Rejection
-from swarmchat.conversation.roster import Roster
-from swarmchat.conversation.timeline import Timeline
 from swarmchat.errors import NotFoundError, ReadOnlyError, RefusedError, StorageError, UsageError
 from swarmchat.ids import AccountId, CommitId, ConversationId, DeviceId, account_id
 from swarmchat.node import views
 from swarmchat.node.naming import resolve
 from swarmchat.node.node import Node
+from swarmchat.node.view import View
 from swarmchat.swarm.access import MODE_PAIR
 
 T = TypeVar("T")
@@ -32,41 +28,6 @@ _HINTS = {
     "not-a-member": "you are not, or no longer, in this conversation",
     "banned": "you are banned from this conversation; its admins can unban you by vote",
 }
-
-
-class View:
-    """One conversation as it stands, read in a worker under the log's lock: nothing changes while it is looked at."""
-
-    def __init__(self, log: CommitLog | ArchivedLog, timeline: Timeline) -> None:
-        self.log = log
-        self.timeline = timeline
-
-    @property
-    def roster(self) -> Roster:
-        """Who stands where now."""
-        return self.log.roster
-
-    @property
-    def history(self) -> History:
-        """All accepted commits."""
-        return self.log.history
-
-    def hidden(self) -> frozenset[CommitId]:
-        """What is not shown. (SCP-02 §8.2)"""
-        log = self.log
-        return self.timeline.hidden(log.roster, lambda ban: log.fate(ban) is None, log.roster_at)
-
-    def witnesses(self, commit: CommitId) -> dict[CommitId, CommitId | None]:
-        """The removals of its author beside a commit, each with what vouches for it. (SCP-02 §8.2)"""
-        log = self.log
-        taken = hiding.removals(self.history, log.roster, lambda ban: log.fate(ban) is None)
-        return hiding.witnesses(self.history, commit, log.roster, taken, log.roster_at)
-
-    def names(self) -> dict[AccountId, list[str]]:
-        """What the people of this conversation call themselves."""
-        people = {*self.roster.joined, *self.roster.invited, *self.history.accounts}
-        people.update(AccountId(target) for target, place in self.roster.banned.items() if place != "devices")
-        return {who: [views.name(who, self.history, self.timeline, self.log.commit)] for who in people}
 
 
 class Verbs:
@@ -99,7 +60,7 @@ class Verbs:
         return resolve(text, titles, "conversation")
 
     def _is_archived(self, conversation: ConversationId) -> bool:
-        return conversation not in self._node.keeper.state.conversations and conversation in self._node.archives
+        return self._node.is_archived(conversation)
 
     def _known(self) -> list[KnownConversation]:
         state = self._node.keeper.state
@@ -126,19 +87,13 @@ class Verbs:
             return self._node.keeper.state.contact(other).name or view.names()[other][0]
         return ""
 
-    async def _log(self, conversation: ConversationId) -> CommitLog | ArchivedLog:
-        if self._is_archived(conversation):
-            return await self._node.runtime.offload(self._node.archives.open, conversation)
-        return await self._node.swarm.log(conversation)
-
     async def _look(self, conversation: ConversationId, read: Callable[[View], T]) -> T:
         """Read in a worker, with the log held still."""
-        log = await self._log(conversation)
-        timeline = self._node.timeline(log)
+        view = await self._node.view(conversation)
 
         def locked() -> T:
-            with log.still():
-                return read(View(log, timeline))
+            with view.log.still():
+                return read(view)
 
         try:
             return await self._node.runtime.offload(locked)
@@ -170,7 +125,7 @@ class Verbs:
 
     async def _message_in(self, conversation: ConversationId, text: str) -> CommitId:
         whole = CommitId(text.strip().lower())
-        history = (await self._log(conversation)).history
+        history = (await self._node.view(conversation)).history
         number = history.find(whole)
         if number is not None and not history.is_merge(number):
             return whole  # as programs name it: no reason to look through a long history
@@ -216,3 +171,12 @@ def peer_address(text: str) -> Address:
     if not address.port:
         raise UsageError("port 0 is nowhere to be reached")
     return address
+
+
+def moment(text: str) -> float:
+    """A time as typed, seconds since 1970; UsageError."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"{text!r} is no ISO 8601 time", hint="for example 2026-11-21T08:00:00Z") from None
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()

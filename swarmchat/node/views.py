@@ -176,6 +176,12 @@ def versions(item: Item, read: Read) -> list[JsonObject]:
     return [_version(_ordinary(read(commit))) for commit in (item.commit, *item.edits)]
 
 
+def text_of(item: Item, read: Read) -> str:
+    """What people read of a text message: the newest text, empty where it is deleted."""
+    body = _body(_ordinary(read(item.edits[-1] if item.edits else item.commit)))
+    return body if isinstance(body, str) else ""
+
+
 def _reaction(reaction: Reaction, history: History, read: Read) -> JsonObject | None:
     newest = _ordinary(read(reaction.edits[-1] if reaction.edits else reaction.commit))
     if not _body(newest):

@@ -176,6 +176,19 @@ ANSWERS: Mapping[str, Any] = {
             reactions=[{"id": SECOND, "author": ALICE, "reaction": "👍", "time": LATER}],
         ),
     ],
+    "search": {
+        "hits": [
+            {
+                "conversation": ROOM,
+                "message": message(),
+                "snippet": [{"text": "hel", "match": True}, {"text": "lo", "match": False}],
+                "before": [message(ROOT, type="initial", body={"mode": 2})],
+                "after": [message(THIRD, author=BOB, device=LAPTOP, body="hi")],
+            }
+        ],
+        "more": True,
+    },
+    "index.rebuild": {"conversations": 2, "messages": 812},
     "request.list": [
         {"id": "abcd1234", "kind": "conversation", "conversation": ROOM, "from": BOB, "title": "Boats", "at": NOON}
     ],

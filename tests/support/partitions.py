@@ -21,7 +21,7 @@ from swarmchat.conversation.timeline import Timeline
 from swarmchat.conversation.tree import BallotKind, Mode
 from swarmchat.ids import AccountId, CommitId, DeviceId
 from swarmchat.node.audit import explained
-from swarmchat.node.verbs import View
+from swarmchat.node.view import View
 from tests.support.builders import ALICE, BOB, CAROL, NONCE, NOW, Person, person
 from tests.support.commitlogs import forged, must, packed, pull, writer
 

@@ -28,12 +28,12 @@ def test_the_protocol_and_the_table_say_the_same() -> None:
             continue
         hints = typing.get_type_hints(functions[entry.function])
         signature = inspect.signature(functions[entry.function]).parameters
-        assert [name for name in signature if name != "self"] == [p.name for p in entry.params], entry.name
+        assert [name for name in signature if name != "self"] == [p.argument for p in entry.params], entry.name
         for param in entry.params:
             expected = _PYTHON[param.type]
             optional = expected if param.required or param.type == "boolean" else typing.Optional[expected]  # noqa: UP045
-            assert hints[param.name] == optional, (entry.name, param.name)
-            assert (signature[param.name].default is inspect.Parameter.empty) == param.required, (
+            assert hints[param.argument] == optional, (entry.name, param.name)
+            assert (signature[param.argument].default is inspect.Parameter.empty) == param.required, (
                 entry.name,
                 param.name,
             )

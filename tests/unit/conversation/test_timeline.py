@@ -169,3 +169,15 @@ def test_the_last_page_of_a_long_history_looks_at_no_more_than_a_page() -> None:
     counting.take_over(history)
     assert len(Timeline(counting).page(50)) == 50
     assert len(asked) < 300
+
+
+def test_what_follows_a_line_is_lines_again_and_nothing_hidden() -> None:
+    history = History(
+        [fact("r"), fact("a", "r"), fact("e", "a", about=("edit", "a")), fact("b", "e"), fact("c", "b"), fact("d", "c")]
+    )
+    timeline = Timeline(history)
+    assert lines(timeline.following(named("r"), 2)) == "ab"
+    assert lines(timeline.following(named("a"), 9, {named("c")})) == "bd"
+    assert lines(timeline.following(named("d"), 9)) == ""
+    assert lines(timeline.following(named("b"), 0)) == ""
+    assert timeline.following(named("r"), 1)[0].edits == (named("e"),)

@@ -1,0 +1,229 @@
+"""Takes what people see into the search index: a moment after it was admitted, and what a process that died left out. (SCP-08 §3.4)"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from swarmchat.conversation.history import History
+from swarmchat.errors import StorageError, SwarmchatError
+from swarmchat.ids import CommitId, ConversationId
+from swarmchat.index.search import Line, SearchIndex, Taken
+from swarmchat.node import views
+from swarmchat.node.view import View
+from swarmchat.runtime import Runtime
+from swarmchat.swarm.events import (
+    ConversationReady,
+    ConversationRemoved,
+    EffectChanged,
+    Event,
+    MessageAdded,
+    MessageHidden,
+    MessageUpdated,
+)
+
+_GATHER_S: Final = 1.0  # what is said meanwhile is taken in together
+_FIRST_S: Final = 5.0  # a node that starts has other things to do
+_PAUSE_S: Final = 0.01  # after each step, when nobody waits for it
+_AGAIN_S: Final = 30.0  # after the disk refused
+_STILL_MAX: Final = 64  # commits read while the log is held still: who writes waits so long, some 4 ms
+_STEP: Final = 1_024  # commits of one write
+_TEXT: Final = "text/plain"
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """Where the conversations are."""
+
+    view: Callable[[ConversationId], Awaitable[View]]  # NotFoundError, StorageError
+    size: Callable[
+        [ConversationId], Awaitable[int | None]
+    ]  # commits and merges, where that is known without opening it
+    all: Callable[[], Awaitable[list[ConversationId]]]  # that can be read
+    met: Callable[[ConversationId, SwarmchatError], None]
+
+
+class Indexing:
+    """Keeps the index in step with the logs. One event loop; two that bring it forward at once do no harm."""
+
+    def __init__(self, index: SearchIndex, library: Library, runtime: Runtime) -> None:
+        self.index = index
+        self._library = library
+        self._runtime = runtime
+        self._changed: set[ConversationId] = set()
+        self._stale = True  # what is gone may still be in the index
+        self._news = asyncio.Event()
+        self._turn = asyncio.Lock()
+
+    def note(self, event: Event) -> None:
+        """Something happened: perhaps there is more to take in."""
+        match event:
+            case MessageAdded() | MessageUpdated() | MessageHidden() | EffectChanged() | ConversationReady():
+                self._changed.add(event.conversation)
+            case ConversationRemoved():
+                self._stale = True
+            case _:
+                return
+        self._news.set()
+
+    async def run(self) -> None:
+        """Take in what comes until cancelled, at first what came while no node ran."""
+        await self._runtime.sleep(_FIRST_S)
+        self._changed.update(await self._library.all())
+        while True:
+            self._news.clear()
+            try:
+                await self._tidy()
+                while self._changed:
+                    await self._bring_forward(self._changed.pop(), _PAUSE_S)
+            except StorageError as fault:  # it costs a while, and not the node
+                _log.warning("the search index is behind: %s", fault.message)
+                await self._runtime.sleep(_AGAIN_S)
+                self._changed.update(await self._library.all())
+                continue
+            await self._news.wait()
+            await self._runtime.sleep(_GATHER_S)
+
+    async def caught_up(self, conversations: Iterable[ConversationId]) -> None:
+        """Return when all that is here of these is taken in. StorageError where the index cannot be written."""
+        await self._tidy()
+        for conversation in conversations:
+            await self._bring_forward(conversation, None)
+
+    async def forget(self, conversation: ConversationId) -> None:
+        """Nothing of it is left in the index. StorageError."""
+        async with self._turn:
+            await self._runtime.offload(self.index.forget, conversation)
+
+    async def rebuild(self, conversations: list[ConversationId] | None) -> None:
+        """Make these parts of the index anew, or all of it. StorageError."""
+        async with self._turn:
+            if conversations is None:
+                await self._runtime.offload(self.index.clear)
+            for conversation in conversations or ():
+                await self._runtime.offload(self.index.forget, conversation)
+        await self.caught_up(await self._library.all() if conversations is None else conversations)
+
+    async def behind(self) -> int:
+        """How many commits are not taken in yet, of all conversations that can be read. StorageError."""
+        missing = 0
+        for conversation in await self._library.all():
+            taken = await self._runtime.offload(self.index.taken, conversation)
+            size = await self._library.size(conversation)
+            if size is None:
+                size = len((await self._library.view(conversation)).history)
+            missing += max(0, size - (taken.commits if taken else 0))
+        return missing
+
+    # --- inside
+
+    async def _tidy(self) -> None:
+        if self._stale:
+            self._stale = False
+            try:
+                await self._runtime.offload(self.index.keep_only, frozenset(await self._library.all()))
+            except StorageError:
+                self._stale = True
+                raise
+
+    async def _bring_forward(self, conversation: ConversationId, pause_s: float | None) -> None:
+        """Take in all that is there; what cannot be read costs this conversation alone. StorageError: the index cannot be written."""
+        size = await self._library.size(conversation)
+        if size is not None:  # of an archive, which takes long to open
+            taken = await self._runtime.offload(self.index.taken, conversation)
+            if taken is not None and taken.commits == size:
+                return
+        try:
+            view = await self._library.view(conversation)
+        except SwarmchatError as fault:
+            _log.info("%s cannot be searched: %s", conversation, fault.message)
+            return
+        while True:
+            async with self._turn:
+                if await self._runtime.offload(self._step, conversation, view):
+                    return
+            if pause_s is not None:
+                await self._runtime.sleep(pause_s)
+
+    def _step(self, conversation: ConversationId, view: View) -> bool:
+        """Take in a part; whether that was all."""
+        taken = self.index.taken(conversation)
+        with view.log.still():
+            if taken is not None and not _continues(view.history, taken):
+                taken = None  # the history was read anew, in another order
+                is_other = True
+            else:
+                is_other = False
+        if is_other:
+            self.index.forget(conversation)
+        try:
+            lines, upto = self._read(view, taken)
+        except SwarmchatError as fault:
+            _log.info("%s cannot be searched: %s", conversation, fault.message)
+            self._library.met(conversation, fault)
+            return True
+        if upto is not None and upto != taken:
+            self.index.take(conversation, lines, upto)
+        return upto is None or upto.commits >= len(view.history)
+
+    def _read(self, view: View, taken: Taken | None) -> tuple[list[Line], Taken | None]:
+        start = at = taken.commits if taken else 0
+        unheard = taken.unheard if taken else ()
+        lines: dict[int, Line] = {}
+        while True:
+            with view.log.still():
+                history, hidden = view.history, view.hidden()
+                now = tuple(sorted(commit for commit in hidden if _edited(history, commit) is not None))
+                stop = min(len(history), at + _STILL_MAX, start + _STEP)
+                touched = _touched(history, range(at, stop))
+                touched.update(_targets(history, set(now).symmetric_difference(unheard), stop))
+                lines.update((number, _line(view, number, hidden)) for number in sorted(touched))
+                at, unheard = stop, now
+                if at == len(history) or at == start + _STEP:
+                    return list(lines.values()), Taken(at, history.id(at - 1), unheard) if at else None
+
+
+def _continues(history: History, taken: Taken) -> bool:
+    return taken.commits <= len(history) and history.id(taken.commits - 1) == taken.tip
+
+
+def _touched(history: History, numbers: range) -> set[int]:
+    """The texts among these commits, and those that these commits edit."""
+    found: set[int] = set()
+    for number in numbers:
+        relation = history.relation(number)
+        if relation is None or relation[0] == "reply":
+            if not history.is_merge(number) and history.entry(number).fact.type == _TEXT:
+                found.add(number)
+        elif relation[0] == "edit":
+            found.update(_targets(history, [history.id(number)], numbers.stop))
+    return found
+
+
+def _targets(history: History, edits: Collection[CommitId], stop: int) -> Iterator[int]:
+    """The texts before `stop` that these edits speak about."""
+    for commit in edits:
+        target = _edited(history, commit)
+        if target is not None and target < stop:
+            relation = history.relation(target)
+            if history.entry(target).fact.type == _TEXT and (relation is None or relation[0] == "reply"):
+                yield target
+
+
+def _edited(history: History, commit: CommitId) -> int | None:
+    number = history.find(commit)
+    relation = None if number is None else history.relation(number)
+    return None if relation is None or relation[0] != "edit" else history.find(relation[1])
+
+
+def _line(view: View, number: int, hidden: Collection[CommitId]) -> Line:
+    """The newest version of a text that is shown; hidden edits do not speak."""
+    fact = view.history.entry(number).fact
+    assert fact.account is not None, "a text is somebody's"
+    text = views.text_of(view.timeline.item(fact.id, hidden), view.log.commit)
+    return Line(number, fact.account, fact.time, text)

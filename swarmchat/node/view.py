@@ -1,0 +1,47 @@
+"""One conversation as it stands, for whoever shows something of it. (SCP-08 §2.5)"""
+
+from __future__ import annotations
+
+from swarmchat.commitlog.archives import ArchivedLog
+from swarmchat.commitlog.log import CommitLog
+from swarmchat.conversation import hiding
+from swarmchat.conversation.history import History
+from swarmchat.conversation.roster import Roster
+from swarmchat.conversation.timeline import Timeline
+from swarmchat.ids import AccountId, CommitId
+from swarmchat.node import views
+
+
+class View:
+    """To be read in a worker under the log's lock: then nothing changes while it is looked at."""
+
+    def __init__(self, log: CommitLog | ArchivedLog, timeline: Timeline) -> None:
+        self.log = log
+        self.timeline = timeline
+
+    @property
+    def roster(self) -> Roster:
+        """Who stands where now."""
+        return self.log.roster
+
+    @property
+    def history(self) -> History:
+        """All accepted commits."""
+        return self.log.history
+
+    def hidden(self) -> frozenset[CommitId]:
+        """What is not shown. (SCP-02 §8.2)"""
+        log = self.log
+        return self.timeline.hidden(log.roster, lambda ban: log.fate(ban) is None, log.roster_at)
+
+    def witnesses(self, commit: CommitId) -> dict[CommitId, CommitId | None]:
+        """The removals of its author beside a commit, each with what vouches for it. (SCP-02 §8.2)"""
+        log = self.log
+        taken = hiding.removals(self.history, log.roster, lambda ban: log.fate(ban) is None)
+        return hiding.witnesses(self.history, commit, log.roster, taken, log.roster_at)
+
+    def names(self) -> dict[AccountId, list[str]]:
+        """What the people of this conversation call themselves."""
+        people = {*self.roster.joined, *self.roster.invited, *self.history.accounts}
+        people.update(AccountId(target) for target, place in self.roster.banned.items() if place != "devices")
+        return {who: [views.name(who, self.history, self.timeline, self.log.commit)] for who in people}

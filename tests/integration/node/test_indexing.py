@@ -1,0 +1,199 @@
+"""The index follows the logs: edits that are hidden and shown again, histories of any length, disks that refuse. (SCP-08 §3.4)"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from swarmchat.commitlog.writing import Pending
+from swarmchat.conversation.actions import Edit, Post
+from swarmchat.conversation.timeline import Timeline
+from swarmchat.errors import NotFoundError, StorageError, SwarmchatError
+from swarmchat.ids import ConversationId
+from swarmchat.index.query import parse
+from swarmchat.index.search import Scope, SearchIndex
+from swarmchat.node import indexing
+from swarmchat.node.indexing import Indexing, Library
+from swarmchat.node.view import View
+from swarmchat.runtime import SystemRuntime
+from swarmchat.swarm.events import ConversationRemoved, MessageAdded
+from tests.support.builders import ALICE, BOB, CAROL, DAVE, NOW
+from tests.support.commitlogs import writer
+from tests.support.partitions import Side, found
+
+
+class Shelf:
+    """A library of logs, of which some may refuse."""
+
+    def __init__(self, path: Path, *sides: Side) -> None:
+        self.sides = {side.log.conversation: side for side in sides}
+        self.faults: list[SwarmchatError] = []
+        self.refuses: SwarmchatError | None = None
+        library = Library(self.view, self.size, self.all, lambda where, fault: self.faults.append(fault))
+        self.index = SearchIndex(path / "search.sqlite")
+        self.indexing = Indexing(self.index, library, SystemRuntime())
+
+    async def view(self, conversation: ConversationId) -> View:
+        if self.refuses is not None:
+            raise self.refuses
+        if conversation not in self.sides:
+            raise NotFoundError("gone")
+        log = self.sides[conversation].log
+        return View(log, Timeline(log.history))
+
+    async def size(self, conversation: ConversationId) -> int | None:
+        return None
+
+    async def all(self) -> list[ConversationId]:
+        return sorted(self.sides)
+
+    def found(self, text: str) -> list[str]:
+        asyncio.run(self.indexing.caught_up(self.sides))
+        hits = self.index.find(parse(text), Scope(list(self.sides)), 10_000)
+        return [self.sides[hit.conversation].log.history.id(hit.number) for hit in hits]
+
+
+def test_an_edit_that_is_hidden_does_not_speak_and_speaks_again_after_an_unban(tmp_path: Path) -> None:
+    group = found(tmp_path, ALICE, BOB, CAROL, members=[DAVE])
+    said = group.say(DAVE, "the first words")
+    north, south = group.forks("north", "south")
+    shelf = Shelf(tmp_path, group)
+    south.write(DAVE, Edit("other words", said), now=NOW - 200)
+    group.hears(south)
+    assert (shelf.found("first"), shelf.found("other")) == ([], [said])
+    north.ban(DAVE.id, ALICE, BOB)
+    group.hears(north)
+    assert (shelf.found("first"), shelf.found("other")) == ([said], [])
+    group.unban(DAVE.id, ALICE, CAROL)
+    assert (shelf.found("first"), shelf.found("other")) == ([], [said])
+
+
+def test_a_history_is_taken_in_by_parts_and_each_message_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(indexing, "_STEP", 7)
+    monkeypatch.setattr(indexing, "_STILL_MAX", 3)
+    group = found(tmp_path, ALICE, BOB)
+    said = [group.say(ALICE, f"boat {number}") for number in range(30)]
+    for number in (0, 15, 29):
+        group.write(ALICE, Edit(f"ship {number}", said[number]))
+    shelf = Shelf(tmp_path, group)
+    assert len(shelf.found("boat")) == 27
+    assert set(shelf.found("ship")) == {said[0], said[15], said[29]}
+    assert asyncio.run(shelf.indexing.behind()) == 0
+    group.say(ALICE, "boat 30")
+    assert asyncio.run(shelf.indexing.behind()) == 1
+
+
+def test_what_comes_is_taken_in_by_itself_a_moment_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("_FIRST_S", "_GATHER_S", "_PAUSE_S", "_AGAIN_S"):
+        monkeypatch.setattr(indexing, name, 0.0)
+    group = found(tmp_path, ALICE, BOB)
+    group.say(ALICE, "boat")
+    shelf = Shelf(tmp_path, group)
+
+    async def story() -> None:
+        running = asyncio.ensure_future(shelf.indexing.run())
+        await until(lambda: shelf.index.count() == 1)
+        said = group.say(ALICE, "boat")
+        fact = group.log.history[said].fact
+        assert fact.account is not None
+        assert fact.device is not None
+        shelf.indexing.note(MessageAdded(group.log.conversation, said, fact.type, fact.account, fact.device, fact.time))
+        await until(lambda: shelf.index.count() == 2)
+        shelf.sides.clear()
+        shelf.indexing.note(ConversationRemoved(group.log.conversation))
+        await until(lambda: shelf.index.count() == 0)
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+
+    asyncio.run(asyncio.wait_for(story(), 20))
+
+
+def test_a_log_that_cannot_be_read_costs_itself_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other = found(tmp_path / "one", ALICE, BOB), found(tmp_path / "other", CAROL, BOB)
+    one.say(ALICE, "boat one")
+    said = other.say(CAROL, "boat two")
+    shelf = Shelf(tmp_path, one, other)
+
+    def refuse(commit: object) -> None:
+        raise StorageError("damaged")
+
+    monkeypatch.setattr(one.log, "commit", refuse)
+    assert shelf.found("boat") == [said]
+    assert [fault.message for fault in shelf.faults] == ["damaged"]
+    shelf.refuses = StorageError("no log opens")
+    other.say(CAROL, "boat three")
+    assert shelf.found("boat") == [said]
+
+
+def test_a_disk_that_refuses_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("_FIRST_S", "_GATHER_S", "_PAUSE_S", "_AGAIN_S"):
+        monkeypatch.setattr(indexing, name, 0.0)
+    group = found(tmp_path, ALICE, BOB)
+    group.say(ALICE, "boat")
+    shelf = Shelf(tmp_path, group)
+    taking, refused = shelf.index.take, []
+
+    def take(*arguments: object) -> None:
+        if len(refused) < 2:
+            refused.append(arguments)
+            raise StorageError("full")
+        taking(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(shelf.index, "take", take)
+
+    async def story() -> None:
+        running = asyncio.ensure_future(shelf.indexing.run())
+        await until(lambda: shelf.index.count() == 1)
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+
+    asyncio.run(asyncio.wait_for(story(), 20))
+    assert len(refused) == 2
+
+
+def test_who_writes_is_not_held_up_by_a_long_history_that_is_taken_in(tmp_path: Path) -> None:
+    group = found(tmp_path, ALICE, BOB)
+    group.log.append_all([writer_of(f"boat {number}") for number in range(300)])
+    shelf = Shelf(tmp_path, group)
+    held: list[int] = []
+    reading = group.log.commit
+
+    def commit(name: object) -> object:
+        held[-1] += 1
+        return reading(name)  # type: ignore[arg-type]
+
+    still = group.log.still
+
+    def counted() -> contextlib.AbstractContextManager[None]:
+        held.append(0)
+        return still()
+
+    group.log.still, group.log.commit = counted, commit  # type: ignore[method-assign,assignment]
+    assert len(shelf.found("boat")) == 300
+    assert max(held) <= indexing._STILL_MAX
+
+
+def writer_of(text: str) -> Pending:
+    return Pending(Post(text), writer(ALICE), NOW)
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    while not holds():  # noqa: ASYNC110 - what is waited for is in a file
+        await asyncio.sleep(0.01)
+
+
+def test_what_was_said_apart_is_found_after_the_sides_have_met(tmp_path: Path) -> None:
+    north, south = found(tmp_path, ALICE, BOB).forks("north", "south")
+    said = north.say(ALICE, "one boat")
+    answer = south.say(BOB, "two boats")
+    shelf = Shelf(tmp_path, north)
+    assert shelf.found("boat") == [said]
+    north.write(ALICE, Edit("one ship", said))
+    north.hears(south)
+    assert (shelf.found("boat"), shelf.found("ship")) == ([answer], [said])
