@@ -197,7 +197,7 @@ class ConversationVerbs(Verbs):
 
         def look(view: View) -> JsonObject:
             me, unseen = self._node.account.id, view.hidden()
-            newest, mark = view.timeline.page(1, hidden=unseen), self._node.delivery(view.log).furthest(me)
+            newest, mark = view.timeline.page(1, hidden=unseen), self._node.read_marks(view.log).get(me)
             return {
                 "title": self._title_in(view, known),
                 "mode": MODE_WORDS[view.roster.mode],
@@ -245,9 +245,8 @@ class ConversationVerbs(Verbs):
 
     def _marks(self, view: View) -> list[JsonObject]:
         """Up to where each has read, as far as they told."""
-        told = self._node.delivery(view.log)
-        marks = [(who, told.furthest(who)) for who in sorted(view.roster.joined)]
-        return [{"account": who, **views.read_mark(mark)} for who, mark in marks if mark is not None]
+        marks = self._node.read_marks(view.log)
+        return [{"account": who, **views.read_mark(marks[who])} for who in sorted(view.roster.joined & marks.keys())]
 
 
 def _archived_row(archived: Summary) -> JsonObject:

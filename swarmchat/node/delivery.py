@@ -59,19 +59,25 @@ class Delivery:
         read = self._reached(commit, {device: (mark.commit,) for device, mark in self.read.items()})
         return Status(frozenset(self.holders(commit).values()) | frozenset(read.values()), frozenset(read.values()))
 
-    def furthest(self, account: AccountId) -> ReadMark | None:
-        """How far an account has read, on whichever of its devices that was."""
-        marks = [mark for device, mark in self.read.items() if self._owner(device) == account]
-        return max(marks, key=self._place, default=None)
+    def furthest(self) -> dict[AccountId, ReadMark]:
+        """How far each account has read, on whichever of its devices that was."""
+        found: dict[AccountId, ReadMark] = {}
+        for device, mark in self.read.items():
+            owner = self._owner(device)
+            if owner is not None and (owner not in found or self._place(found[owner]) < self._place(mark)):
+                found[owner] = mark
+        return found
 
     def reached(self, commit: CommitId, this: DeviceId, moments: Moments) -> list[Reached]:
         """How far a message came with each who is joined or invited, by account; `this` device is left out, it has it."""
         author, leads = self.history[commit].fact.account, _Leads(self.history, commit)
+        devices: dict[AccountId | None, list[DeviceId]] = {}
+        for device in sorted((self.held.keys() | self.read.keys() | self.roster.devices.keys()) - {this}):
+            devices.setdefault(self._owner(device), []).append(device)
         rows = []
         for account in sorted({*self.roster.joined, *self.roster.invited}):
-            known = self.held.keys() | self.read.keys() | self.roster.devices.keys()
-            devices = [device for device in sorted(known - {this}) if self._owner(device) == account]
-            found = [arrival for device in devices if (arrival := self._arrival(device, leads, moments)) is not None]
+            arrivals = (self._arrival(device, leads, moments) for device in devices.get(account, ()))
+            found = [arrival for arrival in arrivals if arrival is not None]
             is_read = any(arrival.read_ms is not None for arrival in found)
             if account == self.me:
                 is_read = is_read or (this in self.read and leads(self.read[this].commit))

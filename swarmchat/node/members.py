@@ -32,12 +32,9 @@ class MemberVerbs(Verbs):
             rows = views.members(view.roster, view.history, view.timeline, view.log.commit)
             if not local:
                 return rows
-            told = self._node.delivery(view.log)
-            marks = [told.furthest(row["id"]) for row in rows]
-            return [
-                row | {"read": None if mark is None else views.read_mark(mark)}
-                for row, mark in zip(rows, marks, strict=True)
-            ]
+            marks = self._node.read_marks(view.log)
+            told = {account: views.read_mark(mark) for account, mark in marks.items()}
+            return [row | {"read": told.get(row["id"])} for row in rows]
 
         return await self._look(where, look)
 

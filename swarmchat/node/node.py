@@ -30,6 +30,7 @@ from swarmchat.discovery.whereabouts import whereabouts
 from swarmchat.errors import StorageError, UserError
 from swarmchat.ids import AccountId, ConversationId, DeviceId, is_device
 from swarmchat.index.events import EventLog
+from swarmchat.index.receipt_rows import ReadMark
 from swarmchat.index.receipts import Receipts
 from swarmchat.index.search import SearchIndex
 from swarmchat.links.connection_manager import ConnectionManager
@@ -320,6 +321,11 @@ class Node:
         """Who has what of a conversation, as far as they told; to be asked under the log's lock."""
         held, read = self.receipts.all_heads(log.conversation), self.receipts.read_marks(log.conversation)
         return Delivery(log.history, log.roster, self.account.id, held, read, self.swarm.owner)
+
+    def read_marks(self, log: CommitLog | ArchivedLog) -> dict[AccountId, ReadMark]:
+        """Up to where each account has read, as far as it told; to be asked under the log's lock."""
+        read = self.receipts.read_marks(log.conversation)
+        return Delivery(log.history, log.roster, self.account.id, {}, read, self.swarm.owner).furthest()
 
     def moments(self, conversation: ConversationId) -> Moments:
         """Since when devices have what of a conversation, and when they had read what."""

@@ -43,5 +43,6 @@ def last_read(house: House, where: ConversationId, of: House) -> CommitId | None
     """`lastDisplayed` of a member, as it is known at a house."""
     log, receipts = house.catalog.open(where), house.receipts
     read = receipts.read_marks(where)
-    mark = Delivery(log.history, log.roster, house.account.id, {}, read, house.swarm.owner).furthest(of.account.id)
+    marks = Delivery(log.history, log.roster, house.account.id, {}, read, house.swarm.owner).furthest()
+    mark = marks.get(of.account.id)
     return None if mark is None else mark.commit

@@ -164,6 +164,6 @@ def test_an_account_has_read_as_far_as_the_furthest_of_its_devices() -> None:
     history, ids = chain(*[(ANN, MINE)] * 3)
     marks = {MINE: ReadMark(ids[0], 9, 1), LOST: ReadMark(ids[2], 2, 1), BENS: ReadMark(ids[1], 1, 1)}
     delivery = Delivery(history, _Pair(), ANN, {}, marks)
-    assert delivery.furthest(ANN) == marks[LOST], "by the order as it is now, whatever was written once"
-    assert delivery.furthest(BEN) == marks[BENS]
-    assert delivery.furthest(CEM) is None
+    found = delivery.furthest()
+    assert found[ANN] == marks[LOST], "by the order as it is now, whatever was written once"
+    assert found == {ANN: marks[LOST], BEN: marks[BENS]}
