@@ -12,7 +12,7 @@ from typing import TypeVar
 import pytest
 
 from swarmchat.account.state import State
-from swarmchat.conversation.actions import Add
+from swarmchat.conversation.actions import Add, Kick
 from swarmchat.errors import StorageError
 from swarmchat.ids import AccountId, CommitId, ConversationId
 from swarmchat.swarm.events import RequestRemoved
@@ -51,6 +51,34 @@ def test_who_is_invited_by_his_id_while_he_is_off_finds_the_invitation_and_the_i
         await bob.post(where, "hello")
         await world.until(lambda: world.level(where, alice, bob))
         assert not alice.linked(carol)
+
+    play(tmp_path, story)
+
+
+@pytest.mark.parametrize("kind", ["group", "contact"])
+def test_who_accepts_what_was_taken_back_is_told_so_though_no_link_comes(tmp_path: Path, kind: str) -> None:
+    async def story(world: World) -> None:
+        over_the_dht(world)
+        alice, bob = await there(world, "alice", "bob")
+        if kind == "group":
+            where = await alice.swarm.create(1)
+            await alice.swarm.invite(where, [bob.account.id])
+        else:
+            pair = (await alice.swarm.add_contact(bob.account.id)).conversation
+            assert pair is not None
+            where = pair
+        await world.until(lambda: bool(bob.keeper.state.pending()))
+        await bob.down()
+        if kind == "group":
+            await alice.swarm.append(where, Kick(bob.account.id))
+        else:
+            await alice.swarm.remove_contact(bob.account.id)
+        await asyncio.sleep(1_000.0)
+        await bob.up()
+        await bob.accept_all()
+        await world.until(lambda: bob.swarm.state_of(where) == "closed" and bob.catalog.list() == (), 1_200.0)
+        assert bob.keeper.state.pending() == ()
+        assert bob.seen("request.removed")
 
     play(tmp_path, story)
 
