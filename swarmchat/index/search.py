@@ -291,7 +291,7 @@ class _Finding:
         self._scope = scope
         self._grams = " AND ".join(f'"{gram.replace(chr(34), chr(34) * 2)}"' for gram in query.grams)
         content = "ifnull(message.text, message.folded)" if query.case else "message.folded"
-        conditions: list[tuple[str, tuple[object, ...]]] = [(f"instr({content}, ?)", (term,)) for term in query.wanted]
+        conditions: list[tuple[str, tuple[object, ...]]] = []  # the cheap ones first
         if scope.account is not None:
             conditions.append(("message.author = (SELECT number FROM author WHERE account = ?)", (scope.account,)))
         if scope.since is not None:
@@ -300,6 +300,7 @@ class _Finding:
             conditions.append(("message.time < ?", (scope.until,)))
         if scope.before is not None:
             conditions.append(("(message.time, message.id) < (?, ?)", scope.before))
+        conditions += [(f"instr({content}, ?)", (term,)) for term in query.wanted]
         self._conditions = " AND ".join(condition for condition, _ in conditions)
         self._values = [value for _, values in conditions for value in values]
 

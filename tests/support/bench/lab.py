@@ -57,12 +57,13 @@ class Sizes:
     dht_gets: int = 120
     dht_puts: int = 40
     dht_search_s: float = 5.0
+    searched: int = 100_000
 
 
 USUAL = Sizes()
 FULL = Sizes(many=100_000, idle_links=1_000, link_mib=512)
 SMALL = Sizes(
-    200, 50, None, 1, 8, 64, 1, 2, 0.2, 5, 4, 8, 3, 8, 4, (12,), 6, 3, 0.2
+    200, 50, None, 1, 8, 64, 1, 2, 0.2, 5, 4, 8, 3, 8, 4, (12,), 6, 3, 0.2, 500
 )  # for the tests: every row, as little as shows that it works
 
 

@@ -19,7 +19,7 @@ from swarmchat.node.offline import open_commands
 from swarmchat.runtime import SystemRuntime
 from swarmchat.swarm import transfer
 from swarmchat.swarm.messages import PackRequest
-from tests.support.bench import dhts, groups, wires
+from tests.support.bench import dhts, groups, searching, wires
 from tests.support.bench.lab import Clone, Filled, Lab, Pair, Watcher, pipelined, text
 from tests.support.bench.measure import (
     Figure,
@@ -355,6 +355,7 @@ ROWS: dict[str, Row] = {
     "flat": flat,
     "many": many,
     "dht": dhts.dht,
+    "search": searching.search,
 }
 
 if __name__ == "__main__":
