@@ -24,15 +24,22 @@ from swarmchat.node.node import Node, Parts
 from swarmchat.node.tokens import Tokens
 from swarmchat.node.web import Web
 from swarmchat.runtime import SystemRuntime
+from swarmchat.supervisor import Supervisor
 
 _log = logging.getLogger("swarmchat")
 
 
-def run(home: Home, settings: Mapping[str, object], *, password: Callable[[], str | None]) -> int:
+def run(
+    home: Home,
+    settings: Mapping[str, object],
+    *,
+    password: Callable[[], str | None],
+    supervisor: Supervisor = Supervisor(),  # noqa: B008 - a value
+) -> int:
     """Run the daemon of a home until SIGTERM, SIGINT or `daemon.stop`; the exit status.
 
     `settings` are dotted keys of the configuration that were given as flags; they win over the file. `password` is asked
-    only if the account is sealed. Raises UserError (a second daemon, no account, nothing to listen on), StorageError.
+    only if the account is sealed; `supervisor` hears when it is up. Raises UserError (a second daemon, no account, nothing to listen on), StorageError.
     """
     home.prepare()
     with home.lock("daemon"):
@@ -44,13 +51,13 @@ def run(home: Home, settings: Mapping[str, object], *, password: Callable[[], st
         _allow_many_files()
         node = Node(home, config, accounts.store, account, Parts(runtime, TcpCarrier()))
         try:
-            asyncio.run(_run(node, accounts))
+            asyncio.run(_run(node, accounts, supervisor))
         finally:
             node.close()
     return 0
 
 
-async def _run(node: Node, accounts: AccountVerbs) -> None:
+async def _run(node: Node, accounts: AccountVerbs, supervisor: Supervisor) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -64,12 +71,14 @@ async def _run(node: Node, accounts: AccountVerbs) -> None:
         async with door.standing(commands, up.is_set):
             await _first(running, up.wait())
             if not running.done():
-                async with serve(commands, node.home.socket):
+                held = supervisor.listener(node.home.socket)
+                async with serve(commands, node.home.socket, held=held):
                     listens = ", ".join(str(address) for address in node.listens)
                     _log.info(
                         "up: account %s, device %s, listening on %s", node.account.id, node.account.device, listens
                     )
-                    await _first(running, stop.wait())
+                    with supervisor.up(lambda: _standing(node)):
+                        await _first(running, stop.wait())
                     _log.info("stopping")
                     door.finish()
     finally:
@@ -94,6 +103,12 @@ async def _first(running: asyncio.Task[None], event: Any) -> None:
         await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         waiting.cancel()
+
+
+def _standing(node: Node) -> str:
+    """For who asks its supervisor: no name, no id."""
+    links, known = len(node.swarm.links.links), len(node.keeper.state.conversations)
+    return f"{links} links, {known} conversations, DHT {node.dht.status.state}"
 
 
 def _is_sealed(store: AccountStore) -> bool:

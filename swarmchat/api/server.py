@@ -12,6 +12,7 @@ import select
 import socket
 import stat
 import struct
+import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -27,13 +28,16 @@ log = logging.getLogger(__name__)
 
 
 @asynccontextmanager
-async def serve(commands: Commands, path: Path, *, owner: int | None = None) -> AsyncIterator[None]:
+async def serve(
+    commands: Commands, path: Path, *, owner: int | None = None, held: socket.socket | None = None
+) -> AsyncIterator[None]:
     """Answer on the socket `path` (mode 0600) while the context lasts; then let calls in flight end and remove it.
 
-    Only processes of user `owner` (default: this process's) are let in. A stale socket is replaced: the caller holds the
+    `held`: that socket, bound and listened on by who started us; it is not removed. Only processes of user `owner` (default:
+    this process's) are let in. A stale socket is replaced: the caller holds the
     home's lock. Raises UserError or StorageError when the socket cannot be made.
     """
-    listener, inode = _bind(path)
+    listener, inode = _bind(path) if held is None else (held, None)
     door = _Door(commands, os.getuid() if owner is None else owner)
     trouble: BaseException | None = None
     async with asyncio.TaskGroup() as clients:
@@ -41,13 +45,15 @@ async def serve(commands: Commands, path: Path, *, owner: int | None = None) -> 
         def enter(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             clients.create_task(door.attend(reader, writer))
 
-        server = await asyncio.start_unix_server(enter, sock=listener, limit=limits.API_LINE_BYTES_MAX)
+        left: dict[str, Any] = {"cleanup_socket": False} if sys.version_info >= (3, 13) else {}  # removed below, or not
+        server = await asyncio.start_unix_server(enter, sock=listener, limit=limits.API_LINE_BYTES_MAX, **left)
         try:
             yield
         except BaseException as error:  # noqa: BLE001 - raised again below, as itself and not in a group
             trouble = error
         server.close()
-        _unbind(path, inode)
+        if inode is not None:
+            _unbind(path, inode)
         await door.close()
     if trouble is not None:
         raise trouble

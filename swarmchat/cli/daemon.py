@@ -19,7 +19,9 @@ from swarmchat.account.home import Home
 from swarmchat.api.client import Client
 from swarmchat.cli.session import Noun, Session, pass_session
 from swarmchat.cli.terminal import clock, plain, short, table
+from swarmchat.cli.unitfiles import install_unit
 from swarmchat.errors import NotFoundError, SwarmchatError, UnreachableError, UserError
+from swarmchat.supervisor import Supervisor
 
 _START_TIMEOUT_S: Final = 20.0
 _STOP_TIMEOUT_S: Final = 10.0
@@ -57,6 +59,9 @@ def daemon() -> None:
     """The running node."""
 
 
+daemon.add_command(install_unit)
+
+
 @daemon.command()
 @_with_settings
 @click.pass_context
@@ -70,7 +75,8 @@ def run(session: Session, context: click.Context, **flags: Any) -> None:
     def password() -> str | None:
         return session.passwords.given() or session.passwords.ask("Password of the account")
 
-    context.exit(process.run(session.home, settings_given(flags), password=password))
+    supervisor = Supervisor.of(session.environ, os.getpid())
+    context.exit(process.run(session.home, settings_given(flags), password=password, supervisor=supervisor))
 
 
 @daemon.command()
