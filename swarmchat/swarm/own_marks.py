@@ -106,6 +106,7 @@ class OwnMarks:
 
     async def _take(self, rows: Iterable[Told]) -> None:
         parts, this = self._parts, self._parts.account.device
+        own = parts.state.devices.keys() | self._seen.devices_of(parts.account.id)
         held: list[HeldRow] = []
         for told in rows:
             row, replicator = told.row, self._room(told.row.conversation)
@@ -118,7 +119,7 @@ class OwnMarks:
             self._seen.learnt(account, row.device)
             if isinstance(row, MarkRow):
                 await self._read.learnt(replicator, account, row.device, row.commit, row.time_ms)
-            else:
+            elif row.origin in own:
                 held.append(row)
         if held:
             new = await parts.runtime.offload(partial(parts.receipts.take, held, this=this))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from swarmchat.ids import ConversationId
+from swarmchat.ids import ConversationId, DeviceId
 from swarmchat.index.receipt_rows import HeldRow
 from swarmchat.swarm import own_marks
 from tests.support.reading import last_read, reached, second_device, state
@@ -129,6 +129,8 @@ def test_rows_of_what_is_not_here_and_of_who_is_no_member_are_not_taken(tmp_path
         bob.swarm._seen.learnt("7" * 40, stranger)  # type: ignore[arg-type]
         bob.receipts.set_heads(where, {stranger: heads}, time_ms=5)  # type: ignore[dict-item]
         bob.receipts.set_heads(nowhere, {alice.account.device: heads}, time_ms=5)
+        made_up = HeldRow(where, alice.account.device, DeviceId("8" * 64), heads, 5)
+        assert bob.receipts.take([made_up], this=bob.account.device)
         bob.swarm._own_marks.stir()
         await asyncio.sleep(30)
         taken = phone.receipts.cursors()[bob.account.device]
@@ -136,6 +138,9 @@ def test_rows_of_what_is_not_here_and_of_who_is_no_member_are_not_taken(tmp_path
         assert stranger not in phone.receipts.all_heads(where)
         assert phone.swarm.owner(stranger) is None  # type: ignore[arg-type]
         assert phone.receipts.all_heads(nowhere) == {}
+        told = [row.origin for row in phone.receipts.since(None, 1_000).rows if isinstance(row, HeldRow)]
+        assert bob.account.device in told
+        assert made_up.origin not in told, "no device of this account"
 
     play(tmp_path, story)
 
