@@ -33,6 +33,9 @@ class Departures:
         self._unsure = unsure
         # A leave of ours, and who had it: the heads that it names later do not show it any more.
         self._told: set[tuple[CommitId, DeviceId]] = set()
+        self._awaited: dict[
+            ConversationId, float
+        ] = {}  # what another own device left, since when its commits are awaited
 
     async def write(self, replicator: Replicator, promote: AccountId | None, *, dissolve: bool) -> Outcome | None:
         """Write the commits of leaving, all or none; None when there was nothing to write. StorageError."""
@@ -73,6 +76,7 @@ class Departures:
         if not is_shut_out and not log.is_empty and log.roster.joined > {me} and self._has_others():
             await self._await_leave(replicator)
             return
+        self._awaited.pop(conversation, None)
         replicator.session.closed = True
         if is_shut_out or not leaving.has_left(log, me):
             await self._erase(conversation)  # of who was removed nobody takes anything
@@ -101,9 +105,8 @@ class Departures:
 
     async def _await_leave(self, replicator: Replicator) -> None:
         """Another own device left, and its commits have not come here yet: they do, or after an hour this one writes its own."""
-        parts, conversation = self._parts, replicator.conversation
-        known = parts.state.conversations[conversation]
-        if not 0 <= parts.now_ms - known.removed_ms < OWN_LEAVE_AWAITED_S * 1000:
+        now = self._parts.runtime.monotonic()  # by no clock of another
+        if now - self._awaited.setdefault(replicator.conversation, now) >= OWN_LEAVE_AWAITED_S:
             await self.write(replicator, None, dissolve=False)  # once it is admitted, this is taken up again
 
     def ask_if_unsure(self, replicator: Replicator, device: DeviceId) -> None:

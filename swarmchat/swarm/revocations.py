@@ -13,7 +13,7 @@ from swarmchat.conversation.rejection import Rejection
 from swarmchat.crypto.certificates import CertificateError
 from swarmchat.crypto.revocation import RevocationList, device_prefix
 from swarmchat.errors import RefusedError, StorageError
-from swarmchat.ids import DeviceId
+from swarmchat.ids import ConversationId, DeviceId
 from swarmchat.limits import INVITATIONS_CHECKED_S
 from swarmchat.swarm.events import AccountRevoked
 from swarmchat.swarm.messages import MessageError
@@ -41,6 +41,7 @@ class Revocations:
         self._changed = changed
         self._told = told
         self._heard: dict[bytes, RevocationList] = {}
+        self._refused: set[tuple[ConversationId, bytes | None, bytes]] = set()
         self._wake = asyncio.Event()
         self._said = parts.account.is_revoked  # that this device is on the list
         parts.access.heard_own_list = self.heard
@@ -96,13 +97,14 @@ class Revocations:
                     state, _ = state.revoke_device(device, now_ms=now_ms)
             return state, None
 
-        await parts.change(marked)
         if mine.is_revoked and not self._said:
             self._said = True
             parts.tell(AccountRevoked(mine.id, mine.device))
-        told = await self.publish()
-        self._changed()
-        return told
+        try:
+            await parts.change(marked)
+            return await self.publish()  # what a full disk keeps from being written is tried again every minute
+        finally:
+            self._changed()
 
     async def publish(self) -> int:
         """Bring our list to every conversation that has an older one; to how many. (SCP-01 §3.3)"""
@@ -112,8 +114,14 @@ class Revocations:
         for replicator in self._rooms.all():
             if self._rooms.state_of(replicator.conversation) != "ready":
                 continue
-            if replicator.log.roster.files.get(tree.revocations(mine.id)) != mine.revocations.der:
-                told += not isinstance(await replicator.append(UpdateDevice()), Rejection)  # refused: theirs is newer
+            theirs = replicator.log.roster.files.get(tree.revocations(mine.id))
+            key = (replicator.conversation, theirs, mine.revocations.der)
+            if theirs == mine.revocations.der or key in self._refused:
+                continue
+            if isinstance(await replicator.append(UpdateDevice()), Rejection):
+                self._refused.add(key)  # theirs is newer
+            else:
+                told += 1
         return told
 
     def must_be_ours(self) -> None:

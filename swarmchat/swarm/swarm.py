@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from swarmchat.conversation.rejection import Rejection
 from swarmchat.conversation.tree import Mode
 from swarmchat.discovery.directory import Directory
 from swarmchat.discovery.finder import Finder
-from swarmchat.errors import RefusedError, SwarmchatError
+from swarmchat.errors import RefusedError, StorageError, SwarmchatError
 from swarmchat.ids import AccountId, CommitId, ConversationId, DeviceId
 from swarmchat.index.receipts import Receipts
 from swarmchat.limits import INVITATIONS_CHECKED_S, MAIL_BODY_BYTES_MAX, NOT_BEFORE_SLACK_S
@@ -75,6 +76,8 @@ from swarmchat.swarm.write_queue import Outcome
 
 if TYPE_CHECKING:
     from swarmchat.swarm.linking import Linking
+
+_log = logging.getLogger(__name__)
 
 _LIST_ROOM = 16  # bytes of a mail's body beside a revocation list
 
@@ -191,8 +194,11 @@ class Swarm:
         """Open every conversation of this home; once. StorageError."""
         async with self._loading:
             if not self._loaded:
-                await self._note_this_device()
-                await self._choices.follow()
+                try:
+                    await self._note_this_device()
+                    await self._choices.follow()
+                except StorageError as error:  # what is here can be read all the same
+                    _log.warning("this device cannot be noted among those of the account: %s", error)
                 await self._rooms.load()
                 await self._seen.load()
                 await self._marks.load()
@@ -623,4 +629,5 @@ class Swarm:
             for account in sorted({link.peer.account for link in self.links.links}):
                 self._parts.chores.add(f"mail to {account}", partial(self._postman.deliver, account))
             self._parts.chores.add("expire invitations", self._postman.expire)
+            self._parts.chores.add("revocations", self._revocations.publish)
             self._rooms.look_after()

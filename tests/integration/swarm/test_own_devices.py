@@ -11,6 +11,7 @@ import pytest
 
 from swarmchat import limits
 from swarmchat.account.records import ConversationState
+from swarmchat.account.state import State
 from swarmchat.conversation.actions import Join
 from swarmchat.crypto.revocation import device_prefix
 from swarmchat.errors import LinkError, PeerError, RefusedError, StorageError
@@ -19,6 +20,7 @@ from swarmchat.limits import INVITATIONS_CHECKED_S, OWN_LEAVE_AWAITED_S
 from swarmchat.swarm.mail import Revoked
 from tests.support.own_devices import shared
 from tests.support.rogue import simulated
+from tests.support.sim.dht import SimDht
 from tests.support.sim.runtime import EPOCH
 from tests.support.swarms import House, World, account_of, play
 
@@ -554,5 +556,48 @@ def test_nobody_but_an_own_device_may_open_the_channel_and_only_who_dialled(tmp_
         async with simulated(world, "bob") as himself, himself.linked(alice.address) as link:
             with pytest.raises(PeerError, match="forbidden"):
                 await link.open_channel("device")
+
+    play(tmp_path, story)
+
+
+def test_a_device_that_meets_nobody_finds_in_the_dht_that_it_was_revoked(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        world.dht = SimDht(world.network)
+        one = await world.house("bob", net="10.1", tells=True)
+        other = await world.house("bob", 2, net="10.2", tells=True)
+        await world.until(lambda: one.linked(other) and in_step(one, other), 120.0)
+        await other.down()
+        await revoke(one, other.account.device)
+        await asyncio.sleep(30)
+        await one.down()
+        await other.up()
+        await world.until(lambda: other.swarm.account.is_revoked, 300.0)
+        assert other.seen("account.revoked")
+        assert not other.seen("link.up")[1:]
+        await asyncio.sleep(60)
+        puts = world.dht.puts
+        await asyncio.sleep(3_600)
+        assert world.dht.puts == puts, "and it puts nothing there any more"
+
+    play(tmp_path, story)
+
+
+def test_a_disk_that_is_full_at_the_start_keeps_nothing_from_being_read(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        one = await world.house("bob")
+        where = await one.swarm.create(1)
+        said = await one.post(where, "before")
+        await one.down()
+        one.keeper.state = State(conversations=one.keeper.state.conversations)  # nothing is stamped, no device is noted
+        change = one.keeper.change
+
+        async def full(step: Any) -> Any:
+            raise StorageError("the disk is full")
+
+        one.keeper.change = full  # type: ignore[method-assign]
+        await one.up()
+        assert is_here(one, where)
+        assert (await one.swarm.log(where)).knows(said)
+        one.keeper.change = change  # type: ignore[method-assign]
 
     play(tmp_path, story)

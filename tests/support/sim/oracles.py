@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from itertools import combinations, product
+from itertools import combinations, permutations, product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,7 +68,7 @@ async def difference(world: World) -> str | None:
         found = await _difference(world, conversation)
         if found is not None:
             return f"{conversation[:8]}: {found}"
-    return _unanswered(world) or await _still_served(world) or _apart(world)
+    return _unanswered(world) or await _still_served(world) or _apart(world) or _untold(world)
 
 
 async def _difference(world: World, conversation: ConversationId) -> str | None:
@@ -125,6 +125,7 @@ def _unanswered(world: World) -> str | None:
             reached = invitation.delivered_ms or any(
                 invitation.conversation in guest.machine.saved.conversations
                 or any(each.offer.conversation == invitation.conversation for each in guest.machine.saved.pending())
+                or any(each.conversation == invitation.conversation for each in guest.machine.saved.declined.values())
                 for guest in guests
             )
             if guests and not reached:
@@ -158,6 +159,7 @@ async def _took(other: Life, life: Life, conversation: ConversationId, leave: Co
 
 async def settled(world: World) -> None:
     """Everything that must hold once `difference` finds nothing."""
+    world.counts["knows that it was revoked"] += sum(life.swarm.account.is_revoked for life in world.lives)
     world.counts["own devices in step"] += len(list(_siblings(world)))
     for conversation in world.conversations:
         logs = {life: log for life in world.lives if (log := await log_of(life, conversation)) is not None}
@@ -294,6 +296,20 @@ def _apart(world: World) -> str | None:
     return None
 
 
+def _untold(world: World) -> str | None:
+    """A revoked device that does not know it, although it dials one who does. (SCP-01 §3.3)"""
+    for life, other in permutations(world.lives, 2):
+        prefix, account = device_prefix(life.device), life.machine.account.id
+        if prefix not in other.swarm._parts.access.revoked(account) or life.swarm.account.is_revoked:
+            continue
+        dials = other.device in life.swarm.known_devices() and not life.machine.saved.is_blocked(
+            other.machine.account.id
+        )
+        if dials:
+            return f"{life.machine} was revoked, as {other.machine} knows, and has not heard of it"
+    return None
+
+
 def _siblings(world: World) -> Iterator[tuple[Life, Life]]:
     for one, other in combinations(world.lives, 2):
         linked = other.device in {link.peer.device for link in one.swarm.links.links}
@@ -305,7 +321,8 @@ def _shuts_out(one: Life, other: Life) -> bool:
     """Whether one takes the other's device for revoked, by any conversation or by its own hand; or has blocked it."""
     account = other.machine.account.id
     listed = one.swarm._parts.access.revoked(account)
-    return device_prefix(other.device) in listed or one.machine.saved.is_blocked(account)
+    is_out = one.swarm.account.is_revoked  # and so talks with nobody
+    return is_out or device_prefix(other.device) in listed or one.machine.saved.is_blocked(account)
 
 
 def _counts(roster: Roster, account: AccountId, device: DeviceId) -> bool:
