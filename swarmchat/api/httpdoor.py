@@ -79,10 +79,10 @@ class HttpDoor:
         from swarmchat.api.http.house import House  # noqa: PLC0415 - 9 MB for who wants HTTP
         from swarmchat.api.http.server import serve  # noqa: PLC0415
 
-        if self._stack is None or self._commands is None:
-            raise UnreachableError("the daemon is stopping")
         config, runtime = self._node.config, self._node.runtime
         await runtime.offload(self._tokens.open)
+        if self._stack is None or self._commands is None:
+            raise UnreachableError("the daemon is stopping")
         house = House(self._commands, self._tokens, runtime, self, frozenset(config.api_hosts))
         files = config.api_tls_certificate, config.api_tls_key
         tls = (Path(files[0]), Path(files[1])) if files[0] and files[1] else None

@@ -25,7 +25,7 @@ from swarmchat.api import jsonrpc
 from swarmchat.api.dialogue import answer
 from swarmchat.api.http import events, gate, openapi
 from swarmchat.api.http.gate import Refusal
-from swarmchat.api.http.house import House, credential_of, first_of, gone, later, refuse
+from swarmchat.api.http.house import NO_READER, House, credential_of, first_of, gone, later, refuse
 from swarmchat.api.http.pages import Pages
 from swarmchat.api.shapes import JsonObject
 from swarmchat.errors import UserError
@@ -76,6 +76,10 @@ def make(house: House) -> ASGIApp:
         return JSONResponse(openapi.document())
 
     async def page(request: Request) -> Response:
+        if request.scope["path"] == "/api/v1/ws":
+            return refuse(Refusal(426, "usage", "this is a WebSocket"), {"upgrade": "websocket"})
+        if request.scope["path"] in GUARDED:
+            return refuse(Refusal(405, "usage", "this is asked with POST"), {"allow": "POST"})
         return pages.answer(request) or refuse(Refusal(404, "not_found", "there is nothing here"))
 
     app = Starlette(
@@ -139,13 +143,22 @@ class _Gate:
         try:
             async with asyncio.timeout(limits.API_WRITE_TIMEOUT_S):
                 await send(message)
+                if message.get("more_body") or message["type"] == "websocket.send":
+                    await scope["swarmchat.drained"]()  # uvicorn waits before it sends, not after
         except TimeoutError:
             self._house.cut += 1
-            scope["swarmchat.abort"](f"it read nothing for {limits.API_WRITE_TIMEOUT_S:g} s")
+            scope["swarmchat.abort"](NO_READER)
             raise ConnectionAbortedError from None
 
     def _judge(self, scope: Scope) -> Refusal | None:
         headers = scope["headers"]
+        length = (
+            len(scope["raw_path"])
+            + len(scope["query_string"])
+            + sum(len(name) + len(value) + 4 for name, value in headers)
+        )
+        if length > limits.HTTP_HEAD_BYTES_MAX:  # h11 bounds heads that come in pieces only
+            return Refusal(431, "usage", f"a head has at most {limits.HTTP_HEAD_BYTES_MAX} bytes")
         if refusal := gate.foreign(headers, self._house.names):
             return refusal
         if scope["path"] not in GUARDED:

@@ -17,7 +17,7 @@ from swarmchat import limits
 from swarmchat.api.dialogue import Dialogue
 from swarmchat.api.following import Follower
 from swarmchat.api.http.gate import Refusal
-from swarmchat.api.http.house import House, credential_of, first_of, gone, refuse, told
+from swarmchat.api.http.house import NO_READER, House, credential_of, first_of, gone, refuse, told
 from swarmchat.api.methods import find
 from swarmchat.api.shapes import JsonObject
 from swarmchat.errors import SwarmchatError, UsageError
@@ -33,6 +33,8 @@ _NO_ROOM: Final = Refusal(503, "failure", f"{limits.HTTP_STREAMS_MAX} clients wa
 
 async def answer(house: House, request: Request) -> Response:
     """`GET /api/v1/events`: a stream for who accepts one, else the next page, for which it waits `timeout` seconds."""
+    if request.method != "GET":
+        return refuse(Refusal(405, "usage", "events are asked for with GET"))
     credential = credential_of(request)
     try:
         asked = _asked(request)
@@ -213,7 +215,7 @@ class _Messages:
     def abort(self) -> None:
         """Drop the connection and what waits in it."""
         self._is_over = True
-        self._websocket.scope["swarmchat.abort"]("it does not read")
+        self._websocket.scope["swarmchat.abort"](NO_READER)
 
     async def close(self, reason: str) -> None:
         """Say goodbye, if somebody is there."""

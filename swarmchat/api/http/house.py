@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -22,6 +22,8 @@ from swarmchat.node.tokens import Credential, Scope, Tokens
 from swarmchat.runtime import Runtime
 
 T = TypeVar("T")
+
+NO_READER: Final = "it reads nothing"
 
 
 class Measured(Protocol):

@@ -48,7 +48,7 @@ class Pages:
 
     def answer(self, request: Request) -> Response | None:
         """The file of a request's path, or None where there is none."""
-        path = request.url.path.removeprefix("/") or _INDEX
+        path = str(request.scope["path"]).removeprefix("/") or _INDEX
         file = self._files.get(path)
         if file is None:
             return None

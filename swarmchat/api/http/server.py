@@ -23,7 +23,7 @@ from swarmchat import limits
 from swarmchat.addresses import Address
 from swarmchat.api.http import app
 from swarmchat.api.http.gate import is_loopback
-from swarmchat.api.http.house import House
+from swarmchat.api.http.house import NO_READER, House
 from swarmchat.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -115,11 +115,13 @@ class _Connection(H11Protocol):
 
         async def ours(scope: Any, receive: Any, send: Any) -> None:
             scope["swarmchat.abort"] = functools.partial(_abort, self)
+            scope["swarmchat.drained"] = self.flow.drain
             await inner(scope, receive, send)
 
         self.app = ours
         self._house = house
         self._head: asyncio.TimerHandle | None = None
+        self._end: asyncio.TimerHandle | None = None
         self._is_refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -136,6 +138,8 @@ class _Connection(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """It is over."""
         self._stop_waiting()
+        if self._end is not None:
+            self._end.cancel()
         if not self._is_refused:
             super().connection_lost(exc)
 
@@ -145,10 +149,18 @@ class _Connection(H11Protocol):
             return
         super().data_received(data)
         is_waiting = self.cycle is None or self.cycle.response_complete
-        if is_waiting and not self.transport.is_closing():
+        if self.transport.is_closing():
+            self._stop_waiting()
+            self._expect_end()
+        elif is_waiting and self.transport.get_protocol() is self:  # else it is a WebSocket now
             self._expect_head()
         else:
             self._stop_waiting()
+
+    def on_response_complete(self) -> None:
+        """All of an answer is written; whether it is read remains to be seen."""
+        super().on_response_complete()
+        self._expect_end()
 
     def _expect_head(self) -> None:
         if self._head is None:
@@ -163,6 +175,20 @@ class _Connection(H11Protocol):
         self._head = None
         self.transport.abort()
 
+    def _expect_end(self) -> None:
+        """Whoever takes nothing of what is left to send for a while is hung up on: closing alone would wait for ever."""
+        if self._end is None and self.transport.get_write_buffer_size():
+            left = self.transport.get_write_buffer_size()
+            self._end = self.loop.call_later(limits.API_WRITE_TIMEOUT_S, self._look_again, left)
+
+    def _look_again(self, before: int) -> None:
+        self._end = None
+        if self.transport.get_write_buffer_size() < before:
+            self._expect_end()
+            return
+        self._house.cut += 1
+        _abort(self, NO_READER)
+
 
 def _websocket(config: uvicorn.Config, server_state: ServerState, app_state: dict[str, Any]) -> asyncio.Protocol:
     """A WebSocket in place of a connection; loaded with the first one."""
@@ -173,6 +199,7 @@ def _websocket(config: uvicorn.Config, server_state: ServerState, app_state: dic
 
     async def ours(scope: Any, receive: Any, send: Any) -> None:
         scope["swarmchat.abort"] = functools.partial(_abort, made)
+        scope["swarmchat.drained"] = made.writable.wait
         await inner(scope, receive, send)
 
     made.app = ours
