@@ -171,7 +171,7 @@ DEVICE: Final[ObjectShape] = {
 }
 REJECTION: Final[ObjectShape] = {"commit": "commit?", "rule": "text", "reason": "text", "path": "text?"}
 FINDING: Final[ObjectShape] = {
-    "check": "text",  # permissions, space, settings, account, state, index, clock, listening, lan, dht, history
+    "check": "text",  # permissions, space, settings, account, state, index, clock, listening, lan, dht, ports, nat, http, history
     "about": "text",
     "state": "text",  # ok, warning, fault
     "found": "text",

@@ -24,6 +24,7 @@ from swarmchat.node.view import View
 _GRAPH_DEFAULT = 1_000
 _EVENTS_DEFAULT = 1_000
 _FAULTS_TOLD = 5
+_ANSWER_S = 1.0  # this machine answers itself at once, or a firewall drops what comes
 
 
 class AuditVerbs(Verbs):
@@ -59,10 +60,24 @@ class AuditVerbs(Verbs):
             problem = node.lan_problem
             found.append(Finding("lan", "this node", "warning" if problem else "ok", problem or "no problem"))
             found.append(checkup.of_dht(node.dht.status))
+            found += await self._reached()
+        found += [each for each in (checkup.of_http(node.config),) if each is not None]
         found.append(await self._searchable())
         for one in self._known():
             found.append(await self._checked(one.id, repair=repair))
         return [asdict(each) for each in found]
+
+    async def _reached(self) -> list[Finding]:
+        """Where others may dial, and whether they get through as far as that can be known from here."""
+        node = self._node
+        told = [address for address in node.whereabouts() if not address.is_loopback]
+        refused = await node.runtime.offload(checkup.unanswered, told, _ANSWER_S)
+        found = [checkup.of_ports(node.listens, told, refused)]
+        dht = node.dht.dht
+        if dht is not None and dht.connected:
+            ports = [address.port for address in node.listens]
+            found += [one for one in (checkup.of_reach(dht.reached, node.dht.port, ports),) if one is not None]
+        return found
 
     async def _searchable(self) -> Finding:
         try:

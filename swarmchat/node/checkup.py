@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -13,6 +14,7 @@ from typing import Final, Literal
 from swarmchat import limits
 from swarmchat.account.home import Home
 from swarmchat.account.store import AccountStore
+from swarmchat.addresses import Address
 from swarmchat.errors import SwarmchatError
 from swarmchat.index import database
 from swarmchat.node import config as configs
@@ -21,7 +23,7 @@ from swarmchat.node.dht import DhtStatus
 State = Literal["ok", "warning", "fault"]
 SEARCH: Final = "search.sqlite"
 INDEX: Final = ("events.sqlite", "receipts.sqlite", SEARCH)
-_SENTRY: Final = ("account.json", "state.json")
+_SENTRY: Final = ("account.json", "state.json", "api-token", "tokens.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,76 @@ def of_dht(status: DhtStatus) -> Finding:
     """How this node stands in the network in which nodes find each other."""
     settled = status.state in {"connected", "making-key", "off"}
     return Finding("dht", "this node", "ok" if settled else "warning", status.found, status.hint)
+
+
+def of_reach(reached: bool | None, udp_port: int | None, tcp_ports: Sequence[int]) -> Finding | None:
+    """Whether a router stands between this node and strangers; None while nobody could tell. (SCP-05 §1.18)"""
+    if reached is None:
+        return None
+    if reached:
+        return Finding("nat", "this node", "ok", f"nodes outside reach UDP port {udp_port} unasked")
+    ports = ", ".join(f"TCP {port}" for port in sorted(set(tcp_ports)))
+    told = f"no node outside has reached UDP port {udp_port} unasked: a router (NAT) or a firewall is in between, as it seems"
+    hint = f"this node still links outwards; to be reached, forward UDP {udp_port} and {ports or 'the port of `listen`'} to this machine"
+    return Finding("nat", "this node", "warning", told, hint)
+
+
+def of_ports(listens: Sequence[Address], reachable: Sequence[Address], refused: Mapping[Address, str]) -> Finding:
+    """Where others may dial this node: `reachable` as they are told, `refused`: what this machine itself could not connect to, and why."""
+    about = "this node"
+    outside = [address for address in reachable if not address.is_loopback]
+    if not outside and all(address.is_loopback for address in listens):
+        hint = "swarmchat config set listen 0.0.0.0:0 [::]:0, and start the daemon again"
+        return Finding("ports", about, "warning", "it listens for programs on this machine alone", hint)
+    if not outside:
+        return Finding(
+            "ports", about, "warning", "this machine has no network now", "plug it in; nothing else is needed"
+        )
+    if refused:
+        told = "; ".join(f"{address}: {why}" for address, why in sorted(refused.items()))
+        ports = ", ".join(str(port) for port in sorted({address.port for address in refused}))
+        return Finding(
+            "ports",
+            about,
+            "warning",
+            f"does not answer at {told}",
+            f"let TCP port {ports} in: a firewall is in the way",
+        )
+    told = " ".join(str(address) for address in outside)
+    return Finding("ports", about, "ok", f"answers at {told}")
+
+
+def unanswered(addresses: Sequence[Address], timeout_s: float) -> dict[Address, str]:
+    """Which of this machine's own addresses do not take a connection, and why. Blocking, at most `timeout_s` each."""
+    found = {}
+    for address in addresses:
+        try:
+            socket.create_connection((address.host, address.port), timeout_s).close()
+        except OSError as error:
+            found[address] = error.strerror or "no answer"
+    return found
+
+
+def of_http(config: configs.Config) -> Finding | None:
+    """The door over HTTP, where the settings open it; None where they do not. (SCP-08 §3.2)"""
+    if config.api_http is None:
+        return None
+    about = str(config.api_http)
+    for name, key in ((config.api_tls_certificate, "api.tls_certificate"), (config.api_tls_key, "api.tls_key")):
+        if name is not None and not os.access(name, os.R_OK):
+            return Finding(
+                "http", about, "fault", f"{key}: {name} cannot be read", "HTTP cannot begin with it: see who owns it"
+            )
+    if config.api_tls_key is not None and stat.S_IMODE(Path(config.api_tls_key).stat().st_mode) & 0o077:
+        return Finding(
+            "http", about, "fault", "the key of its certificate is open to others", f"chmod 600 {config.api_tls_key}"
+        )
+    encrypted = config.api_tls_certificate is not None
+    if not config.api_http.is_loopback and not encrypted:
+        hint = "name api.tls_certificate and api.tls_key, or a loopback address"
+        return Finding("http", about, "fault", "others could listen: not on loopback and without TLS", hint)
+    told = "with TLS" if encrypted else "for programs on this machine"
+    return Finding("http", about, "ok", f"{told}; who wants in needs a token")
 
 
 def of_clock(now: float, offsets_s: Sequence[float], dht_offsets_s: Sequence[float] = ()) -> Finding:

@@ -111,3 +111,4 @@ def test_what_is_lost_is_fetched_from_a_member_at_once(tmp_path: Path) -> None:
         status, found = looked(ann)
         assert (status, faults(found)) == (0, [])
         assert found["listening"][0]["state"] == "ok"
+        assert (found["ports"][0]["state"], "listen 0.0.0.0:0" in found["ports"][0]["hint"]) == ("warning", True)

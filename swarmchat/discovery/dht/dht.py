@@ -24,7 +24,7 @@ from swarmchat.discovery.dht.admission import Meter
 from swarmchat.discovery.dht.calls import ignore
 from swarmchat.discovery.dht.clocks import Clocks
 from swarmchat.discovery.dht.counters import Counters
-from swarmchat.discovery.dht.hosts import Endpoint
+from swarmchat.discovery.dht.hosts import Endpoint, is_private
 from swarmchat.discovery.dht.identity import NodeId, NodeKey
 from swarmchat.discovery.dht.joining import Entrance, Joining
 from swarmchat.discovery.dht.lookup import Harvest
@@ -239,6 +239,13 @@ class Dht(Server):  # type: ignore[misc] # the package is untyped
     def serves(self) -> bool:
         """Whether it is a node to anybody, or a client to all."""
         return any(protocol.serves_any for protocol in self._net.protocols.values())
+
+    @property
+    def reached(self) -> bool | None:
+        """Whether who is outside our own networks reaches this node unasked; None while nobody outside is known who could tell."""
+        if all(is_private(endpoint[0]) for _, endpoint in self.contacts()):
+            return None
+        return self._reach.from_outside(self._runtime.monotonic())
 
     @property
     def clock_offsets_s(self) -> list[float]:

@@ -33,6 +33,13 @@ class Reach:
         proven = self._proven.get(self._is_home(host))
         return proven is not None and now < proven + limits.DHT_REACHED_S
 
+    def from_outside(self, now: float) -> bool:
+        """Whether who is outside our own networks reaches us without having been asked."""
+        if self._client is not None:
+            return not self._client
+        proven = self._proven.get(False)
+        return proven is not None and now < proven + limits.DHT_REACHED_S
+
     def wants_proof(self, host: str, now: float) -> bool:
         """Whether it is time to ask the node at `host` for a probe."""
         if self._client is not None:

@@ -83,3 +83,14 @@ def test_one_machine_may_play_the_world() -> None:
     assert not reach.serves("127.0.0.1", LATE)
     reach.heard(("127.0.0.1", 2), LATE)
     assert reach.serves("127.0.0.1", LATE)
+
+
+def test_being_reached_from_outside_is_not_being_reached_at_home() -> None:
+    reach = Reach()
+    reach.heard(("192.168.1.9", 1), LATE)
+    assert not reach.from_outside(LATE)
+    reach.heard(("8.8.8.8", 1), LATE)
+    assert reach.from_outside(LATE + limits.DHT_REACHED_S - 1)
+    assert not reach.from_outside(LATE + limits.DHT_REACHED_S)
+    assert Reach(client=False).from_outside(LATE)
+    assert not Reach(client=True).from_outside(LATE)
