@@ -6,12 +6,17 @@ import contextlib
 import errno
 import os
 import stat
+from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
+from typing import BinaryIO
 
 from swarmchat.errors import StorageError, UserError
 
 FILE_MODE = 0o600
 DIRECTORY_MODE = 0o700
+_DRAFTS = count()
+_NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)  # of a file system that has none, as on most USB sticks
 
 _SENTENCES = {
     errno.ENOSPC: ("there is no space left", "free some space on the disk that holds {path}"),
@@ -81,7 +86,7 @@ def write_new(path: Path, data: bytes) -> None:
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
     except FileExistsError:
-        raise UserError(f"{path} exists already", hint="choose another name; nothing is overwritten") from None
+        raise _exists(path) from None
     except OSError as error:
         raise refusal(error, path, "write") from error
     try:
@@ -93,6 +98,51 @@ def write_new(path: Path, data: bytes) -> None:
         with contextlib.suppress(OSError):  # a disk that fails in this too has said enough
             path.unlink(missing_ok=True)
         raise refusal(error, path, "write") from error
+
+
+@contextlib.contextmanager
+def new_file(path: Path, *, force: bool = False) -> Iterator[BinaryIO]:
+    """A file to be written in pieces, mode 0600, that has its name only when all went well and is durable then.
+
+    UserError when there is one already, unless `force`: then it is replaced. StorageError.
+    """
+    if path.is_dir() or (path.exists() and not force):
+        raise _exists(path)
+    draft = path.with_name(f".{path.name[:100]}.{os.getpid()}-{next(_DRAFTS)}.part")
+    try:
+        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
+    except OSError as error:
+        raise refusal(error, path, "write") from error
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        if force:
+            draft.replace(path)
+        else:
+            _name_new(draft, path)
+        sync_directory(path.parent)
+    except FileExistsError:
+        raise _exists(path) from None
+    except OSError as error:
+        raise refusal(error, path, "write") from error
+    finally:
+        with contextlib.suppress(OSError):
+            draft.unlink(missing_ok=True)
+
+
+def _name_new(draft: Path, path: Path) -> None:
+    try:
+        path.hardlink_to(draft)  # a rename would replace what came meanwhile
+    except OSError as error:
+        if error.errno not in _NO_LINKS or path.exists():
+            raise
+        draft.replace(path)
+
+
+def _exists(path: Path) -> UserError:
+    return UserError(f"{path} exists already", hint="choose another name; nothing is overwritten")
 
 
 def sync_directory(path: Path) -> None:

@@ -254,6 +254,17 @@ class Commands(Protocol):
         """Returns when it is whole again."""
         ...
 
+    async def export(
+        self,
+        *,
+        conversation: str,
+        path: str,
+        format: str | None = None,  # noqa: A002 - the parameter's name
+        force: bool = False,
+    ) -> JsonObject:
+        """Appears under its name when it is whole; UserError when it exists, unless `force`."""
+        ...
+
     async def verify(self, *, conversation: str, allowed_signers: bool = False) -> JsonObject:
         """An invalid history is an answer with `valid` false, not an error."""
         ...

@@ -18,6 +18,7 @@ MODES: Final = ("private", "admin-invites", "public")  # what a creator may choo
 MODE_WORDS: Final = ("one-to-one", "admin-invites", "private", "public")  # by mode number (SCP-02 §1.4)
 ON_OFF: Final = ("on", "off")
 SCOPES: Final = ("read", "send", "admin")  # of a token; each includes those before it
+EXPORT_FORMATS: Final = ("text", "json", "html", "mbox")
 ROLES: Final = ("admin", "member", "invited", "banned", "left")
 
 # --- shapes of results (SCP-08 §2.5); a key that ends in "?" may be absent, a kind that ends in "?" may be null
@@ -545,6 +546,18 @@ _TABLE: Final = (
         "make the search index anew, of one conversation or of all",
         (_CONVERSATION_MAYBE,),
         {"conversations": "int", "messages": "int"},
+    ),
+    # --- files of conversations
+    Method(
+        "export",
+        "write what is shown of a conversation into a file: for people (text, html, mbox) or programs (json)",
+        (
+            _CONVERSATION,
+            _PATH,
+            Param("format", "string", "default text", choices=EXPORT_FORMATS),
+            Param("force", "boolean", "replace a file that is there"),
+        ),
+        {"id": "conversation", "path": "text", "format": "text", "messages": "int", "bytes": "int"},
     ),
     # --- request
     Method("request.list", "invitations and contact requests that wait for me", (), [REQUEST], read_only=True),

@@ -8,22 +8,12 @@ from datetime import tzinfo
 from itertools import groupby
 from typing import Any, Final
 
-from swarmchat.api.schema import MODE_WORDS
-from swarmchat.cli.terminal import Palette, clock, lines, local_time, padded, plain, short, to_json, width
+from swarmchat.cli.terminal import Palette, clock, lines, local_time, padded, plain, short, width
 from swarmchat.limits import FUTURE_TOLERANCE_S
+from swarmchat.node.deeds import deed
 
 _AUTHOR_CELLS_MAX: Final = 24
 _QUOTE_CHARS: Final = 60
-_MEMBER_WORDS: Final[Mapping[str, str]] = {
-    "add": "invited {target}",
-    "join": "joined",
-    "remove": "left",
-    "kick": "removed {target}",
-    "promote": "made {target} an admin",
-    "demote": "stepped down as admin",
-    "ban": "banned {target}",
-    "unban": "unbanned {target}",
-}
 _AUTHOR_STYLES: Final = ("cyan", "magenta", "blue", "yellow", "green")
 _STATUS_MARKS: Final = {"written": "·", "sent": "✓", "read": "✓✓"}
 
@@ -118,7 +108,9 @@ class EntryView:
     def _said(self, entry: Entry) -> list[str]:
         name = self._names(entry["author"])
         if entry["type"] != "text/plain":
-            return [self._paint(f"· {name} {self._deed(entry)}{self._marks(entry)}", "dim")]
+            return [
+                self._paint(f"· {name} {deed(entry['type'], entry['body'], self._names)}{self._marks(entry)}", "dim")
+            ]
         author = self._paint(padded(name, self._column), "bold", _AUTHOR_STYLES[_number(entry["author"])])
         body = self._body(entry)
         body[-1] += self._marks(entry)
@@ -129,7 +121,7 @@ class EntryView:
 
     def _body(self, entry: Entry) -> list[str]:
         if entry["type"] != "text/plain":
-            return [self._deed(entry)]
+            return [deed(entry["type"], entry["body"], self._names)]
         return lines(entry["body"]) if entry["body"] else [self._paint("(deleted)", "dim")]
 
     def _marks(self, entry: Entry) -> str:
@@ -157,34 +149,6 @@ class EntryView:
             for kind, same in groupby(by_kind, key=lambda one: one["reaction"])
         ]
         return ["   ".join(told)] if told else []
-
-    def _deed(self, entry: Entry) -> str:
-        body = entry["body"] if isinstance(entry["body"], Mapping) else {}
-        target = self._names(str(body["uri"])) if body.get("uri") else "somebody"
-        if body.get("uri") and len(str(body["uri"])) == 64:
-            target = f"the device {short(str(body['uri']))}"
-        match entry["type"]:
-            case "initial":
-                mode = body.get("mode")
-                word = MODE_WORDS[mode] if isinstance(mode, int) and 0 <= mode < len(MODE_WORDS) else plain(mode)
-                return f"started the conversation ({word})"
-            case "member":
-                action = str(body.get("action"))
-                return _MEMBER_WORDS.get(action, plain(action)).format(target=target)
-            case "vote":
-                return f"voted to {plain(body.get('kind'))} {target}"
-            case "application/update-profile":
-                return "changed the profile"
-            case "application/update-device":
-                return "updated their devices"
-            case "application/data-transfer+json":
-                return f"sent the file {plain(body.get('displayName'))} ({plain(body.get('totalSize'))} bytes)"
-            case "application/call-history+json" if str(body.get("duration", "")).isdecimal():
-                whom = f" {self._names(str(body['to']))}" if body.get("to") else ""
-                length = int(str(body["duration"])[:12]) // 1000
-                return f"called{whom} ({plain(body.get('reason') or f'{length} s')})"
-            case other:
-                return plain(f"{other} {to_json(entry['body'])}"[:400])
 
     def _remember(self, entry: Entry) -> None:
         if entry["type"] == "text/plain":

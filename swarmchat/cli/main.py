@@ -83,6 +83,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, Entry]]] = {
         "token": Entry("web:token", "tokens for programs that use HTTP: add, list, remove"),
         "events": Entry("events:events", "what happened, and what happens"),
         "rpc": Entry("rpc:rpc", "JSON-RPC on standard input and output"),
+        "export": Entry("exports:export", "write a conversation into a file: text, json, html, mbox"),
         "index": Entry("search:index", "the search index: rebuild"),
         "completion": Entry("completion:completion", "a completion script for bash, zsh or fish"),
     },

@@ -37,6 +37,11 @@ class Output:
         """A document as it is: a drawing, a script."""
         self._print(text.removesuffix("\n"))
 
+    def pass_on(self, piece: str) -> None:
+        """A piece of a document as it is, without a line end of ours."""
+        self._out.write(piece)
+        self._out.flush()
+
     def note(self, sentence: str) -> None:
         """Something said beside the data; not in JSON."""
         if not self.json:

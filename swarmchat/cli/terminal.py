@@ -6,18 +6,32 @@ nor turn the reading direction of what follows.
 
 from __future__ import annotations
 
-import json
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, tzinfo
 from typing import Any, Final
 
+from swarmchat.harmless import lines, plain, to_json
+
+__all__ = [
+    "SHORT_ID",
+    "Names",
+    "Palette",
+    "age",
+    "clock",
+    "lines",
+    "local_time",
+    "padded",
+    "plain",
+    "short",
+    "table",
+    "to_json",
+    "width",
+]
+
 SHORT_ID: Final = 8  # hex digits; commands accept any unique prefix of at least 4
 
-# C0 and DEL, C1 (0x9b is CSI to some terminals), line and paragraph separators, bidirectional embeddings, overrides and
-# isolates, surrogates, interlinear annotation
-_HARMFUL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufff9-\ufffb]")
 _STYLES: Final[Mapping[str, str]] = {
     "bold": "1",
     "dim": "2",
@@ -29,22 +43,6 @@ _STYLES: Final[Mapping[str, str]] = {
     "cyan": "36",
 }
 _ANSI: Final = re.compile(r"\x1b\[[0-9;]*m")
-
-
-def plain(text: object) -> str:
-    """One line of a stranger's text: every harmful character is shown as its escape."""
-    return _HARMFUL.sub(_escaped, str(text))
-
-
-def lines(text: object) -> list[str]:
-    """A stranger's text as harmless lines; its line ends stay line ends, tabs become blanks."""
-    return [plain(line) for line in str(text).replace("\r\n", "\n").replace("\t", "    ").split("\n")]
-
-
-def to_json(value: Any) -> str:
-    """One line of JSON that is readable and cannot harm a terminal either."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return _HARMFUL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def width(text: str) -> int:
@@ -129,11 +127,6 @@ class Names:
         if not name:
             return short(account)
         return f"{name} ({short(account)})" if name in self._shared else name
-
-
-def _escaped(found: re.Match[str]) -> str:
-    code = ord(found[0])
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
 def _cells(char: str) -> int:

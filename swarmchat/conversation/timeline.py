@@ -74,6 +74,12 @@ class Timeline:
         self._reach(0)
         return (self._history.id(number) for number in self._order)
 
+    def shown(self, hidden: Collection[CommitId] = frozenset()) -> Iterator[CommitId]:
+        """All lines that are not hidden, oldest first."""
+        self._reach(0)
+        numbers = (number for number in self._order if not self._speaks_about_another(number))
+        return (commit for number in numbers if (commit := self._history.id(number)) not in hidden)
+
     def rank(self, commit: CommitId) -> int:
         """The place of a commit in the order, from the end (-1) down; only comparable until the history grows. KeyError for merges."""
         return self._place(self._history.number(commit)) - len(self._order)

@@ -15,6 +15,7 @@ from swarmchat.node import views
 from swarmchat.node.accounts import AccountVerbs
 from swarmchat.node.audit import AuditVerbs, is_path, verdict
 from swarmchat.node.devices import DeviceVerbs
+from swarmchat.node.exporting import ExportVerbs
 from swarmchat.node.members import MemberVerbs
 from swarmchat.node.messages import MessageVerbs
 from swarmchat.node.node import Node
@@ -26,7 +27,7 @@ from swarmchat.node.web import Web, WebVerbs
 
 
 class NodeCommands(
-    MessageVerbs, MemberVerbs, PeopleVerbs, DeviceVerbs, SearchVerbs, AuditVerbs, SettingsVerbs, WebVerbs
+    MessageVerbs, MemberVerbs, PeopleVerbs, DeviceVerbs, SearchVerbs, ExportVerbs, AuditVerbs, SettingsVerbs, WebVerbs
 ):
     """The verbs of a node that has its account. `stop` ends the process; None where there is none to end."""
 

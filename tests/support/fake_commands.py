@@ -188,6 +188,7 @@ ANSWERS: Mapping[str, Any] = {
         ],
         "more": True,
     },
+    "export": {"id": ROOM, "path": "/x/boats.html", "format": "html", "messages": 12, "bytes": 4_096},
     "index.rebuild": {"conversations": 2, "messages": 812},
     "request.list": [
         {"id": "abcd1234", "kind": "conversation", "conversation": ROOM, "from": BOB, "title": "Boats", "at": NOON}

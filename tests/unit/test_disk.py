@@ -83,3 +83,61 @@ def test_a_new_file_that_could_not_be_written_is_not_there(tmp_path: Path, monke
     with pytest.raises(StorageError, match="no space left"):
         disk.write_new(tmp_path / "file", b"new")
     assert list(tmp_path.iterdir()) == []
+
+
+# --- a file in pieces
+
+
+def test_a_new_file_has_its_name_when_it_is_whole_and_is_private(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    with disk.new_file(path) as file:
+        file.write(b"one ")
+        assert not path.exists()
+        file.write(b"two")
+    assert path.read_bytes() == b"one two"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_new_file_replaces_nothing_unless_told_to(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    with pytest.raises(UserError, match="exists already"), disk.new_file(path):
+        raise AssertionError("never begun")
+    with disk.new_file(path, force=True) as file:
+        file.write(b"new")
+    assert path.read_bytes() == b"new"
+    with pytest.raises(UserError, match="exists already"), disk.new_file(tmp_path, force=True):
+        raise AssertionError("a directory is not replaced")
+
+
+def test_what_came_meanwhile_under_the_name_stays(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    with pytest.raises(UserError, match="exists already"), disk.new_file(path):
+        path.write_bytes(b"theirs")
+    assert path.read_bytes() == b"theirs"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_new_file_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="midway"), disk.new_file(tmp_path / "file"):
+        raise ValueError("midway")
+    with pytest.raises(StorageError, match="no space"), disk.new_file(tmp_path / "file"):
+        raise OSError(errno.ENOSPC, "full")
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(StorageError), disk.new_file(tmp_path / "nowhere" / "file"):
+        raise AssertionError("never begun")
+
+
+def test_on_a_disk_without_links_a_new_file_is_renamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Path, target: Path) -> None:
+        raise OSError(errno.EPERM, "no links here")
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    path = tmp_path / "file"
+    with disk.new_file(path) as file:
+        file.write(b"ours")
+    assert path.read_bytes() == b"ours"
+    with pytest.raises(StorageError), disk.new_file(tmp_path / "other"):
+        (tmp_path / "other").write_bytes(b"theirs")
+    assert (tmp_path / "other").read_bytes() == b"theirs"

@@ -127,6 +127,12 @@ COMMANDS: list[tuple[str, str, dict[str, Any]]] = [
             "hidden": True,
         },
     ),
+    ("export boats -o /x/b", "export", {"conversation": "boats", "path": "/x/b", "format": "text"}),
+    (
+        "export boats --format html -o /x/b --force",
+        "export",
+        {"conversation": "boats", "path": "/x/b", "format": "html", "force": True},
+    ),
     ("index rebuild", "index.rebuild", {}),
     ("index rebuild boats", "index.rebuild", {"conversation": "boats"}),
     ("message read boats", "message.read", {"conversation": "boats"}),
