@@ -55,6 +55,7 @@ class HomeDoor:
         self._passwords = passwords
         self._stack = contextlib.ExitStack()
         self._client: Client | None = None
+        self._had_daemon = False  # then the home is the daemon's: while it is away nothing is done here in its stead
         self._offline: Any = None  # node.offline.Offline, imported only when it is needed
 
     def call(self, method: str, /, **params: Any) -> Any:
@@ -63,8 +64,13 @@ class HomeDoor:
         arguments = entry.checked(params)
         client = self._daemon()
         if client is not None:
-            return client.call(method, timeout_s=_patience_s(method, arguments), **arguments)
-        if entry.wants_daemon(arguments):
+            try:
+                return client.call(method, timeout_s=_patience_s(method, arguments), **arguments)
+            except UnreachableError as error:
+                if "reason" in error.data:  # it is the daemon that went away, not somebody whom it was asked for
+                    self._client = None
+                raise
+        if self._had_daemon or entry.wants_daemon(arguments):
             raise UnreachableError("no daemon is running", hint="swarmchat daemon start")
         return self._here(method, entry.arguments(arguments))
 
@@ -84,6 +90,7 @@ class HomeDoor:
         if self._client is None and self._offline is None:
             with contextlib.suppress(UnreachableError):
                 self._client = self._stack.enter_context(Client.connect(self._home.socket))
+                self._had_daemon = True
         return self._client
 
     def _here(self, method: str, arguments: JsonObject) -> Any:

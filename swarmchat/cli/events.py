@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import click
 
 from swarmchat import limits
+from swarmchat.cli.following import followed
 from swarmchat.cli.session import Session, Verb, pass_session
 from swarmchat.cli.terminal import clock, plain, to_json
 
@@ -17,10 +19,10 @@ from swarmchat.cli.terminal import clock, plain, to_json
 @click.option("-n", "--limit", type=click.IntRange(1, limits.API_LIST_MAX), metavar="N", help="at most N, then stop")
 @pass_session
 def events(session: Session, since: int | None, follow: bool, limit: int | None) -> None:
-    """List events, one a line; with --follow and no --since only new ones."""
+    """List events, one a line; with --follow and no --since only new ones, over restarts of the daemon too."""
     left = limit
     if follow:
-        for event in session.door.events(since):
+        for event in followed(session.door, since, pause=time.sleep, told=session.output.note):
             _print(session, event)
             left = None if left is None else left - 1
             if left == 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from typing import Any, Final
 
@@ -9,8 +10,10 @@ import click
 
 from swarmchat import limits
 from swarmchat.cli.entries import EntryView
+from swarmchat.cli.following import PAUSE_S, followed
 from swarmchat.cli.session import CONV, Session, Verb, pass_session
 from swarmchat.cli.terminal import Names, plain, short
+from swarmchat.errors import NotFoundError, UnreachableError
 
 _TAIL_FIRST: Final = 10
 _SHOWN: Final = frozenset({"message.added", "message.updated", "message.hidden", "reaction.added", "reaction.removed"})
@@ -57,20 +60,25 @@ def log(
     "-n",
     "--limit",
     type=click.IntRange(0, limits.API_LIST_MAX),
-    default=_TAIL_FIRST,
     metavar="N",
-    help="begin with the last N",
+    help="begin with the last N (default 10; with --since: all)",
 )
+@click.option("--since", metavar="TIME", help="begin with what was said from this ISO 8601 time on")
 @pass_session
-def tail(session: Session, conv: tuple[str, ...], limit: int) -> None:
-    """Follow conversations (default: all) until interrupted."""
-    stream = session.door.events()  # before the first page, so that nothing falls in between
+def tail(session: Session, conv: tuple[str, ...], limit: int | None, since: str | None) -> None:
+    """Follow conversations (default: all) until interrupted; over restarts of the daemon too.
+
+    A message that is edited, deleted or reacted to is shown again.
+    """
+    stream = followed(session.door, None, pause=time.sleep, told=session.output.note)  # before the first page
     wanted = [session.door.call("conversation.show", conversation=one) for one in conv]
     follower = _Follower(session, [page["id"] for page in wanted])
+    first = limit if limit is not None else _TAIL_FIRST if since is None else limits.API_LIST_MAX
     for page in wanted or session.door.call("conversation.list"):
-        follower.begin(page, limit)
+        follower.begin(page, first, since)
     for event in stream:
-        follower.take(event)
+        while not follower.take(event):
+            time.sleep(PAUSE_S)
 
 
 class _Follower:
@@ -85,19 +93,26 @@ class _Follower:
         self._shown: dict[str, dict[str, Any]] = {}
         self._last: str | None = None
 
-    def begin(self, page: dict[str, Any], limit: int) -> None:
-        entries = (
-            self._session.door.call("message.list", conversation=page["id"], limit=limit, local=self._local)
-            if limit
-            else []
-        )
+    def begin(self, page: dict[str, Any], limit: int, since: str | None) -> None:
+        asked = {"conversation": page["id"], "limit": limit, "since": since, "local": self._local}
+        entries = self._session.door.call("message.list", **asked) if limit else []
         view = self._view(page["id"])
         if not self._session.json:
             view.expect(entries)
         for entry in entries:
             self._print(page["id"], entry)
 
-    def take(self, event: dict[str, Any]) -> None:
+    def take(self, event: dict[str, Any]) -> bool:
+        """Print what an event brought; False when the daemon went away before it could be asked: then once more."""
+        try:
+            self._take(event)
+        except UnreachableError:
+            return False
+        except NotFoundError:
+            return True  # the conversation has gone since: there is nothing left to show
+        return True
+
+    def _take(self, event: dict[str, Any]) -> None:
         kind, data = str(event.get("type")), event.get("data") or {}
         if kind == "gap":
             self._session.output.note(f"events {data.get('from')}–{data.get('to')} are no longer kept; read the log")

@@ -5,6 +5,9 @@ from __future__ import annotations
 import base64
 import io
 import json
+import signal
+import subprocess
+import sys
 import tarfile
 import zipfile
 from pathlib import Path
@@ -47,6 +50,40 @@ def test_a_setting_changed_under_a_running_daemon_holds_from_its_next_start(tmp_
         assert json.loads(ann.output().splitlines()[-1])["logger"] == "swarmchat"
     finally:
         ann.kill()
+
+
+def test_who_follows_misses_nothing_when_the_daemon_is_killed_and_started_again(tmp_path: Path) -> None:
+    with nodes(tmp_path / "homes", "Ann", options=("--listen", "127.0.0.1:0", "--no-lan", "--no-dht")) as (ann,):
+        room = ann.call("conversation.create", title="Harbour")["id"]
+        ann.call("message.send", conversation=room, text="one")
+        command = [
+            sys.executable,
+            "-u",
+            "-m",
+            "swarmchat",
+            "--home",
+            str(ann.home),
+            "--json",
+            "tail",
+            "Harbour",
+            "-n",
+            "1",
+        ]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as tail:
+            try:
+                assert tail.stdout is not None
+                assert json.loads(tail.stdout.readline())["body"] == "one"
+                for text in ("two", "three"):
+                    ann.kill()
+                    sent = ann.did("send", "Harbour", text)  # by itself: nobody told of it yet
+                    ann.start()
+                    assert json.loads(tail.stdout.readline())["id"] == sent["id"]
+                ann.call("message.react", conversation=room, message=sent["id"], reaction="+1")
+                again = json.loads(tail.stdout.readline())
+                assert (again["id"], [one["reaction"] for one in again["reactions"]]) == (sent["id"], ["+1"])
+            finally:
+                tail.send_signal(signal.SIGINT)
+        assert tail.returncode == 130
 
 
 def test_no_secret_and_no_word_of_anybody_is_in_a_debug_bundle(tmp_path: Path) -> None:

@@ -80,20 +80,24 @@ def test_events_are_followed_until_ctrl_c(tmp_path: Path) -> None:
     play(tmp_path, scene)
 
 
-def test_a_follower_is_told_when_the_daemon_stops(tmp_path: Path) -> None:
-    async def run() -> Said:
+def test_a_follower_is_told_when_the_daemon_stops_and_goes_on_when_it_is_back(tmp_path: Path) -> None:
+    async def run() -> None:
         node = FakeCommands()
         await node.happen("typing")
         async with serve(node, tmp_path / "control.sock"):
             process = await World(tmp_path, node).start("events", "--follow", "--since", "0")
             assert process.stdout is not None
-            await process.stdout.readline()
-        out, err = await process.communicate()
-        return process.returncode or 0, out.decode(), err.decode()
+            assert process.stderr is not None
+            assert (await process.stdout.readline()).startswith(b"1 ")
+        assert b"the daemon stops; waiting for it" in await process.stderr.readline()
+        await node.happen("read")
+        async with serve(node, tmp_path / "control.sock"):
+            assert (await process.stdout.readline()).startswith(b"2 ")
+            assert b"the daemon is back" in await process.stderr.readline()
+            process.send_signal(signal.SIGINT)
+            assert await process.wait() == 130
 
-    status, _, err = asyncio.run(asyncio.wait_for(run(), 30))
-    assert status == 5
-    assert "the daemon stops" in err
+    asyncio.run(asyncio.wait_for(run(), 30))
 
 
 def test_rpc_carries_calls_and_subscriptions_both_ways(tmp_path: Path) -> None:

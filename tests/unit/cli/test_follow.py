@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+from collections.abc import Iterator
 from typing import Any
 
+import pytest
+
+from swarmchat.cli.following import followed
+from swarmchat.errors import UnreachableError, UsageError
 from tests.support.fake_commands import ALICE, BOB, FIRST, NOON, ROOM, SECOND, FakeCommands, message
 from tests.support.fake_door import swarmchat
 
@@ -81,3 +87,74 @@ def test_events_can_be_followed() -> None:
     assert swarmchat("events", "--follow", node=node).status == 130
     limited = swarmchat("events", "--follow", "-n", "1", "--json", node=node)
     assert (limited.status, json.loads(limited.out)["id"]) == (0, 7)
+
+
+class Line:
+    """A daemon that goes away and comes back: each part is one life of its stream of events."""
+
+    def __init__(self, *lives: list[dict[str, Any]] | Exception, newest: int = 0) -> None:
+        self.lives = list(lives)
+        self.newest = newest
+        self.asked: list[int | None] = []
+
+    def call(self, method: str, /, **_: Any) -> Any:
+        return {"last": self.newest, "events": [], "gap": None} if method == "events.list" else {}
+
+    def events(self, since: int | None = None) -> Iterator[dict[str, Any]]:
+        self.asked.append(since)
+        life = self.lives.pop(0)
+        if isinstance(life, Exception):
+            raise life
+        return self._live(life)
+
+    def _live(self, life: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        yield from life
+        if not self.lives:
+            raise KeyboardInterrupt
+        raise UnreachableError("the daemon went away")
+
+
+def follow(line: Line, since: int | None = None) -> tuple[list[dict[str, Any]], list[str]]:
+    told: list[str] = []
+    seen: list[dict[str, Any]] = []
+    stream = followed(line, since, pause=lambda _: None, told=told.append)
+    with contextlib.suppress(KeyboardInterrupt):
+        for one in stream:
+            seen.append(one)  # noqa: PERF402 - what came before the end is wanted
+    return seen, told
+
+
+def test_a_daemon_that_went_away_is_waited_for_and_asked_for_what_happened_meanwhile() -> None:
+    first, passing, second = event(7, "a"), {"id": None, "type": "typing"}, event(8, "b")
+    line = Line([first, passing], UnreachableError("none"), UnreachableError("none"), [second], [], newest=6)
+    seen, told = follow(line)
+    assert seen == [first, passing, second]
+    assert line.asked == [6, 7, 7, 7, 8]
+    assert told == ["the daemon went away; waiting for it", "the daemon is back"] * 2
+
+
+def test_after_a_gap_it_goes_on_behind_the_gap() -> None:
+    gap = {"type": "gap", "data": {"from": 3, "to": 9}}
+    line = Line([gap], [event(10, "a")])
+    assert follow(line, 2)[0] == [gap, event(10, "a")]
+    assert line.asked == [2, 9]
+
+
+def test_events_that_are_numbered_anew_are_a_gap_too() -> None:
+    line = Line([event(50, "a")], UsageError("the newest event is 4"), [event(5, "b")], newest=4)
+    assert follow(line, 49)[0] == [event(50, "a"), {"type": "gap", "data": {"from": 5, "to": 50}}, event(5, "b")]
+    assert line.asked == [49, 50, 4]
+
+
+def test_without_a_daemon_nothing_is_followed() -> None:
+    with pytest.raises(UnreachableError):
+        followed(Line(UnreachableError("none")), 3, pause=lambda _: None, told=lambda _: None)
+
+
+def test_tail_begins_where_it_is_told() -> None:
+    node = FakeCommands()
+    swarmchat("tail", "boats", "--since", "2026-01-01", node=node)
+    assert ("message.list", {"conversation": ROOM, "limit": 10_000, "since": "2026-01-01", "local": True}) in node.calls
+    node = FakeCommands()
+    swarmchat("tail", "boats", "--since", "2026-01-01", "-n", "3", "--json", node=node)
+    assert ("message.list", {"conversation": ROOM, "limit": 3, "since": "2026-01-01"}) in node.calls
