@@ -9,6 +9,7 @@ Values are what JSON and msgpack know; None: there is no such thing any more.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -75,6 +76,16 @@ def delta(state: State, have: Vector, *, asker: DeviceId | None = None) -> list[
     lacking = [(stamp, key) for key, stamp in state.stamps.items() if stamp.number > have.get(stamp.device, 0)]
     lacking.sort(key=lambda pair: (pair[0].device, pair[0].number))
     return [Entry(key, _value(state, key), stamp) for stamp, key in lacking]
+
+
+def digest(state: State) -> bytes:
+    """32 bytes, the same for all who hold the same: of each thing that there is, its key and who changed it when."""
+    total = 0
+    for key, stamp in state.stamps.items():
+        if _value(state, key) is not None:  # what is no more is forgotten some day, by each at another time
+            line = f"{key} {stamp.time_ms} {stamp.device}".encode()
+            total += int.from_bytes(hashlib.sha256(line).digest(), "big")
+    return (total % 2**256).to_bytes(32, "big")
 
 
 def merged(state: State, entries: Iterable[Entry], *, device: DeviceId, now_ms: int) -> State:

@@ -166,7 +166,7 @@ class OwnDevices:
         while (fields := await channel.receive()) is not None:
             message = own_messages.decode(fields)
             match message:
-                case Have(_, revoked):
+                case Have(revoked=revoked):
                     if revoked is not None:
                         self._listed(revoked)
                     talk.exchange.heard(message)

@@ -23,15 +23,17 @@ from swarmchat.swarm.messages import MessageError
 
 _NUMBER_MAX: Final = 2**53 - 1
 _DEVICE_BYTES: Final = 32
+_DIGEST_BYTES: Final = 32
 _ENTRY_COST: Final = 64  # bytes of an entry beside key and value
 
 
 @dataclass(frozen=True, slots=True)
 class Have:
-    """What the speaker has of each device's changes, durable; `revoked`: its account's revocation list, as DER."""
+    """What the speaker has of each device's changes, durable; `revoked`: its account's revocation list, as DER; `digest` of all it holds."""
 
     seen: Vector
     revoked: bytes | None = None
+    digest: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +59,8 @@ OwnMessage = Have | Delta | Other
 def encode(message: Have | Delta) -> Message:
     """The map that travels."""
     match message:
-        case Have(seen, revoked):
-            told = {} if revoked is None else {"crl": revoked}
+        case Have(seen, revoked, digest):
+            told = {key: value for key, value in (("crl", revoked), ("sum", digest)) if value is not None}
             return {"t": "have", "v": 1, "seen": dict(seen), **told}
         case Delta(entries, seen, more):
             rows = [
@@ -77,7 +79,10 @@ def decode(fields: Message) -> OwnMessage:
                 isinstance(revoked, bytes) and 0 < len(revoked) <= limits.REVOCATION_LIST_BYTES_MAX
             ):
                 raise MessageError("have: crl")
-            return Have(_vector(fields.get("seen")), revoked)
+            digest = fields.get("sum")
+            if digest is not None and not (isinstance(digest, bytes) and len(digest) == _DIGEST_BYTES):
+                raise MessageError("have: sum")
+            return Have(_vector(fields.get("seen")), revoked, digest)
         case "delta":
             rows, more = fields.get("entries"), fields.get("more")
             if not isinstance(rows, list) or len(rows) > limits.DELTA_ENTRIES_MAX or not isinstance(more, bool):
@@ -111,12 +116,14 @@ class Exchange:
         self._theirs: Vector | None = None  # None: it has said nothing yet
         self._sent: Vector | None = None  # on its way: until its `have` covers this
         self.owes = True  # our `have` is to be said
+        self._claim: Have | None = None  # what it said last of all it holds
+        self._told_all = False
 
     def heard(self, message: Have | Delta) -> None:
         """It has said so; a delta when its piece is durable here."""
         match message:
-            case Have(seen, _):
-                self._theirs = seen
+            case Have(seen):
+                self._theirs, self._claim = seen, message
                 if self._sent is not None and _covers(seen, self._sent):
                     self._sent = None
             case Delta(_, seen, more) if not more:
@@ -134,11 +141,26 @@ class Exchange:
         """What is to be said now, in this order."""
         if self.owes:
             self.owes = False
-            yield Have(state.seen, revoked)
-        if self._theirs is None or self._sent is not None or _covers(self._theirs, state.seen):
+            yield Have(state.seen, revoked, sharing.digest(state))
+        if self._theirs is None or self._sent is not None:
             return
-        self._sent = state.seen
-        yield from pieces(sharing.delta(state, self._theirs, asker=self._peer), state.seen)
+        if not _covers(self._theirs, state.seen):
+            self._sent = state.seen
+            yield from pieces(sharing.delta(state, self._theirs, asker=self._peer), state.seen)
+        elif self._is_apart(state):
+            self._told_all = True
+            yield from pieces(sharing.delta(state, {}), state.seen)
+
+    def _is_apart(self, state: State) -> bool:
+        """Whether both have seen the same changes and hold other things: numbers were used twice by a disk that was put back.
+
+        Then each tells the other all, once on a channel.
+        """
+        claim = self._claim
+        if self._told_all or claim is None or claim.digest is None or claim.seen != state.seen:
+            return False
+        self._claim = None  # once is enough: a digest of ten thousand contacts takes a while
+        return claim.digest != sharing.digest(state)
 
 
 def _covers(theirs: Vector, ours: Vector) -> bool:

@@ -601,3 +601,26 @@ def test_a_disk_that_is_full_at_the_start_keeps_nothing_from_being_read(tmp_path
         one.keeper.change = change  # type: ignore[method-assign]
 
     play(tmp_path, story)
+
+
+@pytest.mark.parametrize("more", [1, 6])
+def test_a_disk_that_was_put_back_to_an_older_state_gets_back_what_it_had_said(tmp_path: Path, more: int) -> None:
+    """Also where it has said more since than it had before, under the same numbers."""
+
+    async def story(world: World) -> None:
+        one, other = await two(world)
+        backup = one.keeper.state
+        for number in range(3):
+            await one.swarm.block(account_of(f"before {number}").id)
+        await world.until(lambda: in_step(one, other))
+        world.network.partition([[one.host], [other.host]])
+        await one.down()
+        one.keeper.state = backup
+        await one.up()
+        for number in range(more):
+            await one.swarm.block(account_of(f"after {number}").id)
+        world.network.heal()
+        await world.until(lambda: len(other.keeper.state.contacts) == len(one.keeper.state.contacts) == 3 + more, 600.0)
+        await world.until(lambda: one.keeper.state.contacts == other.keeper.state.contacts, 10.0)
+
+    play(tmp_path, story)

@@ -250,6 +250,20 @@ def test_a_disk_put_back_to_an_older_state_loses_nothing(pair: tuple[Machine, Ma
     assert [two.state.is_contact(account(number)) for number in (1, 2, 3)] == [False, True, True]
 
 
+def test_who_holds_the_same_has_the_same_digest_in_whatever_order_it_came(pair: tuple[Machine, Machine]) -> None:
+    one, two = pair
+    one.do("block", account(1))
+    two.do("set", "name", "Bob")
+    met(one, two)
+    assert sharing.digest(one.state) == sharing.digest(two.state) != sharing.digest(State())
+    one.do("block", account(2), at=5)
+    one.do("unblock", account(2), at=6)
+    assert sharing.digest(one.state) == sharing.digest(two.state), "what is no more may be forgotten"
+    two.do("set", "name", "Bob", at=7)
+    two.do("set", "name", "Rob", at=8)
+    assert sharing.digest(one.state) != sharing.digest(two.state)
+
+
 def test_what_was_here_before_stamps_were_gives_way_to_any_change(pair: tuple[Machine, Machine]) -> None:
     one, two = pair
     one.state, _ = State().add_contact(account(1), conversation=None, name="Old", now_ms=NOW)

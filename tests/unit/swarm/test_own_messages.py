@@ -11,6 +11,7 @@ from swarmchat.account import sharing
 from swarmchat.account.records import Stamp
 from swarmchat.account.sharing import Entry
 from swarmchat.account.state import State
+from swarmchat.ids import DeviceId
 from swarmchat.links import frames
 from swarmchat.swarm.messages import MessageError
 from swarmchat.swarm.own_messages import Delta, Exchange, Have, Other, decode, encode, pieces
@@ -26,7 +27,7 @@ ROW = ["setting/name", "Bob", NOW, bytes.fromhex(ONE), 3]
     "message",
     [
         Have({}),
-        Have({ONE: 1, TWO: 2**53 - 1}, b"list"),
+        Have({ONE: 1, TWO: 2**53 - 1}, b"list", bytes(32)),
         Delta((), {ONE: 5}),
         Delta(
             (ENTRY, Entry("contact/x", None, Stamp(1, TWO, 1)), Entry("k", [1, [True, None]], Stamp(1, TWO, 2))),
@@ -61,6 +62,8 @@ MANY = {device(number): 1 for number in range(1, limits.OWN_DEVICES_MAX + 2)}
         {"t": "have", "seen": {ONE: 2**53}},
         {"t": "have", "seen": MANY},
         {"t": "have", "seen": {}, "crl": "text"},
+        {"t": "have", "seen": {}, "sum": bytes(31)},
+        {"t": "have", "seen": {}, "sum": "x" * 32},
         {"t": "have", "seen": {}, "crl": b""},
         {"t": "have", "seen": {}, "crl": bytes(limits.REVOCATION_LIST_BYTES_MAX + 1)},
         {"t": "delta", "entries": [], "seen": {}},
@@ -170,9 +173,9 @@ def test_what_the_other_told_is_not_told_back() -> None:
 
 def test_another_revocation_list_is_told_at_once() -> None:
     one = Exchange(TWO)
-    assert list(one.due(State(), b"old")) == [Have({}, b"old")]
+    assert list(one.due(State(), b"old")) == [Have({}, b"old", bytes(32))]
     one.owe()
-    assert list(one.due(State(), b"new")) == [Have({}, b"new")]
+    assert list(one.due(State(), b"new")) == [Have({}, b"new", bytes(32))]
 
 
 def test_whose_disk_was_put_back_is_given_all_its_own_changes() -> None:
@@ -184,3 +187,36 @@ def test_whose_disk_was_put_back_is_given_all_its_own_changes() -> None:
     assert isinstance(delta, Delta)
     taken = sharing.adopted(sharing.merged(other, delta.entries, device=ONE, now_ms=NOW), delta.seen, device=ONE)
     assert sorted(stamp.number for stamp in taken.stamps.values()) == [4, 5]
+
+
+def talk(states: dict[DeviceId, State]) -> int:
+    """Two devices talk until neither has anything to say; how many deltas that took."""
+    one, two = states
+    exchanges, deltas = {one: Exchange(two), two: Exchange(one)}, 0
+    for _ in range(20):
+        for speaker, listener in ((one, two), (two, one)):
+            for message in list(exchanges[speaker].due(states[speaker], None)):
+                if isinstance(message, Delta):
+                    deltas += 1
+                    taken = sharing.merged(states[listener], message.entries, device=listener, now_ms=NOW)
+                    states[listener] = sharing.adopted(taken, message.seen, device=listener)
+                exchanges[listener].heard(message)
+    return deltas
+
+
+def test_who_have_seen_the_same_and_hold_other_things_tell_each_other_all_once() -> None:
+    """A disk that was put back, and on which more was changed than others know: its numbers mean two things."""
+    backup = blocked(State(), 1)
+    states = {ONE: blocked(backup, 2), TWO: State()}
+    talk(states)
+    states[ONE] = blocked(blocked(blocked(backup, 4), 5), 6)
+    assert talk(states) == 3, "what is beyond, and then all, each way"
+    assert {who for who, known in states[ONE].contacts.items() if known.blocked} == set(map(account, (1, 2, 4, 5, 6)))
+    assert states[ONE].contacts == states[TWO].contacts
+    assert sharing.digest(states[ONE]) == sharing.digest(states[TWO])
+    assert talk(states) == 0
+
+
+def blocked(state: State, number: int) -> State:
+    after, _ = state.block(account(number), now_ms=NOW + number)
+    return sharing.stamped(state, after, device=ONE, now_ms=NOW + number)
