@@ -36,6 +36,8 @@ export function sentence(message, name) {
       return `${who} voted to ${{ ban: "ban", unban: "lift the ban of", promote: "make an admin of" }[body.kind] ?? body.kind} ${whom}`;
     case "application/update-profile":
       return `${who} changed the profile`;
+    case "application/update-device":
+      return `${who} updated their devices`;
     case "application/data-transfer+json":
       return `${who} offers a file${body.displayName ? `: ${body.displayName}` : ""} (files are not built yet)`;
     case "application/call-history+json":
