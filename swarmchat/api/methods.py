@@ -265,6 +265,16 @@ class Commands(Protocol):
         """Appears under its name when it is whole; UserError when it exists, unless `force`."""
         ...
 
+    async def bundle_export(
+        self, *, conversation: str, path: str, since: list[str] | None = None, force: bool = False
+    ) -> JsonObject:
+        """UserError when nothing is lacking there: then no file is written."""
+        ...
+
+    async def bundle_import(self, *, path: str) -> JsonObject:
+        """VerificationError: damaged, or nothing of it is valid; RefusedError: it does not invite us, or goes on from what is not here."""
+        ...
+
     async def verify(self, *, conversation: str, allowed_signers: bool = False) -> JsonObject:
         """An invalid history is an answer with `valid` false, not an error."""
         ...

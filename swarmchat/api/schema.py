@@ -559,6 +559,32 @@ _TABLE: Final = (
         ),
         {"id": "conversation", "path": "text", "format": "text", "messages": "int", "bytes": "int"},
     ),
+    Method(
+        "bundle.export",
+        "write what somebody lacks of a conversation into one file, to be carried by hand",
+        (
+            _CONVERSATION,
+            _PATH,
+            Param(
+                "since", "strings", "what is there already: devices, or commits with all behind them; default: nothing"
+            ),
+            Param("force", "boolean", "replace a file that is there"),
+        ),
+        {
+            "conversation": "conversation",
+            "path": "text",
+            "commits": "int",
+            "bytes": "int",
+            "heads": ["commit"],
+            "since": ["commit"],  # what must be there already
+        },
+    ),
+    Method(
+        "bundle.import",
+        "take in such a file, judged like what a peer sends; what is not here yet is joined if it invites us",
+        (_PATH,),
+        {"conversation": "conversation", "state": "text", "new": "int", "refused": [REJECTION]},
+    ),
     # --- request
     Method("request.list", "invitations and contact requests that wait for me", (), [REQUEST], read_only=True),
     Method("request.accept", "accept: clone, check, join", (_REQUEST, _TIMEOUT, _ANY_MODE), STATE, needs_network=True),

@@ -28,7 +28,7 @@ _PATIENT: Final = frozenset(
             "account.import",
         ),
         *("device.add", "device.confirm", "device.revoke"),
-        "export",
+        *("export", "bundle.export", "bundle.import"),
         *("search", "index.rebuild"),  # what the index lacks is taken in first
     }
 )

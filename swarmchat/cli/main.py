@@ -84,6 +84,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, Entry]]] = {
         "events": Entry("events:events", "what happened, and what happens"),
         "rpc": Entry("rpc:rpc", "JSON-RPC on standard input and output"),
         "export": Entry("exports:export", "write a conversation into a file: text, json, html, mbox"),
+        "bundle": Entry("bundles:bundle", "what somebody lacks as one file, to be carried by hand: export, import"),
         "index": Entry("search:index", "the search index: rebuild"),
         "completion": Entry("completion:completion", "a completion script for bash, zsh or fish"),
     },

@@ -33,8 +33,6 @@ _VARINT_BYTES_MAX: Final = 9
 class BundleError(VerificationError):
     """A file that is no bundle, or a damaged one, or one that holds only a part of a history."""
 
-    code = "damaged_bundle"
-
 
 @dataclass(slots=True)
 class _Entry:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from swarmchat import limits
@@ -29,6 +31,7 @@ class Catalog:
         self._accept_old_forks = accept_old_forks
         self._files = files or Files()
         self._lock = threading.RLock()
+        self._trials = 0
         self._logs: OrderedDict[ConversationId, CommitLog] = OrderedDict()
         self._files.make_folder(folder)
         with refusals(folder, "read"):
@@ -76,6 +79,20 @@ class Catalog:
                 self.path(conversation), conversation, files=self._files, accept_old_forks=self._accept_old_forks
             )
             return self._used(log)
+
+    @contextmanager
+    def trial(self, conversation: ConversationId) -> Iterator[CommitLog]:
+        """An empty log to look at what somebody offers; it is gone afterwards, at the latest with the next start. StorageError."""
+        with self._lock:
+            self._trials += 1
+            path = self._folder / f".{conversation}.trial{self._trials}"
+        self._files.remove_tree(path)
+        log = CommitLog.prepare(path, conversation, files=self._files)
+        try:
+            yield log
+        finally:
+            log.close()
+            self._files.remove_tree(path)
 
     def remove(self, conversation: ConversationId) -> None:
         """Remove a conversation from this disk; one that is not here is no fault. StorageError."""

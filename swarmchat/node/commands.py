@@ -14,6 +14,7 @@ from swarmchat.errors import NotFoundError, SwarmchatError, UnreachableError, Us
 from swarmchat.node import views
 from swarmchat.node.accounts import AccountVerbs
 from swarmchat.node.audit import AuditVerbs, is_path, verdict
+from swarmchat.node.bundling import BundleVerbs
 from swarmchat.node.devices import DeviceVerbs
 from swarmchat.node.exporting import ExportVerbs
 from swarmchat.node.members import MemberVerbs
@@ -27,7 +28,16 @@ from swarmchat.node.web import Web, WebVerbs
 
 
 class NodeCommands(
-    MessageVerbs, MemberVerbs, PeopleVerbs, DeviceVerbs, SearchVerbs, ExportVerbs, AuditVerbs, SettingsVerbs, WebVerbs
+    MessageVerbs,
+    MemberVerbs,
+    PeopleVerbs,
+    DeviceVerbs,
+    SearchVerbs,
+    ExportVerbs,
+    BundleVerbs,
+    AuditVerbs,
+    SettingsVerbs,
+    WebVerbs,
 ):
     """The verbs of a node that has its account. `stop` ends the process; None where there is none to end."""
 

@@ -336,6 +336,28 @@ class Replicator:
         admission = self.log.admit(pack, heads)
         return admission, self._teller.describe(admission, device)
 
+    async def take_in(self, pack: Iterable[bytes]) -> Admission:
+        """Take a pack that came in a file, judged like one that a peer sent. PackFault: nothing of it is kept; StorageError."""
+        try:
+            admission, told = await self._runtime.offload(self._ingest_and_describe, pack)
+        except SwarmchatError as error:
+            self.met(error)
+            raise
+        self._grown(admission, told)
+        self.session.wrote(self._runtime.monotonic())
+        self.wake()
+        return admission
+
+    def _ingest_and_describe(self, pack: Iterable[bytes]) -> tuple[Admission, list[Event]]:
+        cloning = self.log.is_empty
+        with self.log.ingest() as ingest:
+            for piece in pack:
+                ingest.feed(piece)
+            admission = ingest.finish()
+        if cloning:  # told as one thing: conversation.ready
+            return admission, list(facts.refusals(self.conversation, admission.rejected, None))
+        return admission, self._teller.describe(admission, None)
+
     async def _pull(self, device: DeviceId, want: Heads | None) -> None:
         failed, refused, grew = False, False, False
         cloning = self.log.is_empty

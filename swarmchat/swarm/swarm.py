@@ -13,6 +13,7 @@ from swarmchat.account.account import Account
 from swarmchat.account.records import Contact, OwnDevice, RequestId
 from swarmchat.account.state import Setting, State
 from swarmchat.addresses import Address
+from swarmchat.commitlog.carried import Carried
 from swarmchat.commitlog.catalog import Catalog
 from swarmchat.commitlog.log import CommitLog
 from swarmchat.conversation import profile
@@ -30,6 +31,7 @@ from swarmchat.links.link import Link
 from swarmchat.runtime import Runtime
 from swarmchat.swarm.access import Access
 from swarmchat.swarm.attendance import Attendance
+from swarmchat.swarm.carrying import Brought, Carrier
 from swarmchat.swarm.choices import Choices
 from swarmchat.swarm.connector import Connector
 from swarmchat.swarm.events import (
@@ -149,6 +151,7 @@ class Swarm:
         self._connector = Connector(mesh, finder, self.links, runtime, self._board.account_of)
         self._people = People(self._parts, self._rooms, self._postman, self._board.reevaluate, self._connector.sighted)
         kept = account_keeper or InMemory(self._parts)
+        self._carrier = Carrier(self._parts, self._rooms, lambda where: self._people.join(where, None, None, ()))
         self._choices = Choices(self._parts, kept, settings, fixed)
         self._revocations = Revocations(
             self._parts, self._rooms, kept, changed=self._board.reevaluate, told=self._relisted
@@ -317,6 +320,15 @@ class Swarm:
         await self.load()
         self._revocations.must_be_ours()
         await self._people.join(conversation, mode, inviter, addresses)
+
+    async def bring(self, carried: Carried) -> Brought:
+        """Take in what a file holds, judged like what a peer sends. VerificationError, RefusedError, StorageError. (SCP-04 §9)"""
+        await self.load()
+        self._revocations.must_be_ours()
+        brought = await self._carrier.bring(carried)
+        if brought.new and self._outreach is not None:
+            self._outreach.wrote(brought.conversation)
+        return brought
 
     async def accept(self, request: RequestId) -> ConversationId:
         """Take up a request: the conversation is cloned from now on. NotFoundError, StorageError."""

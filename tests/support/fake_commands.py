@@ -189,6 +189,20 @@ ANSWERS: Mapping[str, Any] = {
         "more": True,
     },
     "export": {"id": ROOM, "path": "/x/boats.html", "format": "html", "messages": 12, "bytes": 4_096},
+    "bundle.export": {
+        "conversation": ROOM,
+        "path": "/x/boats.bundle",
+        "commits": 12,
+        "bytes": 4_096,
+        "heads": [THIRD],
+        "since": [FIRST],
+    },
+    "bundle.import": {
+        "conversation": ROOM,
+        "state": "ready",
+        "new": 3,
+        "refused": [{"commit": THIRD, "rule": "SCP-02 §4.2", "reason": "no signature", "path": None}],
+    },
     "index.rebuild": {"conversations": 2, "messages": 812},
     "request.list": [
         {"id": "abcd1234", "kind": "conversation", "conversation": ROOM, "from": BOB, "title": "Boats", "at": NOON}

@@ -133,6 +133,13 @@ COMMANDS: list[tuple[str, str, dict[str, Any]]] = [
         "export",
         {"conversation": "boats", "path": "/x/b", "format": "html", "force": True},
     ),
+    ("bundle export boats /x/b", "bundle.export", {"conversation": "boats", "path": "/x/b"}),
+    (
+        "bundle export boats /x/b --since d2d2 --since f1f1 --force",
+        "bundle.export",
+        {"conversation": "boats", "path": "/x/b", "since": ["d2d2", "f1f1"], "force": True},
+    ),
+    ("bundle import /x/b", "bundle.import", {"path": "/x/b"}),
     ("index rebuild", "index.rebuild", {}),
     ("index rebuild boats", "index.rebuild", {"conversation": "boats"}),
     ("message read boats", "message.read", {"conversation": "boats"}),
