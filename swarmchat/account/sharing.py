@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from swarmchat import limits
+from swarmchat.account import requests
 from swarmchat.account.records import (
     ConversationState,
     Stamp,
@@ -188,7 +189,7 @@ def _tidied(state: State) -> State:
         known = state.conversations.get(ConversationId(conversation))
         return known is not None and known.state is ConversationState.REMOVED
 
-    answered = {key for key, request in state.requests.items() if state.answer_to(request.offer) is not None}
+    answered = {key for key, request in state.requests.items() if requests.answer_to(state, request.offer) is not None}
     invited = {key for key, invitation in state.invitations.items() if is_gone(invitation.conversation)}
     preferred = {key for key in state.preferences if is_gone(key.partition("/")[0])}
     if not answered and not invited and not preferred:

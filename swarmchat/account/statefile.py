@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from swarmchat import limits
 from swarmchat.account import strict
+from swarmchat.account.preferences import is_preference, is_setting
 from swarmchat.account.records import (
     Contact,
     ConversationState,
@@ -23,7 +24,7 @@ from swarmchat.account.records import (
     Stamp,
     request_id,
 )
-from swarmchat.account.state import Setting, State, is_preference, is_setting
+from swarmchat.account.state import Setting, State
 from swarmchat.account.strict import Fields
 from swarmchat.addresses import Address
 from swarmchat.ids import AccountId, DeviceId, account_id, commit_id, conversation_id, device_id

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from swarmchat import limits
+from swarmchat.account.preferences import is_preference, is_setting
 from swarmchat.account.records import (
     Contact,
     ConversationState,
@@ -18,7 +19,8 @@ from swarmchat.account.records import (
     Request,
     request_id,
 )
-from swarmchat.account.state import State, is_preference, is_setting
+from swarmchat.account.requests import with_request
+from swarmchat.account.state import State
 from swarmchat.account.statefile import (
     declined_to_json,
     invitations_to_json,
@@ -157,7 +159,7 @@ def _put_request(draft: Draft, name: str, request: Request | None) -> None:
     requests = draft["requests"]
     requests.pop(name, None)
     if request is not None:
-        kept = State(requests=requests).with_request(request).requests  # the oldest goes where there is no place
+        kept = with_request(State(requests=requests), request).requests  # the oldest goes where there is no place
         for key in requests.keys() - kept.keys():
             del requests[key]
         requests[request.id] = request

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final, cast
 
+from swarmchat.account import preferences
 from swarmchat.account.records import ConversationState, KnownConversation
 from swarmchat.commitlog.archives import Summary
 from swarmchat.conversation import profile as profiles
@@ -150,7 +151,7 @@ class ConversationVerbs(Verbs):
             await self._node.swarm.prefer(where, key, value)
         for key in unset or ():
             await self._node.swarm.prefer(where, key, None)
-        return {"id": where, "prefs": dict(self._node.keeper.state.preferences_of(where))}
+        return {"id": where, "prefs": dict(preferences.of(self._node.keeper.state, where))}
 
     async def conversation_purge(self, *, conversation: str) -> JsonObject:
         """Erase history and files of a conversation here."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from swarmchat.account import preferences
 from swarmchat.account.account import display_name
 from swarmchat.account.state import Setting, State
 from swarmchat.errors import UsageError, UserError
@@ -36,10 +37,10 @@ class Choices:
     async def prefer(self, conversation: ConversationId, name: str, value: str | None) -> None:
         """A preference of one conversation; None takes it back. UsageError, UserError where there is no place, StorageError."""
         parts = self._parts
-        if parts.state.preferences_of(conversation).get(name) == value:
+        if preferences.of(parts.state, conversation).get(name) == value:
             return
         try:
-            taken = await parts.change(lambda state: state.prefer(conversation, name, value))
+            taken = await parts.change(lambda state: preferences.prefer(state, conversation, name, value))
         except ValueError as error:
             raise UsageError(str(error)) from None
         if not taken:
@@ -71,4 +72,4 @@ def _set(state: State, name: str, value: Setting) -> tuple[State, bool]:
         value = display_name(value)
     if state.settings.get(name) == value:
         return state, False
-    return state.set(name, value), True
+    return preferences.with_setting(state, name, value), True

@@ -10,8 +10,10 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from swarmchat.account import requests
 from swarmchat.account.records import ConversationState, Invitation, Offer, Request, RequestKind
-from swarmchat.account.state import State, Verdict
+from swarmchat.account.requests import Verdict
+from swarmchat.account.state import State
 from swarmchat.addresses import Address
 from swarmchat.ids import AccountId, CommitId, ConversationId, DeviceId
 from swarmchat.limits import (
@@ -291,7 +293,7 @@ class Mailroom:
     def _withdrawn(
         self, state: State, sender: Sender, conversation: ConversationId, now: float
     ) -> tuple[State, list[Outcome]]:
-        state, request = state.take_back(sender.account, conversation)
+        state, request = requests.take_back(state, sender.account, conversation)
         if request is not None:
             return state, [Withdrawn(request, conversation)]
         known = state.conversations.get(conversation)
@@ -309,7 +311,8 @@ class Mailroom:
             offer = _offer(sender.account, mail)
         except ValueError:
             return state, []  # within the limits of the mail and not within those of a request: nobody writes that
-        state, received = state.receive(
+        state, received = requests.receive(
+            state,
             offer,
             shared=self._access.shares(sender.account),
             now_ms=int(now * 1000),

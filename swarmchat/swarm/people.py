@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final, TypeVar
 
+from swarmchat.account import requests
 from swarmchat.account.records import Contact, ConversationState, Request, RequestId, RequestKind, request_id
 from swarmchat.account.state import State
 from swarmchat.addresses import Address
@@ -104,7 +105,7 @@ class People:
     async def accept(self, request: RequestId) -> ConversationId:
         """Take up a request; NotFoundError."""
         now_ms = self._parts.now_ms
-        found = await self._settle(lambda state: state.accept(request, now_ms=now_ms))
+        found = await self._settle(lambda state: requests.accept(state, request, now_ms=now_ms))
         if found is None:
             raise NotFoundError(f"no request {request} waits")
         await self._postman.take_up(found)
@@ -113,7 +114,7 @@ class People:
     async def decline(self, request: RequestId) -> None:
         """Refuse a request; its sender is not told. NotFoundError."""
         now_ms = self._parts.now_ms
-        if await self._settle(lambda state: state.decline(request, now_ms=now_ms)) is None:
+        if await self._settle(lambda state: requests.decline(state, request, now_ms=now_ms)) is None:
             raise NotFoundError(f"no request {request} waits")
 
     # --- contacts

@@ -6,7 +6,7 @@ import json
 import tomllib
 from collections.abc import Iterator
 
-from swarmchat.account import strict
+from swarmchat.account import requests, strict
 from swarmchat.account.archive import Content
 from swarmchat.account.records import ConversationState, Host, OwnDevice, RequestKind
 from swarmchat.account.state import State
@@ -110,9 +110,9 @@ def _state() -> State:
     """One of everything."""
     state, _ = State().add_contact(account(1), conversation=conversation(1), name="B\u00f3b", now_ms=_NOW_MS)
     state, _ = state.block(account(2), now_ms=_NOW_MS)
-    state, _ = state.receive(invite(3, conv=3), shared=True, now_ms=_NOW_MS)
-    state, _ = state.receive(ask(4, conv=4, at_ms=_NOW_MS), shared=False, now_ms=_NOW_MS)
-    state, _ = state.decline(state.pending()[1].id, now_ms=_NOW_MS)
+    state, _ = requests.receive(state, invite(3, conv=3), shared=True, now_ms=_NOW_MS)
+    state, _ = requests.receive(state, ask(4, conv=4, at_ms=_NOW_MS), shared=False, now_ms=_NOW_MS)
+    state, _ = requests.decline(state, state.pending()[1].id, now_ms=_NOW_MS)
     state, _ = state.add_conversation(
         conversation(5),
         title="Garden",

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import msgpack
 
-from swarmchat.account import sharing, strict
+from swarmchat.account import preferences, requests, sharing, strict
 from swarmchat.account.records import ConversationState, OwnDevice, RequestKind, Stamp
 from swarmchat.account.sharing import Entry
 from swarmchat.account.state import State
@@ -51,12 +51,14 @@ def _known() -> State:
     state, _ = state.block(account(2), now_ms=NOW)
     state, _ = state.add_conversation(conversation(5), title="Garden", mode=2, invited_by=account(1), now_ms=NOW)
     state, _ = state.invite(account(3), conversation(5), kind=RequestKind.GROUP, commit=commit(6), now_ms=NOW)
-    state, _ = state.receive(invite(3, conv=3), shared=True, now_ms=NOW)
-    state, _ = state.receive(ask(4, conv=4, at_ms=NOW), shared=False, now_ms=NOW)
-    state, _ = state.decline(state.pending()[1].id, now_ms=NOW)
+    state, _ = requests.receive(state, invite(3, conv=3), shared=True, now_ms=NOW)
+    state, _ = requests.receive(state, ask(4, conv=4, at_ms=NOW), shared=False, now_ms=NOW)
+    state, _ = requests.decline(state, state.pending()[1].id, now_ms=NOW)
     state, _ = state.add_device(OwnDevice(THERE, "laptop", NOW, may_link=True))
-    state, _ = state.prefer(conversation(5), "colour", "red")
-    return sharing.completed(state.set("send_typing", False).set("name", "Ann"), device=THERE)
+    state, _ = preferences.prefer(state, conversation(5), "colour", "red")
+    return sharing.completed(
+        preferences.with_setting(preferences.with_setting(state, "send_typing", False), "name", "Ann"), device=THERE
+    )
 
 
 def seeds() -> Iterator[bytes]:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swarmchat import limits
-from swarmchat.account import sharing, strict
+from swarmchat.account import requests, sharing, strict
 from swarmchat.account.records import ConversationState, Host, Offer, OwnDevice, RequestKind
 from swarmchat.account.state import State
 from swarmchat.account.statefile import state_from_json, state_to_json
@@ -55,10 +55,10 @@ def step(state: State, what: tuple[Any, ...]) -> State:
         case ("unblock", who):
             return state.unblock(account(who))[0]
         case ("receive", offer, shared, now):
-            return state.receive(offer, shared=shared, now_ms=now)[0]
+            return requests.receive(state, offer, shared=shared, now_ms=now)[0]
         case ("accept" | "decline" as method, index, now):
             pending = state.pending()
-            return getattr(state, method)(pending[index].id, now_ms=now)[0] if index < len(pending) else state  # type: ignore[no-any-return]
+            return getattr(requests, method)(state, pending[index].id, now_ms=now)[0] if index < len(pending) else state  # type: ignore[no-any-return]
         case ("add_conversation", conv, title, mode, found, now):
             return state.add_conversation(conversation(conv), title=title, mode=mode, hosts=found, now_ms=now)[0]
         case ("change_conversation", conv, to):
@@ -113,7 +113,7 @@ def test_a_flood_of_requests_never_pushes_those_who_share_something_out(flood: l
     for sender, shared, now in flood:
         offer = Offer(account(sender), RequestKind.GROUP, conversation(sender), commit(1), 0)
         before = sum(request.shared for request in state.pending())
-        state, outcome = state.receive(offer, shared=shared, now_ms=now)
+        state, outcome = requests.receive(state, offer, shared=shared, now_ms=now)
         if not shared and outcome.verdict.value != "updated":
             assert sum(request.shared for request in state.pending()) == before
     assert sum(request.shared for request in state.pending()) <= 50

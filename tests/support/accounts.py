@@ -6,9 +6,11 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
+from swarmchat.account import requests
 from swarmchat.account.account import create
 from swarmchat.account.home import Home
 from swarmchat.account.records import Offer, RequestKind
+from swarmchat.account.requests import Verdict
 from swarmchat.account.state import State
 from swarmchat.account.store import AccountStore
 from swarmchat.ids import (
@@ -24,6 +26,7 @@ from swarmchat.ids import (
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
+NOW = 1_000 * DAY_MS  # ms
 
 
 def account(number: int) -> AccountId:
@@ -70,3 +73,9 @@ def home(folder: Path) -> Home:
     made.prepare()
     AccountStore(made, bytes).create(create(name="me", now=1_790_000_000, entropy=seeded()), State())
     return made
+
+
+def received(state: State, offer: Offer, now_ms: int = NOW, *, shared: bool = False) -> tuple[State, Verdict]:
+    """The state after an offer, and what became of it."""
+    state, outcome = requests.receive(state, offer, shared=shared, now_ms=now_ms)
+    return state, outcome.verdict

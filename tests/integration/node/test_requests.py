@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from swarmchat.account import requests
 from swarmchat.account.account import create
 from swarmchat.account.home import Home
 from swarmchat.account.records import Offer, RequestKind
@@ -21,7 +22,7 @@ def home_with(folder: Path, *offers: Offer) -> Home:
     home.prepare()
     state = State()
     for offer in offers:
-        state, _ = state.receive(offer, shared=False, now_ms=10)
+        state, _ = requests.receive(state, offer, shared=False, now_ms=10)
     me = create(name="me", now=1_790_000_000, entropy=lambda count: bytes(range(1, count + 1)))
     AccountStore(home, bytes).create(me, state)
     return home

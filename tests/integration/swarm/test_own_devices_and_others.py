@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from swarmchat.account import preferences
 from swarmchat.commitlog.writing import Admission
 from swarmchat.conversation import profile
 from swarmchat.conversation.actions import Add, Ban, CastVote, Unban, UpdateProfile
@@ -212,10 +213,10 @@ def test_what_the_user_wants_of_a_conversation_is_on_both_devices_and_goes_with_
         where = await laptop.swarm.create(2)
 
         async def prefer(house: House, name: str, value: str) -> None:
-            await house.swarm._parts.change(lambda state: state.prefer(where, name, value))
+            await house.swarm._parts.change(lambda state: preferences.prefer(state, where, name, value))
 
         def preferred(house: House) -> dict[str, str]:
-            return dict(house.keeper.state.preferences_of(where))
+            return dict(preferences.of(house.keeper.state, where))
 
         assert preferred(laptop) == {}
         await prefer(laptop, "color", "red")

@@ -14,6 +14,7 @@ from typing import Any
 
 from swarmchat import disk, limits
 from swarmchat.account import account as accounts
+from swarmchat.account import requests
 from swarmchat.account.home import Home
 from swarmchat.account.state import State
 from swarmchat.account.store import AccountStore
@@ -401,7 +402,7 @@ def _prepare_account(folder: Path) -> None:
 
 
 def _save_state(store: AccountStore, _folder: Path, say: Say) -> None:
-    state, _ = store.load_state().receive(numbered.invite(), shared=False, now_ms=10)
+    state, _ = requests.receive(store.load_state(), numbered.invite(), shared=False, now_ms=10)
     store.save_state(state)
     say("state")
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from swarmchat import limits
-from swarmchat.account import sharing, strict
+from swarmchat.account import preferences, requests, sharing, strict
 from swarmchat.account.account import Account, create
 from swarmchat.account.archive import (
     ArchivedConversation,
@@ -45,9 +45,9 @@ def state() -> State:
     state, _ = state.add_conversation(conversation(2), title="Garden", mode=2, now_ms=NOW_MS)
     state, _ = state.add_conversation(conversation(3), title="Left", mode=2, now_ms=NOW_MS)
     state, _ = state.remove_conversation(conversation(3), now_ms=NOW_MS + 5)
-    state, _ = state.receive(invite(4, conv=4), shared=False, now_ms=NOW_MS)
-    state, _ = state.receive(ask(5, conv=5), shared=False, now_ms=NOW_MS)
-    state, _ = state.decline(state.pending()[0].id, now_ms=NOW_MS)
+    state, _ = requests.receive(state, invite(4, conv=4), shared=False, now_ms=NOW_MS)
+    state, _ = requests.receive(state, ask(5, conv=5), shared=False, now_ms=NOW_MS)
+    state, _ = requests.decline(state, state.pending()[0].id, now_ms=NOW_MS)
     return state
 
 
@@ -96,10 +96,10 @@ def test_contacts_requests_and_refusals_come_along_and_conversations_wait_to_be_
 
 def test_who_restores_an_account_was_away_since_it_was_exported(ann: Account, state: State) -> None:
     """The stamps come along, so what other devices did since counts, and what the archive says does not come back."""
-    state, _ = state.prefer(conversation(1), "colour", "red")
+    state, _ = preferences.prefer(state, conversation(1), "colour", "red")
     state, _ = state.invite(account(1), conversation(1), kind=RequestKind.CONTACT, commit=commit(1), now_ms=NOW_MS)
     state, _ = state.add_device(OwnDevice(ann.device, "laptop", NOW_MS, may_link=True))
-    state = sharing.completed(state.set("send_typing", False), device=ann.device)
+    state = sharing.completed(preferences.with_setting(state, "send_typing", False), device=ann.device)
     mine, after = restored(exported(ann, state))
     assert (after.stamps, after.seen) == (state.stamps, state.seen)
     assert (after.settings, after.preferences) == (state.settings, state.preferences)

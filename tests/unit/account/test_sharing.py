@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from types import MappingProxyType
+from typing import Any
 
 import pytest
 
 from swarmchat import limits
-from swarmchat.account import sharing
+from swarmchat.account import preferences, requests, sharing
 from swarmchat.account.records import ConversationState, OwnDevice, RequestKind, Stamp
 from swarmchat.account.sharing import Entry
 from swarmchat.account.state import State
@@ -17,6 +19,13 @@ from tests.support.accounts import account, ask, commit, conversation, device, i
 
 NOW = 1_750_000_000_000
 ONE, TWO, THREE = device(1), device(2), device(3)
+BESIDE_STATE: dict[str, Callable[..., Any]] = {
+    "receive": requests.receive,
+    "accept": requests.accept,
+    "decline": requests.decline,
+    "set": preferences.with_setting,
+    "prefer": preferences.prefer,
+}
 
 
 class Machine:
@@ -32,7 +41,8 @@ class Machine:
         now_ms = NOW + at + self.ahead_ms
         if change not in {"set", "prefer", "describe_contact", "unblock", "add_device", "rename_device"}:
             options["now_ms"] = now_ms
-        outcome = getattr(self.state, change)(*arguments, **options)
+        step = BESIDE_STATE.get(change) or getattr(State, change)
+        outcome = step(self.state, *arguments, **options)
         after = outcome[0] if isinstance(outcome, tuple) else outcome
         self.state = sharing.stamped(self.state, after, device=self.device, now_ms=now_ms)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from swarmchat.account import sharing, strict
+from swarmchat.account import preferences, requests, sharing, strict
 from swarmchat.account.records import ConversationState, Host, OwnDevice, RequestKind
 from swarmchat.account.state import State
 from swarmchat.account.statefile import state_from_json, state_to_json
@@ -21,9 +21,9 @@ def full_state() -> State:
     state, _ = State().add_contact(account(1), conversation=conversation(1), name="Bób", now_ms=NOW)
     state, _ = state.describe_contact(account(1), note="line one\nline two")
     state, _ = state.block(account(2), now_ms=NOW)
-    state, _ = state.receive(invite(3, conv=3), shared=True, now_ms=NOW)
-    state, _ = state.receive(ask(4, conv=4, at_ms=NOW), shared=False, now_ms=NOW)
-    state, _ = state.decline(state.pending()[1].id, now_ms=NOW)
+    state, _ = requests.receive(state, invite(3, conv=3), shared=True, now_ms=NOW)
+    state, _ = requests.receive(state, ask(4, conv=4, at_ms=NOW), shared=False, now_ms=NOW)
+    state, _ = requests.decline(state, state.pending()[1].id, now_ms=NOW)
     state, _ = state.add_conversation(
         conversation(5), title="Garden", mode=2, now_ms=NOW, state=ConversationState.SYNCING, invited_by=account(1),
         invitation=commit(5), members=[account(1), account(2)], hosts=[Host(device(1), Address("fe80::1%eth0", 4000))],
@@ -31,8 +31,8 @@ def full_state() -> State:
     state, _ = state.refuse_heads(conversation(5), [commit(6)])
     state, _ = state.invite(account(1), conversation(1), kind=RequestKind.CONTACT, commit=commit(1), now_ms=NOW)
     state, _ = state.add_device(OwnDevice(device(1), "laptop", NOW, may_link=True))
-    state, _ = state.prefer(conversation(5), "colour", "#aabbcc")
-    state = state.set("send_typing", False).set("name", "Bób")
+    state, _ = preferences.prefer(state, conversation(5), "colour", "#aabbcc")
+    state = preferences.with_setting(preferences.with_setting(state, "send_typing", False), "name", "Bób")
     return sharing.completed(state, device=device(1))
 
 

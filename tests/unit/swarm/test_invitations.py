@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from swarmchat.account import requests
 from swarmchat.account.records import ConversationState, RequestKind
 from swarmchat.account.state import State
 from swarmchat.conversation.roster import Roster
@@ -119,7 +120,7 @@ def test_what_was_accepted_and_is_not_here_is_taken_back_and_nothing_else() -> N
     desk = Desk()
     for number, mail in ((0xC, TrustRequest(ROOM, CommitId(ROOM), "Ann", NOW * 1000)), (0xD, invite(0xD))):
         desk.take(mail)
-        desk.state, _ = desk.state.accept(desk.state.pending()[0].id, now_ms=NOW * 1000)
+        desk.state, _ = requests.accept(desk.state, desk.state.pending()[0].id, now_ms=NOW * 1000)
         assert (
             desk.take(Withdrawal(conversation(number)), sender=Sender(BEN, DeviceId("3" * 64)), now=NOW + number) == []
         )
@@ -204,7 +205,7 @@ def test_what_was_declined_is_not_asked_again() -> None:
     desk = Desk()
     (told,) = desk.take(invite())
     assert isinstance(told, Tell)
-    desk.state, _ = desk.state.decline(told.request.id, now_ms=NOW * 1000)
+    desk.state, _ = requests.decline(desk.state, told.request.id, now_ms=NOW * 1000)
     assert desk.take(invite(), now=NOW + 600) == []
     later = NOW + 86_400
     assert desk.take(invite(commit=CommitId("b" * 40)), now=later)  # invited anew, a day later
@@ -233,7 +234,7 @@ def test_what_was_accepted_before_names_another_source() -> None:
     desk = Desk()
     (told,) = desk.take(invite())
     assert isinstance(told, Tell)
-    desk.state, _ = desk.state.accept(told.request.id, now_ms=NOW * 1000)
+    desk.state, _ = requests.accept(desk.state, told.request.id, now_ms=NOW * 1000)
     assert desk.take(invite(), sender=Sender(BEN, PHONE), now=NOW + 1) == [
         Known(ROOM, Sender(BEN, PHONE), contact=False)
     ]
@@ -251,7 +252,7 @@ def test_what_is_known_pending_or_declined_is_not_asked_for() -> None:
     (told,) = desk.take(invite())
     assert desk.room.mentioned(desk.state, FROM_ANN, ROOM, NOW) == []
     assert isinstance(told, Tell)
-    declined, _ = desk.state.decline(told.request.id, now_ms=1)
+    declined, _ = requests.decline(desk.state, told.request.id, now_ms=1)
     assert desk.room.mentioned(declined, FROM_ANN, ROOM, NOW) == []
     known, _ = State().add_conversation(ROOM, title="", mode=1, state=ConversationState.REMOVED, now_ms=1)
     assert desk.room.mentioned(known, FROM_ANN, ROOM, NOW) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from swarmchat.account import preferences, requests
 from swarmchat.account.records import ConversationState, RequestKind
 from swarmchat.account.state import State
 from swarmchat.swarm.events import (
@@ -23,10 +24,10 @@ def test_nothing_follows_from_nothing() -> None:
 
 
 def test_people_and_requests_are_told_of() -> None:
-    before, _ = State().receive(invite(3, conv=3), shared=True, now_ms=NOW)
-    after, _ = before.decline(before.pending()[0].id, now_ms=NOW)
+    before, _ = requests.receive(State(), invite(3, conv=3), shared=True, now_ms=NOW)
+    after, _ = requests.decline(before, before.pending()[0].id, now_ms=NOW)
     after, _ = after.block(account(7), now_ms=NOW)
-    after, _ = after.receive(invite(4, conv=4), shared=True, now_ms=NOW)
+    after, _ = requests.receive(after, invite(4, conv=4), shared=True, now_ms=NOW)
     (waiting,) = after.pending()
     found = effects(before, after)
     assert found.events == (
@@ -67,9 +68,9 @@ def test_who_was_invited_elsewhere_is_invited_from_here_too_and_nobody_twice() -
 
 def test_preferences_are_told_of_but_not_those_that_went_with_their_conversation() -> None:
     before, _ = State().add_conversation(conversation(1), title="", mode=2, now_ms=NOW)
-    before, _ = before.prefer(conversation(1), "colour", "red")
-    after, _ = before.prefer(conversation(1), "colour", "blue")
-    after, _ = after.prefer(conversation(1), "bell", "off")
+    before, _ = preferences.prefer(before, conversation(1), "colour", "red")
+    after, _ = preferences.prefer(before, conversation(1), "colour", "blue")
+    after, _ = preferences.prefer(after, conversation(1), "bell", "off")
     told = (
         PreferenceChanged(conversation(1), "bell", "off"),
         PreferenceChanged(conversation(1), "colour", "blue"),
@@ -80,4 +81,4 @@ def test_preferences_are_told_of_but_not_those_that_went_with_their_conversation
 
 
 def test_settings_of_the_account_are_followed() -> None:
-    assert effects(State(), State().set("send_typing", False)).settings
+    assert effects(State(), preferences.with_setting(State(), "send_typing", False)).settings

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from swarmchat import limits
-from swarmchat.account import sharing
+from swarmchat.account import preferences, sharing
 from swarmchat.account.records import Stamp
 from swarmchat.account.sharing import Entry
 from swarmchat.account.state import State
@@ -119,7 +119,9 @@ def test_a_long_delta_travels_in_pieces_each_of_which_fits_a_frame() -> None:
 
 def grown(state: State, count: int) -> State:
     for number in range(count):
-        after = state.set("name", f"{sharing.__name__} {len(state.seen)} {state.seen.get(ONE, 0)} {number}")
+        after = preferences.with_setting(
+            state, "name", f"{sharing.__name__} {len(state.seen)} {state.seen.get(ONE, 0)} {number}"
+        )
         state = sharing.stamped(state, after, device=ONE, now_ms=NOW)
     return state
 
@@ -182,7 +184,7 @@ def test_whose_disk_was_put_back_is_given_all_its_own_changes() -> None:
     one, state = Exchange(ONE), grown(State(), 3)
     assert said(one, state) == ["Have"]
     one.heard(Have({ONE: 1}))
-    other = sharing.stamped(State(), State().set("send_typing", False), device=ONE, now_ms=NOW)
+    other = sharing.stamped(State(), preferences.with_setting(State(), "send_typing", False), device=ONE, now_ms=NOW)
     (delta,) = one.due(state, None)
     assert isinstance(delta, Delta)
     taken = sharing.adopted(sharing.merged(other, delta.entries, device=ONE, now_ms=NOW), delta.seen, device=ONE)
