@@ -119,6 +119,7 @@ class SearchIndex:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.begun = 0  # changes when what was taken in may be gone, whatever the reason
         self._lock = threading.RLock()
         self._database: Database | None = None
 
@@ -166,6 +167,7 @@ class SearchIndex:
         """Begin anew. StorageError."""
         with self._lock:
             self.close()
+            self.begun += 1
             self._remove()
 
     def count(self) -> int:
@@ -178,6 +180,7 @@ class SearchIndex:
             if self._database is not None:
                 self._database.close()
                 self._database = None
+                self.begun += 1
 
     # --- finding
 
@@ -204,7 +207,11 @@ class SearchIndex:
         with self._lock:
             if self._database is None:
                 self._database = self._open()
-            return self._database.run(work)
+            database, rebuilt = self._database, self._database.rebuilt
+            try:
+                return database.run(work)
+            finally:
+                self.begun += database.rebuilt is not rebuilt
 
     def _is_there(self) -> bool:
         with self._lock:

@@ -76,6 +76,7 @@ class BundleVerbs(Verbs):
         """A commit; or what a device is known to have: the heads it named last, and what it wrote itself."""
         with suppress(NotFoundError):
             return [await self._message_in(where, text)]
+
         def devices(view: View) -> dict[DeviceId, list[str]]:
             return {device: [] for device in (*view.roster.devices, *view.history.devices)}  # those of the banned too
 

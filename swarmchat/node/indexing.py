@@ -6,10 +6,10 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from swarmchat.conversation.history import History
-from swarmchat.errors import StorageError, SwarmchatError
+from swarmchat.errors import NotFoundError, StorageError, SwarmchatError
 from swarmchat.ids import CommitId, ConversationId
 from swarmchat.index.search import Line, SearchIndex, Taken
 from swarmchat.node import views
@@ -36,14 +36,19 @@ _TEXT: Final = "text/plain"
 _log = logging.getLogger(__name__)
 
 
+class Size(NamedTuple):
+    """How long a history is, told without looking into it; None stands for one that is not open."""
+
+    commits: int
+    history: History | None
+
+
 @dataclass(frozen=True, slots=True)
 class Library:
     """Where the conversations are."""
 
     view: Callable[[ConversationId], Awaitable[View]]  # NotFoundError, StorageError
-    size: Callable[
-        [ConversationId], Awaitable[int | None]
-    ]  # commits and merges, where that is known without opening it
+    size: Callable[[ConversationId], Awaitable[Size]]  # NotFoundError, StorageError
     all: Callable[[], Awaitable[list[ConversationId]]]  # that can be read
     met: Callable[[ConversationId, SwarmchatError], None]
 
@@ -57,6 +62,8 @@ class Indexing:
         self._runtime = runtime
         self._changed: set[ConversationId] = set()
         self._stale = True  # what is gone may still be in the index
+        self._level: dict[ConversationId, Size] = {}  # what was taken in whole, of an index begun so many times:
+        self._begun = index.begun
         self._news = asyncio.Event()
         self._turn = asyncio.Lock()
 
@@ -98,6 +105,7 @@ class Indexing:
     async def forget(self, conversation: ConversationId) -> None:
         """Nothing of it is left in the index. StorageError."""
         async with self._turn:
+            self._level.pop(conversation, None)
             await self._runtime.offload(self.index.forget, conversation)
 
     async def rebuild(self, conversations: list[ConversationId] | None) -> None:
@@ -106,6 +114,7 @@ class Indexing:
             if conversations is None:
                 await self._runtime.offload(self.index.clear)
             for conversation in conversations or ():
+                self._level.pop(conversation, None)
                 await self._runtime.offload(self.index.forget, conversation)
         await self.caught_up(await self._library.all() if conversations is None else conversations)
 
@@ -114,10 +123,11 @@ class Indexing:
         missing = 0
         for conversation in await self._library.all():
             taken = await self._runtime.offload(self.index.taken, conversation)
-            size = await self._library.size(conversation)
-            if size is None:
-                size = len((await self._library.view(conversation)).history)
-            missing += max(0, size - (taken.commits if taken else 0))
+            try:
+                size = await self._library.size(conversation)
+            except SwarmchatError:
+                continue  # what cannot be read is not missing here
+            missing += max(0, size.commits - (taken.commits if taken else 0))
         return missing
 
     # --- inside
@@ -133,22 +143,34 @@ class Indexing:
 
     async def _bring_forward(self, conversation: ConversationId, pause_s: float | None) -> None:
         """Take in all that is there; what cannot be read costs this conversation alone. StorageError: the index cannot be written."""
-        size = await self._library.size(conversation)
-        if size is not None:  # of an archive, which takes long to open
-            taken = await self._runtime.offload(self.index.taken, conversation)
-            if taken is not None and taken.commits == size:
-                return
+        if self._begun != self.index.begun:
+            self._level, self._begun = {}, self.index.begun
         try:
+            size = await self._library.size(conversation)
+            if self._level.get(conversation) == size:
+                return
+            if size.history is None:  # an archive, which takes long to open
+                taken = await self._runtime.offload(self.index.taken, conversation)
+                if taken is not None and taken.commits == size.commits:
+                    self._note_level(conversation, size)
+                    return
             view = await self._library.view(conversation)
-        except SwarmchatError as fault:
+        except StorageError as fault:
             _log.info("%s cannot be searched: %s", conversation, fault.message)
             return
+        except NotFoundError:
+            return  # gone meanwhile
         while True:
             async with self._turn:
                 if await self._runtime.offload(self._step, conversation, view):
-                    return
+                    break
             if pause_s is not None:
                 await self._runtime.sleep(pause_s)
+        self._note_level(conversation, size)
+
+    def _note_level(self, conversation: ConversationId, size: Size) -> None:
+        if self._begun == self.index.begun:
+            self._level[conversation] = size
 
     def _step(self, conversation: ConversationId, view: View) -> bool:
         """Take in a part; whether that was all."""

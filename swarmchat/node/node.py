@@ -39,7 +39,7 @@ from swarmchat.links.streams import Carrier
 from swarmchat.node.config import Config
 from swarmchat.node.delivery import Delivery, Moments
 from swarmchat.node.dht import DhtPart
-from swarmchat.node.indexing import Indexing, Library
+from swarmchat.node.indexing import Indexing, Library, Size
 from swarmchat.node.journal import Journal
 from swarmchat.node.keeper import Keeper
 from swarmchat.node.ports import Ports
@@ -120,7 +120,7 @@ class Node:
             way=DhtWay(port=lambda: self.dht.port, met=lambda address: self.dht.met(address, Source.LINK)),
             directory=self.dht if config.dht_enabled else None,
         )
-        library = Library(self.view, self._archive_size, self.readable, self.swarm.met)
+        library = Library(self.view, self._size, self.readable, self.swarm.met)
         self.indexing = Indexing(SearchIndex(home.data / "search.sqlite"), library, parts.runtime)
 
     @property
@@ -297,11 +297,12 @@ class Node:
             log = await self.swarm.log(conversation)
         return View(log, self.timeline(log))
 
-    async def _archive_size(self, conversation: ConversationId) -> int | None:
-        if not self.is_archived(conversation):
-            return None
-        summary = await self.runtime.offload(self.archives.summary, conversation)
-        return summary.commits + summary.merges
+    async def _size(self, conversation: ConversationId) -> Size:
+        if self.is_archived(conversation):
+            summary = await self.runtime.offload(self.archives.summary, conversation)
+            return Size(summary.commits + summary.merges, None)
+        history = (await self.swarm.log(conversation)).history
+        return Size(len(history), history)
 
     def timeline(self, log: CommitLog | ArchivedLog) -> Timeline:
         """The display order of a log, kept while it is looked at."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from math import ceil
 from typing import NamedTuple
 
 from swarmchat.account.records import ConversationState
 from swarmchat.errors import NotFoundError, SwarmchatError
-from swarmchat.ids import AccountId, CommitId, ConversationId
+from swarmchat.ids import AccountId, CommitId, ConversationId, account_id
 from swarmchat.index.query import Query, parse
 from swarmchat.index.search import Hit, Place, Scope
 from swarmchat.node import views
@@ -56,7 +57,11 @@ class SearchVerbs(Verbs):
         if before is not None:
             scope = Scope(places, scope.account, scope.since, scope.until, await self._place(before, places))
         count = _HITS_DEFAULT if limit is None else limit
+        begun = self._node.indexing.index.begun
         kept = await self._visible(query, scope, count + 1, context or 0, hidden=hidden)
+        if begun != self._node.indexing.index.begun:  # it turned out to be damaged, and is empty now
+            await self._node.indexing.caught_up(places)
+            kept = await self._visible(query, scope, count + 1, context or 0, hidden=hidden)
         return {"hits": kept[:count], "more": len(kept) > count}
 
     async def index_rebuild(self, *, conversation: str | None = None) -> JsonObject:
@@ -99,6 +104,8 @@ class SearchVerbs(Verbs):
         return [_Found(hit, shown.get(hit)) for hit in hits]
 
     async def _author(self, text: str, places: Sequence[ConversationId]) -> AccountId:
+        with suppress(ValueError):
+            return account_id(text.strip().lower())
         names: dict[AccountId, list[str]] = {self._node.account.id: [self._node.account.name]}
         for contact in self._node.keeper.state.contacts.values():
             names.setdefault(contact.account, []).extend([contact.name] if contact.name else [])

@@ -17,7 +17,7 @@ from swarmchat.ids import ConversationId
 from swarmchat.index.query import parse
 from swarmchat.index.search import Scope, SearchIndex
 from swarmchat.node import indexing
-from swarmchat.node.indexing import Indexing, Library
+from swarmchat.node.indexing import Indexing, Library, Size
 from swarmchat.node.view import View
 from swarmchat.runtime import SystemRuntime
 from swarmchat.swarm.events import ConversationRemoved, MessageAdded
@@ -45,8 +45,9 @@ class Shelf:
         log = self.sides[conversation].log
         return View(log, Timeline(log.history))
 
-    async def size(self, conversation: ConversationId) -> int | None:
-        return None
+    async def size(self, conversation: ConversationId) -> Size:
+        history = (await self.view(conversation)).history
+        return Size(len(history), history)
 
     async def all(self) -> list[ConversationId]:
         return sorted(self.sides)
@@ -85,6 +86,27 @@ def test_a_history_is_taken_in_by_parts_and_each_message_once(tmp_path: Path, mo
     assert asyncio.run(shelf.indexing.behind()) == 0
     group.say(ALICE, "boat 30")
     assert asyncio.run(shelf.indexing.behind()) == 1
+
+
+def test_who_has_taken_in_everything_asks_no_history_again(tmp_path: Path) -> None:
+    group = found(tmp_path, ALICE, BOB)
+    said = group.say(ALICE, "boat")
+    shelf = Shelf(tmp_path, group)
+    steps: list[object] = []
+    stepping = shelf.indexing._step
+
+    def step(conversation: ConversationId, view: View) -> bool:
+        steps.append(conversation)
+        return stepping(conversation, view)
+
+    shelf.indexing._step = step  # type: ignore[method-assign]
+    assert shelf.found("boat") == shelf.found("boat") == [said]
+    assert len(steps) == 1
+    shelf.index.clear()
+    assert shelf.found("boat") == [said]
+    group.say(ALICE, "ship")
+    assert len(shelf.found("ship")) == 1
+    assert len(steps) == 3
 
 
 def test_what_comes_is_taken_in_by_itself_a_moment_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -142,6 +142,21 @@ def test_a_damaged_index_is_made_anew(home: Home) -> None:
         }
 
 
+def test_damage_that_a_search_meets_is_made_up_for_before_it_answers(home: Home) -> None:
+    with open_commands(home) as node:
+        where = room(node)
+        said = [say(node, where, f"boat {number} and more words") for number in range(300)]
+        assert len(ids(node, "boat", limit=200)) == 200
+        assert node._node is not None
+        node._node.indexing.index.close()
+        path = home.data / "search.sqlite"
+        raw = path.read_bytes()
+        path.write_bytes(raw[:8_192] + b"\xa5" * (len(raw) - 8_192))
+        assert set(ids(node, "boat", limit=200)) <= set(said)
+        assert len(ids(node, "boat", limit=200)) == 200
+        assert path.with_name("search.sqlite.damaged-1").exists()
+
+
 def test_the_index_is_rebuilt_when_somebody_asks(home: Home) -> None:
     with open_commands(home) as node:
         where, other = room(node), room(node, "Quay")
