@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 from collections import deque
@@ -87,6 +88,11 @@ class Client:
     def close(self) -> None:
         """Hang up."""
         self._socket.close()
+
+    def hang_up(self) -> None:
+        """Hang up under another thread that waits for something to come: it sees the end, and its own `close` does the rest."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
 
     def __enter__(self) -> Self:
         return self

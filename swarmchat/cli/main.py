@@ -37,6 +37,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, Entry]]] = {
         "log": Entry("log:log", "the messages of a conversation"),
         "tail": Entry("log:tail", "follow conversations live"),
         "search": Entry("search:search", "look for what was said"),
+        "tui": Entry("tui.command:tui", "chat on the whole screen"),
         "edit": Entry("messages:edit", "change the text of an own message"),
         "delete": Entry("messages:delete", "empty an own message"),
         "react": Entry("messages:react", "react to a message"),
