@@ -202,8 +202,8 @@ class Chat(App[None]):
                 if "all" in stale:
                     self._me = await self.ask("account.show")
                     stale = {"rooms", "entries", "standing"}
-                if "rooms" in stale:
-                    await self._fetch_rooms()
+                if "rooms" in stale and await self._fetch_rooms():
+                    stale.add("entries")
                 if "entries" in stale:
                     await self._fetch_entries()
                 if stale & {"entries", "standing"}:
@@ -212,13 +212,14 @@ class Chat(App[None]):
         finally:
             self._freshening = False
 
-    async def _fetch_rooms(self) -> None:
+    async def _fetch_rooms(self) -> bool:
+        """Whether another conversation is open now, since that one is gone."""
         rows = await self.ask("conversation.list")
         self._rooms = sorted(rows, key=lambda row: (row["last"] or "", row["id"]), reverse=True)
         self._requests = len(await self.ask("request.list"))
-        if self._open not in {row["id"] for row in self._rooms}:
+        other = self._open not in {row["id"] for row in self._rooms}
+        if other:
             self._open = self._rooms[0]["id"] if self._rooms else None
-            self._stale.add("entries")
         shown = self._rooms_shown
         shown.clear_options()
         shown.add_options(
@@ -226,6 +227,7 @@ class Chat(App[None]):
         )
         if self._open is not None:
             shown.highlighted = shown.get_option_index(self._open)
+        return other
 
     async def _fetch_entries(self) -> None:
         shown = self._entries_shown
