@@ -102,9 +102,11 @@ def follow(
     A node that goes away is waited for; when it stays away for longer than `patience_s`, UnreachableError.
     """
     since = place.read()
+    waited, tries = 0.0, 0
     while True:
-        node = _reached(open_node, patience_s)
+        node: Node | None = None
         try:
+            node = open_node()
             if since is None:
                 since = int(node.call("events.list", limit=1)["last"])
                 place.write(since)
@@ -117,6 +119,7 @@ def follow(
                 yield {"type": "gap", "data": {"from": None, "to": since}}
                 place.write(since)
                 continue
+            waited, tries = 0.0, 0
             for event in coming:
                 yield event
                 reached = event["data"]["to"] if event["type"] == "gap" else event["id"]
@@ -124,20 +127,11 @@ def follow(
                     since = int(reached)
                     place.write(since)
         except UnreachableError:
-            continue
-        finally:
-            node.close()
-
-
-def _reached(open_node: Callable[[], Node], patience_s: float | None) -> Node:
-    waited, tries = 0.0, 0
-    pause = threading.Event()
-    while True:
-        try:
-            return open_node()
-        except UnreachableError:
             if patience_s is not None and waited >= patience_s:
                 raise
+        finally:
+            if node is not None:
+                node.close()
         delay = _AGAIN_S[min(tries, len(_AGAIN_S) - 1)]
-        pause.wait(delay)
+        threading.Event().wait(delay)
         waited, tries = waited + delay, tries + 1

@@ -240,3 +240,18 @@ def test_it_is_patient_only_as_long_as_it_is_told(tmp_path: Path) -> None:
     with pytest.raises(UnreachableError):
         next(follow(Place(tmp_path / "p"), nobody, patience_s=0.2))
     assert len(tries) == 2
+
+
+def test_a_node_that_is_reached_only_by_asking_is_not_asked_without_end(tmp_path: Path) -> None:
+    tries = []
+
+    class Away(Log):
+        def events(self, since: int | None = None) -> Any:
+            tries.append(since)
+            raise UnreachableError("no daemon answers there")
+
+    place = Place(tmp_path / "p")
+    place.write(3)
+    with pytest.raises(UnreachableError):
+        next(follow(place, Away(3).open, patience_s=0.2))
+    assert tries == [3, 3]
