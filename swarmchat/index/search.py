@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 
-from swarmchat.errors import StorageError
+from swarmchat import disk
 from swarmchat.ids import AccountId, CommitId, ConversationId
 from swarmchat.index.database import SIDE_FILES, Database
 from swarmchat.index.folding import FORM, exact, fold, spaced
@@ -127,26 +127,26 @@ class SearchIndex:
 
     def taken(self, conversation: ConversationId) -> Taken | None:
         """How far it is; None for a conversation of which nothing was taken in. StorageError."""
+        return self._run(lambda connection: _taken(connection, conversation))
 
-        def read(connection: sqlite3.Connection) -> Taken | None:
-            query = "SELECT commits, tip, unheard FROM conversation WHERE id = ?"
-            row = connection.execute(query, (conversation,)).fetchone()
-            return None if row is None else Taken(row[0], CommitId(row[1]), tuple(map(CommitId, row[2].split())))
+    def take(self, conversation: ConversationId, after: Taken | None, lines: Iterable[Line], upto: Taken) -> bool:
+        """Put these texts in place of what stood under their numbers, and note how far it is: all in one. StorageError.
 
-        return self._run(read)
+        False, and nothing is done, where it is not so far as `after` says: a damaged file may have been begun anew.
+        """
 
-    def take(self, conversation: ConversationId, lines: Iterable[Line], upto: Taken) -> None:
-        """Put these texts in place of what stood under their numbers, and note how far it is: all in one. StorageError."""
-
-        def write(connection: sqlite3.Connection) -> None:
+        def write(connection: sqlite3.Connection) -> bool:
+            if _taken(connection, conversation) != after:
+                return False
             row = connection.execute(
                 "INSERT INTO conversation (id, commits, tip, unheard) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE "
                 "SET commits = excluded.commits, tip = excluded.tip, unheard = excluded.unheard RETURNING number",
                 (conversation, upto.commits, upto.tip, " ".join(upto.unheard)),
             ).fetchone()
             _Writing(connection, row[0]).put(lines)
+            return True
 
-        self._run(write)
+        return self._run(write)
 
     def forget(self, conversation: ConversationId) -> None:
         """Nothing of it is known any more. StorageError."""
@@ -229,7 +229,7 @@ class SearchIndex:
             for suffix in ("", *SIDE_FILES):
                 self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
         except OSError as error:
-            raise StorageError(f"{self.path}: {error.strerror}", data={"path": str(self.path)}) from error
+            raise disk.refusal(error, self.path, "remove") from error
 
 
 class _Writing:
@@ -365,6 +365,12 @@ class _Finding:
             if block is not None and len(hits) < self._limit:
                 hits.append(Hit(block.conversation, (block.part << _BLOCK_BITS) + place.id % _BLOCK, place))
         return hits
+
+
+def _taken(connection: sqlite3.Connection, conversation: ConversationId) -> Taken | None:
+    query = "SELECT commits, tip, unheard FROM conversation WHERE id = ?"
+    row = connection.execute(query, (conversation,)).fetchone()
+    return None if row is None else Taken(row[0], CommitId(row[1]), tuple(map(CommitId, row[2].split())))
 
 
 def _forget(connection: sqlite3.Connection, conversations: Sequence[ConversationId]) -> None:

@@ -189,9 +189,9 @@ class Indexing:
             _log.info("%s cannot be searched: %s", conversation, fault.message)
             self._library.met(conversation, fault)
             return True
-        if upto is not None and upto != taken:
-            self.index.take(conversation, lines, upto)
-        return upto is None or upto.commits >= len(view.history)
+        if upto is None or upto == taken:
+            return True
+        return self.index.take(conversation, taken, lines, upto) and upto.commits >= len(view.history)
 
     def _read(self, view: View, taken: Taken | None) -> tuple[list[Line], Taken | None]:
         start = at = taken.commits if taken else 0

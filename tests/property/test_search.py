@@ -55,7 +55,7 @@ def test_the_index_finds_exactly_what_fits(texts: list[str], asked: str, case: b
     with tempfile.TemporaryDirectory() as folder:
         index = SearchIndex(Path(folder) / "search.sqlite")
         lines = [Line(number, ANN, 100 - number, text) for number, text in enumerate(texts)]
-        index.take(ROOM, lines, Taken(len(texts), commit(1)))
+        index.take(ROOM, None, lines, Taken(len(texts), commit(1)))
         for question in questions:
             query = parsed(question, case=case)
             if query is not None:

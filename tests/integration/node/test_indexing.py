@@ -160,11 +160,11 @@ def test_a_disk_that_refuses_is_tried_again(tmp_path: Path, monkeypatch: pytest.
     shelf = Shelf(tmp_path, group)
     taking, refused = shelf.index.take, []
 
-    def take(*arguments: object) -> None:
+    def take(*arguments: object) -> bool:
         if len(refused) < 2:
             refused.append(arguments)
             raise StorageError("full")
-        taking(*arguments)  # type: ignore[arg-type]
+        return taking(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(shelf.index, "take", take)
 

@@ -163,7 +163,9 @@ def test_the_index_is_rebuilt_when_somebody_asks(home: Home) -> None:
         said = [say(node, where, "boat"), say(node, other, "boat")]
         assert node.call("index.rebuild", {}) == {"conversations": 2, "messages": 2}
         index = SearchIndex(home.data / "search.sqlite")
-        index.take(where, [], index.taken(where)._replace(commits=1))  # type: ignore[union-attr,arg-type]
+        taken = index.taken(where)  # type: ignore[arg-type]
+        assert taken is not None
+        assert index.take(where, taken, [], taken._replace(commits=1))  # type: ignore[arg-type]
         index.close()
         assert node.call("index.rebuild", {"conversation": "Quay"}) == {"conversations": 1, "messages": 2}
         assert set(ids(node, "boat")) == set(said)
@@ -177,7 +179,7 @@ def test_an_index_of_another_history_is_noticed(home: Home) -> None:
         index = SearchIndex(home.data / "search.sqlite")
         taken = index.taken(where)  # type: ignore[arg-type]
         assert taken is not None
-        index.take(where, [], taken._replace(tip=accounts.commit(9), commits=2))  # type: ignore[arg-type]
+        assert index.take(where, taken, [], taken._replace(tip=accounts.commit(9), commits=2))  # type: ignore[arg-type]
         index.close()
         assert ids(node, "boat") == [said]
 

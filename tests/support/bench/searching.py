@@ -85,7 +85,7 @@ def _fill(index: SearchIndex, room: ConversationId, texts: list[str], people: li
             Line(number, people[number % len(people)], 1_700_000_000 + 300 * number, text)
             for number, text in enumerate(part, start)
         ]
-        index.take(room, lines, Taken(start + len(part), _commit(start)))
+        assert index.take(room, index.taken(room), lines, Taken(start + len(part), _commit(start)))
 
 
 def _commit(number: int) -> CommitId:

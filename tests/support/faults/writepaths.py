@@ -30,6 +30,7 @@ from swarmchat.runtime import SystemRuntime
 from tests.support import accounts as numbered
 from tests.support.builders import ALICE, BOB, CAROL, NOW
 from tests.support.commitlogs import forged, group, must, packed, post, writer
+from tests.support.faults import files
 
 Say = Callable[[str], None]  # what is acknowledged is said, and must be found ever after
 
@@ -567,6 +568,9 @@ WRITE_PATHS: tuple[WritePath, ...] = (
     WritePath("prune events", _prepare_events, _open_events, _prune, _prune, _check_pruned),
     WritePath("events anew", _prepare_damaged, nothing, _begin_anew, _begin_anew, _check_anew),
     WritePath("receipts", nothing, lambda folder: Receipts(folder / "receipts"), _receive, _receive, _check_receipts),
+    WritePath("search index", files.prepare_index, files.index, files.take, files.take, files.check_index),
+    WritePath("search anew", files.prepare_old_index, nothing, files.take_anew, files.take_anew, files.check_index),
+    WritePath("new file", nothing, nothing, files.write_new, files.write_new, files.check_new),
     WritePath("account create", nothing, _verbs, _make_account, _make_account, _check_account),
     WritePath("state file", _prepare_account, _store, _save_state, _save_state, _check_state),
     WritePath("hints file", _prepare_file, nothing, _write_whole, _write_whole, _check_file),

@@ -31,7 +31,11 @@ def index(path: Path) -> SearchIndex:
 
 def take(index: SearchIndex, where: ConversationId, *texts: str, start: int = 0, time: int = 1_000) -> None:
     lines = [Line(start + at, ANN, time + at, text) for at, text in enumerate(texts)]
-    index.take(where, lines, Taken(start + len(texts), commit(start + len(texts))))
+    put(index, where, lines, Taken(start + len(texts), commit(start + len(texts))))
+
+
+def put(index: SearchIndex, where: ConversationId, lines: list[Line], upto: Taken) -> None:
+    assert index.take(where, index.taken(where), lines, upto)
 
 
 def found(index: SearchIndex, text: str, *, limit: int = 100, **scope: object) -> list[tuple[ConversationId, int]]:
@@ -59,7 +63,7 @@ def test_trigrams_that_stand_apart_are_no_hit(index: SearchIndex) -> None:
 
 
 def test_what_is_asked_for_is_narrowed(index: SearchIndex) -> None:
-    index.take(ONE, [Line(0, ANN, 10, "boat"), Line(1, BEN, 20, "boat"), Line(2, ANN, 30, "boat")], Taken(3, commit(3)))
+    put(index, ONE, [Line(0, ANN, 10, "boat"), Line(1, BEN, 20, "boat"), Line(2, ANN, 30, "boat")], Taken(3, commit(3)))
     take(index, TWO, "boat")
     assert found(index, "boat", conversations=[ONE]) == [(ONE, 2), (ONE, 1), (ONE, 0)]
     assert found(index, "boat", conversations=[ONE], account=ANN) == [(ONE, 2), (ONE, 0)]
@@ -70,7 +74,7 @@ def test_what_is_asked_for_is_narrowed(index: SearchIndex) -> None:
 
 
 def test_pages_go_on_where_the_last_ended(index: SearchIndex) -> None:
-    index.take(ONE, [Line(number, ANN, 5, f"boat {number}") for number in range(5)], Taken(5, commit(5)))
+    put(index, ONE, [Line(number, ANN, 5, f"boat {number}") for number in range(5)], Taken(5, commit(5)))
     first = found(index, "boat", limit=2)
     place = index.place(*first[-1])
     assert place is not None
@@ -81,7 +85,7 @@ def test_pages_go_on_where_the_last_ended(index: SearchIndex) -> None:
 
 def test_a_new_version_stands_for_the_old_one_and_an_empty_one_for_nothing(index: SearchIndex) -> None:
     take(index, ONE, "helo", "boat")
-    index.take(ONE, [Line(0, ANN, 1_000, "hello"), Line(1, ANN, 1_001, "")], Taken(3, commit(3)))
+    put(index, ONE, [Line(0, ANN, 1_000, "hello"), Line(1, ANN, 1_001, "")], Taken(3, commit(3)))
     assert found(index, "hello") == [(ONE, 0)]
     assert found(index, "helo") == []
     assert found(index, "boat") == []
@@ -92,9 +96,18 @@ def test_a_new_version_stands_for_the_old_one_and_an_empty_one_for_nothing(index
 def test_how_far_it_is_stands_with_the_texts(index: SearchIndex) -> None:
     assert index.taken(ONE) is None
     upto = Taken(2, commit(2), (commit(7), commit(8)))
-    index.take(ONE, [Line(0, ANN, 1, "boat")], upto)
+    put(index, ONE, [Line(0, ANN, 1, "boat")], upto)
     index.close()
     assert SearchIndex(index.path).taken(ONE) == upto
+
+
+def test_nothing_is_taken_in_on_top_of_what_is_not_there(index: SearchIndex) -> None:
+    """A read error that SQLite calls damage: the file was begun anew, and what came next was put into the empty one."""
+    take(index, ONE, "boat")
+    there = index.taken(ONE)
+    for after in (None, Taken(2, commit(2)), Taken(1, commit(1), (commit(3),))):
+        assert not index.take(ONE, after, [Line(1, ANN, 5, "ship")], Taken(2, commit(2)))
+    assert (index.taken(ONE), found(index, "ship")) == (there, [])
 
 
 def test_what_is_forgotten_is_gone_and_the_others_stay(index: SearchIndex) -> None:
@@ -126,7 +139,7 @@ def test_blocks_of_many_conversations_are_searched_together_and_one_by_one(index
 
 
 def test_a_claimed_time_beyond_all_sense_is_no_fault(index: SearchIndex) -> None:
-    index.take(ONE, [Line(0, ANN, 2**80, "late boat"), Line(1, ANN, -5, "early boat")], Taken(2, commit(2)))
+    put(index, ONE, [Line(0, ANN, 2**80, "late boat"), Line(1, ANN, -5, "early boat")], Taken(2, commit(2)))
     assert found(index, "boat") == [(ONE, 0), (ONE, 1)]
     assert index.place(ONE, 1) == Place(0, index.find(parse("early"), Scope(ALL), 1)[0].place.id)
 
