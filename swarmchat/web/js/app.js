@@ -21,10 +21,13 @@ import { toast } from "./views/toast.js";
 import { away } from "./views/welcome.js";
 
 const AGAIN_MS = 1500;
+const LOOK_MS = 4000; // what no event tells of is looked at so often while it is shown
+
+/** Of each page: its title, what draws it, the topics after which it is drawn again, whether it is looked at again by the clock. */
 const PAGES = {
   contacts: ["Contacts", (app) => drawContacts(app), ["contacts"]],
-  mesh: ["Mesh", (app) => drawMesh(app), ["links", "names"]],
-  sync: ["Sync", (app) => drawSync(app, null), ["activity", "links"]],
+  mesh: ["Mesh", (app) => drawMesh(app), ["links", "names"], true],
+  sync: ["Sync", (app) => drawSync(app, null), ["activity", "links"], true],
   devices: ["Devices", (app, again) => drawDevices(app, again), ["devices"]],
   doctor: ["Doctor", (app, again) => drawDoctor(app, again), []],
   settings: ["Settings", (app, again) => drawSettings(app, again), []],
@@ -135,8 +138,8 @@ export class App {
   }
 
   async #showPage(page) {
-    const [title, draw, topics] = PAGES[page];
-    const body = h("div", { class: "page-body" });
+    const [title, draw, topics, clocked] = PAGES[page];
+    const body = h("div", { class: "page-body", role: "region", tabindex: "0", "aria-label": title });
     const tabs = NODE_PAGES.includes(page) && h("nav", { class: "tabs", "aria-label": "About this node" }, NODE_PAGES.map((name) => h("a", { class: "tab", href: `#/${name}`, "aria-current": name === page ? "page" : null }, PAGES[name][0])));
     fill(this.main, h("section", { class: "page" }, h("header", { class: "page-head" }, h("a", { class: "icon-button only-narrow", href: "#/", "aria-label": "Back" }, "‹"), h("h1", {}, title)), tabs, body));
     let round = 0;
@@ -149,7 +152,12 @@ export class App {
         if (mine === round) fill(body, h("p", { class: "fault" }, told(fault)));
       }
     };
-    this.#off = this.state.on([...topics, "anew"], () => round && again());
+    const deaf = this.state.on([...topics, "anew"], () => round && again());
+    const clock = clocked && setInterval(() => document.visibilityState === "visible" && again(), LOOK_MS);
+    this.#off = () => {
+      deaf();
+      clearInterval(clock);
+    };
     await again();
   }
 

@@ -9,7 +9,6 @@ import { trying } from "./toast.js";
 const STATES = { waiting: "waits for an answer", confirmed: "", left: "left the conversation: nothing reaches them", blocked: "blocked", removed: "removed" };
 
 export async function drawContacts(app) {
-  await app.state.loadContacts();
   const shown = app.state.contacts.filter((one) => one.state !== "removed");
   return [
     h("div", { class: "page-deeds" }, button("Add a contact", () => addContact(app), { class: "button primary", "data-key": "add" })),

@@ -35,7 +35,7 @@ export class MessageList {
     const isMe = (who) => this.state.isMe(who);
     const { messages, removed } = this.timeline;
     const stuck = this.#stuck;
-    const first = this.#rows[this.#start]?.key;
+    const first = this.#rows.slice(this.#start, this.#end).find((row) => row.message)?.key; // days come and go with what is above
     this.#rows = rowsOf(messages, { hidden: removed, open: this.#open, readUpTo: this.readUpTo, isMe });
     if (stuck || first === undefined) {
       this.#end = this.#rows.length;

@@ -7,6 +7,7 @@ import { drawMembers } from "./members.js";
 import { iconButton } from "./parts.js";
 import { drawSync } from "./sync.js";
 
+const LOOK_MS = 4000; // no event tells that a device has more than before
 const TABS = { members: ["Members", drawMembers], sync: ["Sync", drawSync], graph: ["Graph", drawGraph], about: ["About", drawAbout] };
 
 export class Panel {
@@ -17,10 +18,15 @@ export class Panel {
   constructor(app, conversation) {
     this.app = app;
     this.conversation = conversation;
-    this.body = h("div", { class: "panel-body", role: "tabpanel", id: "panel-body", tabindex: "-1" });
+    this.body = h("div", { class: "panel-body", role: "tabpanel", id: "panel-body", tabindex: "0", "aria-label": "What is open beside the conversation" });
     this.tabs = h("div", { class: "tabs", role: "tablist", "aria-label": "About this conversation", onkeydown: (event) => this.#key(event) });
     this.node = h("aside", { class: "panel", hidden: true, "aria-label": "About this conversation" }, h("header", {}, this.tabs, iconButton("close", "Close (Esc)", () => this.close_())), this.body);
-    this.#off = app.state.on(["members", "votes", "names", "links", "activity", "contacts"], () => this.refresh());
+    const clock = setInterval(() => this.#tab === "sync" && document.visibilityState === "visible" && this.refresh(), LOOK_MS);
+    const deaf = app.state.on(["members", "votes", "names", "links", "activity", "contacts"], () => this.refresh());
+    this.#off = () => {
+      deaf();
+      clearInterval(clock);
+    };
   }
 
   get isOpen() {

@@ -13,6 +13,7 @@ import { announce } from "./toast.js";
 
 export class Room {
   #off = [];
+  #state = null; // of the conversation, as it was when it was last drawn
   #readTo = null;
   #newest = null;
   #typingTimer = null;
@@ -49,19 +50,20 @@ export class Room {
       delivery: (message) => deeds.delivery(app, id, message),
     };
     this.messages = new MessageList(this.timeline, app.state, acts, { seen: () => this.#seen(), readUpTo: unread ? mark : null });
-    fill(this.middle, this.messages.node, this.messages.latest);
     this.#drawFoot();
     await this.reload();
   }
 
   /** Load what is shown anew, after news were lost. */
   async reload() {
+    this.#state = this.app.state.conversation(this.id)?.state ?? null;
     try {
+      fill(this.middle, this.messages.node, this.messages.latest);
       await this.timeline.load();
       this.messages.toEnd();
     } catch (fault) {
       if (!fault.code) throw fault;
-      fill(this.middle, empty("chats", "Nothing to show yet", h("p", {}, fault.message)));
+      fill(this.middle, empty("chats", this.#state === "syncing" ? "The history is being fetched" : "Nothing to show", h("p", {}, fault.message)));
     }
     this.panel.refresh();
   }
@@ -115,7 +117,10 @@ export class Room {
   #drawHead() {
     const { app, id } = this;
     const conversation = app.state.conversation(id);
-    if (!conversation) return;
+    if (!conversation) {
+      this.#drawFoot();
+      return;
+    }
     const other = app.state.other(conversation);
     const title = app.state.title(conversation);
     const members = (app.state.members.get(id) ?? []).filter((row) => row.role === "admin" || row.role === "member").length || conversation.members;
@@ -131,11 +136,12 @@ export class Room {
       iconButton("info", "About this conversation (Alt+I)", () => this.panel.toggle("about"), { "data-key": "about" }),
     );
     this.#drawFoot();
+    if (this.timeline && this.#state !== null && conversation.state !== this.#state) this.reload().catch(() => {}); // away: loaded again later
   }
 
   #drawFoot() {
     const conversation = this.app.state.conversation(this.id);
-    const writable = conversation?.state === "ready";
+    const writable = conversation?.state === "ready" && this.messages;
     if (writable && !this.composer) {
       const sent = (id) => {
         this.messages.toEnd();
@@ -148,8 +154,8 @@ export class Room {
       if (matchMedia("(min-width: 800px)").matches) this.composer.focus();
     } else if (!writable) {
       this.composer = null;
-      const words = STATES[conversation?.state] ?? conversation?.state ?? "not here";
-      fill(this.foot, h("p", { class: "closed" }, `This conversation is ${words.replace(/^you are/, "closed: you are")}.`), conversation?.state === "refused" && button("Why?", () => this.panel.toggle("about")));
+      const words = conversation ? `closed: ${STATES[conversation.state] ?? conversation.state}` : "not here, or not any more";
+      fill(this.foot, h("p", { class: "closed" }, `This conversation is ${words}.`), conversation?.state === "refused" && button("Why?", () => this.panel.toggle("about")));
     }
   }
 

@@ -1,0 +1,138 @@
+"""The parts of the page that need no node and no document, asked in the browser that will run them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.support.browser import seat
+from tests.support.process import NodeProcess
+
+pytestmark = pytest.mark.web
+
+
+@pytest.fixture(scope="module")
+def run(browser: Any, people: tuple[NodeProcess, ...]) -> Iterator[Any]:
+    """`run(module, expression, value)`: the expression with the module as `m` and the value as `v`."""
+    with seat(browser, people[0]) as taken:
+        taken.page.goto(people[0].call("web.link")["link"].split("#")[0])
+
+        def ask(module: str, expression: str, value: Any = None) -> Any:
+            return taken.page.evaluate(
+                f"async (v) => {{ const m = await import('/js/{module}.js'); return {expression}; }}", value
+            )
+
+        yield ask
+
+
+def test_markdown_knows_its_subset(run: Any) -> None:
+    found = run(
+        "markdown", "m.parse(v)", "a **b _c_** `d*`\n> q\n\n1. x\n2. y\n```py\n<i>\n```\n\\*no\\* snake_case ~~s~~"
+    )
+    paragraph, quote, listed, code, last = found
+    assert [piece["type"] for piece in paragraph["children"]] == ["text", "strong", "text", "code"]
+    assert paragraph["children"][1]["children"][1] == {"type": "em", "children": [{"type": "text", "text": "c"}]}
+    assert quote["type"] == "quote"
+    assert quote["children"][0]["children"][0]["text"] == "q"
+    assert listed["ordered"]
+    assert [item[0]["text"] for item in listed["items"]] == ["x", "y"]
+    assert code == {"type": "code", "text": "<i>"}
+    assert "".join(piece.get("text", "") for piece in last["children"]) == "*no* snake_case "
+    assert last["children"][-1]["type"] == "s"
+
+
+@pytest.mark.parametrize(
+    ("address", "opens"),
+    [
+        ("https://example.net/a?b#c", True),
+        ("http://127.0.0.1:1/", True),
+        ("mailto:ann@example.net", True),
+        ("javascript:alert(1)", False),
+        ("JaVaScRiPt:alert(1)", False),
+        ("data:text/html,x", False),
+        ("blob:https://example.net/1", False),
+        ("file:///etc/passwd", False),
+        ("vbscript:x", False),
+        ("//example.net", False),
+        ("/api/v1/rpc", False),
+        ("java\nscript:x", False),
+        ("https://" + "a" * 2000, False),
+    ],
+)
+def test_a_link_opens_the_web_and_mail_alone(run: Any, address: str, *, opens: bool) -> None:
+    assert (run("markdown", "m.safeAddress(v)", address) is not None) is opens
+
+
+@pytest.mark.parametrize("piece", ["*", "[", "_a ", "`", "> ", "*a ", "[a](", "https://", "**a*", "~~", "1. ", "```\n"])
+def test_markdown_takes_time_in_proportion(run: Any, piece: str) -> None:
+    """A text that is eight times as long may take twice eight times as long, and a tenth of a second of noise."""
+    timed = "(() => { const s = performance.now(); m.parse(v); return performance.now() - s; })()"
+    run("markdown", timed, piece * (8_000 // len(piece)))
+    short, long = (
+        min(run("markdown", timed, piece * (size // len(piece))) for _ in range(2)) for size in (8_000, 64_000)
+    )
+    assert long < 16 * short + 100
+
+
+def test_signs_that_nobody_sees_become_words_and_piles_of_accents_are_cut(run: Any) -> None:
+    assert run("text", "m.plain(v)", "a\u202eb\x1b\x00\u2028c\td\r\ne") == "a⟨U+202E⟩b⟨U+001B⟩⟨U+0000⟩⟨U+2028⟩c\td\ne"
+    assert run("text", "m.plain(v)", "a" + "\u0301" * 90 + "b") == "a" + "\u0301" * 4 + "b"
+    assert run("text", "m.plain('x\\ud800y')") == "x⟨U+D800⟩y"
+    assert run("text", "m.plain('👩‍👩‍👧 क्षि')") == "👩‍👩‍👧 क्षि"
+    assert run("text", "m.cut('👍👍👍', 3)") == "👍…"
+
+
+def test_the_reader_of_events_takes_pieces_of_any_size(run: Any) -> None:
+    text = ': hello\n\nid: 1\ndata: {"a":1}\n\nevent: gap\r\ndata: x\r\ndata: y\r\n\r\ndata: end'
+    whole = run("sse", "new m.Reader().feed(v)", text)
+    assert whole == [{"name": "message", "data": '{"a":1}'}, {"name": "gap", "data": "x\ny"}]
+    single = run("sse", "(() => { const r = new m.Reader(); return [...v].flatMap((sign) => r.feed(sign)); })()", text)
+    assert single == whole
+
+
+def test_the_newest_page_goes_into_what_is_held_without_holes(run: Any) -> None:
+    def spliced(held: str, page: str) -> str | None:
+        pages = [[{"id": sign} for sign in part] for part in (held, page)]
+        found = run("splice", "m.spliced(v[0], v[1])", pages)
+        return None if found is None else "".join(one["id"] for one in found)
+
+    assert spliced("abcd", "cde") == "abcde"
+    assert spliced("abcd", "cxde") == "abcxde"  # a merge added in the middle
+    assert spliced("abcd", "bd") == "abd"  # one was hidden
+    assert spliced("ab", "yz") is None  # they do not meet: more has to be fetched
+    assert spliced("", "ab") == "ab"
+
+
+def test_rows_say_where_a_day_begins_and_what_is_new(run: Any) -> None:
+    def message(name: str, day: int, author: str = "ann", kind: str = "text/plain") -> dict[str, Any]:
+        time = f"2026-11-{day:02}T12:00:00.000Z"
+        return {"id": name, "type": kind, "author": author, "time": time, "reply_to": None, "body": name}
+
+    messages = [message("a", 1), message("b", 1), message("c", 2, "ben"), message("d", 2, kind="member")]
+    hidden = [message("h", 1, "cem")]
+    rows = run(
+        "rows", "m.rowsOf(v[0], {hidden: v[1], readUpTo: 'b', isMe: (who) => who === 'ann'})", [messages, hidden]
+    )
+    assert [row["kind"] for row in rows] == ["day", "message", "message", "day", "fold", "fresh", "message", "system"]
+    assert [row.get("joins") for row in rows if row["kind"] == "message"] == [False, True, False]
+
+
+def test_a_graph_lays_forks_beside_each_other(run: Any) -> None:
+    commits = [
+        {"id": "m", "parents": ["a", "b"]},
+        {"id": "a", "parents": ["r"]},
+        {"id": "b", "parents": ["r"]},
+        {"id": "r", "parents": ["not drawn"]},
+    ]
+    rows = run("lanes", "m.laid(v)", commits)
+    assert [row["lane"] for row in rows] == [0, 0, 1, 0]
+    assert rows[0]["parents"] == [{"id": "a", "lane": 0}, {"id": "b", "lane": 1}]
+    assert rows[3]["parents"] == []
+
+
+def test_a_token_is_found_in_what_people_paste(run: Any) -> None:
+    assert run("token", "m.tokenIn('http://127.0.0.1:1/#token=abc-DEF_1')") == "abc-DEF_1"
+    assert run("token", "m.tokenIn('  abcdefgh ')") == "abcdefgh"
+    assert run("token", "m.tokenIn('no token here')") is None
