@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -397,3 +399,12 @@ def test_the_end_of_the_daemon_is_told_and_nothing_is_left(tmp_path: Path) -> No
         return took
 
     assert asyncio.run(asyncio.wait_for(run(), 20)) < 3.5
+
+
+def test_who_wants_no_http_loads_nothing_for_it() -> None:
+    told = "import sys, swarmchat.daemon; print(sorted({'uvicorn', 'starlette', 'h11', 'websockets', 'anyio'} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+    told = "import sys, swarmchat.api.http.server; print('websockets' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n", "WebSocket is loaded with the first one"

@@ -19,7 +19,7 @@ from swarmchat.node.offline import open_commands
 from swarmchat.runtime import SystemRuntime
 from swarmchat.swarm import transfer
 from swarmchat.swarm.messages import PackRequest
-from tests.support.bench import dhts, groups, searching, wires
+from tests.support.bench import dhts, doors, groups, searching, wires
 from tests.support.bench.lab import Clone, Filled, Lab, Pair, Watcher, pipelined, text
 from tests.support.bench.measure import (
     Figure,
@@ -356,6 +356,7 @@ ROWS: dict[str, Row] = {
     "many": many,
     "dht": dhts.dht,
     "search": searching.search,
+    "http": doors.http,
 }
 
 if __name__ == "__main__":
