@@ -40,6 +40,16 @@ class Profile:
     color: str | None = None
 
 
+def shown(content: bytes | None) -> Profile:
+    """What a conversation with this profile shows of itself; nothing where a foreign repository holds what we would not write."""
+    if content is None:
+        return Profile()
+    try:
+        return parse(content)
+    except ProfileError:
+        return Profile()
+
+
 def parse(content: bytes) -> Profile:
     """Read a vCard 4.0, or 2.1 as Jami writes it; raises ProfileError for what is malformed, ambiguous or too big."""
     if len(content) > limits.PROFILE_BYTES_MAX:

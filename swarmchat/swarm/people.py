@@ -100,7 +100,7 @@ class People:
             raise UserError("there are too many conversations")
         if coming is None:
             self._parts.tell(ConversationAdded(conversation))
-        await self._rooms.expect(conversation)
+        await self._rooms.clones.expect(conversation)
 
     async def accept(self, request: RequestId) -> ConversationId:
         """Take up a request; NotFoundError."""

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from swarmchat.account.records import ConversationState, Invitation, Request, RequestKind, request_id
 from swarmchat.addresses import Address
+from swarmchat.conversation import profile
 from swarmchat.conversation.actions import Add
 from swarmchat.conversation.entries import Entry
 from swarmchat.errors import LinkError, PeerError, StorageError
@@ -55,7 +56,7 @@ from swarmchat.swarm.mail import (
 )
 from swarmchat.swarm.messages import Got, MessageError
 from swarmchat.swarm.parts import Parts
-from swarmchat.swarm.rooms import Rooms, shown
+from swarmchat.swarm.rooms import Rooms
 
 _log = logging.getLogger(__name__)
 
@@ -153,7 +154,7 @@ class Postman:
         self._parts.tell(ConversationAdded(offer.conversation))
         if offer.kind is RequestKind.CONTACT:
             self._parts.tell(ContactChanged(offer.sender))
-        await self._rooms.expect(offer.conversation)
+        await self._rooms.clones.expect(offer.conversation)
         await self.accepted(offer.conversation, offer.sender, offer.kind)
 
     async def expire(self) -> None:
@@ -341,5 +342,5 @@ class Postman:
         if replicator is None or replicator.log.is_empty:
             return None
         roster = replicator.log.roster
-        page = shown(roster)
+        page = profile.shown(roster.profile)
         return SwarmInvite(conversation, commit, roster.mode, page.title, page.description, len(roster.joined), at_ms)

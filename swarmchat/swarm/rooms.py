@@ -1,11 +1,9 @@
-"""The conversations of this account on this device: opened, cloned and joined, erased. (SCP-06 §5, §7)"""
+"""The conversations of this account on this device: opened, made, left, erased. (SCP-06 §7)"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 
@@ -15,33 +13,28 @@ from swarmchat.commitlog.files import DamageError
 from swarmchat.commitlog.log import CommitLog
 from swarmchat.commitlog.writing import Admission
 from swarmchat.conversation import profile
-from swarmchat.conversation.actions import Add, Initial, Join
-from swarmchat.conversation.profile import Profile
+from swarmchat.conversation.actions import Add, Initial
 from swarmchat.conversation.rejection import Rejection
-from swarmchat.conversation.roster import Roster
 from swarmchat.conversation.tree import Mode
-from swarmchat.discovery.addressbook import Source
 from swarmchat.errors import NotFoundError, StorageError, SwarmchatError
 from swarmchat.ids import AccountId, CommitId, ConversationId, DeviceId
 from swarmchat.limits import CLONE_MEMBERS_MAX, INVITATIONS_LOOKED_BACK_MAX, PULLS_MAX, SERVED_PACKS_PER_PEER_MAX
-from swarmchat.links.link import Link
-from swarmchat.swarm import invitations, objections
-from swarmchat.swarm.access import MODE_PAIR, candidates
+from swarmchat.swarm import invitations
+from swarmchat.swarm.access import MODE_PAIR
+from swarmchat.swarm.clones import Clones, is_torn
 from swarmchat.swarm.departures import Departures
 from swarmchat.swarm.events import (
     ContactChanged,
     ConversationAdded,
-    ConversationReady,
-    ConversationRefused,
     ConversationRemoved,
-    ConversationSyncing,
     Delivered,
     Event,
 )
 from swarmchat.swarm.farewells import Farewells
+from swarmchat.swarm.lines import Lines
 from swarmchat.swarm.mail import Notice
-from swarmchat.swarm.messages import Bad, Got, News, Read, SyncMessage, Typing
-from swarmchat.swarm.objections import Cause, Objection
+from swarmchat.swarm.messages import Bad, Got, News, Read, Typing
+from swarmchat.swarm.objections import Objection
 from swarmchat.swarm.pairs import Pairs
 from swarmchat.swarm.parts import Parts
 from swarmchat.swarm.replicator import Replicator, Wires
@@ -50,22 +43,6 @@ from swarmchat.swarm.turns import Turns
 from swarmchat.swarm.write_queue import Outcome
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Lines:
-    """How the rooms reach the links."""
-
-    post: Callable[[DeviceId, SyncMessage], None]
-    link: Callable[[DeviceId], Link | None]
-    account_of: Callable[[DeviceId], AccountId | None]
-    reevaluate: Callable[[], None]  # who may do what has changed
-    flushed: Callable[[DeviceId], Awaitable[None]]  # what was posted to it has come there
-    notify: Callable[[ConversationId], Awaitable[None]]  # members who do not know that we are one
-    withdraw: Callable[[AccountId, ConversationId], Awaitable[None]]  # tell it that our invitation holds no more
-    ask: Callable[[ConversationId], Awaitable[None]]  # a member for an invitation to what is here
-    moved: Callable[[ConversationId], None]  # a device has more, or a conversation another state
-    unsure: Callable[[ConversationId, DeviceId], None]  # its heads do not tell whether it knows that we left
 
 
 class Rooms:
@@ -80,11 +57,10 @@ class Rooms:
         self._tasks: asyncio.TaskGroup | None = None
         self._pulls = Turns(PULLS_MAX, SERVED_PACKS_PER_PEER_MAX)
         self._damaged: dict[ConversationId, StorageError] = {}
-        self._refused: dict[ConversationId, Objection] = {}  # clones that do not become ours, and why
         self._withdrawing: set[tuple[AccountId, ConversationId]] = set()
-        self._agreed: set[ConversationId] = set()  # to another mode than the invitation said
         self._departures = Departures(parts, self.get, self.erase, lines.reevaluate, lines.unsure)
         self.pairs = Pairs(parts, self.get)
+        self.clones = Clones(parts, lines, self.pairs, self.get, self._prepare)
         self._farewells = Farewells(parts, lines.post, lines.account_of, lines.flushed, lines.reevaluate)
         self._wires = Wires(
             post=lines.post,
@@ -92,10 +68,10 @@ class Rooms:
             tell=self._tell,
             writer=parts.writer,
             admitted=self._admitted,
-            refused=self._clone_refused,
+            refused=self.clones.refused,
             held=self._held,
-            level=self._level,
-            barren=self._barren,
+            level=self.clones.look_at,
+            barren=self.clones.barren,
         )
 
     # --- what is here
@@ -125,12 +101,12 @@ class Rooms:
         if known is None or known.is_gone or found is None:
             return "closed"
         if known.state is ConversationState.SYNCING:
-            return "refused" if conversation in self._refused else "syncing"
+            return "syncing" if self.clones.objection(conversation) is None else "refused"
         return "ready" if not found.log.is_empty and found.log.roster.is_joined(self._parts.account.id) else "closed"
 
     def objection(self, conversation: ConversationId) -> Objection | None:
         """Why a conversation is `refused`."""
-        return self._refused.get(conversation) if self.state_of(conversation) == "refused" else None
+        return self.clones.objection(conversation) if self.state_of(conversation) == "refused" else None
 
     # --- lifetime
 
@@ -175,11 +151,11 @@ class Rooms:
         try:
             match self._unfinished(conversation):
                 case ConversationState.SYNCING:
-                    await self.expect(conversation)
+                    await self.clones.expect(conversation)
                 case ConversationState.REMOVED:
                     await self._departures.stay_behind(conversation)
                 case ConversationState.ACTIVE if self._is_lost(conversation):
-                    await self._clone_again(conversation)
+                    await self.clones.begin_anew(conversation)
                 case ConversationState.ACTIVE:
                     await self._go(conversation)
                 case ConversationState.ERASED:
@@ -216,7 +192,7 @@ class Rooms:
             self._tasks = None
             self._running.clear()
 
-    # --- making, cloning
+    # --- making
 
     async def create(self, mode: Mode, invited: AccountId | None) -> Replicator:
         """Write a new conversation. RefusedError, StorageError."""
@@ -228,41 +204,6 @@ class Rooms:
         await self._adopt(log)
         parts.tell(ConversationAdded(log.conversation))
         return replicator
-
-    async def expect(self, conversation: ConversationId) -> Replicator:
-        """A conversation that the state says is SYNCING: an empty log, to be filled by whoever has it."""
-        parts = self._parts
-        replicator = self._replicators.get(conversation)
-        if replicator is None:
-            log = await parts.runtime.offload(parts.catalog.prepare, conversation)
-            replicator = self._replicators.get(conversation) or self._enter(log)  # somebody else expects it too
-        replicator.session.closed = False
-        parts.access.set_heirs(conversation, None)
-        self._refused.pop(conversation, None)
-        known = parts.state.conversations[conversation]
-        if known.refused and replicator.log.is_empty:
-            fault = objections.to_history(replicator.log.refusals())
-            if fault is not None:  # of an earlier run: the same heads are not tried again
-                self._refused[conversation] = fault
-        parts.access.set_sources(conversation, candidates(known))
-        for host in known.hosts:  # of an archive: where its members' devices were
-            parts.finder.learnt(host.device, [host.address], Source.LINK)
-        self._lines.reevaluate()
-        parts.tell(ConversationSyncing(conversation, 0, 0))
-        self.pairs.reconsider()
-        if not replicator.log.is_empty:
-            parts.chores.add(f"join {conversation}", lambda: self._join(conversation))
-        return replicator
-
-    async def agree(self, conversation: ConversationId) -> None:
-        """The user takes the conversation in whatever mode it is."""
-        if not self._parts.access.is_expected(conversation):
-            return
-        self._agreed.add(conversation)
-        objection = self._refused.get(conversation)
-        if objection is not None and objection.cause is Cause.OTHER_MODE:
-            del self._refused[conversation]
-        await self._join(conversation)
 
     # --- leaving, erasing (SCP-06 §7)
 
@@ -306,8 +247,7 @@ class Rooms:
             task.cancel()
         parts = self._parts
         parts.access.drop(conversation)
-        self._refused.pop(conversation, None)
-        self._agreed.discard(conversation)
+        self.clones.forget(conversation)
         self._lines.reevaluate()
         self.pairs.reconsider()
         if replicator is not None or self._damaged.pop(conversation, None) is not None:
@@ -342,8 +282,7 @@ class Rooms:
             parts.chores.add(f"settle {conversation}", lambda: self._settle(conversation))
         elif admission.before.profile is not admission.after.profile:
             parts.chores.add(f"settle {conversation}", lambda: self._settle(conversation))
-        if parts.access.is_expected(conversation):
-            parts.chores.add(f"join {conversation}", lambda: self._join(conversation))
+        self.clones.look_at(conversation)
         self._lines.moved(conversation)
 
     def _part(self, replicator: Replicator) -> None:
@@ -380,28 +319,6 @@ class Rooms:
             self._hand_over(replicator, device, message.heads, owner)  # also after its second, or before we know
         return self._farewells.answered(message.conversation, device, message)
 
-    def _level(self, conversation: ConversationId) -> None:
-        """Nothing that a linked device announced is missing here."""
-        if self._parts.access.is_expected(conversation):
-            self._parts.chores.add(f"join {conversation}", lambda: self._join(conversation))
-
-    def _clone_refused(self, conversation: ConversationId, heads: Heads, rejected: tuple[Rejection, ...]) -> None:
-        fault = objections.to_history(rejected)
-        assert fault is not None, "something was refused"
-        self._object(conversation, fault)
-
-        async def remember() -> None:
-            await self._parts.change(lambda state: state.refuse_heads(conversation, heads))
-
-        self._parts.chores.add(f"refuse {conversation}", remember)
-
-    def _object(self, conversation: ConversationId, objection: Objection) -> None:
-        if self._refused.get(conversation) == objection:
-            return
-        self._refused[conversation] = objection
-        self._parts.tell(ConversationRefused(conversation, objection.commit, objection.rule, objection.text))
-        self._lines.moved(conversation)
-
     def _held(self, conversation: ConversationId, device: DeviceId) -> None:
         replicator = self._replicators.get(conversation)
         account = self._lines.account_of(device)
@@ -424,10 +341,6 @@ class Rooms:
             self._parts.chores.add(f"hand {conversation} over to {account}", work)
         return True
 
-    def _barren(self, conversation: ConversationId) -> Sequence[CommitId]:
-        known = self._parts.state.conversations.get(conversation)
-        return known.refused if known else ()
-
     # --- chores
 
     async def _settle(self, conversation: ConversationId) -> None:
@@ -444,7 +357,7 @@ class Rooms:
                 if confirmed is not None:
                     parts.tell(ContactChanged(who))
         members = (*sorted(roster.admins), *sorted(roster.members))[:CLONE_MEMBERS_MAX]
-        known, title = parts.state.conversations.get(conversation), shown(roster).title
+        known, title = parts.state.conversations.get(conversation), profile.shown(roster.profile).title
         if known is not None and known.state is ConversationState.ACTIVE:
             if roster.is_invited(parts.account.id):
                 await self._lines.ask(conversation)  # removed and invited again: that mail may have come before this
@@ -455,46 +368,6 @@ class Rooms:
             self.pairs.reconsider()
         if over:
             self._lines.reevaluate()
-
-    async def _join(self, conversation: ConversationId) -> None:
-        """The clone has come: join if we may, and if it is what the invitation said. (SCP-06 §5, §9)"""
-        parts, replicator = self._parts, self._replicators.get(conversation)
-        known = parts.state.conversations.get(conversation)
-        if replicator is None or known is None or known.state is not ConversationState.SYNCING:
-            return
-        if replicator.log.is_empty or not replicator.session.is_level(parts.runtime.monotonic()):
-            return
-        if self._is_torn(replicator.log):
-            return
-        roster, me = replicator.log.roster, parts.account.id
-        if not roster.is_joined(me):
-            any_mode = conversation in self._agreed
-            awaited = known.invitation is None or not replicator.log.knows(known.invitation)
-            refused = replicator.log.refusals() if awaited else ()
-            mine = (me, parts.account.device)
-            objection = objections.to_roster(known, roster, mine, any_mode=any_mode, refused=refused)
-            if objection is not None:
-                again = known.invitation is not None and not replicator.log.knows(known.invitation)
-                if again and replicator.log.history.by_account(me):
-                    return  # we were of it before, and the news that we are invited again is on its way
-            elif isinstance(outcome := await replicator.append(Join(me)), Rejection):
-                objection = objections.to_joining(outcome)
-            if objection is not None:
-                self._object(conversation, objection)
-                return
-        await parts.change(
-            lambda state: state.change_conversation(
-                conversation, title=shown(roster).title or None, mode=roster.mode, state=ConversationState.ACTIVE
-            )
-        )
-        self._refused.pop(conversation, None)
-        self._agreed.discard(conversation)
-        parts.access.clear_sources(conversation)
-        self._lines.reevaluate()
-        parts.tell(ConversationReady(conversation))
-        self.pairs.reconsider()
-        self._lines.moved(conversation)
-        await self._lines.notify(conversation)
 
     # --- inside
 
@@ -526,42 +399,29 @@ class Rooms:
         self._start(replicator)
         return replicator
 
+    async def _prepare(self, conversation: ConversationId) -> Replicator:
+        """The replicator of what is here; else of an empty log, to be filled."""
+        if (found := self._replicators.get(conversation)) is not None:
+            return found
+        log = await self._parts.runtime.offload(self._parts.catalog.prepare, conversation)
+        return self._replicators.get(conversation) or self._enter(log)  # somebody else expects it too
+
     def _start(self, replicator: Replicator) -> None:
         if self._tasks is not None:
             self._running[replicator.conversation] = self._tasks.create_task(replicator.run())
 
     def _is_lost(self, conversation: ConversationId) -> bool:
         replicator = self._replicators.get(conversation)
-        return replicator is None or replicator.log.is_empty or self._is_torn(replicator.log)
-
-    def _is_torn(self, log: CommitLog) -> bool:
-        """Whether a damaged disk took so much that we do not stand there any more. (SCP-04 §4.5a)"""
-        return bool(log.lost) and (log.is_empty or not log.roster.is_joined(self._parts.account.id))
-
-    async def _clone_again(self, conversation: ConversationId) -> None:
-        """We are of it, and its history is gone from this disk: the others have it."""
-        _log.warning("the history of %s is not on this disk any more: it is cloned again", conversation)
-        await self._parts.change(lambda state: state.change_conversation(conversation, state=ConversationState.SYNCING))
-        await self.expect(conversation)
+        return replicator is None or replicator.log.is_empty or is_torn(replicator.log, self._parts.account.id)
 
     async def _adopt(self, log: CommitLog) -> None:
         """Note a conversation that is on disk and that the state does not know: made just now, or before a crash."""
-        if self._is_torn(log):
+        if is_torn(log, self._parts.account.id):
             return  # nobody to ask is known; what is intact stays
         if log.is_empty or not log.roster.is_joined(self._parts.account.id):
             await self.erase(log.conversation)
             return
-        title, mode, now_ms = shown(log.roster).title, log.roster.mode, self._parts.now_ms
+        title, mode, now_ms = profile.shown(log.roster.profile).title, log.roster.mode, self._parts.now_ms
         await self._parts.change(
             lambda state: state.add_conversation(log.conversation, title=title, mode=mode, now_ms=now_ms)
         )
-
-
-def shown(roster: Roster) -> Profile:
-    """What the conversation shows of itself; nothing where a foreign repository holds what we would not write."""
-    if roster.profile is None:
-        return Profile()
-    try:
-        return profile.parse(roster.profile)
-    except profile.ProfileError:
-        return Profile()

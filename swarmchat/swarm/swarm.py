@@ -45,6 +45,7 @@ from swarmchat.swarm.events import (
     ReadMarked,
 )
 from swarmchat.swarm.lastseen import LastSeen
+from swarmchat.swarm.lines import Lines
 from swarmchat.swarm.mail import Revoked
 from swarmchat.swarm.merges import Merges
 from swarmchat.swarm.mesh import Mesh, Target
@@ -70,7 +71,7 @@ from swarmchat.swarm.presences import Presences
 from swarmchat.swarm.readmarks import ReadMarks
 from swarmchat.swarm.replicator import Replicator
 from swarmchat.swarm.revocations import Revocations
-from swarmchat.swarm.rooms import Lines, Rooms
+from swarmchat.swarm.rooms import Rooms
 from swarmchat.swarm.status import PeerRow, SyncRow, peer_rows, sync_rows
 from swarmchat.swarm.switchboard import Switchboard
 from swarmchat.swarm.waiting import Waiting
@@ -345,7 +346,7 @@ class Swarm:
     async def confirm_mode(self, conversation: ConversationId) -> None:
         """The user takes a clone in the mode it has, whatever the invitation said."""
         await self.load()
-        await self._rooms.agree(conversation)
+        await self._rooms.clones.agree(conversation)
         await self._parts.chores.drain()
 
     async def leave(

@@ -74,7 +74,7 @@ def test_agreeing_to_a_mode_brings_nobody_where_he_is_not_invited(tmp_path: Path
         await bob.accept_all()
         assert await bob.swarm.settled(where, 30.0) == "ready"
         await bob.swarm.confirm_mode(where)
-        assert bob.swarm._rooms._agreed == set(), "there is nothing to agree to"
+        assert bob.swarm._rooms.clones._agreed == set(), "there is nothing to agree to"
 
     play(tmp_path, story)
 

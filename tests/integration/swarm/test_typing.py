@@ -89,7 +89,7 @@ def test_who_is_only_invited_sees_nobody_type(tmp_path: Path) -> None:
         async def never(_conversation: ConversationId) -> None:
             pass
 
-        carol.swarm._rooms._join = never  # type: ignore[method-assign]
+        carol.swarm._rooms.clones._join = never  # type: ignore[method-assign]
         await alice.swarm.invite(where, [carol.account.id])
         await world.until(lambda: bool(carol.keeper.state.pending()))
         await carol.accept_all()

@@ -7,7 +7,7 @@ import base64
 import pytest
 
 from swarmchat import limits
-from swarmchat.conversation.profile import Profile, ProfileError, parse, write
+from swarmchat.conversation.profile import Profile, ProfileError, parse, shown, write
 
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\nrest of a picture").decode()
 PHOTO = f"data:image/png;base64,{PNG}"
@@ -171,3 +171,8 @@ def test_a_profile_is_bounded_in_all() -> None:
 def test_what_would_not_read_the_same_is_not_written(profile: Profile) -> None:
     with pytest.raises(ProfileError):
         write(profile)
+
+
+def test_a_conversation_without_a_profile_or_with_one_that_we_would_not_write_shows_nothing() -> None:
+    assert shown(None) == shown(b"no vCard") == Profile()
+    assert shown(write(Profile(title="Garden"))) == Profile(title="Garden")
