@@ -20,10 +20,6 @@ from swarmchat.limits import (
     BAD_MESSAGES_MAX,
     PULL_TURN_S,
     PUSH_PACK_BYTES_MAX,
-    RECEIPTS_STORED_AFTER_S,
-    ROLLUP_IDLE_S,
-    STEPS_AGE_S,
-    STEPS_IDLE_S,
     SYNCING_EVERY_S,
 )
 from swarmchat.links.channel import Channel
@@ -36,7 +32,9 @@ from swarmchat.swarm.messages import Bad, Got, News, PackRequest, SyncMessage, a
 from swarmchat.swarm.parts import Witness
 from swarmchat.swarm.session import Acknowledge, Announce, Heads, Pull, Reputation, Session, TakePush, Wish
 from swarmchat.swarm.telling import Teller
+from swarmchat.swarm.told_heads import ToldHeads
 from swarmchat.swarm.turns import Turn, Turns
+from swarmchat.swarm.upkeep import Task, Upkeep
 from swarmchat.swarm.write_queue import Outcome, WriteQueue
 
 _log = logging.getLogger(__name__)
@@ -75,20 +73,15 @@ class Replicator:
         self.session = Session(self.dag, reputation, runtime.random)
         self._runtime = runtime
         self._wires = wires
-        self._receipts = receipts
         self._pulls = pulls
         self._lock = asyncio.Lock()
         self._writes = WriteQueue(self._lock, self._write_batch)
         self._woken = asyncio.Event()
-        self._held: dict[DeviceId, Heads] = {}  # told by devices, not stored yet
-        self._store_at: float | None = None
         self._is_damaged = False
-        self._storing = False
         self._syncing_told = -SYNCING_EVERY_S
-        self._rollup_at: float | None = None
-        self._put_away_at: float | None = None
-        self._put_away_by = 0.0
         self._teller = Teller(log, witness)
+        self._told_heads = ToldHeads(log.conversation, receipts, runtime, self.wake)
+        self._upkeep = Upkeep()
 
     @property
     def conversation(self) -> ConversationId:
@@ -107,9 +100,10 @@ class Replicator:
                 if self._is_damaged:
                     self._is_damaged = False
                     tasks.create_task(self._repair())
-                self._tidy(tasks)
-                if self._is_due_to_store():
-                    tasks.create_task(self._store())
+                for task in self._upkeep.due(self._runtime.monotonic()):
+                    self._put_in_order(task, tasks)
+                if self._told_heads.is_due():
+                    tasks.create_task(self._told_heads.store())
                 await self._sleep()
 
     # --- writing (SCP-04 §5.1)
@@ -410,11 +404,7 @@ class Replicator:
             self._wires.tell(event)
         if admission.new:
             self._teller.note_told(admission.new)
-            now = self._runtime.monotonic()
-            if self._put_away_at is None:
-                self._put_away_by = now + STEPS_AGE_S
-            self._put_away_at = min(now + STEPS_IDLE_S, self._put_away_by)
-            self._rollup_at = now + ROLLUP_IDLE_S
+            self._upkeep.grew(self._runtime.monotonic())
             self._wires.admitted(self.conversation, admission)
 
     def _progress(self, received: int, total: int) -> None:
@@ -423,46 +413,13 @@ class Replicator:
             self._syncing_told = now
             self._wires.tell(ConversationSyncing(self.conversation, received, total))
 
-    def _note(self, device: DeviceId, heads: Heads) -> bool:
-        """Whether these are other heads than it named before; then they are stored soon."""
-        if self.session.heads_of(device) == heads:
-            return False
-        self._held[device] = heads
-        if self._store_at is None:
-            self._store_at = self._runtime.monotonic() + RECEIPTS_STORED_AFTER_S
-        return True
-
-    def _is_due_to_store(self) -> bool:
-        """One at a time: who tells faster than the disk writes is told last."""
-        due = self._store_at is not None and self._runtime.monotonic() >= self._store_at
-        if not due or self._storing:
-            return False
-        self._storing, self._store_at = True, None
-        return True
-
-    async def _store(self) -> None:
-        held, self._held = self._held, {}
-        try:
-            await self._runtime.offload(self._set_heads, held, int(self._runtime.now() * 1000))
-        except StorageError as error:
-            _log.warning("the receipts of %s are not stored: %s", self.conversation, error)
-        finally:
-            self._storing = False
-            self.wake()
-
-    def _set_heads(self, held: Mapping[DeviceId, Heads], time_ms: int) -> None:
-        self._receipts.set_heads(self.conversation, held, time_ms=time_ms)
-
-    def _tidy(self, tasks: asyncio.TaskGroup) -> None:
-        """When it grew, and then nothing came for a while: time to put the object store in order. (SCP-04 §4.3a, §4.7)"""
-        now = self._runtime.monotonic()
-        if self._put_away_at is not None and now >= self._put_away_at:
-            self._put_away_at = None
-            if self.log.waiting:
-                tasks.create_task(self._in_order(self.log.put_away))
-        if self._rollup_at is not None and now >= self._rollup_at:
-            self._rollup_at = None
-            tasks.create_task(self._in_order(self.log.rollup))
+    def _put_in_order(self, task: Task, tasks: asyncio.TaskGroup) -> None:
+        match task:
+            case Task.PUT_AWAY:
+                if self.log.waiting:
+                    tasks.create_task(self._in_order(self.log.put_away))
+            case Task.ROLL_UP:
+                tasks.create_task(self._in_order(self.log.rollup))
 
     async def _in_order(self, work: Callable[[], object]) -> None:
         try:
@@ -471,15 +428,21 @@ class Replicator:
             _log.warning("%s is not put in order: %s", self.conversation, error)
             self.met(error)
 
+    def _note(self, device: DeviceId, heads: Heads) -> bool:
+        """Whether these are other heads than it named before; then they are stored soon."""
+        if self.session.heads_of(device) == heads:
+            return False
+        self._told_heads.note(device, heads)
+        return True
+
     async def _sleep(self) -> None:
         now = self._runtime.monotonic()
         times = [
             at
             for at in (
                 self.session.deadline(now),
-                self._put_away_at,
-                self._rollup_at,
-                None if self._storing else self._store_at,
+                self._upkeep.deadline,
+                self._told_heads.deadline,
             )
             if at is not None
         ]

@@ -51,7 +51,7 @@ def _waiting(life: Life) -> Iterator[str]:
             if channel.unsent:
                 yield f"{channel.unsent} bytes wait on {channel.name}"
     for replicator in rooms.all():
-        if replicator._writes._waiting or replicator._held or replicator._storing:
+        if replicator._writes._waiting or replicator._told_heads.is_busy:
             yield f"{replicator.conversation[:6]} has to write"
         if replicator.session._pushes or replicator.session._taking:
             yield f"{replicator.conversation[:6]} has pushes to take"
