@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -88,5 +88,14 @@ class HttpDoor:
         tls = (Path(files[0]), Path(files[1])) if files[0] and files[1] else None
         bound = await self._stack.enter_async_context(serve(house, address, tls))
         self._house = house
-        self._base = f"{'https' if tls else 'http'}://{bound}"
+        self._base = f"{'https' if tls else 'http'}://{called(bound, config.api_hosts)}"
         _log.info("HTTP on %s", self._base)
+
+
+def called(bound: Address, names: Sequence[str]) -> Address:
+    """What a browser calls a listener that is bound there: 0.0.0.0 is no name that anybody goes by."""
+    if bound.is_loopback:
+        return bound
+    if names:
+        return Address(names[0], bound.port)
+    return Address({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(bound.host, bound.host), bound.port)  # noqa: S104 - a bound one
