@@ -23,7 +23,8 @@ _TOKEN: Final = re.compile(r"(?<![\w+/=-])(?=[\w+/=-]*\d)(?=[\w+/=-]*[A-Za-z])[\
 _NAMES: Final = frozenset({"name", "title", "description", "note"})  # keys whose text is somebody's own as a whole
 _QUOTED: Final = re.compile(r"'[^'\n]+'|\"[^\"\n]+\"|‹[^›\n]+›|«[^»\n]+»|“[^”\n]+”")
 _V4: Final = re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w.]*\.\d)")
-_V6: Final = re.compile(r"(?<![\w:.])[0-9A-Fa-f]*:[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*(?:%[\w.-]+)?(?![\w:])")
+_V6: Final = re.compile(r"(?<![\w.])[0-9A-Fa-f]*:[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*(?:%[\w.-]+)?(?![\w:])")
+_STARTS_MAX: Final = 4
 _HOST: Final = re.compile(r"(?<![\w/.-])(?:[A-Za-z0-9_-]+\.)+[A-Za-z]{2,}(?=:\d{1,5}(?!\d))")
 _PATH: Final = re.compile(r"(?<![\w.~>])/(?:[^\s'\",:;()\[\]]+)")
 _CODE: Final = re.compile(r'^(\s*)File "([^"]*)", line (\d+)(, in .*)?$')
@@ -105,15 +106,20 @@ class Redactor:
         return self._stand_in("id", text[:_PREFIX])
 
     def _address(self, found: re.Match[str]) -> str:
+        """An address in what looks like one, which a colon, a full stop or a word before it may have been taken for part of."""
         text = found[0]
-        try:
-            address = ipaddress.ip_address(text.partition("%")[0])
-        except ValueError:
-            return text
-        if address.is_unspecified or address.is_loopback:
-            return text
-        kind = "link-local" if address.is_link_local else "private" if address.is_private else "public"
-        return self._stand_in(f"{kind}-v{address.version}", text)
+        starts = [0, *(at + 1 for at, char in enumerate(text) if char == ":")][:_STARTS_MAX]
+        for start in starts:
+            for end in dict.fromkeys((len(text), len(text.rstrip(".")), len(text.rstrip(":.")))):
+                try:
+                    address = ipaddress.ip_address(text[start:end].partition("%")[0])
+                except ValueError:
+                    continue
+                if address.is_unspecified or address.is_loopback:
+                    return text
+                kind = "link-local" if address.is_link_local else "private" if address.is_private else "public"
+                return text[:start] + self._stand_in(f"{kind}-v{address.version}", text[start:end]) + text[end:]
+        return text
 
     def _path(self, found: re.Match[str]) -> str:
         return self._tail(found[0]) if any(mark in found[0] for mark in _OURS) else self._stand_in("path", found[0])

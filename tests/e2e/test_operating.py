@@ -103,7 +103,11 @@ def test_no_secret_and_no_word_of_anybody_is_in_a_debug_bundle(tmp_path: Path) -
         same(room, ann, ben)
         log = Home.locate(ann.home, {}).log_file
         log.write_text(ann.output() + f"swarmchat: Benedict said '{SECRET_TEXT}' at 192.0.2.77:4000\n")
-        words = _words(ann, ben, room)
+        secrets = [
+            ann.call("token.add", name="Peggotty")["token"],
+            ann.call("web.link")["link"].partition("token=")[2],
+        ]
+        words = [*_words(ann, ben, room), b"Peggotty", *(secret.encode() for secret in secrets)]
         for name in ("b.zip", "b.tar.gz"):
             outcome = ann.cli("debug", "bundle", str(tmp_path / name))
             assert outcome.status == 0, outcome.err

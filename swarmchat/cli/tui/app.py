@@ -120,7 +120,7 @@ class Chat(App[None]):
     def __init__(self, line: Line, *, first: str | None = None) -> None:
         super().__init__()
         self._line = line
-        self.ask = on_thread(line.caller, line.call)
+        self.ask = on_thread(line)
         self._me: dict[str, Any] = {}
         self._open: str | None = first
         self._rooms: list[dict[str, Any]] = []

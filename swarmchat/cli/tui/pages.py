@@ -19,7 +19,8 @@ from textual.widgets.option_list import Option
 from swarmchat.cli.terminal import Names, plain, short
 from swarmchat.cli.tui import words
 from swarmchat.cli.tui.dialogs import Confirm, Prompt
-from swarmchat.errors import SwarmchatError
+from swarmchat.cli.tui.line import Line
+from swarmchat.errors import SwarmchatError, UnreachableError
 
 Ask = Callable[..., Awaitable[Any]]
 Opened = tuple[str, str | None]  # a conversation to be opened, and the message to be shown in it
@@ -326,10 +327,14 @@ class SearchPage(Page):
             self.dismiss((row["conversation"], row["message"]["id"]))
 
 
-def on_thread(executor: Any, call: Callable[[str, dict[str, Any]], Any]) -> Ask:
-    """`ask`: a call of the daemon, awaited here and made on the executor's thread."""
+def on_thread(line: Line) -> Ask:
+    """`ask`: a call of the daemon, awaited here and made on the line's thread."""
 
     async def ask(method: str, /, **params: Any) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(executor, partial(call, method, params))
+        try:
+            calling = asyncio.get_running_loop().run_in_executor(line.caller, partial(line.call, method, params))
+        except RuntimeError:  # the thread has ended: so has the client, which did not look up in time
+            raise UnreachableError("hung up") from None
+        return await calling
 
     return ask

@@ -14,6 +14,7 @@ from textual.widgets import OptionList, Static
 from swarmchat.api.methods import invoke
 from swarmchat.cli.tui.app import Chat, Composer
 from swarmchat.cli.tui.line import Line
+from swarmchat.cli.tui.pages import on_thread
 from swarmchat.errors import RefusedError, UnreachableError
 from tests.support.fake_commands import BOB, FIRST, LATER, NOON, ROOM, SECOND, THIRD, FakeCommands, message
 
@@ -437,3 +438,10 @@ def test_it_can_be_used_on_a_small_terminal_and_ends_with_ctrl_q() -> None:
         await desk.until(lambda: not desk.app.is_running)
 
     play(scene, size=(60, 16))
+
+
+def test_what_is_asked_after_the_end_is_an_error_with_a_name() -> None:
+    line = Line(lambda: FakeWay(FakeCommands(), queue.Queue()))
+    line.close()
+    with pytest.raises(UnreachableError, match="hung up"):
+        asyncio.run(on_thread(line)("account.show"))
