@@ -16,6 +16,7 @@ from swarmchat.errors import StorageError, UserError
 FILE_MODE = 0o600
 DIRECTORY_MODE = 0o700
 _DRAFTS = count()
+_OR_FORCE = "choose another name, or replace it with --force"
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)  # of a file system that has none, as on most USB sticks
 
 _SENTENCES = {
@@ -106,8 +107,10 @@ def new_file(path: Path, *, force: bool = False) -> Iterator[BinaryIO]:
 
     UserError when there is one already, unless `force`: then it is replaced. StorageError.
     """
-    if path.is_dir() or (path.exists() and not force):
-        raise _exists(path)
+    if path.is_dir():
+        raise UserError(f"{path} is a directory", hint="name a file in it")
+    if path.exists() and not force:
+        raise _exists(path, _OR_FORCE)
     draft = path.with_name(f".{path.name[:100]}.{os.getpid()}-{next(_DRAFTS)}.part")
     try:
         handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
@@ -124,7 +127,7 @@ def new_file(path: Path, *, force: bool = False) -> Iterator[BinaryIO]:
             _name_new(draft, path)
         sync_directory(path.parent)
     except FileExistsError:
-        raise _exists(path) from None
+        raise _exists(path, _OR_FORCE) from None
     except OSError as error:
         raise refusal(error, path, "write") from error
     finally:
@@ -141,8 +144,8 @@ def _name_new(draft: Path, path: Path) -> None:
         draft.replace(path)
 
 
-def _exists(path: Path) -> UserError:
-    return UserError(f"{path} exists already", hint="choose another name; nothing is overwritten")
+def _exists(path: Path, hint: str = "choose another name; nothing is overwritten") -> UserError:
+    return UserError(f"{path} exists already", hint=hint)
 
 
 def sync_directory(path: Path) -> None:

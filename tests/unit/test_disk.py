@@ -107,7 +107,7 @@ def test_a_new_file_replaces_nothing_unless_told_to(tmp_path: Path) -> None:
     with disk.new_file(path, force=True) as file:
         file.write(b"new")
     assert path.read_bytes() == b"new"
-    with pytest.raises(UserError, match="exists already"), disk.new_file(tmp_path, force=True):
+    with pytest.raises(UserError, match="is a directory"), disk.new_file(tmp_path, force=True):
         raise AssertionError("a directory is not replaced")
 
 
