@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from swarmchat.cli.session import Noun, Session, Verb, pass_session
@@ -19,7 +21,17 @@ def web(session: Session, in_browser: bool) -> None:
     found = session.door.call("web.link")
     session.output.emit(found, lambda: found["link"])
     if in_browser:
-        click.launch(found["link"])
+        click.launch(_door_file(session, found["link"]).as_uri())
+
+
+def _door_file(session: Session, link: str) -> Path:
+    """A page that leads to the link: what a browser is started with can be seen by everybody on this machine, a file cannot."""
+    from swarmchat import disk  # noqa: PLC0415 - for who opens it
+
+    path = session.home.data / "web.html"
+    page = f'<!doctype html><meta http-equiv="refresh" content="0; url={link}"><a href="{link}">swarmchat</a>\n'
+    disk.write_whole(path, page.encode())
+    return path
 
 
 @click.group(cls=Noun)

@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import json
 import re
+import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -58,6 +59,7 @@ class Tokens:
         self._now = now
         self._entropy = entropy
         self._known: dict[str, Credential] | None = None
+        self._turn = threading.RLock()  # two changes at once must not lose one
 
     def open(self) -> None:
         """Read them all, and make the owner's if there is none. StorageError when the disk refuses."""
@@ -66,6 +68,10 @@ class Tokens:
 
     def owner(self) -> str:
         """The owner's token, made at first use. UserError when its file holds something else."""
+        with self._turn:
+            return self._owner()
+
+    def _owner(self) -> str:
         raw = disk.read_bounded(self._owner_file, limits.TOKEN_FILE_BYTES_MAX)
         token = self._fresh() if raw is None else raw.decode("ascii", "replace").strip()
         if not _TOKEN.fullmatch(token):
@@ -85,14 +91,15 @@ class Tokens:
                 f"{name!r} is no name for a token",
                 hint=f"letters, digits, '.', '_' and '-', at most {limits.TOKEN_NAME_CHARS_MAX}",
             )
-        known = self._load()
-        if name in known or name == OWNER:
-            raise RefusedError(f"there is a token {name} already", hint=f"swarmchat token remove {name}")
-        if len(known) >= limits.TOKENS_MAX:
-            raise RefusedError(f"there are {limits.TOKENS_MAX} tokens already", hint="swarmchat token remove NAME")
-        token = self._fresh()
-        made = Credential(name, Scope(scope), _hash(token), views.time(self._now()))
-        self._keep(known | {name: made})
+        with self._turn:
+            known = self._load()
+            if name in known or name == OWNER:
+                raise RefusedError(f"there is a token {name} already", hint=f"swarmchat token remove {name}")
+            if len(known) >= limits.TOKENS_MAX:
+                raise RefusedError(f"there are {limits.TOKENS_MAX} tokens already", hint="swarmchat token remove NAME")
+            token = self._fresh()
+            made = Credential(name, Scope(scope), _hash(token), views.time(self._now()))
+            self._keep(known | {name: made})
         return {"name": name, "scope": scope, "created": made.created, "token": token}
 
     def listed(self) -> list[dict[str, object]]:
@@ -107,6 +114,11 @@ class Tokens:
 
     def remove(self, name: str) -> dict[str, object]:
         """Good for nothing from now on; the owner's is made anew at its next use."""
+        with self._turn:
+            self._remove(name)
+        return {"name": name, "state": "removed"}
+
+    def _remove(self, name: str) -> None:
         known = dict(self._load())
         if name == OWNER:
             if not self._owner_file.exists():
@@ -122,7 +134,6 @@ class Tokens:
             self._keep(known)
         else:
             raise NotFoundError(f"there is no token {name}", hint="swarmchat token list")
-        return {"name": name, "state": "removed"}
 
     def credential(self, token: str) -> Credential | None:
         """Whose token this is, or None; how long it takes says nothing of the secrets."""

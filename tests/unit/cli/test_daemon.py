@@ -20,19 +20,22 @@ def test_what_was_given_to_start_is_given_to_run() -> None:
         "dht": True,
         "bootstrap": ("n:1", "n:2#id"),
         "addresses": "none",
+        "http": "127.0.0.1:7777",
         "name": "Al",
         "log_level": "debug",
         "log_format": None,
     }
     settings = settings_given(flags)
     assert settings == {"listen": ["h:1", "h:2"], "lan.enabled": False, "dht.addresses": "none"} | {
+        "api.http": "127.0.0.1:7777",
         "dht.enabled": True,
         "dht.bootstrap": ["n:1", "n:2#id"],
         "name": "Al",
         "log.level": "debug",
     }
     words = _arguments(settings)
-    given = "--listen h:1 --listen h:2 --no-lan --dht --bootstrap n:1 --bootstrap n:2#id --addresses none --name Al"
+    given = "--listen h:1 --listen h:2 --no-lan --dht --bootstrap n:1 --bootstrap n:2#id --addresses none"
+    given += " --http 127.0.0.1:7777 --name Al"
     given += " --log-level debug"
     assert words == given.split()
     context = daemon.run.make_context("run", list(words), obj=None, resilient_parsing=True)

@@ -67,6 +67,15 @@ def test_a_wrong_setting_is_named(table: dict[str, object], words: str) -> None:
         parse(table, "config.toml")
 
 
+def test_where_http_is_answered_is_an_address_and_names_are_compared_in_lower_case() -> None:
+    found = parse(
+        {"api": {"http": "[::1]:7777", "hosts": ["Node.Example.", "b"], "tls_key": "/k", "tls_certificate": "/c"}}, "x"
+    )
+    assert (found.api_http, found.api_hosts) == (Address("::1", 7777), ("node.example", "b"))
+    assert (found.api_tls_certificate, found.api_tls_key) == ("/c", "/k")
+    assert parse({"api": {"http": "localhost:0"}}, "x").api_http == Address("localhost", 0)
+
+
 def test_an_unknown_key_names_the_nearest() -> None:
     with pytest.raises(UserError) as caught:
         parse({"lisen": ["x:1"]}, "config.toml")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import stat
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
 
@@ -140,3 +141,11 @@ def test_a_scope_covers_itself_and_those_before_it() -> None:
         [True, True, False],
         [True, True, True],
     ]
+
+
+def test_two_made_at_once_are_both_kept(home: Home) -> None:
+    box = tokens(home)
+    names = [f"bot{number}" for number in range(12)]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda name: box.add(name, "read"), names))
+    assert sorted(str(one["name"]) for one in tokens(home).listed()) == sorted(names)
