@@ -88,7 +88,7 @@ class Seat:
     def log_in(self, link: str | None = None) -> Seat:
         """Open the link to the page, as `swarmchat web` prints it."""
         self.page.goto(link or self.node.call("web.link")["link"])
-        self.page.locator(".brand").wait_for()
+        self.page.locator(".brand .dot.linked").wait_for()  # the stream of events stands
         return self
 
     def is_content(self) -> None:

@@ -91,7 +91,8 @@ def test_a_gap_in_the_events_loads_what_is_shown_again(browser: Any, ann: NodePr
 
         held: list[Any] = []
         a.page.route("**/api/v1/events*", stand_in)
-        a.log_in().open("Gap")
+        a.page.goto(ann.call("web.link")["link"])
+        a.open("Gap")
         ann.call("message.send", conversation=room, text="nobody told the page of this")
         held[0].abort()
         a.sees("nobody told the page of this")

@@ -16,7 +16,7 @@ export class State {
     this.contacts = [];
     this.presence = new Map(); // account → {state, as_of, source}
     this.typing = new Map(); // conversation → Map(account → until)
-    this.link = "linked"; // of the page with its node: linked, away
+    this.link = "begins"; // of the page with its node: begins, linked, away
     this.#names = new Map();
   }
 

@@ -15,7 +15,7 @@ export async function drawMembers(app, conversation, again) {
   const groups = ["admin", "member", "invited", "banned", "left"].map((role) => [role, rows.filter((row) => row.role === role)]).filter(([, all]) => all.length);
   return [
     ballots.length > 0 && h("section", { class: "ballots" }, h("h3", {}, "Open ballots"), ballots.map((ballot) => ballotNode(ballot, context))),
-    context.writable && context.mode !== "one-to-one" && button("Invite somebody", () => invite(app, conversation), { class: "button primary block", "data-key": "invite" }),
+    context.writable && context.mode !== "one-to-one" && button("Invite somebody", () => invite(app, conversation), { class: "button block", "data-key": "invite" }),
     groups.map(([role, all]) => h("section", {}, h("h3", {}, `${ROLES[role]}${all.length > 1 && role !== "invited" && role !== "banned" && role !== "left" ? "s" : ""} · ${all.length}`), h("ul", { class: "rows" }, all.map((row) => memberNode(row, context))))),
   ];
 }

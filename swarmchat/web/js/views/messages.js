@@ -28,6 +28,10 @@ export class MessageList {
     this.list = h("ol", { class: "messages", "aria-label": "Messages", onkeydown: (event) => this.#key(event), onfocusin: (event) => this.#focused(event) });
     this.latest = h("button", { type: "button", class: "latest", hidden: true, onclick: () => this.toEnd() }, "Newest messages ↓");
     this.node = h("div", { class: "scroller", tabindex: "-1", onscroll: () => this.#scrolled() }, this.list);
+    this.sizes = new ResizeObserver(() => {
+      if (this.#stuck) this.node.scrollTop = this.node.scrollHeight; // beside a panel, above a keyboard
+    });
+    this.sizes.observe(this.node);
   }
 
   /** Show what the timeline holds now. */
@@ -48,6 +52,10 @@ export class MessageList {
     }
     this.#keeping(() => this.#draw(), stuck);
     this.#scrolled();
+  }
+
+  close() {
+    this.sizes.disconnect();
   }
 
   toEnd() {

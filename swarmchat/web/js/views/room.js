@@ -73,6 +73,7 @@ export class Room {
     clearTimeout(this.#typingTimer);
     this.composer?.leave();
     this.timeline?.close();
+    this.messages?.close();
     this.panel.close();
   }
 

@@ -33,7 +33,7 @@ export class Sidebar {
     fill(
       this.brand,
       avatar(state.me.id, state.me.name || "?", state.link === "linked" ? "linked" : "away"),
-      h("div", { class: "who" }, h("strong", {}, h("bdi", {}, line(state.me.name || "No name", 40))), h("span", { class: "muted small" }, state.link === "linked" ? `account ${short(state.me.id)}` : "the node is away")),
+      h("div", { class: "who" }, h("strong", {}, h("bdi", {}, line(state.me.name || "No name", 40))), h("span", { class: "muted small" }, state.link === "away" ? "the node is away" : `account ${short(state.me.id)}`)),
       iconButton("help", "Keyboard shortcuts (?)", () => this.app.help(), { "data-key": "help" }),
       iconButton("plus", "New conversation, contact or link (Alt+N)", () => this.app.begin(), { "data-key": "begin" }),
     );
