@@ -189,11 +189,7 @@ def test_http_is_opened_by_the_first_who_wants_the_page_and_tokens_outlive_the_d
 def test_an_address_that_others_reach_or_that_is_taken_keeps_the_daemon_from_starting(tmp_path: Path) -> None:
     node = NodeProcess(tmp_path / "ann", "Ann")
     node.did("account", "create", "--name", "Ann")
-    for address, words in (
-        ("0.0.0.0:0", "without TLS"),
-        ("192.0.2.1:80", "without TLS"),
-        ("example.org:80", "is a name"),
-    ):
+    for address, words in (("192.0.2.1:80", "without TLS"), ("example.org:80", "is a name")):
         outcome = node.cli("--json", "daemon", "start", *ON_LOOPBACK, "--http", address)
         assert (outcome.status, words in outcome.error["message"]) == (1, True)
     with socket.create_server(("127.0.0.1", 0)) as taken:
