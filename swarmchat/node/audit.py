@@ -135,7 +135,7 @@ class AuditVerbs(Verbs):
                     {"head": one.head, "devices": list(one.devices), "for_s": round(one.for_s)} for one in row.missing
                 ],
             }
-            for row in self._node.swarm.sync_status(where)
+            for row in self._node.swarm.status.sync(where)
         ]
 
     async def events_list(self, *, since: int | None = None, limit: int | None = None) -> JsonObject:

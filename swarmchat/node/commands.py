@@ -68,7 +68,7 @@ class NodeCommands(
         if not wanted:
             raise UsageError("nothing to set", hint="give --name, --read-receipts or --typing")
         for setting, value in wanted.items():
-            await self._node.swarm.set(setting, value)
+            await self._node.swarm.own.set(setting, value)
         return await self.account_show()
 
     async def account_export(self, *, path: str, password: str) -> JsonObject:

@@ -148,9 +148,9 @@ class ConversationVerbs(Verbs):
             if not equals:
                 raise UsageError(f"{text}: KEY=VALUE is wanted")
         for key, _, value in told:
-            await self._node.swarm.prefer(where, key, value)
+            await self._node.swarm.own.prefer(where, key, value)
         for key in unset or ():
-            await self._node.swarm.prefer(where, key, None)
+            await self._node.swarm.own.prefer(where, key, None)
         return {"id": where, "prefs": dict(preferences.of(self._node.keeper.state, where))}
 
     async def conversation_purge(self, *, conversation: str) -> JsonObject:

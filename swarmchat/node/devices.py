@@ -76,7 +76,7 @@ class DeviceVerbs(Verbs):
 
         if which not in known:
             raise NotFoundError("this account has no such device", hint="swarmchat device list")
-        if not await self._node.swarm.rename_device(known[which], called):
+        if not await self._node.swarm.own.rename_device(known[which], called):
             raise RefusedError(f"{limits.OWN_DEVICES_MAX} devices of this account are known already")
         return {"id": which, "name": called}
 
@@ -93,8 +93,8 @@ class DeviceVerbs(Verbs):
     def _linking(self) -> Linking:
         if not self._node.listens:
             raise UnreachableError("no daemon is running", hint="swarmchat daemon start")
-        self._node.swarm.must_be_ours()
-        return self._node.swarm.linking
+        self._node.swarm.own.must_be_ours()
+        return self._node.swarm.own.linking
 
     def _device(self, device: OwnDevice) -> JsonObject:
         mine, noted = self._node.account, self._node.keeper.state.devices

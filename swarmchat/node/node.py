@@ -141,8 +141,8 @@ class Node:
                 await self.swarm.ready.wait()
                 self.listens = tuple(await self._listen())
                 watcher = self._watcher = Watcher(self.runtime)
-                self.swarm.network_changed()  # links that stood before this are told where we listen
-                watcher.tell(self.swarm.network_changed)
+                self.swarm.surroundings.network_changed()  # links that stood before this are told where we listen
+                watcher.tell(self.swarm.surroundings.network_changed)
                 watcher.tell(self.dht.network_changed)
                 tasks.create_task(watcher.run())
                 if self.config.lan_enabled:
@@ -190,7 +190,7 @@ class Node:
         def seen(sighting: Sighting) -> None:
             self.finder.saw_lan(sighting)
             if not sighting.gone:
-                self.swarm.sighted(sighting.device, sighting.instance, sighting.addresses)
+                self.swarm.surroundings.sighted(sighting.device, sighting.instance, sighting.addresses)
             if sighting.dht_port is not None and not sighting.gone:
                 for address in sighting.addresses:
                     self.dht.met(Address(address.host, sighting.dht_port), Source.LAN)
@@ -201,7 +201,7 @@ class Node:
             self.runtime,
             device=self.account.device,
             listens=self.listens,
-            known=self.swarm.known_devices,
+            known=self.swarm.surroundings.known_devices,
             on_sighting=seen,
             watcher=watcher,
         )
@@ -222,7 +222,7 @@ class Node:
     def _tell_dht_port(self, port: int) -> None:
         if self._lan_part is not None:
             self._lan_part.put_out_dht(port)
-        self.swarm.dht_opened()
+        self.swarm.surroundings.dht_opened()
 
     async def _keep_hints(self) -> None:
         """A moment after a link stands, so that who is killed then finds the other again; what else is heard, once a minute."""
@@ -266,7 +266,7 @@ class Node:
                         fresh = self.account.rekeyed(now=now, entropy=self.runtime.entropy)
                         if fresh is not self.account:
                             await self.keeper.save_account(fresh.renamed(self._name))
-                            self.swarm.renewed(fresh)
+                            self.swarm.own.renewed(fresh)
                 except StorageError as fault:
                     _log.warning("the sealing key stays as it is: %s", fault)
             await self.runtime.sleep(limits.SEALING_KEY_CHECKED_S)
@@ -321,12 +321,12 @@ class Node:
     def delivery(self, log: CommitLog | ArchivedLog) -> Delivery:
         """Who has what of a conversation, as far as they told; to be asked under the log's lock."""
         held, read = self.receipts.all_heads(log.conversation), self.receipts.read_marks(log.conversation)
-        return Delivery(log.history, log.roster, self.account.id, held, read, self.swarm.owner)
+        return Delivery(log.history, log.roster, self.account.id, held, read, self.swarm.status.owner)
 
     def read_marks(self, log: CommitLog | ArchivedLog) -> dict[AccountId, ReadMark]:
         """Up to where each account has read, as far as it told; to be asked under the log's lock."""
         read = self.receipts.read_marks(log.conversation)
-        return Delivery(log.history, log.roster, self.account.id, {}, read, self.swarm.owner).furthest()
+        return Delivery(log.history, log.roster, self.account.id, {}, read, self.swarm.status.owner).furthest()
 
     def moments(self, conversation: ConversationId) -> Moments:
         """Since when devices have what of a conversation, and when they had read what."""
@@ -365,7 +365,7 @@ class Node:
         """Remember where an account listens, for good, and try it."""
         self.finder.learnt(account, [address], Source.STATIC)
         await self.runtime.offload(self._save_hints)
-        await self.swarm.peer_added(account)
+        await self.swarm.surroundings.peer_added(account)
 
     async def remove_addresses(self, account: AccountId, address: Address | None) -> bool:
         """Forget what was given by hand; False when there was nothing."""
@@ -379,7 +379,7 @@ class Node:
         known = dict(self.keeper.state.devices)
         for card in self.finder.devices(mine.id):
             known.setdefault(card.device_id, OwnDevice(card.device_id, "", 0))
-        for device in await self.swarm.own_devices():
+        for device in await self.swarm.own.devices():
             known.setdefault(device, OwnDevice(device, "", 0))
         made_ms = (mine.device_certificate.not_before + limits.NOT_BEFORE_SLACK_S) * 1000
         this = known.pop(mine.device, OwnDevice(mine.device, mine.name, made_ms))
@@ -388,20 +388,20 @@ class Node:
 
     async def revoke(self, device: DeviceId) -> int:
         """Put a device of this account on the revocation list and say so in every conversation; in how many."""
-        self.swarm.must_be_ours()
+        self.swarm.own.must_be_ours()
         async with self._account_turn:
             account = self.account
             revoked = account.with_revocations(account.revoke(device, now=int(self.runtime.now())))
             await self.keeper.save_account(revoked.renamed(self._name))
-            self.swarm.renewed(revoked)
-        return await self.swarm.relisted()
+            self.swarm.own.renewed(revoked)
+        return await self.swarm.own.relisted()
 
     async def relist(self, listed: RevocationList) -> None:
         """See `swarm.parts.AccountKeeper`."""
         async with self._account_turn:
             account = replace(self.account, revocations=listed)
             await self.keeper.save_account(account.renamed(self._name))
-            self.swarm.renewed(account)
+            self.swarm.own.renewed(account)
 
     async def rename(self, name: str) -> None:
         """See `swarm.parts.AccountKeeper`; a name of this device's own settings stays in force here."""
@@ -410,7 +410,7 @@ class Node:
                 return
             await self.keeper.save_account(self.account.renamed(name))
             self._name = name
-            self.swarm.renewed(self.account.renamed(self.config.name or name))
+            self.swarm.own.renewed(self.account.renamed(self.config.name or name))
 
     async def with_account(self, work: Callable[[Account], T]) -> T:
         """Blocking work on the account's file, while nobody else changes it."""

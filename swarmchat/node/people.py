@@ -121,7 +121,7 @@ class PeopleVerbs(ConversationVerbs):
                 "barred": row.barred,
                 "presence": self._peer(row.account, row.device),
             }
-            for row in self._node.swarm.peers()
+            for row in self._node.swarm.status.peers()
         ]
 
     async def peer_add(self, *, account: str, address: str) -> JsonObject:

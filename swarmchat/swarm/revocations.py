@@ -13,14 +13,16 @@ from swarmchat.conversation.rejection import Rejection
 from swarmchat.crypto.certificates import CertificateError
 from swarmchat.crypto.revocation import RevocationList, device_prefix
 from swarmchat.errors import RefusedError, StorageError
-from swarmchat.ids import ConversationId, DeviceId
-from swarmchat.limits import INVITATIONS_CHECKED_S
+from swarmchat.ids import AccountId, ConversationId, DeviceId
+from swarmchat.limits import INVITATIONS_CHECKED_S, MAIL_BODY_BYTES_MAX
 from swarmchat.swarm.events import AccountRevoked
 from swarmchat.swarm.messages import MessageError
 from swarmchat.swarm.parts import AccountKeeper, Parts
 from swarmchat.swarm.rooms import Rooms
 
 _log = logging.getLogger(__name__)
+
+_LIST_ROOM = 16  # bytes of a mail's body beside a revocation list
 
 
 class Revocations:
@@ -123,6 +125,14 @@ class Revocations:
             else:
                 told += 1
         return told
+
+    def reason(self, account: AccountId, device: DeviceId) -> bytes | None:
+        """The list by which a device is revoked, for a mail to it; None when there is none that fits into one."""
+        proof = self._parts.access.proof(account, device)
+        mine = self._parts.account.revocations
+        if proof is None and mine is not None and account == self._parts.account.id:
+            proof = mine
+        return proof.der if proof is not None and len(proof.der) <= MAIL_BODY_BYTES_MAX - _LIST_ROOM else None
 
     def must_be_ours(self) -> None:
         """RefusedError where this device is no longer one of its account."""

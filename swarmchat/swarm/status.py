@@ -9,11 +9,16 @@ from typing import Final
 from swarmchat.addresses import Address
 from swarmchat.ids import AccountId, CommitId, ConversationId, DeviceId
 from swarmchat.index.receipt_rows import Held
+from swarmchat.links.connection_manager import ConnectionManager
 from swarmchat.links.link import Link
 from swarmchat.links.peers import LinkClass
 from swarmchat.swarm.connector import Connector
+from swarmchat.swarm.lastseen import LastSeen
+from swarmchat.swarm.parts import Parts
 from swarmchat.swarm.replicator import Replicator
+from swarmchat.swarm.rooms import Rooms
 from swarmchat.swarm.session import Missing, Reputation
+from swarmchat.swarm.switchboard import Switchboard
 
 _APART: Final = frozenset({LinkClass.STRANGER, LinkClass.PAIRING})  # linked, and nothing is shared
 
@@ -45,6 +50,51 @@ class PeerRow:
     since: float | None
     last_error: str | None
     barred: bool = False
+
+
+class Status:
+    """What is asked of a swarm that runs, or not yet."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        rooms: Rooms,
+        seen: LastSeen,
+        links: ConnectionManager,
+        connector: Connector,
+        board: Switchboard,
+    ) -> None:
+        self._parts = parts
+        self._rooms = rooms
+        self._seen = seen
+        self._links = links
+        self._connector = connector
+        self._board = board
+
+    def owner(self, device: DeviceId) -> AccountId | None:
+        """Whose a device is that a link ever stood with; for rosters do not know who never wrote."""
+        return self._parts.account.id if device == self._parts.account.device else self._seen.owner(device)
+
+    def sync(self, conversation: ConversationId | None = None) -> list[SyncRow]:
+        """How far each other device is, by conversation and device. To be asked after `load`."""
+        chosen = self._rooms.all() if conversation is None else [self._rooms.room(conversation)]
+        now = self._parts.runtime.monotonic()
+        rows = []
+        for replicator in chosen:
+            if self._rooms.state_of(replicator.conversation) != "closed":
+                held = self._parts.receipts.all_heads(replicator.conversation)
+                rows.extend(sync_rows(replicator, self._parts.account.device, held, self._rooms.reputation, now))
+        return rows
+
+    def peers(self) -> list[PeerRow]:
+        """Who is linked, and who is wanted, by account and device."""
+        owners = {
+            device: owner
+            for device in self._board.known_devices
+            if (owner := self._board.account_of(device)) is not None
+        }
+        now = self._parts.runtime.monotonic()
+        return peer_rows(self._links.links, self._connector, owners, self._rooms.reputation, now)
 
 
 def sync_rows(

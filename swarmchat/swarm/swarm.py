@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
 
-from swarmchat.account import sharing
 from swarmchat.account.account import Account
-from swarmchat.account.records import Contact, OwnDevice, RequestId
-from swarmchat.account.state import Setting, State
+from swarmchat.account.records import Contact, RequestId
 from swarmchat.addresses import Address
 from swarmchat.commitlog.carried import Carried
 from swarmchat.commitlog.catalog import Catalog
@@ -25,7 +23,7 @@ from swarmchat.discovery.finder import Finder
 from swarmchat.errors import RefusedError, StorageError, SwarmchatError
 from swarmchat.ids import AccountId, CommitId, ConversationId, DeviceId
 from swarmchat.index.receipts import Receipts
-from swarmchat.limits import INVITATIONS_CHECKED_S, MAIL_BODY_BYTES_MAX, NOT_BEFORE_SLACK_S
+from swarmchat.limits import INVITATIONS_CHECKED_S
 from swarmchat.links.connection_manager import ConnectionManager
 from swarmchat.links.link import Link
 from swarmchat.runtime import Runtime
@@ -48,9 +46,10 @@ from swarmchat.swarm.lastseen import LastSeen
 from swarmchat.swarm.lines import Lines
 from swarmchat.swarm.mail import Revoked
 from swarmchat.swarm.merges import Merges
-from swarmchat.swarm.mesh import Mesh, Target
+from swarmchat.swarm.mesh import Mesh
 from swarmchat.swarm.objections import Objection
 from swarmchat.swarm.outreach import Outreach, Ties
+from swarmchat.swarm.own_account import OwnAccount
 from swarmchat.swarm.own_cards import OwnCards
 from swarmchat.swarm.own_devices import OwnDevices
 from swarmchat.swarm.own_marks import OwnMarks
@@ -72,17 +71,13 @@ from swarmchat.swarm.readmarks import ReadMarks
 from swarmchat.swarm.replicator import Replicator
 from swarmchat.swarm.revocations import Revocations
 from swarmchat.swarm.rooms import Rooms
-from swarmchat.swarm.status import PeerRow, SyncRow, peer_rows, sync_rows
+from swarmchat.swarm.status import PeerRow, Status, SyncRow
+from swarmchat.swarm.surroundings import Surroundings
 from swarmchat.swarm.switchboard import Switchboard
 from swarmchat.swarm.waiting import Waiting
 from swarmchat.swarm.write_queue import Outcome
 
-if TYPE_CHECKING:
-    from swarmchat.swarm.linking import Linking
-
 _log = logging.getLogger(__name__)
-
-_LIST_ROOM = 16  # bytes of a mail's body beside a revocation list
 
 __all__ = ["Audience", "PeerRow", "Settings", "StateKeeper", "Swarm", "SyncRow"]
 
@@ -110,8 +105,6 @@ class Swarm:
         account_keeper: AccountKeeper | None = None,  # None: nothing outlives this swarm
     ) -> None:
         self._waiting = Waiting()
-        self._where = where
-        self._directory = directory
         self.ready = asyncio.Event()  # `links` runs: listen now
         self.recheck_lan: Callable[[], None] = lambda: None  # the devices that the LAN may show have changed
         self._observer = observer
@@ -155,7 +148,11 @@ class Swarm:
         self._carrier = Carrier(self._parts, self._rooms, lambda where: self._people.join(where, None, None, ()))
         self._choices = Choices(self._parts, kept, settings, fixed)
         self._revocations = Revocations(
-            self._parts, self._rooms, kept, changed=self._board.reevaluate, told=self._relisted
+            self._parts,
+            self._rooms,
+            kept,
+            changed=self._board.reevaluate,
+            told=self._relisted,
         )
         self._merges = Merges(
             self._parts,
@@ -166,11 +163,11 @@ class Swarm:
             self._choices.followed,
         )
         self._postman.outcast = self._revocations.told_by_anybody
-        self._own = OwnDevices(self._parts, self._merges.merged, self._revocations.told_by_own)
-        self._own_marks = OwnMarks(self._parts, self._own, self._marks, self._seen, self._rooms.get)
+        self._own_devices = OwnDevices(self._parts, self._merges.merged, self._revocations.told_by_own)
+        self._own_marks = OwnMarks(self._parts, self._own_devices, self._marks, self._seen, self._rooms.get)
         self._board.connect(
             self._rooms,
-            self._own,
+            self._own_devices,
             self._postman,
             self._presences,
             self._seen,
@@ -183,6 +180,20 @@ class Swarm:
             self._outreach = Outreach(self._parts, self._rooms, self._postman, own, where, directory, ties)
             self._postman.absent = self._outreach
             board.stir = self._outreach.stir
+        self.own = OwnAccount(
+            self._parts,
+            self._choices,
+            self._revocations,
+            self.links,
+            directory,
+            load=self.load,
+            links_of=board.links_of,
+            where=where,
+            recheck_lan=self._recheck_lan,
+            reevaluate=board.reevaluate,
+        )
+        self.surroundings = Surroundings(self._parts, board, self._connector, self.load)
+        self.status = Status(self._parts, self._rooms, self._seen, self.links, self._connector, board)
         self._loaded = False
         self._loading = asyncio.Lock()
         self._closing = asyncio.Event()
@@ -199,7 +210,7 @@ class Swarm:
         async with self._loading:
             if not self._loaded:
                 try:
-                    await self._note_this_device()
+                    await self.own.note_this_device()
                     await self._choices.follow()
                 except StorageError as error:  # what is here can be read all the same
                     _log.warning("this device cannot be noted among those of the account: %s", error)
@@ -249,8 +260,7 @@ class Swarm:
 
     async def create(self, mode: Mode, *, title: str = "", invited: AccountId | None = None) -> ConversationId:
         """A new conversation with us as admin. RefusedError, StorageError."""
-        await self.load()
-        self._revocations.must_be_ours()
+        await self._ready()
         replicator = await self._rooms.create(mode, invited)
         if title:
             content = profile.write(profile.Profile(title=title))
@@ -318,14 +328,12 @@ class Swarm:
         addresses: Sequence[Address] = (),
     ) -> None:
         """Clone and join what a link names; nothing happens for one that is here. StorageError."""
-        await self.load()
-        self._revocations.must_be_ours()
+        await self._ready()
         await self._people.join(conversation, mode, inviter, addresses)
 
     async def bring(self, carried: Carried) -> Brought:
         """Take in what a file holds, judged like what a peer sends. VerificationError, RefusedError, StorageError. (SCP-04 §9)"""
-        await self.load()
-        self._revocations.must_be_ours()
+        await self._ready()
         brought = await self._carrier.bring(carried)
         if brought.new and self._outreach is not None:
             self._outreach.wrote(brought.conversation)
@@ -333,14 +341,12 @@ class Swarm:
 
     async def accept(self, request: RequestId) -> ConversationId:
         """Take up a request: the conversation is cloned from now on. NotFoundError, StorageError."""
-        await self.load()
-        self._revocations.must_be_ours()
+        await self._ready()
         return await self._people.accept(request)
 
     async def decline(self, request: RequestId) -> None:
         """Refuse a request; its sender is not told. NotFoundError, StorageError."""
-        await self.load()
-        self._revocations.must_be_ours()
+        await self._ready()
         await self._people.decline(request)
 
     async def confirm_mode(self, conversation: ConversationId) -> None:
@@ -353,8 +359,7 @@ class Swarm:
         self, conversation: ConversationId, *, promote: AccountId | None = None, dissolve: bool = False
     ) -> Outcome | None:
         """Leave: it is shown no more, and served until somebody else has our last commit. (SCP-06 §7)"""
-        await self.load()
-        self._revocations.must_be_ours()
+        await self._ready()
         outcome = await self._rooms.leave(conversation, promote=promote, dissolve=dissolve)
         await self._parts.chores.drain()
         return outcome
@@ -378,16 +383,14 @@ class Swarm:
 
     async def add_contact(self, account: AccountId, *, name: str = "", addresses: Sequence[Address] = ()) -> Contact:
         """Make an account a contact: the one-to-one conversation now, the request when it is linked. UserError, StorageError."""
-        await self.load()
-        self._revocations.must_be_ours()
+        await self._ready()
         contact = await self._people.add_contact(account, name, addresses)
         await self._parts.chores.drain()
         return contact
 
     async def remove_contact(self, account: AccountId) -> Contact:
         """Remove a contact, and leave the one-to-one conversation. NotFoundError, StorageError."""
-        await self.load()
-        self._revocations.must_be_ours()
+        await self._ready()
         contact = await self._people.remove_contact(account)
         await self._parts.chores.drain()
         return contact
@@ -398,14 +401,12 @@ class Swarm:
 
     async def block(self, account: AccountId) -> None:
         """Hear nothing of an account any more; it cannot tell. (SCP-06 §4, §8)"""
-        await self.load()
-        self._revocations.must_be_ours()
+        await self._ready()
         await self._people.block(account)
 
     async def unblock(self, account: AccountId) -> None:
         """Hear of it again."""
-        await self.load()
-        self._revocations.must_be_ours()
+        await self._ready()
         await self._people.unblock(account)
 
     async def read(self, conversation: ConversationId, commit: CommitId) -> None:
@@ -417,103 +418,6 @@ class Swarm:
         """Our user types, or stopped."""
         await self.load()
         self._presences.typing(self._rooms.room(conversation).conversation, on)
-
-    async def set(self, name: str, value: Setting) -> None:
-        """A setting of the account, on all its devices: `name`, `send_read_receipts`, `send_typing`. UsageError, StorageError."""
-        await self.load()
-        self._revocations.must_be_ours()
-        await self._choices.set(name, value)
-
-    async def prefer(self, conversation: ConversationId, name: str, value: str | None) -> None:
-        """What our user wants of a conversation, on all his devices; None takes it back. UserError, StorageError."""
-        await self.load()
-        self._revocations.must_be_ours()
-        await self._choices.prefer(conversation, name, value)
-
-    # --- devices and addresses
-
-    async def relisted(self) -> int:
-        """Our account has another revocation list: say so in every conversation; in how many. (SCP-01 §3.3) StorageError."""
-        await self.load()
-        told = await self._revocations.in_force()
-        await self._parts.chores.drain()
-        return told
-
-    async def rename_device(self, device: OwnDevice, name: str) -> bool:
-        """Call a device of ours `name`, also one that is known from its links alone; False when no more can be noted. UserError, StorageError."""
-        await self.load()
-        self._revocations.must_be_ours()
-
-        self._revocations.must_be_ours()
-
-        def renamed(state: State) -> tuple[State, bool]:
-            known, _ = state.add_device(device)
-            after, found = known.rename_device(device.id, name)
-            return after, found is not None
-
-        return await self._parts.change(renamed)
-
-    def renewed(self, account: Account) -> None:
-        """`account`, as it is on the disk, is another: its sealing keys, say, which our next cards tell. (SCP-05 §1.3)"""
-        self._parts.account = account
-
-    def must_be_ours(self) -> None:
-        """RefusedError where this device is no longer one of its account. (SCP-01 §3.3)"""
-        self._revocations.must_be_ours()
-
-    async def own_devices(self) -> frozenset[DeviceId]:
-        """The devices of our account that the rosters and links know, this one included."""
-        await self.load()
-        me = self.account
-        rosters = self._parts.access.rosters.values()
-        linked = {link.peer.device for link in self._board.links_of(me.id)}
-        return frozenset({me.device, *linked, *(device for roster in rosters for device in roster.devices_of(me.id))})
-
-    def known_devices(self) -> Iterable[DeviceId]:
-        """The devices that a LAN sighting may be of. (SCP-05 §2.2)"""
-        pairing = self._parts.access.pairing
-        return self._board.known_devices if pairing is None else self._board.known_devices | {pairing}
-
-    @property
-    def linking(self) -> Linking:
-        """Makes other devices devices of this account. RefusedError where this one was revoked. (SCP-01 §3.2)"""
-        self._revocations.must_be_ours()
-        return self._linking
-
-    @cached_property
-    def _linking(self) -> Linking:
-        from swarmchat.swarm.linking import Linking  # noqa: PLC0415 - SPAKE2 is for who links a device
-
-        return Linking(
-            self._parts,
-            self.links,
-            self._directory,
-            where=self._where,
-            recheck_lan=self._recheck_lan,
-            reevaluate=self._board.reevaluate,
-        )
-
-    async def peer_added(self, account: AccountId) -> None:
-        """An address was put into the book: try it now."""
-        await self.load()
-        self._board.reevaluate()
-        self._sighted(account)
-
-    def sighted(self, device: DeviceId | None, name: str, addresses: Sequence[Address]) -> None:
-        """The LAN shows an instance (the finder knows it already): of a known device, or one that says no name."""
-        if device is not None:
-            self._sighted(device)
-        elif addresses:
-            self._board.reevaluate()
-
-    def network_changed(self) -> None:
-        """The host's addresses or links changed."""
-        self._connector.network_changed()
-        self._board.moved()
-
-    def dht_opened(self) -> None:
-        """Our node of the DHT hears now: peers are told soon."""
-        self._board.moved()
 
     # --- waiting and looking
 
@@ -542,39 +446,7 @@ class Swarm:
         replicator = self._rooms.room(conversation)
         return await self._waiting.delivered(replicator, self.account.id, commit, enough, timeout_s)
 
-    def owner(self, device: DeviceId) -> AccountId | None:
-        """Whose a device is that a link ever stood with; for rosters do not know who never wrote."""
-        return self.account.id if device == self.account.device else self._seen.owner(device)
-
-    def sync_status(self, conversation: ConversationId | None = None) -> list[SyncRow]:
-        """How far each other device is, by conversation and device. To be asked after `load`."""
-        chosen = self._rooms.all() if conversation is None else [self._rooms.room(conversation)]
-        now = self._parts.runtime.monotonic()
-        rows = []
-        for replicator in chosen:
-            if self.state_of(replicator.conversation) != "closed":
-                held = self._parts.receipts.all_heads(replicator.conversation)
-                rows.extend(sync_rows(replicator, self.account.device, held, self._rooms.reputation, now))
-        return rows
-
-    def peers(self) -> list[PeerRow]:
-        """Who is linked, and who is wanted, by account and device."""
-        owners = {device: owner for device in self._board.known_devices if (owner := self._owner(device)) is not None}
-        now = self._parts.runtime.monotonic()
-        return peer_rows(self.links.links, self._connector, owners, self._rooms.reputation, now)
-
     # --- inside
-
-    async def _note_this_device(self) -> None:
-        """What own devices share bears stamps, and this one is among them. (SCP-04 §7)"""
-        mine = self.account
-        made_ms = (mine.device_certificate.not_before + NOT_BEFORE_SLACK_S) * 1000
-        this = OwnDevice(mine.device, "", made_ms, may_link=mine.may_link)
-
-        def step(state: State) -> tuple[State, None]:
-            return sharing.completed(state.with_device(this), device=mine.device), None
-
-        await self._parts.change(step)
 
     def _tell(self, event: Event) -> None:
         if isinstance(event, MessageAdded | MemberChanged):
@@ -591,15 +463,12 @@ class Swarm:
 
     async def _dismiss(self, link: Link) -> None:
         """A revoked device called: it is told, and that is all. (SCP-01 §3.3)"""
-        proof = self._parts.access.proof(link.peer.account, link.peer.device)
-        mine = self.account.revocations
-        if proof is None and mine is not None and link.peer.account == self.account.id:
-            proof = mine
-        if proof is not None and len(proof.der) <= MAIL_BODY_BYTES_MAX - _LIST_ROOM:
-            await self._postman.send(link, Revoked(proof.der))
+        reason = self._revocations.reason(link.peer.account, link.peer.device)
+        if reason is not None:
+            await self._postman.send(link, Revoked(reason))
 
     async def _relisted(self, revoked: frozenset[DeviceId]) -> None:
-        await self._own.relisted_flushed(revoked)
+        await self._own_devices.relisted_flushed(revoked)
 
     def _wrote(self, conversation: ConversationId, outcomes: Sequence[Outcome]) -> None:
         if self._outreach is not None and not all(isinstance(outcome, Rejection) for outcome in outcomes):
@@ -621,15 +490,13 @@ class Swarm:
         self._waiting.moved()
         self._marks.moved(conversation)
 
-    def _sighted(self, target: Target) -> None:
-        self._connector.sighted(target)
-
-    def _owner(self, device: DeviceId) -> AccountId | None:
-        return self._board.account_of(device)
-
-    async def _written_to(self, conversation: ConversationId) -> Replicator:
+    async def _ready(self) -> None:
+        """RefusedError where this device is no longer one of its account."""
         await self.load()
         self._revocations.must_be_ours()
+
+    async def _written_to(self, conversation: ConversationId) -> Replicator:
+        await self._ready()
         replicator = self._rooms.room(conversation)
         if replicator.log.is_empty:
             raise RefusedError("the conversation is not here yet", hint="wait until it is ready")

@@ -12,7 +12,7 @@ def reached(house: House, where: ConversationId, commit: CommitId) -> dict[str, 
     """What `message show --delivery` says at a house, by account."""
     log, receipts = house.catalog.open(where), house.receipts
     held, read = receipts.all_heads(where), receipts.read_marks(where)
-    told = Delivery(log.history, log.roster, house.account.id, held, read, house.swarm.owner)
+    told = Delivery(log.history, log.roster, house.account.id, held, read, house.swarm.status.owner)
     moments = Moments(receipts.held_moments(where), receipts.read_moments(where))
     return {row.account: row for row in told.reached(commit, house.account.device, moments)}
 
@@ -43,6 +43,6 @@ def last_read(house: House, where: ConversationId, of: House) -> CommitId | None
     """`lastDisplayed` of a member, as it is known at a house."""
     log, receipts = house.catalog.open(where), house.receipts
     read = receipts.read_marks(where)
-    marks = Delivery(log.history, log.roster, house.account.id, {}, read, house.swarm.owner).furthest()
+    marks = Delivery(log.history, log.roster, house.account.id, {}, read, house.swarm.status.owner).furthest()
     mark = marks.get(of.account.id)
     return None if mark is None else mark.commit

@@ -134,7 +134,7 @@ class House:
     async def knows(self, other: House) -> None:
         """`peer add`."""
         self.finder.learnt(other.account.id, [other.address], Source.STATIC)
-        await self.swarm.peer_added(other.account.id)
+        await self.swarm.surroundings.peer_added(other.account.id)
 
     async def post(self, conversation: ConversationId, text: str) -> CommitId:
         outcome = await self.swarm.append(conversation, Post(text))

@@ -165,7 +165,7 @@ def test_who_sends_invalid_commits_three_times_is_barred_and_peers_says_so(tmp_p
                 commit, objects = bob.forge(where, Kick(DAVE.id), extra={"n": number})
                 await bob.push(channel, where, objects, [commit])
                 await world.until(lambda: alice.log(where).refusal(commit))  # noqa: B023
-            await world.until(lambda: any(row.barred for row in alice.swarm.peers()))
+            await world.until(lambda: any(row.barred for row in alice.swarm.status.peers()))
             assert await _state(alice, bob) == "barred"
             # What it writes under the law reaches alice through who has nothing against it, and not from itself.
             fine = must(bob.log(where).append(Post("I am sorry"), writer(bob.person), now=_now(alice))).new[0]
@@ -229,7 +229,7 @@ def test_packs_that_are_none_leave_nothing_and_are_pulled_instead(tmp_path: Path
             assert alice.log(where).heads == base
             assert alice.log(where).refusals() == ()
             assert sorted(str(path) for path in alice.log(where).path.rglob("*")) == files
-            assert not any(row.barred for row in alice.swarm.peers())  # a line that breaks is no crime
+            assert not any(row.barred for row in alice.swarm.status.peers())  # a line that breaks is no crime
             assert not link.is_over
             peer.push_at = 0.0
             await bob.push(channel, where, good, [commit])  # and the honest head is blacked out for nobody

@@ -219,7 +219,7 @@ def test_who_does_not_give_what_it_announced_is_given_up_and_asked_ever_more_sel
                 assert gives_up_s - 0.5 <= took <= gives_up_s + 3.0
                 await asyncio.sleep(3_600)
                 assert 8 <= len(bob.asked) <= 60
-                (row,) = [row for row in alice.swarm.sync_status(where) if row.device == bob.account.device]
+                (row,) = [row for row in alice.swarm.status.sync(where) if row.device == bob.account.device]
                 assert [missing.head for missing in row.missing] == ["f" * 40]
                 assert (row.ahead, row.linked) == (1, True)
                 said = await carol.post(where, "in the meantime")
@@ -283,7 +283,7 @@ def test_invalid_commits_bar_for_a_day_only_when_they_come_within_an_hour(tmp_pa
                 bob.serve_pack = _giving(packed(objects), fine)
                 await asyncio.sleep(PEER_BARRED_S - 60.0)
                 assert (is_barred(), bob.asked, log.knows(fine)) == (True, [], False)
-                assert any(row.barred for row in alice.swarm.sync_status(where))
+                assert any(row.barred for row in alice.swarm.status.sync(where))
                 await asyncio.sleep(400.0)
                 await channel.send(encode(News(where, (fine,))))
                 await world.until(lambda: log.knows(fine))

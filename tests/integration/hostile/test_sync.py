@@ -300,7 +300,7 @@ def test_endless_different_heads_that_do_not_exist_are_asked_for_with_patience(t
             assert len(bob.asked) < 10
             session = alice.swarm._rooms.room(where).session
             assert len(session._first_seen) <= WANTED_HEADS_MAX
-            (row,) = [row for row in alice.swarm.sync_status(where) if row.device == bob.account.device]
+            (row,) = [row for row in alice.swarm.status.sync(where) if row.device == bob.account.device]
             assert row.ahead == 500
             await world.unharmed(where, alice, carol)
 

@@ -94,7 +94,7 @@ class Existing:
     async def is_as_before(self, other: LinkedNode) -> None:
         """Nothing was noted, nobody is linked, the next code may come."""
         assert self.devices() == set()
-        assert self.node.swarm.known_devices() == frozenset()
+        assert self.node.swarm.surroundings.known_devices() == frozenset()
         await eventually(lambda: self.node.swarm.links.link(DeviceId(other.device)) is None)
         assert self.node.finder.addresses(DeviceId(other.device)) == []
 
@@ -268,13 +268,13 @@ def test_an_account_with_sixteen_devices_says_so_before_anybody_is_called(tmp_pa
 
     async def then(mine: Existing, other: LinkedNode, shown: str) -> None:
         for number in range(1, limits.DEVICES_PER_ACCOUNT_MAX - 1):
-            await mine.node.swarm.rename_device(OwnDevice(device(number), "", 1), f"number {number}")
+            await mine.node.swarm.own.rename_device(OwnDevice(device(number), "", 1), f"number {number}")
         with pytest.raises(SwarmchatError) as caught:
             await mine.verbs.device_add(code=shown, timeout=0)  # the sixteenth has a place
         assert "at most" not in caught.value.message
         await other.until("down")
         other.diary.clear()
-        await mine.node.swarm.rename_device(OwnDevice(device(20), "", 1), "the sixteenth")
+        await mine.node.swarm.own.rename_device(OwnDevice(device(20), "", 1), "the sixteenth")
         with pytest.raises(RefusedError, match="at most 16 devices"):
             await mine.verbs.device_add(code=shown)
         assert other.diary == []

@@ -135,7 +135,7 @@ def test_a_node_whose_network_changed_says_so_on_the_links_that_stand(tmp_path: 
         await world.room(alice, bob)
         await world.until(lambda: known(alice, bob.account.device) == {bob.address}, 5)
         bob.address = replace(bob.address, port=5000)
-        bob.swarm.network_changed()
+        bob.swarm.surroundings.network_changed()
         await world.until(lambda: bob.address in known(alice, bob.account.device), 5)
 
     play(tmp_path, story)
@@ -211,7 +211,7 @@ def test_loopback_is_told_to_this_machine_alone(tmp_path: Path) -> None:
         alice, bob = await houses(world, "alice", "bob")
         await world.room(alice, bob)
         alice.address = Address("127.0.0.1", 4000)
-        alice.swarm.network_changed()
+        alice.swarm.surroundings.network_changed()
         await asyncio.sleep(700)
         assert alice.address not in known(bob, alice.account.device)
         dialogue = next(iter(alice.swarm._board._dialogues.values()))
@@ -367,7 +367,7 @@ def test_members_hear_of_each_other_s_nodes_of_the_dht_as_soon_as_they_are_open(
         await asyncio.sleep(5)
         assert met == []
         alice.swarm._parts.way = DhtWay(port=lambda: 4222)
-        alice.swarm.dht_opened()
+        alice.swarm.surroundings.dht_opened()
         await world.until(lambda: met, 5)
         assert {address.port for address in met} == {4222}
         (link,) = bob.swarm.links.links
@@ -384,7 +384,7 @@ def test_who_tells_nobody_where_he_is_tells_nobody_of_his_node_of_the_dht(tmp_pa
         met: list[Address] = []
         alice.swarm._parts.way, bob.swarm._parts.way = DhtWay(port=lambda: 4222), DhtWay(met=met.append)
         await world.room(alice, bob)
-        alice.swarm.dht_opened()
+        alice.swarm.surroundings.dht_opened()
         await asyncio.sleep(400)
         assert met == []
 

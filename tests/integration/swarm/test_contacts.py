@@ -55,7 +55,7 @@ def test_an_address_given_for_an_account_is_tried_at_once_for_its_other_device_t
         assert alice.linked(bob)
         assert not alice.linked(laptop)
         alice.finder.learnt(bob.account.id, [laptop.address], Source.STATIC)
-        await alice.swarm.peer_added(bob.account.id)
+        await alice.swarm.surroundings.peer_added(bob.account.id)
         await world.until(lambda: alice.linked(laptop), 5.0)
 
     play(tmp_path, story)

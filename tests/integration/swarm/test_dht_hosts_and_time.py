@@ -122,7 +122,7 @@ def test_an_invitation_comes_through_at_the_edge_of_an_hour_where_clocks_differ(
         alice, bob = await there(world, "alice", "bob")
         for house, skew_s in ((alice, 50.0), (bob, -50.0)):
             house.swarm._parts.runtime.skew_s = skew_s  # type: ignore[attr-defined]
-            await house.swarm.peer_added(house.account.id)  # look again
+            await house.swarm.surroundings.peer_added(house.account.id)  # look again
         where = await alice.swarm.create(1)
         await alice.swarm.invite(where, [bob.account.id])
         await world.until(lambda: bool(bob.keeper.state.pending()), 400.0)
@@ -244,8 +244,8 @@ def test_what_is_put_says_nothing_to_who_does_not_know_the_id_and_shows_work(tmp
         public = await alice.swarm.create(3, title="square")
         mine = alice.account
         lost = account_of("alice", 2).device
-        alice.swarm.renewed(mine.with_revocations(mine.revoke(lost, now=int(right_time()))))
-        await alice.swarm.relisted()
+        alice.swarm.own.renewed(mine.with_revocations(mine.revoke(lost, now=int(right_time()))))
+        await alice.swarm.own.relisted()
         await asyncio.sleep(5.0)
         (number,) = reading(right_time())
         names = {Purpose.PRESENCE: mine.id, Purpose.CRL: mine.id, Purpose.HOSTS: public}

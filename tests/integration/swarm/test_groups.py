@@ -355,7 +355,7 @@ def test_who_goes_is_seen_to_go_and_found_again_when_he_is_back(tmp_path: Path) 
         where = await world.room(alice, bob)
 
         def linked(house: House) -> list[bool]:
-            return [row.linked for row in house.swarm.sync_status(where)]
+            return [row.linked for row in house.swarm.status.sync(where)]
 
         assert linked(alice) == linked(bob) == [True]
         await bob.down()

@@ -21,7 +21,7 @@ async def friends(world: World) -> tuple[House, House, House, ConversationId]:
     phone = await second_device(world, "bob", where, alice, bob)
     assert await phone.swarm.settled(where, 60.0) == "ready"
     await world.until(lambda: world.level(where, alice, bob, phone))
-    await world.until(lambda: phone.account.device in bob.swarm._own.linked)
+    await world.until(lambda: phone.account.device in bob.swarm._own_devices.linked)
     return alice, bob, phone, where
 
 
@@ -85,8 +85,8 @@ def test_what_is_in_step_is_told_no_more(tmp_path: Path) -> None:
         await asyncio.sleep(30)
         said: list[object] = []
         for house in (bob, phone):
-            post = house.swarm._own.post
-            house.swarm._own.post = lambda device, message, post=post: (said.append(message), post(device, message))  # type: ignore[method-assign,misc,func-returns-value,assignment]
+            told = house.swarm._own_devices
+            told.post = lambda device, message, post=told.post: (said.append(message), post(device, message))  # type: ignore[method-assign,misc,func-returns-value,assignment]
         await asyncio.sleep(1_000)
         assert said == []
         await alice.swarm.read(where, bob.catalog.open(where).history.root.id)
@@ -136,7 +136,7 @@ def test_rows_of_what_is_not_here_and_of_who_is_no_member_are_not_taken(tmp_path
         taken = phone.receipts.cursors()[bob.account.device]
         assert taken == bob.receipts.since(taken, 1).upto
         assert stranger not in phone.receipts.all_heads(where)
-        assert phone.swarm.owner(stranger) is None  # type: ignore[arg-type]
+        assert phone.swarm.status.owner(stranger) is None  # type: ignore[arg-type]
         assert phone.receipts.all_heads(nowhere) == {}
         told = [row.origin for row in phone.receipts.since(None, 1_000).rows if isinstance(row, HeldRow)]
         assert bob.account.device in told

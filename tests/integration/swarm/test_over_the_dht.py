@@ -198,7 +198,7 @@ def test_a_notice_that_comes_after_the_link_takes_nothing_back(tmp_path: Path) -
         assert await bob.swarm._postman.send(link, notice)
         await asyncio.sleep(5.0)
         for house, other in ((alice, bob), (bob, alice)):  # the answer would be as old
-            (row,) = house.swarm.sync_status(where)
+            (row,) = house.swarm.status.sync(where)
             assert (row.device, row.behind, row.linked) == (other.account.device, 0, True)
 
     play(tmp_path, story)

@@ -113,8 +113,8 @@ async def revoke(house: House, *devices: DeviceId) -> None:
     """`device revoke`."""
     for device in devices:
         account = house.swarm.account
-        house.swarm.renewed(account.with_revocations(account.revoke(device, now=int(house.runtime.now()))))
-        await house.swarm.relisted()
+        house.swarm.own.renewed(account.with_revocations(account.revoke(device, now=int(house.runtime.now()))))
+        await house.swarm.own.relisted()
 
 
 def test_a_device_revoked_by_one_is_refused_by_the_other_at_once(tmp_path: Path) -> None:
@@ -246,7 +246,7 @@ def test_a_revoked_device_says_so_writes_nothing_dials_nobody_and_can_be_read(tm
         await world.until(lambda: not one.linked(other) and not other.swarm.links.links, 5.0)
         await asyncio.sleep(600)
         assert not other.swarm.links.links
-        assert not other.swarm.peers()
+        assert not other.swarm.status.peers()
         await other.down()
         other.account = other.swarm.account
         await other.up()
@@ -267,9 +267,9 @@ def test_settings_of_the_account_are_followed_by_all_devices_at_once(tmp_path: P
         where = await world.room(alice, one)
         await world.until(lambda: is_here(other, where), 10.0)
         await other.knows(alice)
-        await one.swarm.set("name", "Bobby")
-        await one.swarm.set("send_typing", False)
-        await one.swarm.set("send_read_receipts", False)
+        await one.swarm.own.set("name", "Bobby")
+        await one.swarm.own.set("send_typing", False)
+        await one.swarm.own.set("send_read_receipts", False)
         await world.until(lambda: in_step(one, other), 5.0)
         await world.until(lambda: other.swarm.account.name == "Bobby", 5.0)
         assert other.seen("account.changed")
@@ -282,7 +282,7 @@ def test_settings_of_the_account_are_followed_by_all_devices_at_once(tmp_path: P
         await asyncio.sleep(5)
         assert not alice.seen("typing")
         assert not alice.seen("read")
-        await one.swarm.set("send_typing", True)
+        await one.swarm.own.set("send_typing", True)
         await world.until(lambda: in_step(one, other), 5.0)
         await asyncio.sleep(1)
         await other.swarm.typing(where, on=False)
@@ -299,9 +299,9 @@ def test_what_is_preferred_on_one_device_is_told_on_the_other(tmp_path: Path) ->
         one, other = await two(world)
         where = await one.swarm.create(1)
         await world.until(lambda: is_here(other, where), 5.0)
-        await one.swarm.prefer(where, "colour", "red")
+        await one.swarm.own.prefer(where, "colour", "red")
         await world.until(lambda: in_step(one, other), 5.0)
-        await other.swarm.prefer(where, "colour", None)
+        await other.swarm.own.prefer(where, "colour", None)
         await world.until(lambda: in_step(one, other), 5.0)
         for house in (one, other):
             told = [(each.name, each.value) for each in house.seen("conversation.prefs")]  # type: ignore[union-attr]
@@ -323,7 +323,7 @@ def test_three_devices_that_met_by_turns_hold_the_same(tmp_path: Path) -> None:
         await world.until(lambda: not one.linked(other), 60.0)
         where = await one.swarm.create(1)
         await one.swarm.block(account_of("mallory").id)
-        await other.swarm.set("name", "Bobby")
+        await other.swarm.own.set("name", "Bobby")
         world.network.partition([[one.host, other.host], [third.host]])
         await world.until(lambda: in_step(one, other) and is_here(other, where), 400.0)
         world.network.partition([[one.host], [other.host, third.host]])
@@ -348,7 +348,7 @@ def test_who_comes_back_after_a_month_has_everything_and_what_he_did_counts(tmp_
         await world.until(lambda: is_here(other, garden), 10.0)
         world.network.partition([[alice.host, one.host], [other.host]])
         await world.until(lambda: not one.linked(other), 60.0)
-        await other.swarm.prefer(garden, "colour", "green")
+        await other.swarm.own.prefer(garden, "colour", "green")
         harbour = await other.swarm.create(1, title="Harbour")
         await other.down()
         await alice.down()
@@ -356,7 +356,7 @@ def test_who_comes_back_after_a_month_has_everything_and_what_he_did_counts(tmp_
         await asyncio.sleep(32 * 86_400)
         await one.up()
         for week in range(5):
-            await one.swarm.set("name", f"Bob of week {week}")
+            await one.swarm.own.set("name", f"Bob of week {week}")
             await one.swarm.add_contact(account_of(f"friend {week}").id)
         attic = await one.swarm.create(1)
         await one.swarm.leave(garden)
@@ -411,10 +411,10 @@ def test_both_write_at_once_and_end_on_the_same(tmp_path: Path) -> None:
         await world.until(lambda: is_here(other, where), 5.0)
         for number in range(30):
             await asyncio.gather(
-                one.swarm.set("name", f"one {number}"),
-                other.swarm.set("name", f"other {number}"),
-                one.swarm.prefer(where, f"k{number % 5}", f"one {number}"),
-                other.swarm.prefer(where, f"k{number % 3}", f"other {number}"),
+                one.swarm.own.set("name", f"one {number}"),
+                other.swarm.own.set("name", f"other {number}"),
+                one.swarm.own.prefer(where, f"k{number % 5}", f"one {number}"),
+                other.swarm.own.prefer(where, f"k{number % 3}", f"other {number}"),
                 one.swarm.block(account_of(f"number {number % 4}").id),
                 other.swarm.unblock(account_of(f"number {number % 4}").id),
             )

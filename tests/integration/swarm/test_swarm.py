@@ -60,7 +60,7 @@ def test_a_message_reaches_a_linked_device_with_its_announcement_and_is_acknowle
         got = await alice.swarm.delivered(where, said, lambda who: bob.account.id in who, 5.0)
         assert set(got.values()) == {bob.account.id}
         assert served == 0  # it came inside the announcement
-        (row,) = alice.swarm.sync_status(where)
+        (row,) = alice.swarm.status.sync(where)
         assert (row.account, row.behind, row.ahead, row.linked) == (bob.account.id, 0, 0, True)
 
     play(tmp_path, story)
@@ -90,7 +90,7 @@ def test_who_wrote_on_top_of_a_message_has_it_though_no_link_with_it_stands(tmp_
         await carol.post(where, "heard")
         assert carol.account.id in (await waiting).values()
         assert not bob.linked(carol)
-        (row,) = [row for row in bob.swarm.sync_status(where) if row.account == carol.account.id]
+        (row,) = [row for row in bob.swarm.status.sync(where) if row.account == carol.account.id]
         assert (row.behind, row.ahead, row.as_of, row.linked) == (0, 0, None, False)
 
     play(tmp_path, story)

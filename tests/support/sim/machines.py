@@ -148,7 +148,7 @@ class MachineAccount:
         life = self._life
         life.files.need_room(life.machine.folder / "account.json")
         await life.runtime.offload(setattr, life.machine, "account", account)
-        life.swarm.renewed(account)
+        life.swarm.own.renewed(account)
 
 
 class RoomyReceipts(Receipts):
@@ -208,12 +208,12 @@ class Life:
 
     def known(self, device: DeviceId) -> bool:
         """See `directory.Listens`."""
-        return device in self.swarm.known_devices()
+        return device in self.swarm.surroundings.known_devices()
 
     def sighted(self, device: DeviceId | None, name: str, address: Address) -> None:
         """See `directory.Listens`."""
         if self.swarm.ready.is_set():
-            self.swarm.sighted(device, name, (address,))
+            self.swarm.surroundings.sighted(device, name, (address,))
 
     async def up(self) -> None:
         """Wait until it listens."""

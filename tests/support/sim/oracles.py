@@ -102,7 +102,7 @@ def _pairs(logs: Mapping[Life, CommitLog]) -> Iterator[tuple[tuple[Life, CommitL
 
 def _unsure(conversation: ConversationId, one: Life, other: Life) -> str | None:
     """What one node thinks of another that is in step with it, and is wrong."""
-    rows = [row for row in one.swarm.sync_status(conversation) if row.device == other.device]
+    rows = [row for row in one.swarm.status.sync(conversation) if row.device == other.device]
     if not rows:
         return None  # the device never wrote, so the rosters do not name it
     (row,) = rows
@@ -288,7 +288,7 @@ def _agree_to_talk(one: Life, log: CommitLog, other: Life, its_log: CommitLog) -
 def _apart(world: World) -> str | None:
     """Two linked devices of one account that do not hold alike what they share. (SCP-04 §7)"""
     for one, other in _siblings(world):
-        if other.device not in one.swarm._own.linked or one.device not in other.swarm._own.linked:
+        if other.device not in one.swarm._own_devices.linked or one.device not in other.swarm._own_devices.linked:
             return f"{one.machine} and {other.machine} of one account are linked, and do not talk"
         found = own_devices.difference(one.machine.saved, other.machine.saved)
         if found is not None:
@@ -302,7 +302,7 @@ def _untold(world: World) -> str | None:
         prefix, account = device_prefix(life.device), life.machine.account.id
         if prefix not in other.swarm._parts.access.revoked(account) or life.swarm.account.is_revoked:
             continue
-        dials = other.device in life.swarm.known_devices() and not life.machine.saved.is_blocked(
+        dials = other.device in life.swarm.surroundings.known_devices() and not life.machine.saved.is_blocked(
             other.machine.account.id
         )
         if dials:

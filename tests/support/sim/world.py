@@ -349,7 +349,7 @@ class World:
                 await life.swarm.read(where, log.heads[one % len(log.heads)])
                 self._done(life, act)
             case "prefer":
-                await life.swarm.prefer(where, f"key{one % 3}", None if one % 4 == 0 else f"{one}")
+                await life.swarm.own.prefer(where, f"key{one % 3}", None if one % 4 == 0 else f"{one}")
                 self._done(life, act)
             case "typing":
                 await life.swarm.typing(where, bool(one % 2))
@@ -415,9 +415,9 @@ class World:
         blocked = [who for who in others if state.is_blocked(who)]
         match act:
             case "setting" if one % 2:
-                await swarm.set("send_typing", bool(two % 2))
+                await swarm.own.set("send_typing", bool(two % 2))
             case "setting":
-                await swarm.set("name", f"{life.machine.account.name} {two}")
+                await swarm.own.set("name", f"{life.machine.account.name} {two}")
             case "decline" if (request := picked(state.pending(), one)) is not None:
                 await swarm.decline(request.id)
             case "forget" if (who := picked(contacts, one)) is not None:
@@ -440,8 +440,8 @@ class World:
             return
         revoked = account.with_revocations(account.revoke(rival.account.device, now=int(life.runtime.now())))
         life.machine.account = revoked
-        life.swarm.renewed(revoked)
-        await life.swarm.relisted()
+        life.swarm.own.renewed(revoked)
+        await life.swarm.own.relisted()
         self._done(life, "revoke")
 
     def _done(
