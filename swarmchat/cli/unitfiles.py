@@ -14,6 +14,7 @@ from swarmchat.cli.session import Session, Verb, pass_session
 from swarmchat.cli.terminal import plain
 from swarmchat.errors import UserError
 
+_HIDDEN: Final = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # noqa: S108 - ProtectHome and PrivateTmp of the unit
 _MODE: Final = 0o644  # systemd and people read them; there is no secret in it
 
 
@@ -33,6 +34,11 @@ def install_unit(session: Session, system: bool, socket: bool, show: bool, force
         for path, text in files.items():
             session.output.write(f"# {path}\n{text}" if len(files) > 1 else text)
         return
+    if system and (hidden := _hidden(sys.executable) or _hidden(f"{sys.base_prefix}/")):
+        raise UserError(
+            f"the service could not run this installation: it sees nothing under {hidden}",
+            hint="install swarmchat outside of homes, say with `python3 -m venv /opt/swarmchat`, and run this from there",
+        )
     for path, text in files.items():
         _must_be_free(path, text, force=force)
     for path, text in files.items():
@@ -93,6 +99,11 @@ def _program() -> str:
     """The words that run this installation, whatever the path of the service is."""
     beside = Path(sys.executable).with_name("swarmchat")
     return _quoted(str(beside)) if beside.exists() else f"{_quoted(sys.executable)} -m swarmchat"
+
+
+def _hidden(program: str) -> str | None:
+    """Which folder that the unit of the machine cannot see this lies in."""
+    return next((folder for folder in _HIDDEN if program.startswith(f"{folder}/")), None)
 
 
 def _quoted(text: str) -> str:

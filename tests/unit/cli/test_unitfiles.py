@@ -7,6 +7,8 @@ import re
 import sys
 from pathlib import Path
 
+import pytest
+
 from swarmchat.cli.unitfiles import _quoted
 from tests.support.fake_door import Outcome, swarmchat
 
@@ -60,3 +62,12 @@ def test_the_socket_is_where_commands_look_for_it(tmp_path: Path) -> None:
 
 def test_the_machine_has_no_use_for_a_socket_unit(tmp_path: Path) -> None:
     assert install(tmp_path, "--system", "--socket").status == 1
+
+
+def test_an_installation_that_the_machines_unit_cannot_see_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.executable", "/opt/venv/bin/python")
+    monkeypatch.setattr("sys.base_prefix", "/home/ann/.pyenv")  # the interpreter that the environment was made of
+    outcome = swarmchat("daemon", "install-unit", "--system", environ={"HOME": "/nonexistent"})
+    assert (outcome.status, "sees nothing under /home" in outcome.err) == (1, True)
+    shown = swarmchat("daemon", "install-unit", "--system", "--print", environ={"HOME": "/nonexistent"})
+    assert (shown.status, "ProtectHome=yes" in shown.out) == (0, True)
