@@ -201,6 +201,7 @@ def _websocket(config: uvicorn.Config, server_state: ServerState, app_state: dic
         scope["swarmchat.abort"] = functools.partial(_abort, made)
         scope["swarmchat.drained"] = made.writable.wait
         await inner(scope, receive, send)
+        made.handshake_complete = True  # or was refused, or the client has gone: no error, as uvicorn would log it
 
     made.app = ours
     return made

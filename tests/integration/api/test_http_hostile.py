@@ -8,6 +8,7 @@ import base64
 import contextlib
 import json
 import os
+import random
 import socket
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from tests.support.fake_commands import ROOM
 from tests.support.http_door import Door, http_door, read_answer, read_frame
 
 SHOW = b'{"jsonrpc":"2.0","id":1,"method":"account.show"}'
+SEED = 20261121
 GUARDED = ["/api/v1/rpc", "/api/v1/events", "/api/v1/ws", "/metrics"]
 
 
@@ -525,6 +527,49 @@ def test_a_bug_is_told_without_its_details(tmp_path: Path) -> None:
         assert (answer.status, b"secret" in answer.body) == (500, False)
 
     at_door(tmp_path, scene)
+
+
+def test_requests_with_broken_bytes_break_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    dice = random.Random(SEED)
+
+    async def scene(door: Door) -> None:
+        batch = b"[" + b",".join([SHOW] * 3) + b"]"
+        good = [
+            door.request("/api/v1/rpc", method="POST", token=door.owner, body=batch),
+            door.request("/api/v1/events?since=0&limit=5", token=door.owner),
+            door.request("/api/v1/ws", token=door.owner, **UPGRADE) + bytes([0x81, 0x84, 1, 2, 3, 4]) + b"abcd",
+            door.request("/index.html", if_none_match='"x"', range="bytes=0-"),
+            door.request("/metrics", token=door.owner),
+        ]
+        answered = 0
+        for _ in range(300):
+            data = bytearray(dice.choice(good))
+            for _ in range(dice.randint(1, 6)):
+                place = dice.randrange(len(data))
+                match dice.randrange(4):
+                    case 0:
+                        data[place] = dice.randrange(256)
+                    case 1:
+                        del data[place : place + dice.randint(1, 20)]
+                    case 2:
+                        data[place:place] = bytes(dice.randrange(256) for _ in range(dice.randint(1, 20)))
+                    case _:
+                        data[place:place] = data[dice.randrange(len(data)) :][: dice.randint(1, 80)]
+            reader, writer = await door.open()
+            with contextlib.suppress(ConnectionError):
+                writer.write(bytes(data))
+                writer.write_eof()
+                said = await reader.read(2**20)
+                assert b" 500 " not in said[:20], bytes(data)
+                answered += said.startswith(b"HTTP/1.1 ")
+            writer.close()
+        assert answered > 30
+        assert (await door.call("account.show")).status == 200
+        while door.house.streams:
+            await asyncio.sleep(0.005)
+
+    at_door(tmp_path, scene)
+    assert not [record for record in caplog.records if record.levelname == "ERROR"], caplog.text
 
 
 # --- WebSocket
