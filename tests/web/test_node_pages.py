@@ -85,6 +85,10 @@ def test_mesh_sync_doctor_and_devices(browser: Any, harbour: str, ann: NodeProce
         row = a.page.locator(".rows .row", has_text="Ben")
         expect(row).to_contain_text("by tcp 127.0.0.1:")
         expect(row).to_contain_text("linked")
+        row.locator("summary").click()
+        a.page.evaluate("window.drawn = document.querySelector('.mesh-picture')")
+        a.page.wait_for_function("!window.drawn.isConnected")  # it was drawn again
+        expect(row.locator("details li").first).to_be_visible()
         a.page.get_by_role("link", name="Sync").click()
         deck = a.page.locator(".page-body > section", has=a.page.get_by_role("heading", name="Harbour"))
         expect(deck.locator(".row", has_text="Ben")).to_contain_text("in step")

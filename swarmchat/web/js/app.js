@@ -4,6 +4,7 @@ import { Api, Away, Denied } from "./api.js";
 import { fill, h } from "./dom.js";
 import { Events } from "./events.js";
 import { News } from "./news.js";
+import { soon } from "./soon.js";
 import { State } from "./state.js";
 import { begin } from "./views/begin.js";
 import { drawContacts } from "./views/contacts.js";
@@ -21,6 +22,7 @@ import { toast } from "./views/toast.js";
 import { away } from "./views/welcome.js";
 
 const AGAIN_MS = 1500;
+const GATHER_MS = 30;
 const LOOK_MS = 4000; // what no event tells of is looked at so often while it is shown
 
 /** Of each page: its title, what draws it, the topics after which it is drawn again, whether it is looked at again by the clock. */
@@ -152,7 +154,7 @@ export class App {
         if (mine === round) fill(body, h("p", { class: "fault" }, told(fault)));
       }
     };
-    const deaf = this.state.on([...topics, "anew"], () => round && again());
+    const deaf = this.state.on([...topics, "anew"], soon(() => round && again(), GATHER_MS));
     const clock = clocked && setInterval(() => document.visibilityState === "visible" && again(), LOOK_MS);
     this.#off = () => {
       deaf();

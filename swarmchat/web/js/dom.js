@@ -28,13 +28,15 @@ function nodes(children) {
   return children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false);
 }
 
-/** Put `children` in place of what `parent` holds; whoever has the focus keeps it, known by its `data-key`. */
+/** Put `children` in place of what `parent` holds; who has the focus keeps it and what is unfolded stays so, known by `data-key`. */
 export function fill(parent, ...children) {
   const focused = parent.contains(document.activeElement) ? document.activeElement.dataset.key : undefined;
+  const unfolded = new Set([...parent.querySelectorAll("details[data-key][open]")].map((one) => one.dataset.key));
   parent.replaceChildren(...nodes(children));
-  if (focused === undefined) return;
+  if (focused === undefined && unfolded.size === 0) return;
   for (const candidate of parent.querySelectorAll("[data-key]")) {
     if (candidate.dataset.key === focused) candidate.focus({ preventScroll: true });
+    if (unfolded.has(candidate.dataset.key)) candidate.open = true;
   }
 }
 

@@ -86,7 +86,17 @@ export class News {
         this.#wants.add("devices");
         break;
     }
-    this.#timer ??= setTimeout(() => this.#fetch(), GATHER_MS);
+    this.#soon();
+  }
+
+  /** One question at a time: what comes meanwhile waits for the next. */
+  #soon() {
+    if (this.#timer !== null) return;
+    this.#timer = setTimeout(async () => {
+      await this.#fetch();
+      this.#timer = null;
+      if (this.#conversations.size || this.#members.size || this.#wants.size) this.#soon();
+    }, GATHER_MS);
   }
 
   #row(room) {
@@ -99,7 +109,6 @@ export class News {
     this.#conversations = new Set();
     this.#members = new Set();
     this.#wants = new Set();
-    this.#timer = null;
     const asked = [...rooms].map((room) => state.loadLine(room));
     if (rooms.size) asked.push(state.loadConversations());
     asked.push(...[...members].map((room) => state.loadMembers(room)));

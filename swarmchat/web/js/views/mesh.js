@@ -61,7 +61,7 @@ function peerNode(app, row) {
       h("div", {}, nameOf(row.account ?? row.device ?? "", name), row.device && [h("span", { class: "muted small" }, " device "), shortId(row.device)]),
       h("div", { class: "muted small" }, row.path ? h("span", {}, `by ${line(row.path, 80)}, since ${ago(row.since)}`) : [presenceWord(row.presence), ` as of ${ago(row.presence.as_of)}`]),
       row.last_error && row.state !== "linked" && h("div", { class: "warning small" }, line(row.last_error, 200)),
-      row.known.length > 0 && h("details", {}, h("summary", { class: "muted small" }, counted(row.known.length, "known address", "known addresses")), h("ul", { class: "plain-list small" }, row.known.map((one) => h("li", {}, h("code", {}, line(one.address, 100)), ` by ${one.source}, heard ${ago(one.heard)}${one.good ? `, good ${ago(one.good)}` : ""}`))))),
+      row.known.length > 0 && h("details", { "data-key": `known-${row.device}` }, h("summary", { class: "muted small", "data-key": `fold-${row.device}` }, counted(row.known.length, "known address", "known addresses")), h("ul", { class: "plain-list small" }, row.known.map((one) => h("li", {}, h("code", {}, line(one.address, 100)), ` by ${one.source}, heard ${ago(one.heard)}${one.good ? `, good ${ago(one.good)}` : ""}`))))),
     h("span", { class: `badge ${row.state === "linked" ? "level" : row.state === "barred" || row.state === "unreachable" ? "behind" : "ahead"}` }, STATES[row.state] ?? row.state),
   );
 }

@@ -1,12 +1,14 @@
 // Beside a conversation: members and votes, sync state, commit graph, what it is. One at a time.
 
 import { fill, h } from "../dom.js";
+import { soon } from "../soon.js";
 import { drawAbout } from "./about.js";
 import { drawGraph } from "./graph.js";
 import { drawMembers } from "./members.js";
 import { iconButton } from "./parts.js";
 import { drawSync } from "./sync.js";
 
+const GATHER_MS = 30;
 const LOOK_MS = 4000; // no event tells that a device has more than before
 const TABS = { members: ["Members", drawMembers], sync: ["Sync", drawSync], graph: ["Graph", drawGraph], about: ["About", drawAbout] };
 
@@ -22,7 +24,7 @@ export class Panel {
     this.tabs = h("div", { class: "tabs", role: "tablist", "aria-label": "About this conversation", onkeydown: (event) => this.#key(event) });
     this.node = h("aside", { class: "panel", hidden: true, "aria-label": "About this conversation" }, h("header", {}, this.tabs, iconButton("close", "Close (Esc)", () => this.close_())), this.body);
     const clock = setInterval(() => this.#tab === "sync" && document.visibilityState === "visible" && this.refresh(), LOOK_MS);
-    const deaf = app.state.on(["members", "votes", "names", "links", "activity", "contacts"], () => this.refresh());
+    const deaf = app.state.on(["members", "votes", "names", "links", "activity", "contacts"], soon(() => this.refresh(), GATHER_MS));
     this.#off = () => {
       deaf();
       clearInterval(clock);

@@ -100,8 +100,8 @@ export class Room {
     if (!newest || newest.id === this.#readTo || document.visibilityState !== "visible" || !document.hasFocus()) return;
     if (this.app.state.conversation(this.id)?.state !== "ready") return;
     this.#readTo = newest.id;
-    this.app.api.call("message.read", { conversation: this.id, message: newest.id }).catch(() => {
-      this.#readTo = null; // said again with the next look
+    this.app.api.call("message.read", { conversation: this.id, message: newest.id }).catch((fault) => {
+      if (!fault.code) this.#readTo = null; // away: said again with the next look
     });
   }
 

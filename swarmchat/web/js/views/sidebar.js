@@ -1,6 +1,7 @@
 // The left side: who I am, search, requests that wait, conversations with what is new in them.
 
 import { fill, h } from "../dom.js";
+import { soon } from "../soon.js";
 import { briefTime, line, short } from "../text.js";
 import { STATES, sentence } from "../words.js";
 import { told } from "./dialogs.js";
@@ -16,6 +17,8 @@ const PAGES = [
 ];
 
 export class Sidebar {
+  #accepting = new Set(); // ids of requests
+
   constructor(app) {
     this.app = app;
     this.brand = h("div", { class: "brand" });
@@ -25,7 +28,7 @@ export class Sidebar {
     this.search = new SearchBox(app, () => this.draw());
     this.chats = h("div", { class: "chats" }, this.requests, this.list);
     this.node = h("nav", { class: "sidebar", "aria-label": "Conversations and pages" }, this.brand, this.pages, this.search.node, this.search.found, this.chats);
-    app.state.on(["conversations", "names", "members", "contacts", "requests", "me", "link"], () => this.draw());
+    app.state.on(["conversations", "names", "members", "contacts", "requests", "me", "link"], soon(() => this.draw()));
   }
 
   draw() {
@@ -84,33 +87,33 @@ export class Sidebar {
     const isContact = request.kind === "contact";
     const from = app.state.name(request.from);
     const named = from !== short(request.from) ? from : isContact && request.title ? line(request.title, 64) : from;
-    const busy = h("span", { class: "muted small", role: "status" });
-    const card = h(
+    const accepting = this.#accepting.has(request.id);
+    return h(
       "section",
       { class: "request", "aria-label": isContact ? "Contact request" : "Invitation", "data-request": request.id },
       avatar(request.from, named),
       h("div", { class: "row-main" },
         h("div", {}, nameOf(request.from, named), isContact ? " wants to be a contact" : [" invites you to ", h("strong", {}, h("bdi", {}, line(request.title || short(request.conversation), 80)))]),
-        h("div", { class: "muted small" }, `account ${short(request.from)} · `, briefTime(request.at), " ", busy),
+        h("div", { class: "muted small" }, `account ${short(request.from)} · `, briefTime(request.at), accepting && h("span", { role: "status" }, " · fetching the history …")),
         h("div", { class: "row-deeds" },
-          button("Accept", (event) => this.#accept(request, event.target, busy), { class: "button small primary", "data-key": `accept-${request.id}` }),
+          button("Accept", () => this.#accept(request), { disabled: accepting, class: "button small primary", "data-key": `accept-${request.id}` }),
           button("Decline", () => this.#answer("request.decline", request), { class: "button small", "data-key": `decline-${request.id}` }),
           button("Block", () => this.#answer("request.block", request), { class: "button small danger-text", "data-key": `block-${request.id}` }))),
     );
-    return card;
   }
 
-  async #accept(request, pressed, busy) {
-    pressed.disabled = true;
-    busy.textContent = "fetching the history …";
+  async #accept(request) {
+    this.#accepting.add(request.id);
+    this.draw();
     try {
       await this.app.api.alone("request.accept", { request: request.id });
       await Promise.all([this.app.state.loadConversations(), this.app.state.loadRequests(), this.app.state.loadMembers(request.conversation)]);
       this.app.go(`#/c/${request.conversation}`);
     } catch (fault) {
       toast(told(fault));
-      busy.textContent = "";
-      pressed.disabled = false;
+    } finally {
+      this.#accepting.delete(request.id);
+      this.draw();
     }
   }
 
