@@ -312,7 +312,7 @@ class _Finding:
         self._values = [value for _, values in conditions for value in values]
 
     def found(self) -> list[Hit]:
-        if self._limit <= 0:
+        if self._limit <= 0 or not self._is_author_known():
             return []
         blocks = self._blocks()
         if self._grams and len(blocks) > _BLOCKS_FEW:
@@ -325,6 +325,10 @@ class _Finding:
                 break  # those that follow are older still
             best = sorted([*best, *self._places(block, self._limit)], reverse=True)[: self._limit]
         return self._hits(best, blocks)
+
+    def _is_author_known(self) -> bool:
+        query, account = "SELECT 1 FROM author WHERE account = ?", self._scope.account
+        return account is None or self._connection.execute(query, (account,)).fetchone() is not None
 
     def _blocks(self) -> list[_Block]:
         """Those in which something may be, the newest first."""

@@ -27,10 +27,11 @@ from swarmchat.swarm.events import (
 
 _GATHER_S: Final = 1.0  # what is said meanwhile is taken in together
 _FIRST_S: Final = 5.0  # a node that starts has other things to do
-_PAUSE_S: Final = 0.01  # after each step, when nobody waits for it
+_PAUSE_S: Final = 0.03  # after each small step, when nobody waits for it: what people do meanwhile goes before
 _AGAIN_S: Final = 30.0  # after the disk refused
-_STILL_MAX: Final = 64  # commits read while the log is held still: who writes waits so long, some 4 ms
-_STEP: Final = 1_024  # commits of one write
+_STILL_MAX: Final = 16  # commits read while the log is held still: who writes waits so long, about 1 ms
+_STEP: Final = 1_024  # commits of one write, while somebody waits
+_SMALL_STEP: Final = 128  # and else: some 10 ms in which other threads of Python wait for this one
 _TEXT: Final = "text/plain"
 
 _log = logging.getLogger(__name__)
@@ -162,7 +163,8 @@ class Indexing:
             return  # gone meanwhile
         while True:
             async with self._turn:
-                if await self._runtime.offload(self._step, conversation, view):
+                count = _STEP if pause_s is None else _SMALL_STEP
+                if await self._runtime.offload(self._step, conversation, view, count):
                     break
             if pause_s is not None:
                 await self._runtime.sleep(pause_s)
@@ -172,8 +174,8 @@ class Indexing:
         if self._begun == self.index.begun:
             self._level[conversation] = size
 
-    def _step(self, conversation: ConversationId, view: View) -> bool:
-        """Take in a part; whether that was all."""
+    def _step(self, conversation: ConversationId, view: View, count: int) -> bool:
+        """Take in so many commits; whether that was all."""
         taken = self.index.taken(conversation)
         with view.log.still():
             if taken is not None and not _continues(view.history, taken):
@@ -184,7 +186,7 @@ class Indexing:
         if is_other:
             self.index.forget(conversation)
         try:
-            lines, upto = self._read(view, taken)
+            lines, upto = self._read(view, taken, count)
         except SwarmchatError as fault:
             _log.info("%s cannot be searched: %s", conversation, fault.message)
             self._library.met(conversation, fault)
@@ -193,7 +195,7 @@ class Indexing:
             return True
         return self.index.take(conversation, taken, lines, upto) and upto.commits >= len(view.history)
 
-    def _read(self, view: View, taken: Taken | None) -> tuple[list[Line], Taken | None]:
+    def _read(self, view: View, taken: Taken | None, count: int) -> tuple[list[Line], Taken | None]:
         start = at = taken.commits if taken else 0
         unheard = taken.unheard if taken else ()
         lines: dict[int, Line] = {}
@@ -201,12 +203,12 @@ class Indexing:
             with view.log.still():
                 history, hidden = view.history, view.hidden()
                 now = tuple(sorted(commit for commit in hidden if _edited(history, commit) is not None))
-                stop = min(len(history), at + _STILL_MAX, start + _STEP)
+                stop = min(len(history), at + _STILL_MAX, start + count)
                 touched = _touched(history, range(at, stop))
                 touched.update(_targets(history, set(now).symmetric_difference(unheard), stop))
                 lines.update((number, _line(view, number, hidden)) for number in sorted(touched))
                 at, unheard = stop, now
-                if at == len(history) or at == start + _STEP:
+                if at == len(history) or at == start + count:
                     return list(lines.values()), Taken(at, history.id(at - 1), unheard) if at else None
 
 

@@ -95,9 +95,9 @@ def test_who_has_taken_in_everything_asks_no_history_again(tmp_path: Path) -> No
     steps: list[object] = []
     stepping = shelf.indexing._step
 
-    def step(conversation: ConversationId, view: View) -> bool:
+    def step(conversation: ConversationId, view: View, count: int) -> bool:
         steps.append(conversation)
-        return stepping(conversation, view)
+        return stepping(conversation, view, count)
 
     shelf.indexing._step = step  # type: ignore[method-assign]
     assert shelf.found("boat") == shelf.found("boat") == [said]
