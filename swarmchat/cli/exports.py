@@ -1,4 +1,4 @@
-"""`swarmchat export`: a conversation as a document. (SCP-08 §2.7)"""
+"""`swarmchat export`: a conversation as a document. (SCP-08 §2.9)"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The verb that writes a conversation into a file, for people and other programs. (SCP-08 §2.7)"""
+"""The verb that writes a conversation into a file, for people and other programs. (SCP-08 §2.9)"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An export for programs: one JSON document, one message a line. (SCP-08 §2.7)"""
+"""An export for programs: one JSON document, one message a line. (SCP-08 §2.9)"""
 
 from __future__ import annotations
 

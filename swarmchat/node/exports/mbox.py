@@ -1,4 +1,4 @@
-"""An export for mail programs: each line of the conversation a mail, answers as threads. (SCP-08 §2.7)
+"""An export for mail programs: each line of the conversation a mail, answers as threads. (SCP-08 §2.9)
 
 Bodies are quoted-printable, so that a line of a body that begins with `From ` is none in the file, and comes back as it was.
 """

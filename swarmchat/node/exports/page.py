@@ -1,4 +1,4 @@
-"""An export for a browser: one file, nothing loaded from anywhere, nothing executed. (SCP-08 §2.7)"""
+"""An export for a browser: one file, nothing loaded from anywhere, nothing executed. (SCP-08 §2.9)"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An export to be read as it stands. (SCP-08 §2.7)"""
+"""An export to be read as it stands. (SCP-08 §2.9)"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Conversations become files: whole, private, the same on every node. (SCP-08 §2.7)"""
+"""Conversations become files: whole, private, the same on every node. (SCP-08 §2.9)"""
 
 from __future__ import annotations
 

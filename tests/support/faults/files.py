@@ -1,4 +1,4 @@
-"""What must hold of the search index, and of files that are written for people, whatever becomes of the writer. (SCP-08 §2.7, §3.4)"""
+"""What must hold of the search index, and of files that are written for people, whatever becomes of the writer. (SCP-08 §2.9, §3.4)"""
 
 from __future__ import annotations
 

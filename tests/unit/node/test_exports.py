@@ -1,4 +1,4 @@
-"""Hostile names, titles and texts in every form of an export: nothing breaks out. (SCP-08 §2.7)"""
+"""Hostile names, titles and texts in every form of an export: nothing breaks out. (SCP-08 §2.9)"""
 
 from __future__ import annotations
 
