@@ -61,14 +61,20 @@ def load(path: Path, given: Mapping[str, object] | None = None) -> Config:
 
 def read(path: Path) -> dict[str, Any]:
     """The TOML table of a settings file, unchecked; empty when there is none. UserError, StorageError."""
+    return read_both(path)[0]
+
+
+def read_both(path: Path) -> tuple[dict[str, Any], str]:
+    """The same with the text that it was read from."""
     try:
-        text = path.read_bytes()
+        data = path.read_bytes()
     except FileNotFoundError:
-        return {}
+        return {}, ""
     except OSError as fault:
         raise disk.refusal(fault, path, "read") from fault
     try:
-        return tomllib.loads(text.decode())
+        text = data.decode()
+        return tomllib.loads(text), text
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
         raise UserError(f"{path} is no valid TOML: {fault}") from fault
 

@@ -86,8 +86,7 @@ class SettingsFile:
 
     def _change(self, key: str, value: Any) -> None:
         """Set a key, or take it out with None; whatever else is in the file stays, to the character."""
-        old = configs.read(self._path)
-        text = self._path.read_bytes().decode() if self._path.exists() else ""
+        old, text = configs.read_both(self._path)
         new = edited(text, key, value)
         wanted = {name: one for name, one in configs.flat(old) if name != key} | ({} if value is None else {key: value})
         found = configs.flat(tomllib.loads(new))
@@ -96,7 +95,11 @@ class SettingsFile:
                 f"{self._path} is written in a way in which {key} cannot be changed by program",
                 hint="edit it by hand; swarmchat doctor says whether it is right",
             )
-        disk.write_whole(self._path.resolve(), new.encode())  # a link, say into a folder under version control, stays
+        try:
+            place = self._path.resolve()  # a link, say into a folder under version control, stays
+        except OSError as fault:
+            raise disk.refusal(fault, self._path, "find") from fault
+        disk.write_whole(place, new.encode())
 
 
 def edited(text: str, key: str, value: Any) -> str:

@@ -26,6 +26,7 @@ from swarmchat.index.events import EventLog
 from swarmchat.index.receipts import Receipts
 from swarmchat.node.accounts import AccountVerbs
 from swarmchat.node.offline import open_commands
+from swarmchat.node.settings import SettingsFile
 from swarmchat.runtime import SystemRuntime
 from tests.support import accounts as numbered
 from tests.support.builders import ALICE, BOB, CAROL, NOW
@@ -480,6 +481,23 @@ def _check_file(folder: Path, said: Sequence[str]) -> None:
     assert data == b"new " * 5000 or (not said and data == b"old " * 5000)
 
 
+_SETTINGS = '# mine\n[log]  # of the daemon\nlevel = "{}"  # how much\n'
+
+
+def _prepare_settings(folder: Path) -> None:
+    (folder / "config.toml").write_text(_SETTINGS.format("debug"))
+
+
+def _set(_nobody: None, folder: Path, say: Say) -> None:
+    SettingsFile(folder / "config.toml").set("log.level", ["error"])
+    say("error")
+
+
+def _check_settings(folder: Path, said: Sequence[str]) -> None:
+    levels = said or ["debug", "error"]
+    assert (folder / "config.toml").read_text() in {_SETTINGS.format(level) for level in levels}
+
+
 # --- whole commands, as a person types them while no daemon runs
 
 
@@ -574,6 +592,7 @@ WRITE_PATHS: tuple[WritePath, ...] = (
     WritePath("account create", nothing, _verbs, _make_account, _make_account, _check_account),
     WritePath("state file", _prepare_account, _store, _save_state, _save_state, _check_state),
     WritePath("hints file", _prepare_file, nothing, _write_whole, _write_whole, _check_file),
+    WritePath("settings", _prepare_settings, nothing, _set, _set, _check_settings),
     WritePath("set-password", _prepare_account, _store, _seal, _seal_again, _check_sealed, dear=True),
     WritePath("archive export", _prepare_account, _store, _export, _export, _check_exported, dear=True),
     WritePath("archive import", _prepare_archive, _verbs, _import, _import, _check_imported, dear=True),

@@ -175,3 +175,21 @@ def test_two_changes_at_once_are_both_there(path: Path) -> None:
         found = load(path)
         assert (found.dht_port, found.lan_enabled, found.name, found.log_format) == (7, True, "Ann", "json")
         assert found.accept_old_forks
+
+
+def test_a_disk_that_does_not_answer_is_said_so_and_nothing_changes(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found by scripts/crash: the text was read a second time, unguarded."""
+    reads = 0
+
+    def broken(_self: Path) -> bytes:
+        nonlocal reads
+        reads += 1
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "read_bytes", broken)
+        with pytest.raises(StorageError, match="the disk does not answer"):
+            SettingsFile(path).set("name", ["Ann"])
+    assert (reads, path.read_text()) == (1, WRITTEN)
