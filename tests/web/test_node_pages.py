@@ -86,8 +86,12 @@ def test_mesh_sync_doctor_and_devices(browser: Any, harbour: str, ann: NodeProce
         expect(row).to_contain_text("by tcp 127.0.0.1:")
         expect(row).to_contain_text("linked")
         row.locator("summary").click()
-        a.page.evaluate("window.drawn = document.querySelector('.mesh-picture')")
-        a.page.wait_for_function("!window.drawn.isConnected")  # it was drawn again
+        a.page.evaluate(
+            """async () => {
+              const drawn = document.querySelector('.mesh-picture');
+              while (drawn.isConnected) await new Promise(requestAnimationFrame);  // until it is drawn again
+            }"""
+        )
         expect(row.locator("details li").first).to_be_visible()
         a.page.get_by_role("link", name="Sync").click()
         deck = a.page.locator(".page-body > section", has=a.page.get_by_role("heading", name="Harbour"))
