@@ -98,10 +98,10 @@ class Chat(App[None]):
         Binding("f4", "contacts", "Contacts"),
         Binding("f5", "search", "Search"),
         Binding("f8", "state", "State"),
-        Binding("ctrl+n", "create", "New"),
+        Binding("ctrl+n", "create", "New", show=False),
         Binding("ctrl+r", "join", "Join", show=False),
         Binding("escape", "give_up", "Give up", show=False),
-        Binding("ctrl+q", "quit", "End", priority=True),
+        Binding("ctrl+q", "quit", "End", priority=True, show=False),
     ]
     CSS = """
     #top { height: 1; background: $primary; color: $text; padding: 0 1; }
@@ -152,7 +152,7 @@ class Chat(App[None]):
                 yield self._standing
                 yield self._mode
                 yield self._composer
-        yield Footer()
+        yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
         """Hear what happens, then show what is."""
