@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from swarmchat.account.home import Home
-from swarmchat.api.bots import Place, connect, follow
+from swarmchat.api.bots import Node, Place, connect, follow
 from tests.support.process import PATIENCE_S, NodeProcess, introduce, nodes
 from tests.support.terminals import ROOT
 from tests.support.transcript import Saved, steps
@@ -124,10 +124,17 @@ def test_who_follows_over_http_hears_every_event_once_though_the_node_is_killed(
         place = Place(tmp_path / "place")
         place.write(0)
         heard: list[Any] = []
+        over = threading.Event()
+
+        def reach() -> Node:
+            if over.is_set():
+                raise InterruptedError
+            return connect(link)
 
         def bot() -> None:
-            for event in follow(place, lambda: connect(link), patience_s=PATIENCE_S):
-                heard.append(event)  # noqa: PERF402 - it is read meanwhile
+            with contextlib.suppress(InterruptedError):
+                for event in follow(place, reach):
+                    heard.append(event)  # noqa: PERF402 - it is read meanwhile
 
         thread = threading.Thread(target=bot, daemon=True)
         thread.start()
@@ -142,6 +149,9 @@ def test_who_follows_over_http_hears_every_event_once_though_the_node_is_killed(
         kept = ann.call("events.list", since=0, limit=1_000)["events"]
         assert heard == kept[: len(heard)]
         assert sum(event["type"] == "message.added" for event in heard) >= 31
+        over.set()
+    thread.join(PATIENCE_S)
+    assert not thread.is_alive()
 
 
 def test_the_end_is_quick_though_many_wait_and_nothing_is_left(tmp_path: Path) -> None:
