@@ -12,7 +12,7 @@ from tests.support.browser import seat
 from tests.support.process import NodeProcess
 from tests.web.conftest import alone
 
-pytestmark = pytest.mark.web
+pytestmark = [pytest.mark.web, pytest.mark.timeout(120)]
 
 
 def test_without_a_token_the_page_says_how_to_get_one_and_takes_it(browser: Any, ann: NodeProcess) -> None:

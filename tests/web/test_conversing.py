@@ -13,7 +13,7 @@ from tests.support.browser import seat
 from tests.support.process import NodeProcess
 from tests.web.conftest import alone
 
-pytestmark = pytest.mark.web
+pytestmark = [pytest.mark.web, pytest.mark.timeout(120)]
 
 
 def test_the_printed_link_logs_in_and_its_token_leaves_the_address_bar(browser: Any, ann: NodeProcess) -> None:

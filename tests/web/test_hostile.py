@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 from tests.support.browser import seat
 from tests.support.process import NodeProcess, found_room, same
 
-pytestmark = pytest.mark.web
+pytestmark = [pytest.mark.web, pytest.mark.timeout(120)]
 
 MARKUP = "<img src=x onerror=alert(1)><script>alert(2)</script><svg onload=alert(3)><b id=injected>bold</b>"
 TEXTS = [

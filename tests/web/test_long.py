@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 from tests.support.browser import seat
 from tests.support.process import NodeProcess
 
-pytestmark = pytest.mark.web
+pytestmark = [pytest.mark.web, pytest.mark.timeout(120)]
 
 COUNT = 10_000
 

@@ -10,7 +10,7 @@ import pytest
 from tests.support.browser import seat
 from tests.support.process import NodeProcess
 
-pytestmark = pytest.mark.web
+pytestmark = [pytest.mark.web, pytest.mark.timeout(120)]
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 from tests.support.browser import seat
 from tests.support.process import NodeProcess, found_room, same
 
-pytestmark = pytest.mark.web
+pytestmark = [pytest.mark.web, pytest.mark.timeout(120)]
 
 
 def test_a_ban_is_voted_on_and_resolves(browser: Any, ann: NodeProcess, ben: NodeProcess, cem: NodeProcess) -> None:

@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 from tests.support.browser import Seat, seat
 from tests.support.process import NodeProcess
 
-pytestmark = pytest.mark.web
+pytestmark = [pytest.mark.web, pytest.mark.timeout(120)]
 
 PHONE = {"viewport": {"width": 360, "height": 740}, "is_mobile": True, "has_touch": True, "device_scale_factor": 2}
 
@@ -167,7 +167,8 @@ def test_a_new_message_is_announced_to_screen_readers(
     browser: Any, harbour: str, ann: NodeProcess, ben: NodeProcess
 ) -> None:
     with seat(browser, ann) as a:
+        ann.call("message.send", conversation=harbour, text="listen")
         a.log_in().open("Harbour")
-        a.page.locator(".message").first.wait_for()
+        a.sees("listen")
         ben.call("message.send", conversation=harbour, text="hear, hear")
         expect(a.page.locator("#announcer")).to_have_text("Ben: hear, hear")
