@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar, Final
 
 from rich.text import Text
-from textual import events
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
@@ -22,6 +21,7 @@ from swarmchat.cli.tui import words
 from swarmchat.cli.tui.dialogs import Confirm, Prompt, Reading
 from swarmchat.cli.tui.line import Line
 from swarmchat.cli.tui.pages import ContactsPage, MembersPage, Opened, RequestsPage, SearchPage, on_thread
+from swarmchat.cli.tui.parts import Composer, Entries, Happened, Told
 from swarmchat.errors import SwarmchatError
 
 _PAGE: Final = 100  # messages fetched at first, and more each time older ones are asked for
@@ -32,58 +32,6 @@ _LOOKS_S: Final = (0.5, 2.0, 10.0, 60.0)  # after something was sent: that other
 _SHOWN: Final = frozenset(
     {"message", "reaction", "read", "member", "vote", "effect", "commit"}
 )  # first words of events
-
-
-class Entries(OptionList):
-    """The messages; keys for the highlighted one."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("r", "app.reply", "Answer"),
-        Binding("e", "app.edit", "Change"),
-        Binding("d", "app.delete", "Delete"),
-        Binding("plus", "app.react(False)", "React"),
-        Binding("minus", "app.react(True)", "Take back", show=False),
-        Binding("o", "app.older", "Older"),
-    ]
-
-
-class Composer(TextArea):
-    """What I write: Enter sends it, Ctrl+J begins a new line."""
-
-    class Sent(Message):
-        """Enter was pressed."""
-
-        def __init__(self, text: str) -> None:
-            super().__init__()
-            self.text = text
-
-    async def _on_key(self, event: events.Key) -> None:
-        if event.key == "enter":
-            event.stop()
-            event.prevent_default()
-            self.post_message(self.Sent(self.text))
-        elif event.key in {"ctrl+j", "shift+enter", "alt+enter"}:
-            event.stop()
-            event.prevent_default()
-            self.insert("\n")
-        else:
-            await super()._on_key(event)
-
-
-class Happened(Message):
-    """An event of the daemon."""
-
-    def __init__(self, event: dict[str, Any]) -> None:
-        super().__init__()
-        self.event = event
-
-
-class Told(Message):
-    """Something about the line to the daemon."""
-
-    def __init__(self, sentence: str) -> None:
-        super().__init__()
-        self.sentence = sentence
 
 
 class Chat(App[None]):

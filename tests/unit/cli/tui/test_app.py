@@ -12,9 +12,10 @@ from textual.pilot import Pilot
 from textual.widgets import OptionList, Static
 
 from swarmchat.api.methods import invoke
-from swarmchat.cli.tui.app import Chat, Composer
+from swarmchat.cli.tui.app import Chat
 from swarmchat.cli.tui.line import Line
 from swarmchat.cli.tui.pages import on_thread
+from swarmchat.cli.tui.parts import Composer
 from swarmchat.errors import RefusedError, UnreachableError
 from tests.support.fake_commands import BOB, FIRST, LATER, NOON, ROOM, SECOND, THIRD, FakeCommands, message
 
