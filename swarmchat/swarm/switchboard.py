@@ -18,6 +18,7 @@ from swarmchat.links.channel import Channel
 from swarmchat.links.connection_manager import ConnectionManager
 from swarmchat.links.link import Link
 from swarmchat.links.peers import LinkClass
+from swarmchat.swarm.access import MODE_PUBLIC
 from swarmchat.swarm.aims import aims
 from swarmchat.swarm.connector import Connector
 from swarmchat.swarm.dialogue import Dialogue, Introduction
@@ -152,7 +153,8 @@ class Switchboard:
         heads = replicator.log.heads
         notice = Notice(conversation, heads[0], heads[:NOTICE_HEADS_MAX], self._parts.account.device)
         for _, dialogue in sorted(self._by_device.items()):
-            if not dialogue.talked and replicator.log.roster.is_joined(dialogue.account):
+            speaks = dialogue.talked and conversation in dialogue.mentioned
+            if not speaks and replicator.log.roster.is_joined(dialogue.account):
                 await self._postman.send(dialogue.link, notice)
 
     async def ask(self, conversation: ConversationId) -> None:
@@ -401,8 +403,16 @@ class Switchboard:
                 if is_linked:
                     dialogue.told.pop(conversation, None)  # if it is common again one day, that is to be said anew
                 replicator.forget(dialogue.device)
-            elif is_linked and anew:
-                replicator.unlinked(dialogue.device)
+            else:
+                if is_linked and anew:
+                    replicator.unlinked(dialogue.device)
+                if self._is_open_to_all(conversation):
+                    replicator.probe(dialogue.device)
+
+    def _is_open_to_all(self, conversation: ConversationId) -> bool:
+        """Whether a clone is awaited of what anybody may have: who has it does not name it to who is not of it."""
+        known = self._parts.state.conversations.get(conversation)
+        return known is not None and known.mode == MODE_PUBLIC and self._parts.access.is_expected(conversation)
 
     def _ensure(self, dialogue: Dialogue, replicator: Replicator, heads: tuple[Any, ...]) -> None:
         """Who speaks of a conversation holds it for common, hello or not."""

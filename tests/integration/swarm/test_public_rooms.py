@@ -33,3 +33,17 @@ def test_a_link_that_comes_after_the_bare_id_says_where_to_find_it(tmp_path: Pat
         assert len(bob.seen("conversation.added")) == 1
 
     play(tmp_path, story)
+
+
+def test_who_is_linked_for_another_reason_joins_by_the_link_as_a_stranger_does(tmp_path: Path) -> None:
+    """She speaks with him of what they share, and names no room to him that he is not of."""
+
+    async def story(world: World) -> None:
+        alice, bob = await world.house("alice"), await world.house("bob")
+        await world.room(alice, bob)
+        where = await alice.swarm.create(3)
+        await bob.swarm.join(where, inviter=alice.account.id, addresses=[alice.address])
+        assert await bob.swarm.settled(where, 20.0) == "ready"
+        await world.until(lambda: world.level(where, alice, bob))
+
+    play(tmp_path, story)
