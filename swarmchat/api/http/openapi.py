@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from swarmchat import __version__, limits
-from swarmchat.api.schema import API_VERSION, EVENT, METHODS
+from swarmchat.api.results import EVENT
+from swarmchat.api.schema import API_VERSION, METHODS
 from swarmchat.api.shapes import JsonObject, Method, json_schema
 
 _TOKEN: Final[list[JsonObject]] = [{"token": []}]
