@@ -27,11 +27,11 @@ from swarmchat.swarm.events import (
 
 _GATHER_S: Final = 1.0  # what is said meanwhile is taken in together
 _FIRST_S: Final = 5.0  # a node that starts has other things to do
-_PAUSE_S: Final = 0.03  # after each small step, when nobody waits for it: what people do meanwhile goes before
+_PAUSE_S: Final = 0.06  # after each small step, when nobody waits for it: what people do meanwhile goes before
 _AGAIN_S: Final = 30.0  # after the disk refused
 _STILL_MAX: Final = 16  # commits read while the log is held still: who writes waits so long, about 1 ms
 _STEP: Final = 1_024  # commits of one write, while somebody waits
-_SMALL_STEP: Final = 128  # and else: some 10 ms in which other threads of Python wait for this one
+_SMALL_STEP: Final = 32  # and else: some 3 ms in which other threads of Python wait for this one
 _TEXT: Final = "text/plain"
 
 _log = logging.getLogger(__name__)
