@@ -101,6 +101,30 @@ def test_hostile_names_and_titles_are_text(browser: Any, ben: NodeProcess, cem: 
         cem.call("account.set", name="Cem")
 
 
+def test_a_name_that_somebody_takes_elsewhere_stays_there(
+    browser: Any, harbour: str, ann: NodeProcess, ben: NodeProcess, cem: NodeProcess
+) -> None:
+    cem.call("message.send", conversation=harbour, text="as ever")
+    same(harbour, ann, ben, cem)
+    cem.call("account.set", name="Ann")
+    try:
+        room = found_room(cem, ben, title="Masks")
+        with seat(browser, ben) as a:
+            a.log_in().open("Masks")
+            cem.call("message.send", conversation=room, text="guess who")
+            expect(a.sees("guess who").locator(".name")).to_have_text("Ann")
+            a.open("Harbour")
+            expect(a.sees("as ever").locator(".name")).to_have_text("Cem")
+            expect(a.panel("Members").locator(f"[data-account='{cem.account}'] .name")).to_have_text("Cem")
+            cem.call("account.set", name="Cemal")
+            cem.call("message.send", conversation=room, text="it was me")
+            a.open("Masks")
+            a.sees("it was me")
+            expect(a.sees("guess who").locator(".name")).to_have_text("Cemal")
+    finally:
+        cem.call("account.set", name="Cem")
+
+
 def test_the_page_is_served_with_the_strict_policy_and_asks_no_other_host(browser: Any, ann: NodeProcess) -> None:
     with seat(browser, ann) as a:
         asked: list[str] = []

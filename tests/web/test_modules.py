@@ -119,6 +119,40 @@ def test_rows_say_where_a_day_begins_and_what_is_new(run: Any) -> None:
     assert [row.get("joins") for row in rows if row["kind"] == "message"] == [False, True, False]
 
 
+PEOPLE = """async () => {
+  const rooms = ["old", "new", "empty"];
+  const row = (id, name) => ({ id, name, devices: [] });
+  const answers = {
+    "account.show": () => ({ id: "me", device: "d", name: "Ann" }),
+    "conversation.list": () => rooms.map((id, at) => ({ id, last: `2026-11-0${at + 1}`, mode: "one-to-one", title: "" })),
+    "member.list": ({ conversation }) => ({ old: [row("ben", "Ben"), row("cem", "Cem"), row("eva", "Eva")], new: [row("ben", "Benjamin"), row("cem", "Cee"), row("dora", "")], empty: [row("cem", "")] })[conversation],
+    "contact.list": () => [{ id: "cem", name: "", conversation: "empty" }, { id: "eva", name: "My Eva", conversation: null }],
+    "message.list": () => [], "request.list": () => [], presence: () => [],
+  };
+  const state = new m.State({ call: async (method, params) => answers[method](params) });
+  await state.loadAll();
+  return state;
+}"""
+
+
+def test_a_person_is_called_in_a_conversation_what_he_is_called_there(run: Any) -> None:
+    """My word first, then the name in this conversation, in the newest other one, the id."""
+
+    def called(*asked: tuple[str, str | None]) -> list[str]:
+        return list(run("state", f"({PEOPLE})().then((s) => v.map(([who, where]) => s.name(who, where)))", asked))
+
+    assert called(("ben", "old"), ("ben", "new"), ("ben", "empty"), ("ben", None)) == [
+        "Ben",
+        "Benjamin",
+        *["Benjamin"] * 2,
+    ]
+    assert called(("cem", "old"), ("cem", "empty")) == ["Cem", "Cee"]
+    assert called(("eva", "old"), ("eva", None), ("me", "old")) == ["My Eva", "My Eva", "Ann"]
+    assert called(("dora", "new"), ("0123456789abcdef", "old")) == ["dora", "01234567"]
+    titled = f"({PEOPLE})().then((s) => [s.title(s.conversation('empty')), s.inside('old').name('cem')])"
+    assert run("state", titled) == ["Cee", "Cem"]
+
+
 def test_a_graph_lays_forks_beside_each_other(run: Any) -> None:
     commits = [
         {"id": "m", "parents": ["a", "b"]},

@@ -25,7 +25,7 @@ export class News {
         this.state.noteTyping({ conversation: room, account: data.author, on: false });
         timeline?.added(data.id);
         this.#row(room);
-        if (data.kind !== "text/plain") this.#members.add(room);
+        this.#members.add(room); // a text may be the first under another name
         break;
       case "message.updated":
         timeline?.touched(data.id);

@@ -17,10 +17,11 @@ export class State {
     this.presence = new Map(); // account → {state, as_of, source}
     this.typing = new Map(); // conversation → Map(account → until)
     this.link = "begins"; // of the page with its node: begins, linked, away
-    this.#names = new Map();
   }
 
-  #names;
+  #names = new Map(); // conversation → Map(account → its name there)
+  #mine = new Map(); // account → my word for a contact
+  #elsewhere = null; // account → its name in the newest conversation that has one; null: to be made again
   #heard = new Map();
 
   /** `told()` runs when one of `topics` changes; the answer ends it. */
@@ -39,11 +40,16 @@ export class State {
     return this.conversations.find((one) => one.id === id);
   }
 
-  /** What people call an account: my word for a contact, else its own name, else the beginning of its id. */
-  name(account) {
+  /** What to call an account in a conversation: my word for a contact, its name there, in the newest other one, the beginning of its id. */
+  name(account, conversation = null) {
     if (!account) return "";
     if (account === this.me.id) return this.me.name || "You";
-    return this.#names.get(account) || short(account);
+    return this.#mine.get(account) || this.#names.get(conversation)?.get(account) || this.#anywhere(account) || short(account);
+  }
+
+  /** Who is who in a conversation. */
+  inside(conversation) {
+    return { isMe: (account) => this.isMe(account), name: (account) => this.name(account, conversation) };
   }
 
   isMe(account) {
@@ -60,7 +66,7 @@ export class State {
   title(conversation) {
     if (!conversation) return "";
     const other = this.other(conversation);
-    return line(conversation.title || (other && this.name(other)) || short(conversation.id), 128);
+    return line(conversation.title || (other && this.name(other, conversation.id)) || short(conversation.id), 128);
   }
 
   roleOf(conversation, account = this.me.id) {
@@ -101,6 +107,7 @@ export class State {
   async loadConversations() {
     const rows = await this.api.call("conversation.list");
     this.conversations = rows.sort((a, b) => (b.last ?? "").localeCompare(a.last ?? "") || a.id.localeCompare(b.id));
+    this.#elsewhere = null;
     this.tell("conversations");
   }
 
@@ -114,7 +121,8 @@ export class State {
     const rows = await this.#leniently("member.list", { conversation, local: true }, null);
     if (!rows) return;
     this.members.set(conversation, rows);
-    this.#learnNames();
+    this.#names.set(conversation, new Map(rows.map((row) => [row.id, line(row.name, 64)])));
+    this.#elsewhere = null;
     this.tell("members", "names");
   }
 
@@ -126,8 +134,8 @@ export class State {
   async loadContacts() {
     const [contacts, presence] = await Promise.all([this.api.call("contact.list"), this.api.call("presence")]);
     this.contacts = contacts;
+    this.#mine = new Map(contacts.map((one) => [one.id, line(one.name, 64)]));
     this.presence = new Map(presence.map((row) => [row.id, row]));
-    this.#learnNames();
     this.tell("contacts", "names");
   }
 
@@ -148,11 +156,14 @@ export class State {
     }
   }
 
-  #learnNames() {
-    this.#names = new Map();
-    for (const rows of this.members.values()) {
-      for (const row of rows) if (row.name) this.#names.set(row.id, line(row.name, 64));
+  #anywhere(account) {
+    if (this.#elsewhere === null) {
+      this.#elsewhere = new Map();
+      const rooms = [...this.conversations.map((one) => one.id), ...this.#names.keys()]; // last: what is in the list no more
+      for (const room of rooms) {
+        for (const [who, name] of this.#names.get(room) ?? []) if (name && !this.#elsewhere.has(who)) this.#elsewhere.set(who, name);
+      }
     }
-    for (const contact of this.contacts) if (contact.name) this.#names.set(contact.id, line(contact.name, 64));
+    return this.#elsewhere.get(account);
   }
 }

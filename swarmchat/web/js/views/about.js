@@ -62,7 +62,7 @@ async function verify(app, conversation) {
 function leave(app, shown) {
   const others = (app.state.members.get(shown.id) ?? []).filter((row) => row.role === "member" || row.role === "admin").filter((row) => !app.state.isMe(row.id));
   const lastAdmin = shown.role === "admin" && !others.some((row) => row.role === "admin") && others.length > 0;
-  const fields = lastAdmin ? [{ name: "promote", label: "You are the last admin. Who shall be it?", choices: [...others.map((row) => [row.id, app.state.name(row.id)]), ["", "Nobody: dissolve the group"]] }] : [];
+  const fields = lastAdmin ? [{ name: "promote", label: "You are the last admin. Who shall be it?", choices: [...others.map((row) => [row.id, app.state.name(row.id, shown.id)]), ["", "Nobody: dissolve the group"]] }] : [];
   form(`Leave ${app.state.title(shown)}?`, fields, {
     intro: "The history stays here and can be read. Others see that you left.",
     does: "Leave",

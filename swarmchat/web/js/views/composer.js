@@ -101,7 +101,7 @@ export class Composer {
     fill(
       this.about,
       message && h("div", { class: "about-line" },
-        h("span", { class: "about-what" }, this.#editing ? "Editing" : "Replying to ", !this.#editing && nameOf(message.author, state.name(message.author))),
+        h("span", { class: "about-what" }, this.#editing ? "Editing" : "Replying to ", !this.#editing && nameOf(message.author, state.name(message.author, this.conversation))),
         h("bdi", { class: "quoted" }, line(typeof message.body === "string" ? message.body : message.type, 90)),
         iconButton("close", this.#editing ? "Stop editing" : "No reply", () => { this.#editing ? this.#clear() : this.#unreply(); this.focus(); }),
       ),

@@ -56,13 +56,13 @@ export async function delivery(app, conversation, message) {
   const { state } = app;
   const rows = shown.delivery.filter((row) => row.account !== shown.author);
   open("Details", () => [
-    h("p", { class: "muted" }, "By ", nameOf(shown.author, state.name(shown.author)), ` on ${fullTime(shown.time)}, device `, shortId(shown.device)),
+    h("p", { class: "muted" }, "By ", nameOf(shown.author, state.name(shown.author, conversation)), ` on ${fullTime(shown.time)}, device `, shortId(shown.device)),
     h("h3", {}, "How far it came, as far as this node knows"),
     rows.length === 0
       ? h("p", { class: "muted" }, "Nobody else is in this conversation.")
       : h("ul", { class: "rows" }, rows.map((row) =>
-        h("li", { class: "row" }, avatar(row.account, state.name(row.account)),
-          h("div", { class: "row-main" }, nameOf(row.account, state.name(row.account)),
+        h("li", { class: "row" }, avatar(row.account, state.name(row.account, conversation)),
+          h("div", { class: "row-main" }, nameOf(row.account, state.name(row.account, conversation)),
             h("div", { class: "muted" }, row.state ? WORDS[row.state] ?? row.state : "not joined"),
             row.devices.map((device) => h("div", { class: "muted small" }, `device ${short(device.device)}: ${device.read_at ? `read ${ago(device.read_at)}` : device.sent_at ? `there ${ago(device.sent_at)}` : "there"}`))),
         ))),

@@ -27,7 +27,7 @@ export async function drawGraph(app, conversation) {
       s("circle", { class: commit.author ? "dot" : "dot merge", "--hue": `${hue(commit.author)}deg`, cx: x(lane), cy: y(number), r: commit.author ? 5.5 : 4 }, s("title", {}, commit.id)),
       s("text", { x: words, y: y(number) + 4 },
         s("tspan", { class: "id" }, short(commit.id)),
-        s("tspan", { class: commit.author ? "who" : "what", "--hue": `${hue(commit.author)}deg`, x: words + 72 }, commit.author ? cut(line(app.state.name(commit.author), 40), 16) : "merge"),
+        s("tspan", { class: commit.author ? "who" : "what", "--hue": `${hue(commit.author)}deg`, x: words + 72 }, commit.author ? cut(line(app.state.name(commit.author, conversation), 40), 16) : "merge"),
         s("tspan", { class: "what", dx: 8 }, commit.author ? line(commit.type.replace("application/", ""), 40) : "")),
     ));
   return [

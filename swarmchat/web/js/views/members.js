@@ -22,7 +22,7 @@ export async function drawMembers(app, conversation, again) {
 
 function memberNode(row, context) {
   const { app } = context;
-  const name = app.state.name(row.id);
+  const name = app.state.name(row.id, context.conversation);
   const presence = app.state.presence.get(row.id);
   const doable = deedsFor(row, context);
   return h(
@@ -56,14 +56,14 @@ function deedsFor(row, { app, conversation, again, me, admins, mode, writable, b
 function ballotNode(ballot_, context) {
   const { app, conversation, me, again } = context;
   const isDevice = ballot_.target.length === 64;
-  const whom = isDevice ? `device ${short(ballot_.target)}` : app.state.name(ballot_.target);
+  const whom = isDevice ? `device ${short(ballot_.target)}` : app.state.name(ballot_.target, conversation);
   const voted = ballot_.voters.includes(me?.id);
   return h(
     "article",
     { class: "ballot", "data-target": ballot_.target },
     h("div", {}, h("strong", {}, `${BALLOTS[ballot_.kind] ?? ballot_.kind} `), nameOf(ballot_.target, whom)),
     h("progress", { max: ballot_.needed, value: ballot_.voters.length, "aria-label": "Votes" }),
-    h("div", { class: "muted small" }, `${ballot_.voters.length} of ${ballot_.needed} votes that it needs: `, h("bdi", {}, ballot_.voters.map((who) => line(app.state.name(who), 40)).join(", "))),
+    h("div", { class: "muted small" }, `${ballot_.voters.length} of ${ballot_.needed} votes that it needs: `, h("bdi", {}, ballot_.voters.map((who) => line(app.state.name(who, conversation), 40)).join(", "))),
     voted ? h("div", { class: "muted small" }, "You have voted.") : me?.role === "admin" && button("Vote for it", () => ballot(app, conversation, ballot_.kind, { id: ballot_.target, isDevice }, again), { class: "button small primary", "data-key": `vote-${ballot_.target}` }),
   );
 }
@@ -71,7 +71,7 @@ function ballotNode(ballot_, context) {
 /** Ask first, with what a dry run says that it would come to. */
 async function ballot(app, conversation, kind, row, again) {
   const params = { conversation, target: row.id, ...(row.isDevice ? { device: true } : {}) };
-  const name = row.isDevice ? `the device ${short(row.id)}` : line(app.state.name(row.id), 64);
+  const name = row.isDevice ? `the device ${short(row.id)}` : line(app.state.name(row.id, conversation), 64);
   let words;
   try {
     const plan = await app.api.call(`member.${kind}`, { ...params, dry_run: true });
@@ -90,7 +90,7 @@ async function ballot(app, conversation, kind, row, again) {
 }
 
 function kick(app, conversation, row) {
-  confirm(`Remove ${line(app.state.name(row.id), 64)}?`, "It takes effect at once, without a ballot. Who was removed can be invited again.", "Remove", () => app.api.call("member.kick", { conversation, target: row.id }));
+  confirm(`Remove ${line(app.state.name(row.id, conversation), 64)}?`, "It takes effect at once, without a ballot. Who was removed can be invited again.", "Remove", () => app.api.call("member.kick", { conversation, target: row.id }));
 }
 
 function demote(app, conversation) {

@@ -10,15 +10,15 @@ import { avatar, iconButton, nameOf } from "./parts.js";
 const LONG = 3000; // characters after which a message is folded
 
 /** What a row shows, as text: two rows with the same signature look the same. */
-export function signature(row, state) {
+export function signature(row, people) {
   if (row.kind !== "message" && row.kind !== "system") return JSON.stringify([row.kind, row.count, row.isOpen, row.kind === "day" && dayName(row.time)]);
   const { message } = row;
-  const people = [message.author, ...message.reactions.map((one) => one.author), message.body?.uri].map((who) => who && state.name(who));
-  return JSON.stringify([row.joins, row.removed, message.body, message.edits.length, message.reactions, message.status, people, row.quote]);
+  const named = [message.author, ...message.reactions.map((one) => one.author), message.body?.uri].map((who) => who && people.name(who));
+  return JSON.stringify([row.joins, row.removed, message.body, message.edits.length, message.reactions, message.status, named, row.quote]);
 }
 
 /** `acts` are the deeds a row offers: reply, react, edit, remove, history, delivery, jump, unfold. */
-export function rowNode(row, state, acts) {
+export function rowNode(row, people, acts) {
   switch (row.kind) {
     case "day":
       return h("li", { class: "day" }, h("span", {}, dayName(row.time)));
@@ -34,19 +34,19 @@ export function rowNode(row, state, acts) {
       return h(
         "li",
         { class: "system", "data-id": row.message.id, tabindex: "-1" },
-        h("bdi", {}, line(sentence(row.message, (who) => state.name(who)), 300)),
+        h("bdi", {}, line(sentence(row.message, (who) => people.name(who)), 300)),
         h("time", { datetime: row.message.time, title: fullTime(row.message.time) }, timeOfDay(row.message.time)),
       );
     default:
-      return messageNode(row, state, acts);
+      return messageNode(row, people, acts);
   }
 }
 
-function messageNode(row, state, acts) {
+function messageNode(row, people, acts) {
   const { message } = row;
-  const mine = state.isMe(message.author);
+  const mine = people.isMe(message.author);
   const deleted = message.body === "" && message.edits.length > 0;
-  const name = state.name(message.author);
+  const name = people.name(message.author);
   const classes = ["message", mine ? "mine" : "theirs", row.joins && "joins", deleted && "deleted", row.removed && "removed"];
   return h(
     "li",
@@ -64,7 +64,7 @@ function messageNode(row, state, acts) {
       h(
         "div",
         { class: "bubble" },
-        row.quote && quoteNode(row.quote, message.reply_to, state, acts),
+        row.quote && quoteNode(row.quote, message.reply_to, people, acts),
         deleted ? h("div", { class: "body" }, h("p", {}, "This message was deleted")) : bodyNode(message.body),
         h(
           "div",
@@ -74,7 +74,7 @@ function messageNode(row, state, acts) {
           mine && markNode(message, acts),
         ),
       ),
-      message.reactions.length > 0 && reactionsNode(message, state, acts),
+      message.reactions.length > 0 && reactionsNode(message, people, acts),
     ),
     !row.removed && actionsNode(message, mine, deleted, acts),
   );
@@ -93,17 +93,17 @@ function bodyNode(text) {
   return body;
 }
 
-function quoteNode(quote, id, state, acts) {
+function quoteNode(quote, id, people, acts) {
   const words = quote.known ? (quote.text === "" ? "deleted" : line(quote.text, 120)) : "an older message";
   return h(
     "button",
     { type: "button", class: "quote", onclick: () => acts.jump(id), title: "Go to this message" },
-    quote.known && nameOf(quote.author, state.name(quote.author), { title: null }),
+    quote.known && nameOf(quote.author, people.name(quote.author), { title: null }),
     h("bdi", { class: "quoted" }, words),
   );
 }
 
-function reactionsNode(message, state, acts) {
+function reactionsNode(message, people, acts) {
   const by = new Map();
   for (const one of message.reactions) {
     const sign = line(one.reaction, 24);
@@ -113,8 +113,8 @@ function reactionsNode(message, state, acts) {
     "div",
     { class: "reactions" },
     [...by].map(([sign, all]) => {
-      const own = all.find((one) => state.isMe(one.author));
-      const who = all.map((one) => line(state.name(one.author), 40)).join(", ");
+      const own = all.find((one) => people.isMe(one.author));
+      const who = all.map((one) => line(people.name(one.author), 40)).join(", ");
       return h(
         "button",
         { type: "button", class: own ? "reaction own" : "reaction", title: who, "aria-pressed": String(Boolean(own)), "aria-label": `${sign}, ${who}`, onclick: () => acts.react(message, all[0].reaction, Boolean(own)) },

@@ -19,9 +19,9 @@ export class MessageList {
   #busy = false;
   #stuck = true; // whether the newest is in sight and shall stay so
 
-  constructor(timeline, state, acts, { seen, readUpTo }) {
+  constructor(timeline, people, acts, { seen, readUpTo }) {
     this.timeline = timeline;
-    this.state = state;
+    this.people = people;
     this.readUpTo = readUpTo;
     this.seen = seen;
     this.acts = { ...acts, unfold: (key) => this.#unfold(key), jump: (id) => this.jump(id) };
@@ -36,7 +36,7 @@ export class MessageList {
 
   /** Show what the timeline holds now. */
   update() {
-    const isMe = (who) => this.state.isMe(who);
+    const isMe = (who) => this.people.isMe(who);
     const { messages, removed } = this.timeline;
     const stuck = this.#stuck;
     const first = this.#rows.slice(this.#start, this.#end).find((row) => row.message)?.key; // days come and go with what is above
@@ -98,10 +98,10 @@ export class MessageList {
         const answered = byId(row.message.reply_to);
         row.quote = answered ? { known: true, author: answered.author, text: typeof answered.body === "string" ? answered.body : answered.type } : { known: false };
       }
-      const look = signature(row, this.state);
+      const look = signature(row, this.people);
       const before = this.#made.get(row.key);
       const held = before?.node.contains(document.activeElement) && document.activeElement.dataset.id !== undefined;
-      const node = before?.signature === look ? before.node : rowNode(row, this.state, this.acts);
+      const node = before?.signature === look ? before.node : rowNode(row, this.people, this.acts);
       made.set(row.key, { node, signature: look, refocus: held && node !== before.node });
     }
     this.#made = made;
@@ -196,7 +196,7 @@ export class MessageList {
       return;
     }
     const message = this.timeline.get(node.dataset.id);
-    const mine = message && this.state.isMe(message.author) && message.type === "text/plain" && message.body !== "";
+    const mine = message && this.people.isMe(message.author) && message.type === "text/plain" && message.body !== "";
     const keys = {
       ArrowUp: () => this.#step(node, -1),
       k: () => this.#step(node, -1),

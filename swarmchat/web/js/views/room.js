@@ -49,7 +49,7 @@ export class Room {
       history: (message) => deeds.history(app, id, message),
       delivery: (message) => deeds.delivery(app, id, message),
     };
-    this.messages = new MessageList(this.timeline, app.state, acts, { seen: () => this.#seen(), readUpTo: unread ? mark : null });
+    this.messages = new MessageList(this.timeline, app.state.inside(id), acts, { seen: () => this.#seen(), readUpTo: unread ? mark : null });
     this.#drawFoot();
     await this.reload();
   }
@@ -88,7 +88,7 @@ export class Room {
     const newest = this.timeline.messages.at(-1);
     if (newest && newest.id !== this.#newest) {
       const isNews = this.#newest !== null && !this.app.state.isMe(newest.author) && newest.type === "text/plain";
-      if (isNews) announce(`${this.app.state.name(newest.author)}: ${line(newest.body, 160)}`);
+      if (isNews) announce(`${this.app.state.name(newest.author, this.id)}: ${line(newest.body, 160)}`);
       this.#newest = newest.id;
     }
     this.#seen();
@@ -162,7 +162,7 @@ export class Room {
 
   #drawTyping() {
     clearTimeout(this.#typingTimer);
-    const who = this.app.state.typists(this.id).map((one) => line(this.app.state.name(one), 40));
+    const who = this.app.state.typists(this.id).map((one) => line(this.app.state.name(one, this.id), 40));
     fill(this.typing, who.length ? [h("span", { class: "dots", "aria-hidden": "true" }, h("i"), h("i"), h("i")), h("bdi", {}, who.length > 3 ? `${who.length} people type` : `${who.join(", ")} ${who.length === 1 ? "types" : "type"}`)] : []);
     if (who.length) this.#typingTimer = setTimeout(() => this.#drawTyping(), 1000);
   }

@@ -66,7 +66,7 @@ export class Sidebar {
     const title = state.title(one);
     const current = route.page === "room" && route.id === one.id;
     const newest = state.lines.get(one.id);
-    const name = (who) => (state.isMe(who) ? "You" : state.name(who));
+    const name = (who) => (state.isMe(who) ? "You" : state.name(who, one.id));
     const words = STATES[one.state] && one.state !== "archived" ? STATES[one.state] : newest ? (newest.type === "text/plain" ? (newest.body === "" ? "A message was deleted" : `${other && !state.isMe(newest.author) ? "" : `${name(newest.author)}: `}${newest.body}`) : sentence(newest, name)) : "";
     return h(
       "li",

@@ -6,18 +6,18 @@ import { avatar, nameOf, shortId } from "./parts.js";
 
 export async function drawSync(app, conversation) {
   const rows = await app.api.call("sync.status", conversation ? { conversation } : {});
-  if (conversation) return drawRows(app, rows, "No other device is known to hold this conversation yet.");
+  if (conversation) return drawRows(app, conversation, rows, "No other device is known to hold this conversation yet.");
   const rooms = [...new Set(rows.map((row) => row.conversation))];
   return rooms.length === 0
     ? h("p", { class: "muted" }, "No other device is known yet.")
-    : rooms.map((room) => h("section", {}, h("h3", {}, h("bdi", {}, app.state.title(app.state.conversation(room)) || short(room))), drawRows(app, rows.filter((row) => row.conversation === room), "")));
+    : rooms.map((room) => h("section", {}, h("h3", {}, h("bdi", {}, app.state.title(app.state.conversation(room)) || short(room))), drawRows(app, room, rows.filter((row) => row.conversation === room), "")));
 }
 
-function drawRows(app, rows, none) {
+function drawRows(app, conversation, rows, none) {
   if (!rows.length) return h("p", { class: "muted" }, none);
   return h("ul", { class: "rows sync-rows" }, rows.map((row) => {
     const account = app.state.accountOfDevice(row.device);
-    const name = account ? app.state.name(account) : "unknown";
+    const name = account ? app.state.name(account, conversation) : "unknown";
     const level = row.behind || row.missing.length ? "behind" : row.ahead ? "ahead" : "level";
     return h(
       "li",
