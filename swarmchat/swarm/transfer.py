@@ -63,6 +63,7 @@ async def fetch(
     try:
         answer = read_pack_answer(fields)
         if answer.objects == 0:
+            channel.close()
             return None
         ingest = await runtime.offload(log.ingest)
         try:
@@ -72,11 +73,14 @@ async def fetch(
                     progress(ingest.progress[0], answer.objects)
                     if gives_way():
                         return await runtime.offload(ingest.cut)
-            return await runtime.offload(ingest.finish, answer.heads)
+            admission = await runtime.offload(ingest.finish, answer.heads)
+            channel.close()
+            return admission
         finally:
             await runtime.offload(ingest.close)
     finally:
-        channel.close()
+        if not channel.closed:
+            channel.reset()  # the peer would send all the rest, for nothing
 
 
 async def serve(channel: Channel, log: CommitLog, request: PackRequest, runtime: Runtime) -> None:

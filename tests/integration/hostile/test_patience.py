@@ -135,12 +135,18 @@ def test_devices_that_drip_in_one_conversation_hold_up_another_for_a_minute_at_m
 
 
 def test_who_names_what_another_has_and_drips_it_is_passed_over(tmp_path: Path) -> None:
+    served: list[Channel] = []
+
+    async def noted(channel: Channel, request: PackRequest) -> None:
+        served.append(channel)
+        await trickling(channel, request)
+
     async def story(world: World) -> None:
         alice = await world.house("alice")
         async with simulated(world, "bob") as bob, simulated(world, "frank", "10.9.9.8") as frank:
             where = await room(world, alice, bob)
             await join(world, alice, frank, where)
-            bob.serve_pack = trickling
+            bob.serve_pack = noted
             async with bob.linked(alice.address) as link, frank.linked(alice.address) as honest:
                 await frank.fetch(honest, where)
                 base = frank.log(where).heads
@@ -152,6 +158,7 @@ def test_who_names_what_another_has_and_drips_it_is_passed_over(tmp_path: Path) 
                 await second.send(encode(News(where, (said,))))
                 took = await world.until(lambda: alice.catalog.open(where).knows(said), 100.0)
                 assert PULL_TURN_S - 2.0 < took < PULL_TURN_S + 2.0
+                await world.until(lambda: served[0].is_broken, 5.0)  # it is not left to send the rest for nothing
 
     play(tmp_path, story)
 
