@@ -154,6 +154,26 @@ def test_on_a_phone_one_thing_is_shown_at_a_time_and_nothing_overflows(
         fits()
 
 
+def test_on_a_phone_no_tab_is_cut_off_and_no_name_is_broken_by_the_buttons_beside_it(
+    browser: Any, ann: NodeProcess
+) -> None:
+    nobody = "ab" * 20
+    ann.call("contact.add", account=nobody, name="Captain Haddock")
+    try:
+        with seat(browser, ann, **PHONE) as a:
+            a.log_in()
+            a.page.get_by_role("link", name="Contacts").tap()
+            name = a.page.locator(f"[data-account='{nobody}'] .name")
+            expect(name).to_have_text("Captain Haddock")
+            assert name.evaluate("name => name.getClientRects().length") == 1
+            a.page.locator(".icon-button[aria-label='Back']").tap()
+            a.page.get_by_role("link", name="Node").tap()
+            expect(a.page.locator(".page > .tabs .tab").last).to_have_text("Settings")
+            assert a.page.locator(".page > .tabs .tab").last.evaluate("tab => tab.getBoundingClientRect().right") <= 360
+    finally:
+        ann.call("contact.remove", contact=nobody)
+
+
 def test_the_colours_follow_the_system(browser: Any, ann: NodeProcess) -> None:
     found = []
     for scheme in ("light", "dark"):
