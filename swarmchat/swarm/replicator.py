@@ -140,18 +140,14 @@ class Replicator:
     async def merge_old_forks(self) -> Admission:
         """The user agrees to the heads that `main` leaves out as old forks. (SCP-02 §6.4 g) StorageError."""
         async with self._lock:
-            admission, told = await self._runtime.offload(self._merge_and_describe)
+            admission, told = await self._runtime.offload(self._teller.merge_old_forks)
         self._grown(admission, told)
         self._wires.admitted(self.conversation, admission)
         return admission
 
-    def _merge_and_describe(self) -> tuple[Admission, list[Event]]:
-        admission = self.log.merge_old_forks()
-        return admission, self._teller.describe(admission, None)
-
     async def _write_batch(self, items: list[Pending]) -> list[Outcome]:
         try:
-            outcomes, told = await self._runtime.offload(self._append_and_describe, items)
+            outcomes, told = await self._runtime.offload(self._teller.append_all, items)
         except StorageError as error:
             self.met(error)
             raise
@@ -161,11 +157,6 @@ class Replicator:
             if isinstance(outcome, Admission):
                 self._grown(outcome, events)
         return outcomes
-
-    def _append_and_describe(self, items: list[Pending]) -> tuple[list[Outcome], list[list[Event]]]:
-        outcomes = self.log.append_all(items)
-        told = [self._teller.describe(each, None) if isinstance(each, Admission) else [] for each in outcomes]
-        return outcomes, told
 
     async def tell_missed(self) -> None:
         """Tell what the commits mean of which a process that died had not told. StorageError."""
@@ -315,7 +306,7 @@ class Replicator:
     async def _take(self, device: DeviceId, heads: Heads, pack: bytes) -> None:
         failed, refused = False, False
         try:
-            admission, told = await self._runtime.offload(self._admit_and_describe, pack, heads, device)
+            admission, told = await self._runtime.offload(self._teller.admit, pack, heads, device)
         except SwarmchatError as error:
             _log.info("the push of %s from %s: %s", self.conversation, device, error)
             self.met(error)
@@ -326,14 +317,10 @@ class Replicator:
         self.session.took(self._runtime.monotonic(), refused=refused, failed=failed)
         self.wake()
 
-    def _admit_and_describe(self, pack: bytes, heads: Heads, device: DeviceId) -> tuple[Admission, list[Event]]:
-        admission = self.log.admit(pack, heads)
-        return admission, self._teller.describe(admission, device)
-
     async def take_in(self, pack: Iterable[bytes]) -> Admission:
         """Take a pack that came in a file, judged like one that a peer sent. PackFault: nothing of it is kept; StorageError."""
         try:
-            admission, told = await self._runtime.offload(self._ingest_and_describe, pack)
+            admission, told = await self._runtime.offload(self._teller.ingest, pack)
         except SwarmchatError as error:
             self.met(error)
             raise
@@ -341,16 +328,6 @@ class Replicator:
         self.session.wrote(self._runtime.monotonic())
         self.wake()
         return admission
-
-    def _ingest_and_describe(self, pack: Iterable[bytes]) -> tuple[Admission, list[Event]]:
-        cloning = self.log.is_empty
-        with self.log.ingest() as ingest:
-            for piece in pack:
-                ingest.feed(piece)
-            admission = ingest.finish()
-        if cloning:  # told as one thing: conversation.ready
-            return admission, list(facts.refusals(self.conversation, admission.rejected, None))
-        return admission, self._teller.describe(admission, None)
 
     async def _pull(self, device: DeviceId, want: Heads | None) -> None:
         failed, refused, grew = False, False, False

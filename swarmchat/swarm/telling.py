@@ -1,20 +1,21 @@
-"""What the commits of one conversation mean to who watches, and how far that was told. (SCP-08 §3.3)"""
+"""How the log of one conversation grows, what that means to who watches, and how far it was told. (SCP-08 §3.3)"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from swarmchat.commitlog.log import CommitLog
-from swarmchat.commitlog.writing import Admission
+from swarmchat.commitlog.writing import Admission, Pending
 from swarmchat.conversation import hiding
 from swarmchat.ids import CommitId, DeviceId
 from swarmchat.swarm import facts
 from swarmchat.swarm.events import Event, MessageHidden
 from swarmchat.swarm.parts import Witness
+from swarmchat.swarm.write_queue import Outcome
 
 
 class Teller:
-    """Makes events of what a log admits, and notes with the witness to which commit all are told."""
+    """Lets a log grow, makes events of what it admits, and notes with the witness to which commit all are told."""
 
     def __init__(self, log: CommitLog, witness: Witness | None) -> None:
         self._log = log
@@ -22,6 +23,36 @@ class Teller:
         self._hidden: frozenset[CommitId] | None = None  # as last told; None: nothing was told since the start
         self._told_to = len(log.history)  # all before the commit of this number was told, and these
         self._told: set[int] = set()
+
+    # --- growing: each reads and writes much, for a worker. StorageError
+
+    def append_all(self, items: Sequence[Pending]) -> tuple[list[Outcome], list[list[Event]]]:
+        """Write commits; what became of each, and its events."""
+        outcomes = self._log.append_all(items)
+        return outcomes, [self.describe(each, None) if isinstance(each, Admission) else [] for each in outcomes]
+
+    def merge_old_forks(self) -> tuple[Admission, list[Event]]:
+        """Let the old forks that were held back into `main`, and the events of it."""
+        admission = self._log.merge_old_forks()
+        return admission, self.describe(admission, None)
+
+    def admit(self, pack: bytes, heads: Sequence[CommitId], source: DeviceId) -> tuple[Admission, list[Event]]:
+        """Take a pack that a device pushed, and the events of it. PackFault."""
+        admission = self._log.admit(pack, heads)
+        return admission, self.describe(admission, source)
+
+    def ingest(self, pack: Iterable[bytes]) -> tuple[Admission, list[Event]]:
+        """Take a pack that came in a file, and the events of it; a clone is told as one thing: conversation.ready. PackFault."""
+        cloning = self._log.is_empty
+        with self._log.ingest() as ingest:
+            for piece in pack:
+                ingest.feed(piece)
+            admission = ingest.finish()
+        if cloning:
+            return admission, list(facts.refusals(self._log.conversation, admission.rejected, None))
+        return admission, self.describe(admission, None)
+
+    # --- telling
 
     def describe(self, admission: Admission, source: DeviceId | None) -> list[Event]:
         """The events of an admission; `source`: the device it came from. Reads much: for a worker."""
