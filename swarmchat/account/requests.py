@@ -52,7 +52,7 @@ def receive(state: State, offer: Offer, *, shared: bool, now_ms: int, outside: b
         return state, Received(verdict)
     key = request_id(offer.sender, offer.conversation)
     old, is_wanted = state.requests.get(key), _is_wanted(state, offer, now_ms)
-    if not is_wanted and old is not None and (old.offer == offer or offer.at_ms < old.offer.at_ms):
+    if not is_wanted and old is not None and (_is_repeated(old.offer, offer) or offer.at_ms < old.offer.at_ms):
         return state, Received(Verdict.DUPLICATE, old)
     recent = tuple(time for time in state.arrivals.get(offer.sender, ()) if now_ms - _HOUR_MS < time <= now_ms)
     if len(recent) >= limits.REQUESTS_PER_HOUR_PER_SENDER:
@@ -114,6 +114,16 @@ def accept(state: State, request: RequestId, *, now_ms: int) -> tuple[State, Req
         state, _ = state.add_contact(offer.sender, conversation=offer.conversation, name=name, now_ms=now_ms)
         state, _ = state.confirm_contact(offer.sender, now_ms=now_ms)
     return state, found
+
+
+def take_wanted(state: State, *, now_ms: int) -> tuple[State, tuple[Request, ...]]:
+    """Of what waits, that is taken up which need not be asked for any more: its sender has become a contact meanwhile."""
+    taken = []
+    for request in state.pending():
+        if _is_wanted(state, request.offer, now_ms):
+            state, found = accept(state, request.id, now_ms=now_ms)
+            taken += [] if found is None else [found]
+    return state, tuple(taken)
 
 
 def decline(state: State, request: RequestId, *, now_ms: int) -> tuple[State, Request | None]:
@@ -185,6 +195,11 @@ def _is_wanted(state: State, offer: Offer, now_ms: int) -> bool:
         for each in state.conversations.values()
     )
     return taken < limits.PAIRS_TAKEN_UP_MAX
+
+
+def _is_repeated(old: Offer, offer: Offer) -> bool:
+    """Whether it says what waits already. An invitation that was asked for bears the time of the answer, and is the same one."""
+    return offer == (old if offer.kind is RequestKind.CONTACT else replace(old, at_ms=offer.at_ms))
 
 
 def _oldest_of_full_half(state: State, *, shared: bool) -> Request | None:

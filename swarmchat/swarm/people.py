@@ -135,12 +135,18 @@ class People:
         else:
             pair, offer = await self._pair_with(account)
         now_ms = parts.now_ms
-        contact = await parts.change(
-            lambda state: state.add_contact(account, conversation=pair, name=name, now_ms=now_ms)
-        )
+
+        def added(state: State) -> tuple[State, tuple[Contact | None, tuple[Request, ...]]]:
+            state, new = state.add_contact(account, conversation=pair, name=name, now_ms=now_ms)
+            state, crossed = requests.take_wanted(state, now_ms=now_ms)  # what came while the one-to-one was made
+            return state, (new and state.contact(account), crossed)
+
+        contact, crossed = await self._settle(added)
         if contact is None:
             raise UserError("there are too many contacts")
         parts.tell(ContactChanged(account))
+        for request in crossed:
+            await self._postman.take_up(request)
         if offer is not None:
             await self._await_answer(account, pair, RequestKind.CONTACT, offer)
         self._reevaluate()

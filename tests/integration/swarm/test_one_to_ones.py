@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
 from swarmchat.account.records import RequestKind
+from swarmchat.account.state import State
 from swarmchat.conversation.actions import Add
 from swarmchat.errors import NotFoundError, UserError
 from swarmchat.ids import ConversationId
 from swarmchat.limits import INVITATION_RESEND_S, PAIRS_TAKEN_UP_MAX
 from tests.support.swarms import House, World, play
+
+T = TypeVar("T")
 
 
 def used(house: House, other: House) -> ConversationId | None:
@@ -109,6 +114,32 @@ def test_two_who_add_each_other_apart_need_not_accept_anything(tmp_path: Path) -
             assert all(house.catalog.open(where).knows(said) for where, said in words.items())
             assert asked(house) == 0
             assert shown(house) == {mine, yours}
+
+    play(tmp_path, story)
+
+
+def test_a_request_that_comes_while_its_sender_is_being_added_is_no_question(tmp_path: Path) -> None:
+    """Two type `contact add` in the same moment, so each is asked while his own one-to-one is being written."""
+
+    async def story(world: World) -> None:
+        alice, bob = await world.house("alice"), await world.house("bob")
+        await world.room(alice, bob)
+        settle, crossing = alice.keeper.change, asyncio.Event()
+
+        async def slowly(step: Callable[[State], tuple[State, T]]) -> T:
+            outcome = await settle(step)
+            if not crossing.is_set():  # her one-to-one is noted, and he is no contact yet
+                crossing.set()
+                await bob.swarm.add_contact(alice.account.id)
+                await world.until(lambda: bool(alice.keeper.state.pending()))
+            return outcome
+
+        alice.keeper.change = slowly  # type: ignore[method-assign]
+        await alice.swarm.add_contact(bob.account.id)
+        assert (crossing.is_set(), alice.keeper.state.pending()) == (True, ())
+        await common(world, alice, bob)
+        assert len(shown(alice)) == len(shown(bob)) == 3, "the room and both one-to-ones"
+        assert asked(bob) == 1, "about the room"
 
     play(tmp_path, story)
 

@@ -20,6 +20,16 @@ def test_a_request_waits_and_its_repetition_is_no_news() -> None:
     assert received(state, invite(), NOW + HOUR_MS) == (state, Verdict.DUPLICATE)
 
 
+def test_an_invitation_that_comes_again_as_an_answer_counts_once_in_the_hour() -> None:
+    """It is delivered, and the hello that named the conversation made us ask for it: with another time, and no other word."""
+    state = State()
+    for number in range(limits.REQUESTS_PER_HOUR_PER_SENDER):
+        state, verdict = received(state, invite(conv=number, at_ms=NOW))
+        assert verdict is Verdict.NEW
+        assert received(state, invite(conv=number, at_ms=NOW + 4)) == (state, Verdict.DUPLICATE)
+    assert received(state, invite(conv=99))[1] is Verdict.TOO_MANY
+
+
 def test_a_newer_invitation_to_the_same_conversation_replaces_the_waiting_one() -> None:
     state, _ = received(State(), invite(add=1, at_ms=NOW))
     state, verdict = received(state, invite(add=2, at_ms=NOW + 1), NOW + 1)
@@ -293,3 +303,18 @@ def test_another_add_to_a_conversation_that_is_here_asks_anew_only_who_is_outsid
     )
     state, _ = state.change_conversation(first.conversation, state=ConversationState.ACTIVE)
     assert requests.receive(state, again, shared=True, now_ms=NOW, outside=outside)[1].verdict is verdict
+
+
+def test_a_request_that_came_while_its_sender_was_being_added_is_taken_up_with_him() -> None:
+    """SCP-06 §2: both asked for it. Those of others, and groups, go on waiting."""
+    state = State()
+    for offer in (ask(1, conv=9), ask(2, conv=8), invite(1, conv=7)):
+        state, _ = received(state, offer)
+    assert requests.take_wanted(state, now_ms=NOW) == (state, ())
+    state, _ = state.add_contact(account(1), conversation=conversation(5), now_ms=NOW)
+    state, taken = requests.take_wanted(state, now_ms=NOW)
+    assert [each.offer.conversation for each in taken] == [conversation(9)]
+    assert {each.offer.conversation for each in state.pending()} == {conversation(8), conversation(7)}
+    assert state.conversations[conversation(9)].state is ConversationState.SYNCING
+    assert state.contact(account(1)).confirmed_ms == NOW
+    assert requests.take_wanted(state, now_ms=NOW) == (state, ())
