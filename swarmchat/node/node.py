@@ -20,7 +20,7 @@ from swarmchat.commitlog.archives import ArchivedLog, Archives
 from swarmchat.commitlog.catalog import Catalog
 from swarmchat.commitlog.log import CommitLog
 from swarmchat.conversation.timeline import Timeline
-from swarmchat.crypto.revocation import RevocationList
+from swarmchat.crypto.revocation import RevocationList, device_prefix
 from swarmchat.discovery.addressbook import AddressBook, Candidate, Source
 from swarmchat.discovery.cards import CardBox
 from swarmchat.discovery.finder import Finder
@@ -391,9 +391,10 @@ class Node:
         self.swarm.own.must_be_ours()
         async with self._account_turn:
             account = self.account
-            revoked = account.with_revocations(account.revoke(device, now=int(self.runtime.now())))
-            await self.keeper.save_account(revoked.renamed(self._name))
-            self.swarm.own.renewed(revoked)
+            if device_prefix(device) not in account.revoked:
+                revoked = account.with_revocations(account.revoke(device, now=int(self.runtime.now())))
+                await self.keeper.save_account(revoked.renamed(self._name))
+                self.swarm.own.renewed(revoked)
         return await self.swarm.own.relisted()
 
     async def relist(self, listed: RevocationList) -> None:

@@ -104,9 +104,12 @@ class Linking:
         """Find the device that shows this code and have it and its user agree.
 
         `name`: what this device is called; `in_use`: the devices of the account that are not revoked, as far as known.
-        RefusedError (no account key here, 16 devices, busy, wrong words: `data["left"]` tries are left), DeliveryTimeout.
+        One that waits for `confirm` is given up for it: whoever asked for that went away, or has thought better of it.
+        RefusedError (no account key here, 16 devices, busy, wrong words: `data["left"]` tries are left), DeliveryTimeout,
+        LinkError.
         """
         self._permit(code, in_use)
+        self._give_way()
         self._busy = True
         self._parts.access.pairing = code.device  # its link has the class `pairing`, and the LAN may show it
         self._recheck_lan()
@@ -116,6 +119,11 @@ class Linking:
                 self._open = await self._talk(link, code, may_link=may_link, name=name)
         except TimeoutError:
             _give_up(Failed(Fault.TIMEOUT))
+        except LinkError as error:
+            raise LinkError(
+                f"the link with the new device broke: {error.message}",
+                hint="nothing was handed over; type the code again if `swarmchat link` still runs there, else begin anew there",
+            ) from None
         finally:
             self._busy = False
             if self._open is None:
@@ -162,10 +170,10 @@ class Linking:
                 "this device does not hold the account key, so it cannot link others",
                 hint=f"do it on a device that `swarmchat device list` shows as holding it{where}",
             )
-        if self._busy or self._present() is not None:
+        if self._busy:
             raise RefusedError(
                 "a device is being linked already",
-                hint="answer for that one, or wait: it is over after five minutes",
+                hint="answer for that one on the new device, or wait: it is over after five minutes",
                 data={"reason": str(Fault.BUSY)},
             )
         if code.device == parts.account.device:
@@ -179,10 +187,15 @@ class Linking:
     def _present(self) -> _Pairing | None:
         found = self._open
         if found is not None and (found.channel.closed or found.channel.ended or self._now >= found.until):
-            self._open = None
+            self._give_way()
+        return self._open
+
+    def _give_way(self) -> None:
+        """What waits for an answer waits no more, and the new device may be added again."""
+        found, self._open = self._open, None
+        if found is not None:
             found.channel.close()
             self._end()
-        return self._open
 
     # --- finding
 

@@ -86,8 +86,12 @@ class Revocations:
 
     # --- what is in force
 
-    async def in_force(self) -> int:
-        """The account has another list, durable: act by it; to how many conversations it was told. StorageError."""
+    async def in_force(self, *, made_here: bool = True) -> int:
+        """The account has another list, durable: act by it; to how many conversations it was told. StorageError.
+
+        One that was made elsewhere its maker tells, and a commit of each own device would say the same: `publish` is for what
+        he has not told in a minute.
+        """
         parts, now_ms = self._parts, self._parts.now_ms
         mine = parts.account
         await self._told(frozenset(each for each in parts.state.devices if device_prefix(each) in mine.revoked))
@@ -104,7 +108,7 @@ class Revocations:
             parts.tell(AccountRevoked(mine.id, mine.device))
         try:
             await parts.change(marked)
-            return await self.publish()  # what a full disk keeps from being written is tried again every minute
+            return await self.publish() if made_here else 0  # what a full disk keeps from being written: every minute
         finally:
             self._changed()
 
@@ -166,4 +170,4 @@ class Revocations:
                 self._heard[listed.der] = listed
                 raise
             _log.warning("another revocation list of ours is in force, number %d", better.number)
-            await self.in_force()
+            await self.in_force(made_here=better != listed)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from swarmchat.errors import NotFoundError
 from tests.e2e.test_dht import public_node
 from tests.support.newcomers import at_terminal, linked, newcomer
 from tests.support.process import NodeProcess, found_room, introduce, nodes, same
@@ -206,11 +207,21 @@ def test_who_asks_for_the_new_device_and_goes_away_leaves_the_code_good(tmp_path
         assert process.end() == 0
 
 
+def test_a_client_that_dies_before_it_has_answered_keeps_nobody_from_linking(tmp_path: Path) -> None:
+    """It asked, and went away without a yes or a no: the next one need not wait out its five minutes."""
+    with nodes(tmp_path, "Ann") as (ann,), newcomer(tmp_path / "laptop") as process:
+        code = process.code
+        forgotten = ann.call("device.add", code=code)
+        assert ann.did("device", "add", code, "--yes")["state"] == "linked"
+        assert process.event("linked")["name"] == "Ann"
+        assert process.end() == 0
+        with pytest.raises(NotFoundError):
+            ann.call("device.confirm", pairing=forgotten["pairing"], accept=True)
+
+
 def test_the_user_of_the_existing_device_says_no(tmp_path: Path) -> None:
     with nodes(tmp_path, "Ann") as (ann,), newcomer(tmp_path / "laptop") as process:
         asked = ann.call("device.add", code=process.code)
-        busy = ann.cli("--json", "device", "add", f"swarm-link:{'e' * 64}:{OTHER_WORDS}", "--yes")
-        assert busy.error["data"] == {"reason": "busy"}
         refused = ann.call("device.confirm", pairing=asked["pairing"], accept=False)
         assert refused == {"id": None, "name": "", "state": "refused"}
         assert process.end() == 4

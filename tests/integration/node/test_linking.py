@@ -353,16 +353,23 @@ def test_who_asks_and_goes_away_leaves_nothing_behind(tmp_path: Path) -> None:
 
 
 def test_one_at_a_time_and_only_what_was_asked_is_answered(tmp_path: Path) -> None:
+    opened, looked = asyncio.Event(), asyncio.Event()
+
     async def talk(channel: Channel) -> None:
+        opened.set()
+        await looked.wait()
         await honest(channel, until=4)
         await channel.receive()
 
     async def then(mine: Existing, other: LinkedNode, shown: str) -> None:
-        asked = await mine.verbs.device_add(code=shown)
-        assert [(row["device"], row["state"]) for row in await mine.verbs.peer_list()] == [(other.device, "pairing")]
+        asking = asyncio.create_task(mine.verbs.device_add(code=shown))
+        await opened.wait()
         with pytest.raises(RefusedError) as caught:
             await mine.verbs.device_add(code=shown)
         assert caught.value.data == {"reason": "busy"}
+        looked.set()
+        asked = await asking
+        assert [(row["device"], row["state"]) for row in await mine.verbs.peer_list()] == [(other.device, "pairing")]
         with pytest.raises(NotFoundError):
             await mine.verbs.device_confirm(pairing="0" * 16, accept=True)
         assert (await mine.verbs.device_confirm(pairing=asked["pairing"], accept=False))["state"] == "refused"
