@@ -17,7 +17,7 @@ from swarmchat import limits
 from swarmchat.api.schema import ON_OFF
 from swarmchat.cli.passwords import from_file
 from swarmchat.cli.session import Noun, Session, pass_session
-from swarmchat.cli.terminal import plain
+from swarmchat.cli.terminal import counted, plain
 from swarmchat.errors import PasswordNeededError, UsageError
 
 
@@ -74,7 +74,8 @@ def export(session: Session, file: Path) -> None:
     if str(file) != "-":
         done = session.door.call("account.export", path=str(file.absolute()), password=password)
         session.output.emit(
-            done, lambda: f"{plain(done['path'])}: {done['bytes']} bytes, {done['conversations']} conversations"
+            done,
+            lambda: f"{plain(done['path'])}: {done['bytes']} bytes, {counted(done['conversations'], 'conversation')}",
         )
         return
     with _private_folder() as folder:
@@ -98,7 +99,7 @@ def import_(session: Session, file: Path, check: bool) -> None:
             with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as copy:
                 copy.write(sys.stdin.buffer.read(limits.ARCHIVE_BYTES_MAX + 1))
         done = session.door.call("account.import", path=str(path), password=password, check=check or None)
-    inside = f"{done['conversations']} conversations, {done['contacts']} contacts"
+    inside = f"{counted(done['conversations'], 'conversation')}, {counted(done['contacts'], 'contact')}"
     session.output.emit(done, lambda: [*_card(done), inside])
 
 

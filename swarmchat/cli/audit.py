@@ -10,7 +10,7 @@ import click
 from swarmchat import limits
 from swarmchat.cli import graphs
 from swarmchat.cli.session import CONV, Session, Verb, pass_session
-from swarmchat.cli.terminal import plain, short
+from swarmchat.cli.terminal import counted, plain, short
 from swarmchat.errors import UsageError, UserError, VerificationError
 
 
@@ -71,7 +71,8 @@ def doctor(session: Session, repair: bool) -> None:
     if any(one["check"] == "history" for one in faults):
         raise VerificationError("a history is damaged", hint=None if repair else "swarmchat doctor --repair")
     if faults:
-        raise UserError(f"{len(faults)} faults were found", data={"checks": [one["check"] for one in faults]})
+        found = f"{counted(len(faults), 'fault')} {'was' if len(faults) == 1 else 'were'} found"
+        raise UserError(found, data={"checks": [one["check"] for one in faults]})
 
 
 @click.command(cls=Verb)
@@ -137,7 +138,7 @@ def _verdict(verdict: dict[str, Any], session: Session) -> list[str]:
     roster = ", ".join(f"{plain(role)} {len(who)}" for role, who in verdict["roster"].items() if isinstance(who, list))
     told = [
         f"{plain(verdict['id'])}  {word}{made}",
-        f"  {verdict['commits']} commits, {verdict['merges']} merges, heads {' '.join(map(short, verdict['heads']))}",
+        f"  {counted(verdict['commits'], 'commit')}, {counted(verdict['merges'], 'merge')}, heads {' '.join(map(short, verdict['heads']))}",
         f"  {roster}",
     ]
     for rejection in verdict["rejections"]:

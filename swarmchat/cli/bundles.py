@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from swarmchat.cli.session import CONV, Noun, Session, pass_session
-from swarmchat.cli.terminal import plain, short
+from swarmchat.cli.terminal import counted, plain, short
 
 
 @click.group(cls=Noun)
@@ -36,7 +36,9 @@ def export_(session: Session, conv: str, file: Path, since: tuple[str, ...], for
             since=list(since) or None,
             force=force or None,
         )
-    session.output.emit(done, lambda: f"{plain(done['path'])}: {done['commits']} commits, {done['bytes']} bytes")
+    session.output.emit(
+        done, lambda: f"{plain(done['path'])}: {counted(done['commits'], 'commit')}, {done['bytes']} bytes"
+    )
     if done["since"]:
         session.output.note(f"for who has {' '.join(map(short, done['since'][:4]))}")
 

@@ -11,7 +11,7 @@ import click
 from swarmchat import limits
 from swarmchat.api.schema import MODES
 from swarmchat.cli.session import CONV, Noun, Session, pass_session
-from swarmchat.cli.terminal import clock, lines, plain, short, table
+from swarmchat.cli.terminal import clock, counted, lines, plain, short, table
 from swarmchat.errors import UsageError
 
 CLONE_PATIENCE_S = 30.0  # a small group is here in a second; a large one goes on by itself
@@ -206,7 +206,7 @@ def import_(session: Session, path: Path) -> None:
         told = "archived" if done["new"] else "archived already"
         return (
             f"{done['id']}  {plain(done['title']) or '(no title)'}  {told}: "
-            f"{done['commits']} commits, {done['merges']} merges, {done['members']} members"
+            f"{counted(done['commits'], 'commit')}, {counted(done['merges'], 'merge')}, {counted(done['members'], 'member')}"
         )
 
     session.output.emit(done, text)

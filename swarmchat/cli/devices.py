@@ -8,7 +8,7 @@ import click
 
 from swarmchat.cli.link import link
 from swarmchat.cli.session import Noun, Session, pass_session
-from swarmchat.cli.terminal import clock, plain, short, table
+from swarmchat.cli.terminal import clock, counted, plain, short, table
 from swarmchat.errors import UserError
 
 _KEY = {True: "holds it", False: "–", None: "not known"}
@@ -89,7 +89,7 @@ def revoke(session: Session, id_: str, yes: bool) -> None:
     session.confirm(f"Revoke the device {id_} for ever?", yes=yes)
     done = session.door.call("device.revoke", device=id_)
     session.output.emit(
-        done, lambda: f"{plain(done['id'])}  {plain(done['state'])} in {done['conversations']} conversations"
+        done, lambda: f"{plain(done['id'])}  {plain(done['state'])} in {counted(done['conversations'], 'conversation')}"
     )
     session.output.note(_what_it_means(done["may_link"]))
 

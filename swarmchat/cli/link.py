@@ -12,7 +12,7 @@ import click
 
 from swarmchat import limits
 from swarmchat.cli.session import Session, Verb, pass_session
-from swarmchat.cli.terminal import plain
+from swarmchat.cli.terminal import counted, plain
 from swarmchat.errors import UserError
 
 if TYPE_CHECKING:
@@ -163,5 +163,5 @@ def _card(done: JsonObject) -> list[str]:
         f"account  {plain(done['id'])}",
         f"name     {plain(done['name']) or '–'}",
         f"device   {plain(done['device'])}  {plain(done['device_name'])}",
-        f"{done['conversations']} conversations, {done['contacts']} contacts",
+        f"{counted(done['conversations'], 'conversation')}, {counted(done['contacts'], 'contact')}",
     ]

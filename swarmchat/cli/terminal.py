@@ -20,6 +20,7 @@ __all__ = [
     "Palette",
     "age",
     "clock",
+    "counted",
     "lines",
     "local_time",
     "padded",
@@ -68,6 +69,11 @@ def table(rows: Iterable[Sequence[str]], header: Sequence[str] = ()) -> list[str
 def short(identifier: str | None) -> str:
     """An id as people see and type it."""
     return plain((identifier or "–")[:SHORT_ID])
+
+
+def counted(number: int, thing: str) -> str:
+    """`1 fault`, `2 faults`: for words that take an s."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def local_time(stamp: str | None, zone: tzinfo | None = None) -> datetime | None:

@@ -100,7 +100,7 @@ class AuditVerbs(Verbs):
             faults = "; ".join(str(one.detail or one.reason.code) for one in report.rejections[:_FAULTS_TOLD])
             return Finding("history", where, "fault", faults, "swarmchat doctor --repair")
         if log.lost:
-            told = f"{len(log.lost)} commits were lost to a damaged disk; members are asked for them"
+            told = f"commits lost to a damaged disk, for which members are asked: {len(log.lost)}"
             return Finding("history", where, "warning", told, "stay linked with somebody who has them: swarmchat peers")
         return Finding("history", where, "ok", f"{report.commits} commits, all valid")
 

@@ -63,7 +63,7 @@ def test_a_damaged_message_is_named_and_repaired_and_the_others_stay(ann: NodePr
     assert any(place.name in (one["path"] or "") for one in verdict.json["rejections"])
     status, found = looked(ann, "--repair")
     assert status == 0
-    assert "1 commits were lost" in found["history"][0]["found"]
+    assert "asked: 1" in found["history"][0]["found"]
     assert [line["body"] for line in ann.did("log", "Harbour") if line["type"] == "text/plain"] == ["one"]
     assert ann.did("verify", "Harbour")["valid"]
 

@@ -5,7 +5,7 @@ from datetime import UTC, timedelta, timezone
 
 import pytest
 
-from swarmchat.cli.terminal import Names, Palette, clock, lines, padded, plain, short, table, to_json, width
+from swarmchat.cli.terminal import Names, Palette, clock, counted, lines, padded, plain, short, table, to_json, width
 
 
 @pytest.mark.parametrize(
@@ -86,3 +86,7 @@ def test_people_are_called_by_name_and_by_id_where_a_name_is_missing_or_shared()
     assert names("d" * 40) == "dddddddd"
     assert names("e" * 40) == "eeeeeeee"
     assert names(None) == "–"
+
+
+def test_one_thing_is_no_things() -> None:
+    assert [counted(number, "fault") for number in (0, 1, 2)] == ["0 faults", "1 fault", "2 faults"]
