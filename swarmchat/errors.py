@@ -7,7 +7,8 @@
     │   ├── RefusedError     4   the rules do not permit it
     │   ├── UnreachableError 5   no daemon answers
     │   ├── DeliveryTimeout  6   not delivered yet
-    │   └── VerificationError 7  a history is not what it claims
+    │   ├── VerificationError 7  a history is not what it claims
+    │   └── SettingsError    8   a setting is wrong
     ├── PeerError            a peer broke the protocol: costs that peer only
     ├── LinkError            the line broke: tried again
     └── StorageError         the disk refused
@@ -96,6 +97,13 @@ class VerificationError(UserError):
 
     code = "verification_failed"
     exit_status = 7
+
+
+class SettingsError(UserError):
+    """A setting is wrong, or the file of the settings: starting again changes nothing."""
+
+    code = "settings"
+    exit_status = 8
 
 
 class PeerError(SwarmchatError):

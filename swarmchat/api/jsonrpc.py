@@ -30,6 +30,7 @@ RPC_CODES: Final[Mapping[str, int]] = {
     "refused": -32004,
     "timeout": -32006,
     "verification_failed": -32007,
+    "settings": -32001,
     "password_needed": -32010,
     "ambiguous": -32011,
     "read_only": -32012,
@@ -145,6 +146,7 @@ def _classes() -> dict[str, type[errors.SwarmchatError]]:
             errors.UnreachableError,
             errors.DeliveryTimeout,
             errors.VerificationError,
+            errors.SettingsError,
             errors.LinkError,
         )
     }

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from swarmchat import disk, limits
 from swarmchat.addresses import Address
-from swarmchat.errors import NotFoundError, UserError
+from swarmchat.errors import NotFoundError, SettingsError
 from swarmchat.swarm.swarm import Audience
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Config:
 def load(path: Path, given: Mapping[str, object] | None = None) -> Config:
     """Read `config.toml`; a missing file is the defaults. `given`: dotted keys of the command line, which win over the file.
 
-    UserError names the key, the fault and the nearest key.
+    SettingsError names the key, the fault and the nearest key.
     """
     table = read(path)
     for key, value in (given or {}).items():
@@ -60,7 +60,7 @@ def load(path: Path, given: Mapping[str, object] | None = None) -> Config:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The TOML table of a settings file, unchecked; empty when there is none. UserError, StorageError."""
+    """The TOML table of a settings file, unchecked; empty when there is none. SettingsError, StorageError."""
     return read_both(path)[0]
 
 
@@ -76,7 +76,7 @@ def read_both(path: Path) -> tuple[dict[str, Any], str]:
         text = data.decode()
         return tomllib.loads(text), text
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
-        raise UserError(f"{path} is no valid TOML: {fault}") from fault
+        raise SettingsError(f"{path} is no valid TOML: {fault}") from fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,12 +148,12 @@ def parse(table: Mapping[str, Any], source: str) -> Config:
     fields: dict[str, Any] = {}
     for key, value in flat(table):
         if key not in SETTINGS:
-            raise UserError(f"{source}: there is no setting {key}", hint=_nearest(key))
+            raise SettingsError(f"{source}: there is no setting {key}", hint=_nearest(key))
         setting = SETTINGS[key]
         try:
             fields[setting.field] = setting.read(value)
         except ValueError as fault:
-            raise UserError(f"{source}: {key}: {fault}") from None
+            raise SettingsError(f"{source}: {key}: {fault}") from None
     return Config(**fields)
 
 

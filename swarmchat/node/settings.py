@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from swarmchat import disk
-from swarmchat.errors import UsageError, UserError
+from swarmchat.errors import SettingsError, UsageError, UserError
 from swarmchat.node import config as configs
 from swarmchat.node.config import Config, Setting
 from swarmchat.node.verbs import JsonObject, Verbs
@@ -30,14 +30,14 @@ class SettingsFile:
         return done
 
     def show(self) -> JsonObject:
-        """All settings; UserError when the file is wrong."""
+        """All settings; SettingsError when the file is wrong."""
         table = configs.read(self._path)
         configs.parse(table, str(self._path))
         given = dict(configs.flat(table))
         return {"path": str(self._path), "settings": [self._row(one, given) for one in configs.SETTINGS.values()]}
 
     def get(self, key: str) -> JsonObject:
-        """One setting; NotFoundError for a key that there is not, UserError when its value is wrong."""
+        """One setting; NotFoundError for a key that there is not, SettingsError when its value is wrong."""
         return self._row(configs.find(key), dict(configs.flat(configs.read(self._path))))
 
     def set(self, key: str, values: list[str]) -> JsonObject:
@@ -74,7 +74,7 @@ class SettingsFile:
             try:
                 value = configs.plain(setting.read(given[setting.key]))
             except ValueError as fault:
-                raise UserError(
+                raise SettingsError(
                     f"{self._path}: {setting.key}: {fault}", hint=f"swarmchat config set {setting.key} VALUE"
                 ) from None
         row = {"key": setting.key, "value": value, "default": setting.default, "set": is_set}

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import swarmchat
 from tests.support.process import NodeProcess, found_room, introduce, nodes
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
@@ -177,8 +178,16 @@ def test_a_damaged_account_file_is_named_and_left_alone(home: NodeProcess) -> No
     assert path.read_text() == "{"
 
 
-def test_a_wrong_setting_is_named(home: NodeProcess) -> None:
+def test_a_wrong_setting_is_named_and_has_a_status_after_which_no_service_manager_tries_again(
+    home: NodeProcess,
+) -> None:
+    units = Path(swarmchat.__file__).parent / "cli" / "units"
     (home.home / "config.toml").write_text('lisen = ["x:1"]\n')
     outcome = home.cli("--json", "daemon", "run")
-    assert outcome.status == 1
+    assert outcome.status == 8
+    assert outcome.error["code"] == "settings"
     assert "listen" in outcome.error["hint"]
+    assert home.cli("daemon", "start").status == 8
+    for unit in ("user.service", "system.service"):
+        line = next(line for line in (units / unit).read_text().splitlines() if line.startswith("RestartPrevent"))
+        assert "8" in line.partition("=")[2].split()

@@ -24,7 +24,7 @@ from swarmchat.addresses import Address
 from swarmchat.api.http import app
 from swarmchat.api.http.gate import is_loopback
 from swarmchat.api.http.house import NO_READER, House
-from swarmchat.errors import UserError
+from swarmchat.errors import SettingsError, UserError
 
 log = logging.getLogger(__name__)
 
@@ -39,10 +39,10 @@ _LEFT_S: Final = 0.5  # from hanging up to the end of what was being answered
 async def serve(house: House, address: Address, tls: tuple[Path, Path] | None) -> AsyncIterator[Address]:
     """Answer at `address` while the context lasts; yields where it listens. `tls`: files of the certificate and its key.
 
-    UserError when it cannot listen there, or when others could reach it without TLS.
+    UserError when it cannot listen there, SettingsError when others could reach it without TLS or its files are of no use.
     """
     if tls is None and not is_loopback(address.host):
-        raise UserError(
+        raise SettingsError(
             f"{address} can be reached from other machines, and without TLS all could read the token",
             hint="give api.tls_certificate and api.tls_key, or listen on 127.0.0.1 and use an SSH tunnel",
         )
@@ -242,7 +242,7 @@ def _tls(certificate: Path, key: Path) -> ssl.SSLContext:
     try:
         context.load_cert_chain(certificate, key, password=_no_password)
     except (OSError, ValueError) as error:
-        raise UserError(f"cannot use {certificate} with {key} for TLS: {error}") from None
+        raise SettingsError(f"cannot use {certificate} with {key} for TLS: {error}") from None
     return context
 
 
