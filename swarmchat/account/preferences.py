@@ -51,6 +51,11 @@ def of(state: State, conversation: ConversationId) -> Mapping[str, str]:
     }
 
 
+def has_setting(name: str) -> bool:
+    """Whether an account has a setting of this name; one of a later version may have more."""
+    return name in _SETTINGS
+
+
 def is_setting(name: str, value: object) -> bool:
     """Whether an account has such a setting, and it can have that value."""
     kind = _SETTINGS.get(name)

@@ -92,8 +92,8 @@ def digest(state: State) -> bytes:
 def merged(state: State, entries: Iterable[Entry], *, device: DeviceId, now_ms: int) -> State:
     """The state with what came from another own device; ValueError for what is none, and then nothing is taken.
 
-    A request that was declined or taken up, here or there, waits no more, in whatever order that is heard. Topics of a
-    later version are left out.
+    A request that was declined or taken up, here or there, waits no more, in whatever order that is heard. Topics and
+    settings of a later version are left out.
     """
     draft = Draft(state)
     for entry in entries:
@@ -166,8 +166,9 @@ def _value(state: State, key: str) -> Value:
 
 
 def _split(key: str) -> tuple[Topic | None, str]:
-    topic, _, name = key.partition("/")
-    return TOPICS.get(topic), name
+    kind, _, name = key.partition("/")
+    topic = TOPICS.get(kind)
+    return (topic if topic is not None and topic.has(name) else None), name
 
 
 def _with_stamps(state: State, fresh: Mapping[str, Stamp], seen: Vector) -> State:

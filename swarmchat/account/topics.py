@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from swarmchat import limits
-from swarmchat.account.preferences import is_preference, is_setting
+from swarmchat.account.preferences import has_setting, is_preference, is_setting
 from swarmchat.account.records import (
     Contact,
     ConversationState,
@@ -65,6 +65,9 @@ class Topic:
     read: Callable[[str, Value], Any]  # ValueError
     put: Callable[[Draft, str, Any], None]
     gist: Callable[[Any], Value] | None = None
+    has: Callable[[str], bool] = lambda name: (
+        True
+    )  # whether there may be one of this name, as far as this version knows
 
 
 # --- contacts: four words about one account that are said apart
@@ -315,29 +318,27 @@ def _put_preference(draft: Draft, name: str, value: str | None) -> None:
     _flat("preferences")(draft, name, value)
 
 
+Change = Callable[[Any, Any], Any]
+
+
+def _field(
+    name: str,
+    source: str,
+    field: str,
+    read: Callable[[str, Value], Any],
+    into: Callable[[Change], Callable[[Draft, str, Any], None]],
+    empty: str | int,
+) -> Topic:
+    """One field of what the mapping holds, said apart from the others; `empty`: nothing to be said of it."""
+    put = into(lambda old, told: replace(old, **{field: told or empty}))
+    return Topic(name, source, lambda held: getattr(held, field) or None, read, put)
+
+
 _ALL: Final = (
     Topic("contact", "contacts", _standing, _read_standing, _contact(_stand)),
-    Topic(
-        "block",
-        "contacts",
-        lambda contact: contact.banned_ms or None,
-        _time,
-        _contact(lambda old, told: replace(old, banned_ms=told or 0)),
-    ),
-    Topic(
-        "name",
-        "contacts",
-        lambda contact: contact.name or None,
-        _text(limits.DISPLAY_NAME_CHARS_MAX),
-        _contact(lambda old, told: replace(old, name=told or "")),
-    ),
-    Topic(
-        "note",
-        "contacts",
-        lambda contact: contact.note or None,
-        _text(limits.NOTE_CHARS_MAX),
-        _contact(lambda old, told: replace(old, note=told or "")),
-    ),
+    _field("block", "contacts", "banned_ms", _time, _contact, 0),
+    _field("name", "contacts", "name", _text(limits.DISPLAY_NAME_CHARS_MAX), _contact, ""),
+    _field("note", "contacts", "note", _text(limits.NOTE_CHARS_MAX), _contact, ""),
     Topic(
         "conversation", "conversations", _conversation_value, _read_conversation, _put_conversation, _conversation_gist
     ),
@@ -345,21 +346,9 @@ _ALL: Final = (
     Topic("request", "requests", lambda held: requests_to_json([held])[0], _read_request, _put_request),
     Topic("invitation", "invitations", _invitation_gist, _read_invitation, _put_invitation),
     Topic("device", "devices", lambda held: [held.added_ms, held.may_link], _read_device, _device(_introduce)),
-    Topic(
-        "device-name",
-        "devices",
-        lambda held: held.name or None,
-        _text(limits.DISPLAY_NAME_CHARS_MAX),
-        _device(lambda old, told: replace(old, name=told or "")),
-    ),
-    Topic(
-        "device-revoked",
-        "devices",
-        lambda held: held.revoked_ms or None,
-        _time,
-        _device(lambda old, told: replace(old, revoked_ms=told or 0)),
-    ),
-    Topic("setting", "settings", lambda held: held, _read_setting, _flat("settings")),
+    _field("device-name", "devices", "name", _text(limits.DISPLAY_NAME_CHARS_MAX), _device, ""),
+    _field("device-revoked", "devices", "revoked_ms", _time, _device, 0),
+    Topic("setting", "settings", lambda held: held, _read_setting, _flat("settings"), has=has_setting),
     Topic("preference", "preferences", lambda held: held, _read_preference, _put_preference),
 )
 TOPICS: Final = {topic.name: topic for topic in _ALL}

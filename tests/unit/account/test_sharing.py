@@ -291,6 +291,16 @@ def test_a_topic_of_a_later_version_is_left_out(pair: tuple[Machine, Machine]) -
     assert sharing.merged(one.state, [future], device=ONE, now_ms=NOW) == one.state
 
 
+def test_a_setting_of_a_later_version_is_left_out_and_what_came_with_it_is_taken() -> None:
+    """Else two versions of one program on the devices of one user would never be in step again."""
+    pieces = [
+        Entry("setting/colour", ["red"], Stamp(NOW, TWO, 1)),
+        Entry("setting/send_typing", False, Stamp(NOW, TWO, 2)),
+    ]
+    after = sharing.merged(State(), pieces, device=ONE, now_ms=NOW)
+    assert (dict(after.settings), set(after.stamps)) == ({"send_typing": False}, {"setting/send_typing"})
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [
@@ -308,7 +318,6 @@ def test_a_topic_of_a_later_version_is_left_out(pair: tuple[Machine, Machine]) -
         (f"conversation/{conversation(1)}", [False, 1, 0, None, None, "t", 9, []]),
         ("conversation/x", [False, 1, 0, None, None, "t", 2, []]),
         (f"device/{device(9)}", [1]),
-        ("setting/colour", "red"),
         ("setting/send_typing", "yes"),
         ("setting/name", "x" * 129),
         ("preference/colour", "red"),
