@@ -32,7 +32,7 @@ class Departures:
         self._reevaluate = reevaluate
         self._unsure = unsure
         # A leave of ours, and who had it: the heads that it names later do not show it any more.
-        self._told: set[tuple[CommitId, DeviceId]] = set()
+        self._told: dict[ConversationId, set[tuple[CommitId, DeviceId]]] = {}
         self._awaited: dict[
             ConversationId, float
         ] = {}  # what another own device left, since when its commits are awaited
@@ -120,9 +120,15 @@ class Departures:
         leave = None if log.is_empty or log.roster.is_joined(me) else leaving.leave_of(log, me)
         if leave is None:
             return False
+        known = self._told.setdefault(replicator.conversation, set())
         if replicator.has(device, leave, told):
-            self._told.add((leave, device))
-        return (leave, device) in self._told
+            known.add((leave, device))
+        return (leave, device) in known
+
+    def forget(self, conversation: ConversationId) -> None:
+        """Nothing of it is here any more."""
+        self._told.pop(conversation, None)
+        self._awaited.pop(conversation, None)
 
     def has_left(self, conversation: ConversationId) -> bool:
         """Whether we went, as the log says it; the state may not know yet."""

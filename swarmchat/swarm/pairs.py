@@ -107,7 +107,7 @@ class Pairs:
         return next(adds, history.root.id)
 
     def forsaken(self) -> list[ConversationId]:
-        """Those whose contact was removed, where a crash came before they were left."""
+        """Those whose contact was removed, by who could not leave them: a crash came between, or they were erased there."""
         state = self._parts.state
         return [
             pair

@@ -121,8 +121,7 @@ class Rooms:
             await self._adopt(self._replicators[conversation].log)
         for conversation in sorted(known):
             await self._take_up(conversation)
-        for pair in self.pairs.forsaken():
-            self._parts.chores.add(f"leave {pair}", partial(self.leave, pair, promote=None, dissolve=False))
+        self._leave_forsaken()
         self.pairs.reconsider()
 
     async def _open(self, conversation: ConversationId) -> None:
@@ -248,6 +247,7 @@ class Rooms:
         parts = self._parts
         parts.access.drop(conversation)
         self.clones.forget(conversation)
+        self._departures.forget(conversation)
         self._lines.reevaluate()
         self.pairs.reconsider()
         if replicator is not None or self._damaged.pop(conversation, None) is not None:
@@ -255,7 +255,11 @@ class Rooms:
             await parts.runtime.offload(parts.receipts.forget, conversation)
 
     def look_after(self) -> None:
-        """What was left 30 days ago and nobody took is erased; what a full disk kept from being done is tried again."""
+        """What was left 30 days ago and nobody took is erased; what a full disk kept from being done is tried again.
+
+        And what another own device could not leave, whose user had erased it there before he removed the contact.
+        """
+        self._leave_forsaken()
         for conversation in self._departures.expired():
             self._parts.chores.add(f"erase {conversation}", partial(self.erase, conversation))
         for conversation in sorted(
@@ -342,6 +346,10 @@ class Rooms:
         return True
 
     # --- chores
+
+    def _leave_forsaken(self) -> None:
+        for pair in self.pairs.forsaken():
+            self._parts.chores.add(f"leave {pair}", partial(self.leave, pair, promote=None, dissolve=False))
 
     async def _settle(self, conversation: ConversationId) -> None:
         """The roster or the profile changed: who joined has answered our invitation; keep what archives and lists show."""

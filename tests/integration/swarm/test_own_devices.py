@@ -430,6 +430,30 @@ def test_both_write_at_once_and_end_on_the_same(tmp_path: Path) -> None:
 # --- gone from one device
 
 
+def test_a_contact_removed_where_its_conversation_was_purged_is_left_by_the_other_device(tmp_path: Path) -> None:
+    """Nothing is here to write a leave into; the other device, which has it, does so without being started anew."""
+
+    async def story(world: World) -> None:
+        alice = await world.house("alice")
+        one, other = await two(world)
+        pair = (await one.swarm.add_contact(alice.account.id, addresses=[alice.address])).conversation
+        assert pair is not None
+        await other.knows(alice)
+        await world.until(lambda: bool(alice.keeper.state.pending()))
+        await alice.accept_all()
+        await world.until(lambda: is_here(other, pair) and world.level(pair, alice, one, other))
+        await one.swarm.purge(pair)
+        await one.swarm.remove_contact(alice.account.id)
+        await world.until(
+            lambda: not alice.catalog.open(pair).roster.is_joined(one.account.id), 3 * INVITATIONS_CHECKED_S
+        )
+        await world.until(lambda: pair not in other.catalog.list(), 3 * INVITATIONS_CHECKED_S)
+        await world.until(lambda: in_step(one, other))
+        assert one.keeper.state.conversations[pair].state is ConversationState.REMOVED
+
+    play(tmp_path, story)
+
+
 def test_what_is_purged_on_one_device_stays_on_the_other_and_nobody_hears_of_it(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         alice = await world.house("alice")
