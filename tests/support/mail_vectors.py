@@ -16,6 +16,7 @@ from swarmchat.swarm.mail import (
     TrustAnswer,
     TrustRequest,
     Want,
+    Withdrawal,
     encode,
 )
 from tests.support.certs import ALICE, BOB, NOW
@@ -25,6 +26,7 @@ _MAILS: tuple[Mail, ...] = (
     TrustRequest(_WHERE, CommitId(_WHERE), "Alice", NOW * 1000),
     TrustAnswer(_WHERE),
     SwarmInvite(_WHERE, _COMMIT, 1, "Garden", "who waters when", 3, NOW * 1000),
+    Withdrawal(_WHERE),
     Ask(_WHERE),
     Notice(_WHERE, _COMMIT, (_COMMIT, CommitId("b2" * 20)), ALICE.device.device_id),
     Want(),
