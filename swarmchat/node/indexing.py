@@ -25,7 +25,8 @@ from swarmchat.swarm.events import (
     MessageUpdated,
 )
 
-_GATHER_S: Final = 1.0  # what is said meanwhile is taken in together
+_CALM_S: Final = 1.0  # after what was said last: the index waits, and what is said meanwhile is taken in together
+_GIVES_WAY_S: Final = 30.0  # at most: then what there is then is taken in, however much is said meanwhile
 _FIRST_S: Final = 5.0  # a node that starts has other things to do
 _PAUSE_S: Final = 0.06  # after each small step, when nobody waits for it: what people do meanwhile goes before
 _AGAIN_S: Final = 30.0  # after the disk refused
@@ -62,6 +63,7 @@ class Indexing:
         self._library = library
         self._runtime = runtime
         self._changed: set[ConversationId] = set()
+        self._said_at = -_CALM_S  # when there was news last
         self._stale = True  # what is gone may still be in the index
         self._level: dict[ConversationId, Size] = {}  # what was taken in whole, of an index begun so many times:
         self._begun = index.begun
@@ -73,6 +75,7 @@ class Indexing:
         match event:
             case MessageAdded() | MessageUpdated() | MessageHidden() | EffectChanged() | ConversationReady():
                 self._changed.add(event.conversation)
+                self._said_at = self._runtime.monotonic()
             case ConversationRemoved():
                 self._stale = True
             case _:
@@ -85,17 +88,19 @@ class Indexing:
         self._changed.update(await self._library.all())
         while True:
             self._news.clear()
+            changed, self._changed = self._changed, set()  # what is said from now on is for the next time
+            due = self._runtime.monotonic() + _GIVES_WAY_S
             try:
                 await self._tidy()
-                while self._changed:
-                    await self._bring_forward(self._changed.pop(), _PAUSE_S)
+                await self._calm(due)
+                for conversation in sorted(changed):
+                    await self._bring_forward(conversation, due)
             except StorageError as fault:  # it costs a while, and not the node
                 _log.warning("the search index is behind: %s", fault.message)
                 await self._runtime.sleep(_AGAIN_S)
                 self._changed.update(await self._library.all())
                 continue
             await self._news.wait()
-            await self._runtime.sleep(_GATHER_S)
 
     async def caught_up(self, conversations: Iterable[ConversationId]) -> None:
         """Return when all that is here of these is taken in. StorageError where the index cannot be written."""
@@ -142,8 +147,16 @@ class Indexing:
                 self._stale = True
                 raise
 
-    async def _bring_forward(self, conversation: ConversationId, pause_s: float | None) -> None:
-        """Take in all that is there; what cannot be read costs this conversation alone. StorageError: the index cannot be written."""
+    async def _calm(self, due: float) -> None:
+        """Wait until nobody has said anything for a while, not beyond `due`: the moments in which people talk are theirs."""
+        while (left := min(self._said_at + _CALM_S, due) - self._runtime.monotonic()) > 0:
+            await self._runtime.sleep(left)
+
+    async def _bring_forward(self, conversation: ConversationId, due: float | None) -> None:
+        """Take in all that is there, at once or, with `due`, by and by: until then it gives way to who talks.
+
+        What cannot be read costs this conversation alone. StorageError: the index cannot be written.
+        """
         if self._begun != self.index.begun:
             self._level, self._begun = {}, self.index.begun
         try:
@@ -163,11 +176,12 @@ class Indexing:
             return  # gone meanwhile
         while True:
             async with self._turn:
-                count = _STEP if pause_s is None else _SMALL_STEP
+                count = _STEP if due is None else _SMALL_STEP
                 if await self._runtime.offload(self._step, conversation, view, count):
                     break
-            if pause_s is not None:
-                await self._runtime.sleep(pause_s)
+            if due is not None:
+                await self._runtime.sleep(_PAUSE_S)
+                await self._calm(due)
         self._note_level(conversation, size)
 
     def _note_level(self, conversation: ConversationId, size: Size) -> None:

@@ -13,13 +13,13 @@ from swarmchat.commitlog.writing import Pending
 from swarmchat.conversation.actions import Edit, Post
 from swarmchat.conversation.timeline import Timeline
 from swarmchat.errors import NotFoundError, StorageError, SwarmchatError
-from swarmchat.ids import ConversationId
+from swarmchat.ids import CommitId, ConversationId
 from swarmchat.index.query import parse
 from swarmchat.index.search import Scope, SearchIndex
 from swarmchat.node import indexing
 from swarmchat.node.indexing import Indexing, Library, Size
 from swarmchat.node.view import View
-from swarmchat.runtime import SystemRuntime
+from swarmchat.runtime import Runtime, SystemRuntime
 from swarmchat.swarm.events import ConversationRemoved, MessageAdded
 from tests.support.builders import ALICE, BOB, CAROL, DAVE, NOW
 from tests.support.commitlogs import writer
@@ -29,13 +29,13 @@ from tests.support.partitions import Side, found
 class Shelf:
     """A library of logs, of which some may refuse."""
 
-    def __init__(self, path: Path, *sides: Side) -> None:
+    def __init__(self, path: Path, *sides: Side, runtime: Runtime | None = None) -> None:
         self.sides = {side.log.conversation: side for side in sides}
         self.faults: list[SwarmchatError] = []
         self.refuses: SwarmchatError | None = None
         library = Library(self.view, self.size, self.all, lambda where, fault: self.faults.append(fault))
         self.index = SearchIndex(path / "search.sqlite")
-        self.indexing = Indexing(self.index, library, SystemRuntime())
+        self.indexing = Indexing(self.index, library, runtime or SystemRuntime())
 
     async def view(self, conversation: ConversationId) -> View:
         if self.refuses is not None:
@@ -110,7 +110,7 @@ def test_who_has_taken_in_everything_asks_no_history_again(tmp_path: Path) -> No
 
 
 def test_what_comes_is_taken_in_by_itself_a_moment_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("_FIRST_S", "_GATHER_S", "_PAUSE_S", "_AGAIN_S"):
+    for name in ("_FIRST_S", "_CALM_S", "_PAUSE_S", "_AGAIN_S"):
         monkeypatch.setattr(indexing, name, 0.0)
     group = found(tmp_path, ALICE, BOB)
     group.say(ALICE, "boat")
@@ -119,11 +119,7 @@ def test_what_comes_is_taken_in_by_itself_a_moment_later(tmp_path: Path, monkeyp
     async def story() -> None:
         running = asyncio.ensure_future(shelf.indexing.run())
         await until(lambda: shelf.index.count() == 1)
-        said = group.say(ALICE, "boat")
-        fact = group.log.history[said].fact
-        assert fact.account is not None
-        assert fact.device is not None
-        shelf.indexing.note(MessageAdded(group.log.conversation, said, fact.type, fact.account, fact.device, fact.time))
+        shelf.indexing.note(added(group, group.say(ALICE, "boat")))
         await until(lambda: shelf.index.count() == 2)
         shelf.sides.clear()
         shelf.indexing.note(ConversationRemoved(group.log.conversation))
@@ -133,6 +129,70 @@ def test_what_comes_is_taken_in_by_itself_a_moment_later(tmp_path: Path, monkeyp
             await running
 
     asyncio.run(asyncio.wait_for(story(), 20))
+
+
+class Talk(SystemRuntime):
+    """A clock that only sleeping moves on; somebody says something every tenth of a second until he stops."""
+
+    def __init__(self, stops_at: float) -> None:
+        self.at = 0.0
+        self.stops_at = stops_at
+        self.says: Callable[[], None] = lambda: None
+
+    def monotonic(self) -> float:
+        return self.at
+
+    async def sleep(self, delay_s: float) -> None:
+        end = self.at + delay_s
+        while self.at + 0.1 < min(end, self.stops_at):
+            self.at += 0.1
+            self.says()
+        self.at = end
+        await asyncio.sleep(0)
+
+
+def taken_in_while_somebody_talks(path: Path, stops_at: float, until_s: float) -> list[tuple[float, int]]:
+    """When the index took in how many commits of a conversation of 100 texts, at its own pace."""
+    group = found(path, ALICE, BOB)
+    group.log.append_all([writer_of(f"boat {number}") for number in range(100)])
+    talk = Talk(stops_at)
+    shelf = Shelf(path, group, runtime=talk)
+    news = added(group, group.log.history.id(len(group.log.history) - 1))
+    talk.says = lambda: shelf.indexing.note(news)
+    taken: list[tuple[float, int]] = []
+    stepping = shelf.indexing._step
+
+    def step(conversation: ConversationId, view: View, count: int) -> bool:
+        done = stepping(conversation, view, count)
+        taken.append((talk.at, count))
+        return done
+
+    shelf.indexing._step = step  # type: ignore[method-assign]
+
+    async def story() -> None:
+        running = asyncio.ensure_future(shelf.indexing.run())
+        await until(lambda: talk.at > until_s or running.done() or (bool(taken) and shelf.index.count() == 100))
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+
+    asyncio.run(asyncio.wait_for(story(), 20))
+    assert shelf.index.count() == 100
+    return taken
+
+
+def test_while_somebody_talks_nothing_is_taken_in(tmp_path: Path) -> None:
+    taken = taken_in_while_somebody_talks(tmp_path, stops_at=20.0, until_s=60.0)
+    assert taken[0][0] >= 20.0 + indexing._CALM_S - 0.2
+    assert len(taken) == 4
+
+
+def test_after_half_a_minute_it_is_taken_in_though_somebody_talks_on_by_small_steps(tmp_path: Path) -> None:
+    taken = taken_in_while_somebody_talks(tmp_path, stops_at=1_000.0, until_s=60.0)
+    assert indexing._GIVES_WAY_S <= taken[0][0] - indexing._FIRST_S < indexing._GIVES_WAY_S + 1
+    assert taken[-1][0] < taken[0][0] + 1
+    assert len(taken) == 4
+    assert {count for _, count in taken} == {indexing._SMALL_STEP}
 
 
 def test_a_log_that_cannot_be_read_costs_itself_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,7 +213,7 @@ def test_a_log_that_cannot_be_read_costs_itself_and_no_other(tmp_path: Path, mon
 
 
 def test_a_disk_that_refuses_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("_FIRST_S", "_GATHER_S", "_PAUSE_S", "_AGAIN_S"):
+    for name in ("_FIRST_S", "_CALM_S", "_PAUSE_S", "_AGAIN_S"):
         monkeypatch.setattr(indexing, name, 0.0)
     group = found(tmp_path, ALICE, BOB)
     group.say(ALICE, "boat")
@@ -199,6 +259,13 @@ def test_who_writes_is_not_held_up_by_a_long_history_that_is_taken_in(tmp_path: 
     group.log.still, group.log.commit = counted, commit  # type: ignore[method-assign,assignment]
     assert len(shelf.found("boat")) == 300
     assert max(held) <= indexing._STILL_MAX
+
+
+def added(side: Side, said: CommitId) -> MessageAdded:
+    fact = side.log.history[said].fact
+    assert fact.account is not None
+    assert fact.device is not None
+    return MessageAdded(side.log.conversation, said, fact.type, fact.account, fact.device, fact.time)
 
 
 def writer_of(text: str) -> Pending:
