@@ -112,7 +112,7 @@ class DeviceVerbs(Verbs):
         """A device by prefix or name; by its whole id also one that never showed itself here (SCP-01 §3.2)."""
         try:
             return resolve(text, {one.id: [one.name] for one in known.values()}, "device")
-        except NotFoundError:
+        except NotFoundError as error:
             if _WHOLE_ID.fullmatch(text.strip().lower()):
                 return DeviceId(text.strip().lower())
-            raise
+            raise NotFoundError(error.message, hint=error.hint or "swarmchat device list") from None

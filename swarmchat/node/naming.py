@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Collection, Mapping
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from swarmchat import limits
 from swarmchat.errors import AmbiguousError, NotFoundError, UsageError
@@ -13,6 +13,7 @@ from swarmchat.errors import AmbiguousError, NotFoundError, UsageError
 Id = TypeVar("Id", bound=str)
 
 _HEX = re.compile(r"[0-9a-f]+")
+_LISTED: Final = frozenset({"contact", "conversation", "request"})  # each has a `list`
 
 
 def resolve(text: str, known: Mapping[Id, Collection[str]], kind: str) -> Id:
@@ -43,7 +44,7 @@ def resolve(text: str, known: Mapping[Id, Collection[str]], kind: str) -> Id:
             )
     names = [one for called in known.values() for one in called]
     near = difflib.get_close_matches(wanted, names, n=1)
-    hint = f"did you mean {near[0]}?" if near else None
+    hint = f"did you mean {near[0]}?" if near else f"swarmchat {kind} list" if kind in _LISTED else None
     if _HEX.fullmatch(lower) and len(lower) < limits.ID_PREFIX_MIN:
         hint = f"a prefix has {limits.ID_PREFIX_MIN} characters or more"
     raise NotFoundError(f"no {kind} {text!r} here", hint=hint)

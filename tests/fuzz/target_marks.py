@@ -36,13 +36,9 @@ def seeds() -> Iterator[bytes]:
         Told(HeldRow(WHERE, THIRD, THIRD, (), NOW), None),
         Told(HeldRow(WHERE, HERE, HERE, (COMMIT,) * MARKS_ROW_HEADS, 0), WHO),
     ]
-    for message in (
-        Have(None),
-        Have(upto),
-        Rows(upto, ()),
-        Rows(upto, tuple(rows)),
-        *(Rows(upto, (one,)) for one in rows),
-    ):
+    pages = [(), tuple(rows), *((one,) for one in rows)]
+    messages: list[Have | Rows] = [Have(None), Have(upto), *(Rows(upto, page) for page in pages)]
+    for message in messages:
         yield msgpack.packb(encode(message))
 
 

@@ -52,3 +52,12 @@ def test_a_name_that_looks_like_the_id_of_another_fits_both() -> None:
         resolve("ffee", known, "account")
     assert caught.value.data == {"candidates": ["aabbccdd", "ffee0011"]}
     assert resolve("ffee0011", {"aabbccdd": ["ffee0011"], "ffee0011": []}, "account") == "ffee0011", "a whole id is one"
+
+
+def test_what_is_not_here_leads_to_the_list_of_what_is() -> None:
+    with pytest.raises(NotFoundError) as caught:
+        resolve("Zzz", KNOWN, "conversation")
+    assert caught.value.hint == "swarmchat conversation list"
+    with pytest.raises(NotFoundError) as caught:
+        resolve("Zzz", KNOWN, "message")
+    assert caught.value.hint is None
