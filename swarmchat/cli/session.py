@@ -78,7 +78,7 @@ class Session:
 
     def names(self, conversation: str) -> Names:
         """What the people of a conversation are called."""
-        return Names(self.door.call("member.list", conversation=conversation))
+        return Names(self.door.call("member.list", conversation=conversation), self.door.call("contact.list"))
 
     def confirm(self, question: str, *, yes: bool) -> None:
         """Go on only when the person agrees; `yes` is agreement given on the command line."""

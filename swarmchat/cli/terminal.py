@@ -116,14 +116,16 @@ class Palette:
 
 
 class Names:
-    """Accounts by the name they go by; the id stands beside it where a name is missing or shared."""
+    """Accounts by my word for a contact, else by the name they go by there; the id stands beside it where a name is missing or shared."""
 
-    def __init__(self, members: Iterable[Mapping[str, Any]] = ()) -> None:
+    def __init__(self, members: Iterable[Mapping[str, Any]] = (), contacts: Iterable[Mapping[str, Any]] = ()) -> None:
+        mine = {str(one["id"]): plain(one["name"]).strip() for one in contacts}
         self._names: dict[str, str] = {}
         seen: dict[str, int] = {}
         for member in members:
-            name = plain(member.get("name") or "").strip()
-            self._names[str(member["id"])] = name
+            account = str(member["id"])
+            name = mine.get(account) or plain(member.get("name") or "").strip()
+            self._names[account] = name
             seen[name] = seen.get(name, 0) + 1
         self._shared = {name for name, count in seen.items() if count > 1}
 

@@ -159,6 +159,8 @@ class Chat(App[None]):
                 self._show_top()
         finally:
             self._freshening = False
+            if self._stale:
+                self._freshen()  # something happened while the daemon refused
 
     async def _fetch_rooms(self) -> bool:
         """Whether another conversation is open now, since that one is gone."""
@@ -184,7 +186,10 @@ class Chat(App[None]):
             return
         opened = self._open
         entries = await self.ask("message.list", conversation=opened, limit=self._limit, local=True)
-        self._names = Names(await self.ask("member.list", conversation=opened))
+        names = Names(await self.ask("member.list", conversation=opened), await self.ask("contact.list"))
+        if opened != self._open:
+            return  # another one was opened meanwhile, and is fetched next
+        self._names = names
         at_end = shown.highlighted is None or shown.highlighted >= len(self._entries) - 1
         was = self._chosen()
         view = EntryView(self._names, Palette(on=True), me=self._me.get("id"))

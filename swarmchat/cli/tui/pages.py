@@ -137,8 +137,8 @@ class MembersPage(Page):
     async def fetch(self) -> list[tuple[str, str, Any]]:
         members = await self.ask("member.list", conversation=self._conversation)
         votes = await self.ask("member.votes", conversation=self._conversation)
-        self._names = Names(members)
-        rows = [(one["id"], words.member(one, self._me), one["id"]) for one in members]
+        self._names = Names(members, await self.ask("contact.list"))
+        rows = [(one["id"], words.member(one, self._names, self._me), one["id"]) for one in members]
         ballots = [(f"{one['kind']} {one['target']}", words.vote(one, self._names), one["target"]) for one in votes]
         return [*rows, *ballots]
 

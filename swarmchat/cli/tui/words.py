@@ -25,11 +25,13 @@ def room(row: Row) -> str:
     return f"{plain(row['title']) or short(row['id'])}{count}{state}"
 
 
-def member(row: Row, me: str) -> str:
+def member(row: Row, names: Names, me: str) -> str:
     """A member: role, name, id, devices."""
     devices = len(row["devices"]) - len(row["revoked"])
     mine = " (me)" if row["id"] == me else ""
-    return f"{plain(row['role']):8} {plain(row['name']) or '–'}{mine}  {short(row['id'])}  {devices} device{'s' * (devices != 1)}"
+    called, bare = names(row["id"]), short(row["id"])
+    who = "–" if called == bare else called.removesuffix(f" ({bare})")
+    return f"{plain(row['role']):8} {who}{mine}  {bare}  {devices} device{'s' * (devices != 1)}"
 
 
 def vote(row: Row, names: Names) -> str:

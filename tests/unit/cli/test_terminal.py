@@ -88,5 +88,17 @@ def test_people_are_called_by_name_and_by_id_where_a_name_is_missing_or_shared()
     assert names(None) == "–"
 
 
+def test_my_word_for_a_contact_goes_before_what_people_call_themselves() -> None:
+    members = [
+        {"id": "a" * 40, "name": "Captain"},
+        {"id": "b" * 40, "name": "Ben"},
+        {"id": "c" * 40, "name": "Cem"},
+    ]
+    names = Names(members, [{"id": "b" * 40, "name": "Captain\x1b"}, {"id": "c" * 40, "name": ""}])
+    assert [names(one * 40) for one in "abc"] == ["Captain", "Captain\\x1b", "Cem"]
+    names = Names(members, [{"id": "b" * 40, "name": "Captain"}])
+    assert [names(one * 40) for one in "ab"] == ["Captain (aaaaaaaa)", "Captain (bbbbbbbb)"]
+
+
 def test_one_thing_is_no_things() -> None:
     assert [counted(number, "fault") for number in (0, 1, 2)] == ["0 faults", "1 fault", "2 faults"]

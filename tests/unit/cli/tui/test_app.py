@@ -137,6 +137,41 @@ def test_conversations_messages_and_who_is_behind_are_on_the_screen() -> None:
     play(scene, node)
 
 
+def test_a_contact_is_called_by_my_word_for_him() -> None:
+    node = FakeCommands()
+    node.answers["contact.list"][0]["name"] = "Captain Bob"
+
+    async def scene(desk: Desk) -> None:
+        await desk.sees("Captain Bob  ")
+        await desk.press("f2")
+        await desk.sees("member   Captain Bob  b0b")
+
+    play(scene, node)
+
+
+def test_messages_that_come_late_are_not_shown_in_the_conversation_that_was_opened_meanwhile() -> None:
+    node = FakeCommands()
+    node.answers["conversation.list"].append({**node.answers["conversation.list"][0], "id": OTHER, "title": "Quay"})
+
+    async def scene(desk: Desk) -> None:
+        asked, held = desk.app.ask, []
+
+        async def ask(method: str, /, **params: Any) -> Any:
+            answer = await asked(method, **params)
+            if method == "message.list" and params["conversation"] == ROOM:
+                desk.app._show(OTHER)
+            if method == "message.list" and params["conversation"] == OTHER:
+                held.append(list(desk.app._entries))
+            return answer
+
+        desk.app.ask = ask
+        desk.app._freshen("entries")
+        await desk.until(lambda: held)
+        assert held == [[]]
+
+    play(scene, node)
+
+
 def test_what_strangers_write_is_neither_markup_nor_an_escape() -> None:
     node = FakeCommands()
     evil = "[bold red]x[/] [link=http://e]y[/link] [@click=app.quit]z[/] \x1b[2J \u202e [/nonsense]"
