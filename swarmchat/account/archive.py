@@ -149,7 +149,9 @@ def document(account: Account, state: State, conversations: Iterable[ArchivedCon
     return strict.encode(fields)
 
 
-def import_archive(data: bytes, password: str, *, now: int, entropy: Entropy) -> tuple[Account, State]:
+def import_archive(
+    data: bytes, password: str, *, now: int, entropy: Entropy, device_name: str = ""
+) -> tuple[Account, State]:
     """The account on a new device of its own, and its state with every conversation waiting to be cloned again.
 
     PasswordNeededError (wrong password), VerificationError (not an archive, damaged). Writes nothing. `now` in seconds.
@@ -166,7 +168,7 @@ def import_archive(data: bytes, password: str, *, now: int, entropy: Entropy) ->
         )
     except ValueError as error:
         raise VerificationError(f"the archive is damaged: {error}", hint="nothing was written") from None
-    device = OwnDevice(account.device, name="", added_ms=now * 1000, may_link=True)
+    device = OwnDevice(account.device, name=device_name, added_ms=now * 1000, may_link=True)
     return account, content.state([device], now_ms=now * 1000)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -73,7 +74,8 @@ class AccountVerbs:
         known = self._archived_all(state, catalog, told)
         data = archive.export_archive(loaded, state, known, password, entropy=self._runtime.entropy)
         disk.write_new(target, data)
-        return {"id": loaded.id, "path": str(target), "bytes": len(data), "conversations": len(known)}
+        shown = sum(not one.is_removed for one in known)
+        return {"id": loaded.id, "path": str(target), "bytes": len(data)} | {"conversations": shown}
 
     def document(
         self,
@@ -98,10 +100,12 @@ class AccountVerbs:
             return seen | {"conversations": found.conversations, "contacts": found.contacts}
         self._none_yet()
         now = int(self._runtime.now())
-        account, state = archive.import_archive(data, password, now=now, entropy=self._runtime.entropy)
+        machine = accounts.display_name(platform.node()[: limits.DISPLAY_NAME_CHARS_MAX])  # as `swarmchat link` does
+        account, state = archive.import_archive(
+            data, password, now=now, entropy=self._runtime.entropy, device_name=machine
+        )
         self.store.create(account, state)
-        counted: JsonObject = {"conversations": len(state.conversations), "contacts": len(state.contacts)}
-        return {"id": account.id, "device": account.device, "name": account.name} | counted
+        return {"id": account.id, "device": account.device, "name": account.name} | counted(state)
 
     def set_password(self, account: accounts.Account, password: str | None, old: str | None) -> JsonObject:
         """Seal the keys of this home with a password; without one they lie open. PasswordNeededError unless `old` opens them."""
@@ -133,3 +137,11 @@ class AccountVerbs:
         devices = [device for device, owner in roster.devices.items() if roster.is_joined(owner)]
         found = hosts(devices, told) or kept.hosts
         return replace(kept, mode=roster.mode, members=members[: limits.CLONE_MEMBERS_MAX], hosts=found)
+
+
+def counted(state: State) -> JsonObject:
+    """How much an account has, without what was left and removed."""
+    return {
+        "conversations": sum(not one.is_gone for one in state.conversations.values()),
+        "contacts": sum(one.active for one in state.contacts.values()),
+    }

@@ -35,6 +35,7 @@ from swarmchat.links.frames import Message
 from swarmchat.links.link import Link
 from swarmchat.links.peers import Identity, LinkClass, Peer
 from swarmchat.links.streams import Carrier
+from swarmchat.node.accounts import counted
 from swarmchat.node.config import Config
 from swarmchat.node.dht import DhtPart
 from swarmchat.runtime import Runtime
@@ -369,9 +370,8 @@ class Newcomer:
                 "name": made.account.name,
                 "device_name": self._name,
                 "may_link": made.account.may_link,
-                "conversations": len(made.state.conversations),
-                "contacts": len(made.state.contacts),
             }
+            | counted(made.state)
         )
 
     def _write(self, made: Installation) -> None:

@@ -86,6 +86,8 @@ class PeopleVerbs(ConversationVerbs):
     async def contact_block(self, *, contact: str) -> JsonObject:
         """Block somebody, known or not; they cannot tell."""
         who = self._contact(contact, anybody=True)
+        if who == self._node.account.id:
+            raise UsageError("that is you", hint="to be rid of a device of yours: swarmchat device revoke ID")
         await self._node.swarm.block(who)
         return self._contact_row(self._node.keeper.state.contacts[who])
 

@@ -169,7 +169,9 @@ class People:
         return removed
 
     async def block(self, account: AccountId) -> None:
-        """Hear nothing of it any more: from now on it is a stranger in all it can observe."""
+        """Hear nothing of it any more: from now on it is a stranger in all it can observe. UserError for our own account."""
+        if account == self._parts.account.id:
+            raise UserError("that is your own account")  # its other devices would be strangers too
         now_ms = self._parts.now_ms
         await self._settle(lambda state: state.block(account, now_ms=now_ms))
         self._parts.tell(ContactChanged(account))

@@ -198,7 +198,7 @@ def test_who_declined_and_adds_the_other_later_has_changed_his_mind(tmp_path: Pa
 
 
 def test_nobody_is_his_own_contact(tmp_path: Path) -> None:
-    """RQ-13: adding or removing oneself is refused, and touches no conversation."""
+    """RQ-13: adding or removing oneself is refused, and touches no conversation; blocking too, or one's devices were strangers."""
 
     async def story(world: World) -> None:
         alice, _bob, where = await friends(world)
@@ -206,6 +206,9 @@ def test_nobody_is_his_own_contact(tmp_path: Path) -> None:
             await alice.swarm.add_contact(alice.account.id)
         with pytest.raises(NotFoundError):
             await alice.swarm.remove_contact(alice.account.id)
+        with pytest.raises(UserError):
+            await alice.swarm.block(alice.account.id)
+        assert not alice.keeper.state.is_blocked(alice.account.id)
         assert shown(alice) == {where}
 
     play(tmp_path, story)
