@@ -113,7 +113,7 @@ def _unsure(conversation: ConversationId, one: Life, other: Life) -> str | None:
 def _unanswered(world: World) -> str | None:
     """An invitation that did not reach any device of who is invited."""
     for life in world.lives:
-        for invitation in life.machine.saved.invitations.values():
+        for invitation in life.machine.saved.ours_to_send():
             guests = [
                 each
                 for each in world.lives

@@ -33,6 +33,7 @@ WEIGHTS = {
     "typing": 2,
     "decline": 1,
     "forget": 0.7,
+    "purge": 0.7,
     "block": 0.7,
     "unblock": 1,
     "setting": 1.5,

@@ -345,6 +345,12 @@ class World:
         match act:
             case "revoke":
                 await self._revoke(life)
+            case "purge":  # what nobody else has yet is gone, as he wants it
+                self.acknowledged = {
+                    commit: known for commit, known in self.acknowledged.items() if known != (life.machine, where)
+                }
+                await life.swarm.purge(where)
+                self._done(life, act)
             case "read":
                 await life.swarm.read(where, log.heads[one % len(log.heads)])
                 self._done(life, act)
