@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
+import socket
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,7 +40,7 @@ class HttpClient:
         self._is_secure = parts.scheme == "https"
         self._certificate = certificate
         self._headers = {"Authorization": f"Bearer {secret}"}
-        self._open: list[http.client.HTTPConnection] = []
+        self._open: set[http.client.HTTPConnection] = set()
 
     def call(self, method: str, /, *, timeout_s: float | None = None, **params: Any) -> Any:
         """The result of one method; parameters that are None are not sent. Raises what the command raised there.
@@ -70,7 +72,10 @@ class HttpClient:
         """
         target = "/api/v1/events" if since is None else f"/api/v1/events?since={since}"
         headers = {**self._headers, "Accept": "text/event-stream"}
-        connection, response = self._ask("GET", target, headers, None, _SILENT_S)
+        try:
+            connection, response = self._ask("GET", target, headers, None, _SILENT_S)
+        except DeliveryTimeout as error:  # a stream says at once that it stands
+            raise _gone(error) from None
         return self._stream(connection, response)
 
     def _stream(
@@ -101,8 +106,11 @@ class HttpClient:
             self._hang_up(connection)
 
     def close(self) -> None:
-        """Hang up, streams too."""
+        """Hang up, streams too, also those that another thread waits for."""
         for connection in list(self._open):
+            if connection.sock is not None:
+                with contextlib.suppress(OSError):
+                    socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)  # closing alone would wait for who reads
             self._hang_up(connection)
 
     def __enter__(self) -> Self:
@@ -117,9 +125,13 @@ class HttpClient:
         self, method: str, target: str, headers: dict[str, str], body: bytes | None, timeout_s: float | None
     ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
         connection = self._connection()
-        self._open.append(connection)
+        self._open.add(connection)
         try:
             connection.connect()
+        except (OSError, http.client.HTTPException) as error:
+            self._hang_up(connection)
+            raise _nobody(error) from None
+        try:
             connection.sock.settimeout(timeout_s)
             connection.request(method, target, body, headers)
             response = connection.getresponse()
@@ -134,9 +146,7 @@ class HttpClient:
             raise _late(timeout_s) from None
         except (OSError, http.client.HTTPException) as error:
             self._hang_up(connection)
-            raise UnreachableError(
-                "no daemon answers there", hint="swarmchat web says where", data={"reason": str(error)}
-            ) from None
+            raise _nobody(error) from None
 
     def _connection(self) -> http.client.HTTPConnection:
         if not self._is_secure:
@@ -145,8 +155,7 @@ class HttpClient:
         return http.client.HTTPSConnection(self._host, self._port, timeout=_CONNECT_S, context=context)
 
     def _hang_up(self, connection: http.client.HTTPConnection) -> None:
-        if connection in self._open:
-            self._open.remove(connection)
+        self._open.discard(connection)
         connection.close()
 
 
@@ -185,6 +194,10 @@ def _refusal(status: int, body: bytes) -> SwarmchatError:
             return UsageError(message, hint=hint, data=data)
         case _:
             return RefusedError(message, hint=hint, data={**data, "status": status})
+
+
+def _nobody(error: Exception) -> UnreachableError:
+    return UnreachableError("no daemon answers there", hint="swarmchat web says where", data={"reason": str(error)})
 
 
 def _gone(error: Exception | None) -> UnreachableError:

@@ -89,7 +89,7 @@ def explain(session: Session, commit: str, conversation: str | None) -> None:
         rule = f"  (rule {plain(told['rule'])})" if told["rule"] else ""
         return [
             f"{plain(told['commit'])}  {verdict}{rule}",
-            f"  {plain(told['effect'])}",
+            *([f"  {plain(told['effect'])}"] if told["effect"] != "none" else []),  # the reasons say what it is
             *(f"  – {plain(reason)}" for reason in told["because"]),
         ]
 

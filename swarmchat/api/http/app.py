@@ -187,9 +187,6 @@ async def _rpc(house: House, request: Request) -> Response:
     if isinstance(body, Response):
         return body
 
-    async def subscribe(_params: JsonObject) -> JsonObject:
-        raise UserError("a request has no events after its answer", hint="GET /api/v1/events")
-
     work = answer(
         house.commands, jsonrpc.parse(body), permit=house.permit(credential_of(request)), subscribe=_no_subscription
     )

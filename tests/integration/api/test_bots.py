@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
+import socket
 import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Any
 import pytest
 
 from swarmchat.account.home import Home
+from swarmchat.api import httpclient
 from swarmchat.api.bots import Node, Place, connect, follow
 from swarmchat.api.httpclient import HttpClient
 from swarmchat.api.server import serve
@@ -71,6 +74,38 @@ def test_what_keeps_a_bot_out_is_raised_as_what_it_is(tmp_path: Path) -> None:
         door.measured.ready = False
         with pytest.raises(UnreachableError, match="starting or stopping"):
             await asyncio.to_thread(connect(f"http://{door.host}", door.owner).call, "account.show")
+
+    at_door(tmp_path, scene)
+
+
+def test_an_address_where_nobody_answers_is_waited_for_and_does_not_end_a_bot(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(httpclient, "_CONNECT_S", 0.1)
+    monkeypatch.setattr(httpclient, "_SILENT_S", 0.1)
+    with contextlib.ExitStack() as stack:
+        full = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(3):  # who comes after these is neither taken nor refused, as by a machine that is off
+            one = stack.enter_context(socket.socket())
+            one.setblocking(False)
+            one.connect_ex(full.getsockname())
+        dumb = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        for server in (full, dumb):
+            node = stack.enter_context(HttpClient(f"http://127.0.0.1:{server.getsockname()[1]}", "t"))
+            with pytest.raises(UnreachableError):
+                node.events(since=1)
+        with pytest.raises(UnreachableError, match="no daemon answers"):
+            HttpClient(f"http://127.0.0.1:{full.getsockname()[1]}", "t").call("account.show")
+
+
+def test_closing_ends_a_stream_that_another_thread_waits_for(tmp_path: Path) -> None:
+    async def scene(door: Door) -> None:
+        node = connect(f"http://{door.host}", door.owner)
+        stream = await asyncio.to_thread(node.events)
+        waiting = asyncio.create_task(asyncio.to_thread(next, stream))
+        await asyncio.wait([waiting], timeout=0.2)
+        assert not waiting.done()
+        await asyncio.to_thread(node.close)
+        with pytest.raises(UnreachableError, match="went away"):
+            await asyncio.wait_for(waiting, 5)
 
     at_door(tmp_path, scene)
 
