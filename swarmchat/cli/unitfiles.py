@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.resources
 import sys
 from pathlib import Path
 from typing import Final
@@ -89,7 +88,9 @@ def _next(session: Session, *, system: bool, socket: bool) -> list[str]:
 
 
 def _filled(name: str, **values: str) -> str:
-    text = (importlib.resources.files("swarmchat.cli") / "units" / name).read_text(encoding="utf-8")
+    from importlib import resources  # noqa: PLC0415 - a daemon, which has this module too, does without
+
+    text = (resources.files("swarmchat.cli") / "units" / name).read_text(encoding="utf-8")
     for key, value in values.items():
         text = text.replace(f"@{key}@", value)
     return text

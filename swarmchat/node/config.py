@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -139,6 +138,8 @@ def _folder() -> dict[str, Any]:
 
 
 def _nearest(key: str) -> str:
+    import difflib  # noqa: PLC0415 - for who mistyped
+
     near = difflib.get_close_matches(key, SETTINGS, n=1)
     return f"did you mean {near[0]}?" if near else f"known keys: {', '.join(sorted(SETTINGS))}"
 

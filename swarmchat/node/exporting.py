@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -11,15 +11,10 @@ from swarmchat.conversation.tree import MODE_WORDS
 from swarmchat.errors import StorageError, UsageError
 from swarmchat.ids import CommitId
 from swarmchat.node import views
-from swarmchat.node.exports.data import Json
-from swarmchat.node.exports.document import Document, Form, Line, written
-from swarmchat.node.exports.mbox import Mbox
-from swarmchat.node.exports.page import Html
-from swarmchat.node.exports.plaintext import Text
+from swarmchat.node.exports.document import Document, Line, written
 from swarmchat.node.verbs import JsonObject, Verbs
 from swarmchat.node.view import View
 
-FORMS: Final[Mapping[str, Callable[[], Form]]] = {"text": Text, "json": Json, "html": Html, "mbox": Mbox}
 _AT_ONCE: Final = 64  # lines read while the log is held still
 
 
@@ -35,6 +30,8 @@ class ExportVerbs(Verbs):
         force: bool = False,
     ) -> JsonObject:
         """Write all lines that are shown into a new file, whole or not at all."""
+        from swarmchat.node.exports.forms import FORMS  # noqa: PLC0415 - half a MB for who exports
+
         where = await self._readable(conversation)
         target, name = absolute(path), format or "text"
         view = await self._node.view(where)

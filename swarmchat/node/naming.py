@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Collection, Mapping
 from typing import Final, TypeVar
@@ -43,6 +42,8 @@ def resolve(text: str, known: Mapping[Id, Collection[str]], kind: str) -> Id:
                 data={"candidates": fits},
             )
     names = [one for called in known.values() for one in called]
+    import difflib  # noqa: PLC0415 - for who mistyped
+
     near = difflib.get_close_matches(wanted, names, n=1)
     hint = f"did you mean {near[0]}?" if near else f"swarmchat {kind} list" if kind in _LISTED else None
     if _HEX.fullmatch(lower) and len(lower) < limits.ID_PREFIX_MIN:

@@ -15,8 +15,8 @@ from swarmchat.conversation.actions import Edit, React
 from swarmchat.conversation.timeline import Timeline
 from swarmchat.errors import NotFoundError, StorageError, UsageError, UserError
 from swarmchat.node import exporting
-from swarmchat.node.exporting import FORMS
 from swarmchat.node.exports.document import written
+from swarmchat.node.exports.forms import FORMS
 from swarmchat.node.offline import Offline, open_commands
 from swarmchat.node.view import View
 from tests.support import accounts

@@ -141,6 +141,17 @@ def test_the_help_loads_no_command_and_no_library_of_the_node() -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_a_daemon_loads_nothing_that_only_some_command_needs() -> None:
+    """Each of these stays in its memory for as long as it runs; together they are 3 MB."""
+    code = (
+        "import sys, swarmchat.daemon, swarmchat.cli.daemon\n"
+        "print([m for m in ('pycparser', 'cffi', 'html', 'email.header', 'importlib.resources', 'difflib', 'swarmchat.node.debugbundle',"
+        " 'swarmchat.node.exports.forms', 'swarmchat.cli.demo', 'rich', 'textual', 'zeroconf', 'kademlia') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
 @pytest.mark.parametrize(
     ("environ", "words", "terminal", "coloured"),
     [

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+
+import cffi
 import pygit2
 import pytest
+from pygit2 import _libgit2
 
 from swarmchat.commitlog import libgit2
 from swarmchat.commitlog.packs import PackFault, Scanner
@@ -18,6 +22,25 @@ def test_an_old_libgit2_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(StorageError, match="known holes") as refusal:
         libgit2.harden()
     assert refusal.value.hint
+
+
+def test_the_declarations_that_stand_here_in_short_are_those_of_libgit2() -> None:
+    """What a C parser made of these three lines is in the module, so that no daemon loads the parser."""
+    declared = cffi.FFI()
+    declared.cdef(
+        """
+        typedef struct { unsigned char id[20]; } git_oid;
+        int git_odb_hash(git_oid *out, const void *data, size_t len, int type);
+        int git_libgit2_opts(int option, ...);
+        """
+    )
+    library = declared.dlopen(_libgit2.__file__)
+    for name in ("git_odb_hash", "git_libgit2_opts"):
+        there = declared.getctype(declared.typeof(getattr(library, name)))
+        here = libgit2._ffi.getctype(libgit2._ffi.typeof(getattr(libgit2._library, name)))
+        assert here == there, name
+    assert libgit2._ffi.sizeof("git_oid") == declared.sizeof("git_oid") == 20
+    assert libgit2.object_id(BLOB, b"boat") == hashlib.sha1(b"blob 4\0boat", usedforsecurity=False).digest()
 
 
 def test_an_object_made_for_a_collision_is_a_fault_of_who_sent_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarmchat.node.exporting import FORMS
 from swarmchat.node.exports.document import Document, Form, written
+from swarmchat.node.exports.forms import FORMS
 from swarmchat.node.exports.page import POLICY
 from tests.support.fake_commands import ALICE, BOB, CAROL, FIRST, LATER, NOON, PHONE, ROOM, ROOT, SECOND, THIRD, message
 
