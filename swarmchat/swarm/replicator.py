@@ -330,7 +330,7 @@ class Replicator:
         return admission
 
     async def _pull(self, device: DeviceId, want: Heads | None) -> None:
-        failed, refused, grew = False, False, False
+        failed, refused, grew, stuck = False, False, False, False
         cloning = self.log.is_empty
         async with self._pulls.of(device) as turn:
             try:
@@ -338,7 +338,7 @@ class Replicator:
             except SwarmchatError as error:
                 _log.info("the pull of %s from %s: %s", self.conversation, device, error)
                 self.met(error)
-                failed, admission = True, None
+                failed, stuck, admission = True, isinstance(error, StorageError), None
         if admission is not None:
             refused, grew = bool(admission.rejected), bool(admission.new)
             told: list[Event] = list(facts.refusals(self.conversation, admission.rejected, device))
@@ -350,7 +350,8 @@ class Replicator:
                 # Only what was judged: it may name honest heads too, which others have.
                 barren = tuple(head for head in self.session.heads_of(device) if head in invalid)
                 self._wires.refused(self.conversation, barren, admission.rejected)
-        self.session.pulled(device, self._runtime.monotonic(), refused=refused, failed=failed, grew=grew)
+        now = self._runtime.monotonic()
+        self.session.pulled(device, now, refused=refused, failed=failed, grew=grew, stuck=stuck)
         self.wake()
 
     async def _fetch(self, device: DeviceId, want: Heads | None, turn: Turn) -> Admission | None:

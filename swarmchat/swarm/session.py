@@ -16,6 +16,7 @@ from swarmchat.ids import CommitId, DeviceId
 from swarmchat.limits import (
     BACKOFF_FLOOR_S,
     HEAD_MISSING_AFTER_S,
+    INVITATIONS_CHECKED_S,
     NEWS_RETRY_S,
     PEERS_PER_SESSION_MAX,
     PULL_TURN_S,
@@ -249,9 +250,18 @@ class Session:
         return False
 
     def pulled(
-        self, device: DeviceId, now: float, *, refused: bool = False, failed: bool = False, grew: bool = False
+        self,
+        device: DeviceId,
+        now: float,
+        *,
+        refused: bool = False,
+        failed: bool = False,
+        grew: bool = False,
+        stuck: bool = False,
     ) -> None:
         """A pull is over; `refused`: a commit was invalid, `failed`: the line or the pack broke, `grew`: it brought commits.
+
+        `stuck`: it failed by our own disk, which no device is to wait for longer than a minute.
 
         What grew and is not all is a batch of a long history: the next follows at once. (SCP-02 §10)
         """
@@ -264,7 +274,8 @@ class Session:
             return
         if failed or (not grew and asked and asked & peer.lacking):
             peer.failures += 1
-            peer.pull_at = now + max(BACKOFF_FLOOR_S, ceiling_s(peer.failures) * self._jitter())
+            wait_s = max(BACKOFF_FLOOR_S, ceiling_s(peer.failures) * self._jitter())
+            peer.pull_at = now + (min(wait_s, INVITATIONS_CHECKED_S) if stuck else wait_s)
         else:
             peer.failures, peer.pull_at = 0, now
 

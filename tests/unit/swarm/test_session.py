@@ -10,6 +10,7 @@ from swarmchat.ids import CommitId, DeviceId
 from swarmchat.limits import (
     HEAD_MISSING_AFTER_S,
     INVALID_COMMITS_PER_HOUR_MAX,
+    INVITATIONS_CHECKED_S,
     NEWS_RETRY_S,
     PEER_BARRED_S,
     PEERS_PER_SESSION_MAX,
@@ -443,6 +444,25 @@ def test_failed_pulls_back_off() -> None:
     assert machine.poll(1.5) == [Pull(BOB, (B,))]
     machine.pulled(BOB, 2.0, failed=True)
     assert machine.deadline(2.0) == 3.0
+
+
+def test_a_pull_that_our_own_disk_refused_is_tried_again_within_a_minute() -> None:
+    """Found by a simulated swarm: a minute of a full disk cost five of waiting, once there was room."""
+    _, machine = in_step(BOB)
+    machine.news(BOB, (B,), 0.0)
+    now = 0.0
+    for _ in range(12):
+        assert machine.poll(now) == [Pull(BOB, (B,))]
+        machine.pulled(BOB, now, failed=True, stuck=True)
+        due = machine.deadline(now)
+        assert due is not None
+        assert due - now <= INVITATIONS_CHECKED_S
+        now = due
+    machine.poll(now)
+    machine.pulled(BOB, now, failed=True)
+    due = machine.deadline(now)
+    assert due is not None
+    assert due - now > INVITATIONS_CHECKED_S, "a line that breaks backs off further"
 
 
 def test_a_pull_that_did_not_bring_what_was_announced_counts_as_failed() -> None:
