@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,9 +11,9 @@ from typing import Any, Self
 
 from swarmchat import limits
 from swarmchat.account.home import Home
-from swarmchat.api import jsonrpc
+from swarmchat.api import answers
 from swarmchat.api.shapes import JsonObject
-from swarmchat.errors import DeliveryTimeout, SwarmchatError, UnreachableError
+from swarmchat.errors import SwarmchatError, UnreachableError
 
 
 class AsyncClient:
@@ -45,22 +44,19 @@ class AsyncClient:
         DeliveryTimeout when no answer came within `timeout_s`, UnreachableError when the daemon went away meanwhile. May
         be cancelled; what was asked for may be done all the same.
         """
-        given = {name: value for name, value in params.items() if value is not None}
         try:
             async with asyncio.timeout(timeout_s), self._turn:
                 self._calls += 1
                 number = self._calls
-                self._writer.write(jsonrpc.encode({"jsonrpc": "2.0", "id": number, "method": method, "params": given}))
+                self._writer.write(answers.call(number, method, params))
                 await self._writer.drain()
                 while (answer := await self._line()).get("id") not in {number, None}:
                     continue  # to a call that nobody waited for
         except TimeoutError:
-            raise DeliveryTimeout(f"the daemon did not answer within {timeout_s or 0:g} s") from None
+            raise answers.late(timeout_s) from None
         except OSError as error:
-            raise _gone(str(error)) from None
-        if "result" in answer:
-            return answer["result"]
-        raise jsonrpc.error_of(answer)
+            raise answers.gone(error) from None
+        return answers.result(answer)
 
     async def events(self, since: int | None = None) -> AsyncIterator[JsonObject]:
         """Every event after `since` (default: from now on), for ever; a gap is an event of type `gap` without id.
@@ -70,24 +66,15 @@ class AsyncClient:
         async with await type(self).connect(self._path) as stream:
             await stream.call("events.subscribe", since=since)
             while True:
-                said = await stream.heard()
-                params = said.get("params", {})
-                match said.get("method"):
-                    case "event":
-                        yield params
-                    case "event.gap":
-                        yield {"type": "gap", "data": params}
-                    case "events.closed":
-                        raise UnreachableError(f"the stream of events ended: {params.get('reason')}")
-                    case _:
-                        continue  # a reader ignores what it does not know
+                if (event := answers.event(await stream.heard())) is not None:
+                    yield event
 
     async def heard(self) -> JsonObject:
         """The next line that the daemon says; UnreachableError at its end."""
         try:
             return await self._line()
         except OSError as error:
-            raise _gone(str(error)) from None
+            raise answers.gone(error) from None
 
     async def close(self) -> None:
         """Hang up."""
@@ -109,19 +96,7 @@ class AsyncClient:
         try:
             line = await self._reader.readuntil(b"\n")
         except asyncio.IncompleteReadError:
-            raise _gone("end of stream") from None
+            raise answers.gone("end of stream") from None
         except asyncio.LimitOverrunError:
             raise SwarmchatError("the daemon said something endless") from None
-        try:
-            value = json.loads(line)
-        except ValueError:
-            value = None
-        if not isinstance(value, dict):
-            raise SwarmchatError("the daemon said something that is not JSON-RPC")
-        return value
-
-
-def _gone(reason: str) -> UnreachableError:
-    return UnreachableError(
-        "the daemon went away in the middle of this", hint="swarmchat daemon status", data={"reason": reason}
-    )
+        return answers.said(line)

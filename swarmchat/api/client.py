@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import socket
 from collections import deque
 from collections.abc import Iterator
@@ -12,9 +11,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from swarmchat import limits
-from swarmchat.api import jsonrpc
+from swarmchat.api import answers
 from swarmchat.api.shapes import JsonObject
-from swarmchat.errors import DeliveryTimeout, SwarmchatError, UnreachableError
+from swarmchat.errors import SwarmchatError, UnreachableError
 
 _CONNECT_TIMEOUT_S = 5.0
 _CHUNK_BYTES = 64 * 1024
@@ -51,17 +50,13 @@ class Client:
         DeliveryTimeout when no answer came within `timeout_s`, UnreachableError when the daemon went away meanwhile.
         """
         self._calls += 1
-        given = {name: value for name, value in params.items() if value is not None}
-        request = {"jsonrpc": "2.0", "id": self._calls, "method": method, "params": given}
-        self._send(jsonrpc.encode(request))
+        self._send(answers.call(self._calls, method, params))
         while True:
             answer = self._receive(timeout_s)
             if "method" in answer:
                 self._said.append(answer)
             elif answer.get("id") in {self._calls, None}:
-                if "result" in answer:
-                    return answer["result"]
-                raise jsonrpc.error_of(answer)
+                return answers.result(answer)
 
     def events(self, since: int | None = None) -> Iterator[JsonObject]:
         """Subscribe now: every event after `since` (default: from now on), for ever; a gap is an event of type `gap` without id.
@@ -74,16 +69,8 @@ class Client:
     def _stream(self) -> Iterator[JsonObject]:
         while True:
             said = self._said.popleft() if self._said else self._receive(None)
-            params = said.get("params", {})
-            match said.get("method"):
-                case "event":
-                    yield params
-                case "event.gap":
-                    yield {"type": "gap", "data": params}
-                case "events.closed":
-                    raise UnreachableError(f"the stream of events ended: {params.get('reason')}")
-                case _:
-                    continue  # a reader ignores what it does not know
+            if (event := answers.event(said)) is not None:
+                yield event
 
     def close(self) -> None:
         """Hang up."""
@@ -106,17 +93,10 @@ class Client:
         try:
             self._socket.sendall(data)
         except OSError as error:
-            raise _gone(error) from None
+            raise answers.gone(error) from None
 
     def _receive(self, timeout_s: float | None) -> JsonObject:
-        line = self._line(timeout_s)
-        try:
-            value = json.loads(line)
-        except ValueError:
-            value = None
-        if not isinstance(value, dict):
-            raise SwarmchatError("the daemon said something that is not JSON-RPC")
-        return value
+        return answers.said(self._line(timeout_s))
 
     def _line(self, timeout_s: float | None) -> bytes:
         self._socket.settimeout(timeout_s)
@@ -127,21 +107,13 @@ class Client:
             try:
                 chunk = self._socket.recv(_CHUNK_BYTES)
             except TimeoutError:
-                raise DeliveryTimeout(f"the daemon did not answer within {timeout_s:g} s") from None
+                raise answers.late(timeout_s) from None
             except OSError as error:
-                raise _gone(error) from None
+                raise answers.gone(error) from None
             if not chunk:
-                raise _gone(None)
+                raise answers.gone("end of stream")
             self._buffer += chunk
         line = bytes(self._buffer[:end])
         del self._buffer[: end + 1]
         self._scanned = 0
         return line
-
-
-def _gone(error: OSError | None) -> UnreachableError:
-    return UnreachableError(
-        "the daemon went away in the middle of this",
-        hint="swarmchat daemon status",
-        data={"reason": str(error or "end of stream")},
-    )

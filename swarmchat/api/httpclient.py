@@ -14,7 +14,7 @@ from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
 from swarmchat import limits
-from swarmchat.api import jsonrpc
+from swarmchat.api import answers
 from swarmchat.api.shapes import JsonObject
 from swarmchat.errors import DeliveryTimeout, RefusedError, SwarmchatError, UnreachableError, UsageError
 
@@ -48,22 +48,18 @@ class HttpClient:
         DeliveryTimeout when no answer came within `timeout_s`, UnreachableError when nobody is there or goes away,
         RefusedError for a token that is not known.
         """
-        given = {name: value for name, value in params.items() if value is not None}
-        body = jsonrpc.encode({"jsonrpc": "2.0", "id": 1, "method": method, "params": given})
+        body = answers.call(1, method, params)
         headers = {**self._headers, "Content-Type": "application/json", "Connection": "close"}
         connection, response = self._ask("POST", "/api/v1/rpc", headers, body, timeout_s)
         try:
             data = response.read(limits.API_REPLY_BYTES_MAX + 1)
         except TimeoutError:
-            raise _late(timeout_s) from None
+            raise answers.late(timeout_s) from None
         except (OSError, http.client.HTTPException) as error:
             raise _gone(error) from None
         finally:
             self._hang_up(connection)
-        answer = _object(data)
-        if "result" in answer:
-            return answer["result"]
-        raise jsonrpc.error_of(answer)
+        return answers.result(answers.said(data))
 
     def events(self, since: int | None = None) -> Iterator[JsonObject]:
         """Subscribe now: every event after `since` (default: from now on), for ever; a gap is an event of type `gap` without id.
@@ -97,7 +93,7 @@ class HttpClient:
                     case "" if not line:
                         raise _gone(None)
                     case "" if line == "\n" and data:
-                        if (said := _said(kind, _object(data.encode()))) is not None:
+                        if (said := _said(kind, answers.said(data.encode()))) is not None:
                             yield said
                         kind, data = "", ""
                     case _:
@@ -106,12 +102,12 @@ class HttpClient:
             self._hang_up(connection)
 
     def close(self) -> None:
-        """Hang up, streams too, also those that another thread waits for."""
-        for connection in list(self._open):
-            if connection.sock is not None:
+        """Hang up, streams too: who waits for one sees its end, in whatever thread, and gives back the rest."""
+        for line in [connection.sock for connection in list(self._open)]:
+            if line is not None:  # else the other thread has given it back just now
                 with contextlib.suppress(OSError):
-                    socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)  # closing alone would wait for who reads
-            self._hang_up(connection)
+                    socket.socket.shutdown(line, socket.SHUT_RDWR)  # closing alone would wait for who reads
+                line.close()
 
     def __enter__(self) -> Self:
         return self
@@ -143,7 +139,7 @@ class HttpClient:
             raise
         except TimeoutError:
             self._hang_up(connection)
-            raise _late(timeout_s) from None
+            raise answers.late(timeout_s) from None
         except (OSError, http.client.HTTPException) as error:
             self._hang_up(connection)
             raise _nobody(error) from None
@@ -166,19 +162,9 @@ def _said(kind: str, data: JsonObject) -> JsonObject | None:
         case "gap":
             return {"type": "gap", "data": data}
         case "closed":
-            raise UnreachableError(f"the stream of events ended: {data.get('reason')}")
+            raise answers.ended(data.get("reason"))
         case _:
             return None  # a reader ignores what it does not know
-
-
-def _object(data: bytes) -> JsonObject:
-    try:
-        value = json.loads(data)
-    except ValueError:
-        value = None
-    if not isinstance(value, dict):
-        raise SwarmchatError("the daemon said something that is not JSON-RPC")
-    return value
 
 
 def _refusal(status: int, body: bytes) -> SwarmchatError:
@@ -201,10 +187,4 @@ def _nobody(error: Exception) -> UnreachableError:
 
 
 def _gone(error: Exception | None) -> UnreachableError:
-    return UnreachableError(
-        "the daemon went away in the middle of this", data={"reason": str(error or "end of stream")}
-    )
-
-
-def _late(timeout_s: float | None) -> DeliveryTimeout:
-    return DeliveryTimeout(f"the daemon did not answer within {timeout_s or 0:g} s")
+    return answers.gone(error or "end of stream", hint=None)
