@@ -83,7 +83,7 @@ class ConversationVerbs(Verbs):
         if conversation.startswith("swarm:"):
             link = parse_link(conversation)
             where = link.conversation
-            await self._node.swarm.join(where, inviter=link.inviter, addresses=link.addresses)
+            await self._node.swarm.people.join(where, inviter=link.inviter, addresses=link.addresses)
         else:
             where = await self._offered(conversation)
         return await self.joined(where, timeout, any_mode=any_mode)
@@ -170,7 +170,7 @@ class ConversationVerbs(Verbs):
         pending = {request.offer.conversation: request for request in self._node.keeper.state.pending()}
         titles = {one: [request.offer.title] if request.offer.title else [] for one, request in pending.items()}
         with contextlib.suppress(NotFoundError):
-            return await self._node.swarm.accept(pending[resolve(text, titles, "invitation")].id)
+            return await self._node.swarm.people.accept(pending[resolve(text, titles, "invitation")].id)
         with contextlib.suppress(NotFoundError):
             return self.taken_up(text)
         try:
@@ -180,7 +180,7 @@ class ConversationVerbs(Verbs):
                 f"no invitation to {text!r} waits here",
                 hint="`swarmchat request list` shows those that do; a public one is joined by its link or whole id",
             ) from None
-        await self._node.swarm.join(where)
+        await self._node.swarm.people.join(where)
         return where
 
     async def _row(self, known: KnownConversation) -> JsonObject:

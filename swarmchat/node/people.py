@@ -34,19 +34,19 @@ class PeopleVerbs(ConversationVerbs):
             except NotFoundError:
                 raise nothing from None
         else:
-            where = await self._node.swarm.accept(waiting.id)
+            where = await self._node.swarm.people.accept(waiting.id)
         return await self.joined(where, timeout, any_mode=any_mode)
 
     async def request_decline(self, *, request: str) -> JsonObject:
         """Decline this one."""
         found = self._request(request)
-        await self._node.swarm.decline(found.id)
+        await self._node.swarm.people.decline(found.id)
         return {"id": found.id, "state": "declined"}
 
     async def request_block(self, *, request: str) -> JsonObject:
         """Decline and block the sender."""
         found = self._request(request, of_one=True)
-        await self._node.swarm.block(found.offer.sender)
+        await self._node.swarm.people.block(found.offer.sender)
         return {"id": found.id, "state": "blocked"}
 
     # --- contacts
@@ -59,13 +59,13 @@ class PeopleVerbs(ConversationVerbs):
         if who == self._node.account.id:
             raise UsageError("that is you", hint="ask the other for what `swarmchat account show` prints")
         known = [peer_address(text) for text in addresses or ()]
-        return self._contact_row(await self._node.swarm.add_contact(who, name=name or "", addresses=known))
+        return self._contact_row(await self._node.swarm.people.add_contact(who, name=name or "", addresses=known))
 
     async def contact_list(self) -> list[JsonObject]:
         """My contacts, blocked ones too."""
         contacts = self._node.keeper.state.contacts.values()
         shown = [one for one in sorted(contacts, key=lambda one: one.account) if one.active or one.blocked]
-        gone = self._node.swarm.gone()
+        gone = self._node.swarm.people.gone()
         return [self._contact_row(one, gone) for one in shown]
 
     async def contact_show(self, *, contact: str) -> JsonObject:
@@ -81,20 +81,20 @@ class PeopleVerbs(ConversationVerbs):
 
     async def contact_remove(self, *, contact: str) -> JsonObject:
         """Remove a contact and the conversation with it."""
-        return self._contact_row(await self._node.swarm.remove_contact(self._contact(contact)))
+        return self._contact_row(await self._node.swarm.people.remove_contact(self._contact(contact)))
 
     async def contact_block(self, *, contact: str) -> JsonObject:
         """Block somebody, known or not; they cannot tell."""
         who = self._contact(contact, anybody=True)
         if who == self._node.account.id:
             raise UsageError("that is you", hint="to be rid of a device of yours: swarmchat device revoke ID")
-        await self._node.swarm.block(who)
+        await self._node.swarm.people.block(who)
         return self._contact_row(self._node.keeper.state.contacts[who])
 
     async def contact_unblock(self, *, contact: str) -> JsonObject:
         """Unblock."""
         who = self._contact(contact)
-        await self._node.swarm.unblock(who)
+        await self._node.swarm.people.unblock(who)
         return self._contact_row(self._node.keeper.state.contacts.get(who) or Contact(who))
 
     async def presence(self, *, contact: str | None = None) -> list[JsonObject]:
@@ -158,7 +158,7 @@ class PeopleVerbs(ConversationVerbs):
             return self._request(resolve(text, conversations, "request"), of_one=of_one)
 
     def _contact_row(self, contact: Contact, gone: Container[AccountId] | None = None) -> JsonObject:
-        row = _contact(contact, self._node.swarm.gone() if gone is None else gone)
+        row = _contact(contact, self._node.swarm.people.gone() if gone is None else gone)
         return row | {"presence": _presence(best(self._node.swarm.attendance.devices_of(contact.account).values()))}
 
     def _attendance(self, who: AccountId, contact: Contact) -> JsonObject:

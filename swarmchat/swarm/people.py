@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Final, TypeVar
 
@@ -36,7 +36,7 @@ _MODE_UNKNOWN: Final = 3  # of what a link names; what the clone brings counts
 
 
 class People:
-    """The verbs about accounts. Raises StorageError, and then nothing has changed."""
+    """The verbs about accounts. Raises RefusedError where this device is no longer one of its account, StorageError; then nothing has changed."""
 
     def __init__(
         self,
@@ -45,16 +45,18 @@ class People:
         postman: Postman,
         reevaluate: Callable[[], None],
         sighted: Callable[[AccountId], None],
+        ready: Callable[[], Awaitable[None]],  # everything is loaded, and we may write
     ) -> None:
         self._parts = parts
         self._rooms = rooms
         self._postman = postman
         self._reevaluate = reevaluate
         self._sighted = sighted
+        self._ready = ready
 
     # --- conversations
 
-    async def invite(self, replicator: Replicator, accounts: Sequence[AccountId]) -> list[Outcome]:
+    async def invite_into(self, replicator: Replicator, accounts: Sequence[AccountId]) -> list[Outcome]:
         """Add accounts; an invitation waits for each from then on. Ends with the first rejection."""
         outcomes: list[Outcome] = []
         for account in accounts:
@@ -73,9 +75,15 @@ class People:
                 await self._await_answer(AccountId(target), replicator.conversation, RequestKind.GROUP, offer)
 
     async def join(
-        self, conversation: ConversationId, mode: int | None, inviter: AccountId | None, addresses: Sequence[Address]
+        self,
+        conversation: ConversationId,
+        *,
+        mode: int | None = None,
+        inviter: AccountId | None = None,
+        addresses: Sequence[Address] = (),
     ) -> None:
-        """Take up what a link names; nothing happens for one that is here and that we are in."""
+        """Clone and join what a link names; nothing happens for one that is here and that we are in."""
+        await self._ready()
         known = self._parts.state.conversations.get(conversation)
         coming = known if known is not None and known.state is ConversationState.SYNCING else None
         gone = known is None or known.is_gone
@@ -103,7 +111,8 @@ class People:
         await self._rooms.clones.expect(conversation)
 
     async def accept(self, request: RequestId) -> ConversationId:
-        """Take up a request; NotFoundError."""
+        """Take up a request: the conversation is cloned from now on. NotFoundError."""
+        await self._ready()
         now_ms = self._parts.now_ms
         found = await self._settle(lambda state: requests.accept(state, request, now_ms=now_ms))
         if found is None:
@@ -113,17 +122,19 @@ class People:
 
     async def decline(self, request: RequestId) -> None:
         """Refuse a request; its sender is not told. NotFoundError."""
+        await self._ready()
         now_ms = self._parts.now_ms
         if await self._settle(lambda state: requests.decline(state, request, now_ms=now_ms)) is None:
             raise NotFoundError(f"no request {request} waits")
 
     # --- contacts
 
-    async def add_contact(self, account: AccountId, name: str, addresses: Sequence[Address]) -> Contact:
+    async def add_contact(self, account: AccountId, *, name: str = "", addresses: Sequence[Address] = ()) -> Contact:
         """Have a one-to-one with it: what it asks for is accepted, what it left is offered again, else one is made.
 
-        The request waits until it is answered. For a contact, change name and addresses.
+        The request waits until it is answered. For a contact, change name and addresses. UserError.
         """
+        await self._ready()
         parts = self._parts
         if account == parts.account.id:
             raise UserError("that is your own account")
@@ -151,10 +162,12 @@ class People:
             await self._await_answer(account, pair, RequestKind.CONTACT, offer)
         self._reevaluate()
         self._sighted(account)
+        await parts.chores.drain()
         return contact
 
     async def remove_contact(self, account: AccountId) -> Contact:
         """Remove it, decline what it asks, and leave every one-to-one with it; NotFoundError."""
+        await self._ready()
         parts, now_ms = self._parts, self._parts.now_ms
         waiting = (each for each in parts.state.invitations.values() if each.kind is RequestKind.CONTACT)
         for conversation in sorted(each.conversation for each in waiting if each.account == account):
@@ -166,10 +179,16 @@ class People:
             await self._rooms.leave(pair, promote=None, dissolve=False)
         parts.tell(ContactChanged(account))
         self._reevaluate()
+        await parts.chores.drain()
         return removed
 
+    def gone(self) -> frozenset[AccountId]:
+        """Contacts that have left the one-to-one that is in use: what is written there reaches nobody."""
+        return self._rooms.pairs.gone()
+
     async def block(self, account: AccountId) -> None:
-        """Hear nothing of it any more: from now on it is a stranger in all it can observe. UserError for our own account."""
+        """Hear nothing of it any more: from now on it is a stranger in all it can observe. UserError for our own account. (SCP-06 §4, §8)"""
+        await self._ready()
         if account == self._parts.account.id:
             raise UserError("that is your own account")  # its other devices would be strangers too
         now_ms = self._parts.now_ms
@@ -179,6 +198,7 @@ class People:
 
     async def unblock(self, account: AccountId) -> None:
         """Hear of it again; nothing happens for one that was not blocked."""
+        await self._ready()
         if await self._parts.change(lambda state: state.unblock(account)):
             self._parts.tell(ContactChanged(account))
             self._reevaluate()
@@ -193,7 +213,7 @@ class People:
         kept = self._parts.state.contact(account).conversation
         known = self._parts.state.conversations.get(kept) if kept is not None else None
         if known is not None and pairs.is_elsewhere(known, account):
-            await self.join(known.id, MODE_PAIR, account, ())  # we are still of it
+            await self.join(known.id, mode=MODE_PAIR, inviter=account)  # we are still of it
             return known.id, None
         if pair is None:
             made = (await rooms.create(MODE_PAIR, account)).conversation

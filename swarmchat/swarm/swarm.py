@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any
 
 from swarmchat.account.account import Account
-from swarmchat.account.records import Contact, RequestId
 from swarmchat.addresses import Address
 from swarmchat.commitlog.carried import Carried
 from swarmchat.commitlog.catalog import Catalog
@@ -143,9 +142,11 @@ class Swarm:
         )
         mesh = Mesh(account.device, runtime.random)
         self._connector = Connector(mesh, finder, self.links, runtime, self._board.account_of)
-        self._people = People(self._parts, self._rooms, self._postman, self._board.reevaluate, self._connector.sighted)
+        self.people = People(
+            self._parts, self._rooms, self._postman, self._board.reevaluate, self._connector.sighted, self._ready
+        )
         kept = account_keeper or InMemory(self._parts)
-        self._carrier = Carrier(self._parts, self._rooms, lambda where: self._people.join(where, None, None, ()))
+        self._carrier = Carrier(self._parts, self._rooms, self.people.join)
         self._choices = Choices(self._parts, kept, settings, fixed)
         self._revocations = Revocations(
             self._parts,
@@ -298,7 +299,7 @@ class Swarm:
         replicator = await self._written_to(conversation)
         outcome = await replicator.append(action, profile=profile, extra=extra, at=at)
         self._wrote(conversation, [outcome])
-        await self._people.unbanned(replicator, [action])
+        await self.people.unbanned(replicator, [action])
         await self._parts.chores.drain()
         return outcome
 
@@ -307,29 +308,17 @@ class Swarm:
         replicator = await self._written_to(conversation)
         outcomes = await replicator.append_all(actions)
         self._wrote(conversation, outcomes)
-        await self._people.unbanned(replicator, actions)
+        await self.people.unbanned(replicator, actions)
         await self._parts.chores.drain()
         return outcomes
 
     async def invite(self, conversation: ConversationId, accounts: Sequence[AccountId]) -> list[Outcome]:
         """Add accounts and send them invitations until they have joined; ends with the first rejection. (SCP-06 §3)"""
         replicator = await self._written_to(conversation)
-        outcomes = await self._people.invite(replicator, accounts)
+        outcomes = await self.people.invite_into(replicator, accounts)
         self._wrote(conversation, outcomes)
         await self._parts.chores.drain()
         return outcomes
-
-    async def join(
-        self,
-        conversation: ConversationId,
-        *,
-        mode: int | None = None,
-        inviter: AccountId | None = None,
-        addresses: Sequence[Address] = (),
-    ) -> None:
-        """Clone and join what a link names; nothing happens for one that is here. StorageError."""
-        await self._ready()
-        await self._people.join(conversation, mode, inviter, addresses)
 
     async def bring(self, carried: Carried) -> Brought:
         """Take in what a file holds, judged like what a peer sends. VerificationError, RefusedError, StorageError. (SCP-04 §9)"""
@@ -338,16 +327,6 @@ class Swarm:
         if brought.new and self._outreach is not None:
             self._outreach.wrote(brought.conversation)
         return brought
-
-    async def accept(self, request: RequestId) -> ConversationId:
-        """Take up a request: the conversation is cloned from now on. NotFoundError, StorageError."""
-        await self._ready()
-        return await self._people.accept(request)
-
-    async def decline(self, request: RequestId) -> None:
-        """Refuse a request; its sender is not told. NotFoundError, StorageError."""
-        await self._ready()
-        await self._people.decline(request)
 
     async def confirm_mode(self, conversation: ConversationId) -> None:
         """The user takes a clone in the mode it has, whatever the invitation said."""
@@ -379,35 +358,7 @@ class Swarm:
             self._tell(ConversationRemoved(conversation))
         self._moved(conversation)
 
-    # --- people
-
-    async def add_contact(self, account: AccountId, *, name: str = "", addresses: Sequence[Address] = ()) -> Contact:
-        """Make an account a contact: the one-to-one conversation now, the request when it is linked. UserError, StorageError."""
-        await self._ready()
-        contact = await self._people.add_contact(account, name, addresses)
-        await self._parts.chores.drain()
-        return contact
-
-    async def remove_contact(self, account: AccountId) -> Contact:
-        """Remove a contact, and leave the one-to-one conversation. NotFoundError, StorageError."""
-        await self._ready()
-        contact = await self._people.remove_contact(account)
-        await self._parts.chores.drain()
-        return contact
-
-    def gone(self) -> frozenset[AccountId]:
-        """Contacts that have left the one-to-one that is in use: what is written there reaches nobody."""
-        return self._rooms.pairs.gone()
-
-    async def block(self, account: AccountId) -> None:
-        """Hear nothing of an account any more; it cannot tell. (SCP-06 §4, §8)"""
-        await self._ready()
-        await self._people.block(account)
-
-    async def unblock(self, account: AccountId) -> None:
-        """Hear of it again."""
-        await self._ready()
-        await self._people.unblock(account)
+    # --- reading and typing
 
     async def read(self, conversation: ConversationId, commit: CommitId) -> None:
         """Our user has read up to a commit. NotFoundError, StorageError."""

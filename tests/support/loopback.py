@@ -144,7 +144,7 @@ class Loopback:
         await founder.swarm.invite(where, [guest.account.id])
         await self.until(lambda: any(r.offer.conversation == where for r in guest.state.pending()))
         for request in guest.state.pending():
-            await guest.swarm.accept(request.id)
+            await guest.swarm.people.accept(request.id)
         assert await guest.swarm.settled(where, PATIENCE_S) == "ready"
 
     async def bring_rogue(self, founder: Living, rogue: Rogue, where: ConversationId) -> None:

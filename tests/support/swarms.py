@@ -150,7 +150,7 @@ class House:
 
     async def accept_all(self) -> None:
         for request in self.keeper.state.pending():
-            await self.swarm.accept(request.id)
+            await self.swarm.people.accept(request.id)
 
     # --- looking
 

@@ -177,7 +177,7 @@ def test_a_replayed_letter_is_read_once(tmp_path: Path) -> None:
                 assert (await eve.write(link, mail, written_s=now))["ok"] is True
             await world.until(alice.waiting)
             (request,) = alice.state.pending()
-            await alice.swarm.decline(request.id)
+            await alice.swarm.people.decline(request.id)
             for _ in range(20):
                 await eve.write(link, mail, written_s=now)
             for number in range(20):  # the same again, as if written later
@@ -233,7 +233,7 @@ def test_who_is_blocked_sees_what_one_sees_whose_request_waits(tmp_path: Path, m
         alice = await world.node("alice")
         private, public = await alice.swarm.create(1), await alice.swarm.create(3)
         waiting, blocked = await world.rogue("waiting"), await world.rogue("blocked")
-        await alice.swarm.block(blocked.account.id)
+        await alice.swarm.people.block(blocked.account.id)
         first = await seen(world, alice, waiting, private, public)
         second = await seen(world, alice, blocked, private, public)
         assert first == second
@@ -251,7 +251,7 @@ def test_an_invitation_that_lies_about_the_mode_asks_the_user_before_joining(tmp
             await bob.write(link, invitation(where, mode=1, commit=bob.log(where).heads[0]))
             await world.until(alice.waiting)
             (request,) = alice.state.pending()
-            await alice.swarm.accept(request.id)
+            await alice.swarm.people.accept(request.id)
             await bob.sync(link, Shared(where, bob.log(where).heads))
             assert await alice.swarm.settled(where, 5.0) == "refused"
             assert not alice.log(where).roster.is_joined(alice.account.id)
@@ -307,7 +307,7 @@ def test_an_invalid_history_is_named_not_kept_and_not_fetched_again(tmp_path: Pa
             await bob.write(link, invitation(where, commit=head))
             await world.until(alice.waiting)
             (request,) = alice.state.pending()
-            await alice.swarm.accept(request.id)
+            await alice.swarm.people.accept(request.id)
             channel = await bob.sync(link, Shared(where, (head,)))
             await world.until(lambda: alice.swarm.state_of(where) == "refused")
             (told,) = await alice.events("conversation.refused")
@@ -330,7 +330,7 @@ async def _offered(
     """Alice accepts the invitation, and bob says that he has it up to this head."""
     await bob.write(link, invitation(where, commit=head))
     await world.until(alice.waiting)
-    await alice.swarm.accept(alice.waiting()[0].id)
+    await alice.swarm.people.accept(alice.waiting()[0].id)
     await bob.sync(link, Shared(where, (head,)))
 
 
@@ -402,7 +402,7 @@ def test_a_liar_among_the_sources_of_a_clone_blacks_out_no_honest_head(tmp_path:
         honest = alice.log(where).heads
         _, pack, head = _bad_root(bob, alice)
         bob.serve_pack = giving(pack, [head])
-        await carol.swarm.join(where, mode=1, inviter=bob.account.id)
+        await carol.swarm.people.join(where, mode=1, inviter=bob.account.id)
         async with bob.linked(carol.address) as link:
             await bob.sync(link, Shared(where, (*honest, head)))
             await world.until(lambda: carol.swarm.state_of(where) == "refused")

@@ -313,7 +313,7 @@ def test_heads_that_do_not_exist_keep_nobody_from_joining(tmp_path: Path) -> Non
         bob = await world.rogue("bob")
         where = await world.room(alice, rogues=[bob])
         bob.serve_pack = refusing
-        await carol.swarm.join(where, mode=1, inviter=bob.account.id)
+        await carol.swarm.people.join(where, mode=1, inviter=bob.account.id)
         async with bob.linked(carol.address) as link:
             channel = await bob.sync(link, Shared(where, (fake(1),)))
             await world.until(lambda: len(bob.asked) >= 1)

@@ -173,7 +173,7 @@ def test_the_setting_says_who_is_told(
         (alice,) = await houses(world, "alice", audience=audience)
         bob, carol, dave = [await world.house(name) for name in ("bob", "carol", "dave")]
         await world.room(alice, bob, carol)
-        await alice.swarm.add_contact(bob.account.id)
+        await alice.swarm.people.add_contact(bob.account.id)
         await world.until(lambda: bool(bob.keeper.state.pending()))
         await bob.accept_all()
         await world.room(carol, dave)
@@ -349,7 +349,7 @@ def test_a_flood_of_cards_is_not_judged(tmp_path: Path, monkeypatch: pytest.Monk
 def test_a_banned_or_blocked_owner_is_not_believed(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         alice, _ = await besieged(world)
-        await alice.swarm.block(account_of("carol").id)
+        await alice.swarm.people.block(account_of("carol").id)
         async with peer(world, "bob", [alice.address]) as channel:
             await channel.send(encode(Hello((), cards=(card("carol", Address("192.0.2.7", 4000)),))))
             await asyncio.sleep(1)

@@ -20,13 +20,13 @@ def test_a_contact_request_over_a_link_that_stands_stays_one_with_its_name(tmp_p
     async def story(world: World) -> None:
         alice, bob = await world.house("alice"), await world.house("bob")
         await world.room(alice, bob)
-        contact = await alice.swarm.add_contact(bob.account.id, name="Bob")
+        contact = await alice.swarm.people.add_contact(bob.account.id, name="Bob")
         await world.until(lambda: bool(bob.keeper.state.pending()))
         await asyncio.sleep(30)
         (request,) = bob.keeper.state.pending()
         assert (request.offer.kind, request.offer.name) == (RequestKind.CONTACT, "alice")
         assert len(bob.seen("request.added")) == 2  # that of the room, and this one
-        await bob.swarm.accept(request.id)
+        await bob.swarm.people.accept(request.id)
         await world.until(lambda: confirmed(alice, bob) and confirmed(bob, alice))
         assert bob.keeper.state.contact(alice.account.id).conversation == contact.conversation
 
@@ -75,7 +75,9 @@ def test_a_stranger_that_comes_and_goes_makes_no_events_until_it_is_known(tmp_pa
         assert not alice.seen("peer.online") + alice.seen("peer.offline")
         await eve.swarm.links.dial(alice.account.device, [alice.address])
         await world.until(lambda: alice.linked(eve))
-        await alice.swarm.add_contact(eve.account.id, name="Eve")  # the link that stands is one with somebody known now
+        await alice.swarm.people.add_contact(
+            eve.account.id, name="Eve"
+        )  # the link that stands is one with somebody known now
         await world.until(lambda: len(alice.seen("link.up")) == len(alice.seen("peer.online")) == 1)
 
     play(tmp_path, story)

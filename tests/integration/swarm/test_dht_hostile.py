@@ -113,7 +113,7 @@ async def waiting_for_bob(world: World) -> tuple[Villain, House, Account]:
     """Somebody evil, and Alice who looks for the cards of Bob; of him there is nothing but his keys."""
     villain, bob = evil(world), account_of("bob")
     alice = await world.house("alice", tells=True)
-    await alice.swarm.add_contact(bob.id)
+    await alice.swarm.people.add_contact(bob.id)
     await asyncio.sleep(1.0)
     return villain, alice, bob
 
@@ -258,7 +258,7 @@ def test_who_is_blocked_gets_no_answer_and_cannot_tell(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         villain = evil(world)
         bob = await world.house("bob", tells=True)
-        await bob.swarm.block(EVE.id)
+        await bob.swarm.people.block(EVE.id)
         await asyncio.sleep(1.0)
         villain.show(EVE.id, villain.card().data)
         puts = villain.dht.puts
@@ -290,7 +290,7 @@ def test_a_contact_that_asks_without_end_is_answered_ten_times_a_minute(tmp_path
     async def story(world: World) -> None:
         villain = evil(world)
         bob = await world.house("bob", tells=True)
-        await bob.swarm.add_contact(EVE.id)
+        await bob.swarm.people.add_contact(EVE.id)
         villain.show(EVE.id, villain.card(where=None).data)
         await asyncio.sleep(1.0)
         outreach = bob.swarm._outreach
@@ -329,10 +329,10 @@ def test_nobody_is_told_an_address_that_the_settings_keep_for_others(tmp_path: P
         ):
             bob.swarm._parts.settings = replace(bob.swarm._parts.settings, addresses=audience)
             assert (outreach.whereabouts_for(asker) is not None) == told, audience
-        await bob.swarm.add_contact(alice.account.id)
+        await bob.swarm.people.add_contact(alice.account.id)
         bob.swarm._parts.settings = replace(bob.swarm._parts.settings, addresses=Audience.CONTACTS)
         assert outreach.whereabouts_for(asker) == Here((bob.address,))
-        await bob.swarm.block(alice.account.id)
+        await bob.swarm.people.block(alice.account.id)
         assert outreach.whereabouts_for(asker) is None
         assert bob.swarm.state_of(where) == "ready"
 
@@ -438,7 +438,7 @@ def test_a_host_record_of_whoever_does_not_know_the_id_is_none(tmp_path: Path) -
     async def story(world: World) -> None:
         villain = evil(world)
         bob = await world.house("bob", tells=True)
-        await bob.swarm.join(NOWHERE)
+        await bob.swarm.people.join(NOWHERE)
         await asyncio.sleep(1.0)
         number = writing(right_time())
         key = blinded_key(Purpose.HOSTS, bytes.fromhex(NOWHERE), number)

@@ -51,7 +51,7 @@ def test_a_public_room_is_joined_by_its_id_where_a_host_tells_everybody_where_it
         where = await alice.swarm.create(3, title="square")
         await moved(alice, Settings(addresses=Audience.ALL))
         await world.until(lambda: hosts_of(dht, where) == 1)
-        await bob.swarm.join(where)
+        await bob.swarm.people.join(where)
         assert await bob.swarm.settled(where, 60.0) == "ready"
         (host,) = bob.finder.hosts(where)
         assert (host.account, host.source) == (alice.account.id, Source.DHT)
@@ -66,7 +66,7 @@ def test_with_addresses_for_members_only_the_id_of_a_public_room_leads_no_strang
         alice, bob = await there(world, "alice", "bob")
         where = await alice.swarm.create(3)
         await world.until(lambda: hosts_of(dht, where) == 1)
-        await bob.swarm.join(where)
+        await bob.swarm.people.join(where)
         assert await bob.swarm.settled(where, 120.0) == "syncing"
         assert [host.account for host in bob.finder.hosts(where)] == [alice.account.id]
 
@@ -191,7 +191,7 @@ def test_a_directory_that_says_nothing_holds_nothing_up(tmp_path: Path) -> None:
         assert outreach is not None
         card = bob.swarm._outreach._announcer._own.now()  # type: ignore[union-attr]
         alice.finder.saw_card(cards.parse(card.full))  # type: ignore[arg-type]
-        await alice.swarm.add_contact(account_of("carol").id)
+        await alice.swarm.people.add_contact(account_of("carol").id)
         outreach.tell(bob.account.id, Ask(where))
         await asyncio.sleep(3_600.0)
         await bob.post(where, "still here")
@@ -272,7 +272,7 @@ def test_a_card_in_the_dht_says_where_we_are_only_if_everybody_may_know(
         over_the_dht(world)
         alice, bob = await there(world, "alice", "bob")
         await moved(alice, Settings(addresses=audience))
-        await bob.swarm.add_contact(alice.account.id)
+        await bob.swarm.people.add_contact(alice.account.id)
         await world.until(lambda: bool(bob.finder.devices(alice.account.id)))
         (card,) = bob.finder.devices(alice.account.id)
         assert card.addresses == ((alice.address,) if told else None)

@@ -24,7 +24,7 @@ def told(house: House, *commits: str) -> list[str]:
 
 
 async def friends(world: World, alice: House, bob: House) -> None:
-    where = (await alice.swarm.add_contact(bob.account.id, addresses=[bob.address])).conversation
+    where = (await alice.swarm.people.add_contact(bob.account.id, addresses=[bob.address])).conversation
     assert where is not None
     await world.until(lambda: bool(bob.keeper.state.pending()))
     await bob.accept_all()
@@ -47,7 +47,7 @@ def test_who_is_invited_shows_as_such_until_he_joins(tmp_path: Path) -> None:
         await world.until(lambda: bool(bob.keeper.state.pending()))
         (request,) = bob.keeper.state.pending()
         assert request.offer.conversation == where
-        await bob.swarm.accept(request.id)
+        await bob.swarm.people.accept(request.id)
         assert await bob.swarm.settled(where, 30.0) == "ready"
         files = bob.catalog.open(where).roster.files
         assert f"invited/{bob.account.id}" not in files
@@ -103,7 +103,7 @@ def test_who_is_offline_is_asked_when_he_comes_and_seen_to_join(tmp_path: Path) 
         where = await alice.swarm.create(1)
         await alice.knows(carol)
         await alice.swarm.invite(where, [carol.account.id])
-        await alice.swarm.add_contact(carol.account.id)
+        await alice.swarm.people.add_contact(carol.account.id)
         await asyncio.sleep(2 * INVITATION_RESEND_S)
         await carol.up()
         await world.until(lambda: len(carol.keeper.state.pending()) == 2, 400.0)
@@ -153,10 +153,10 @@ def test_what_was_declined_is_not_asked_again_after_a_restart_however_often_it_i
         where = await alice.swarm.create(1)
         await alice.knows(bob)
         await alice.swarm.invite(where, [bob.account.id])
-        await alice.swarm.add_contact(bob.account.id)
+        await alice.swarm.people.add_contact(bob.account.id)
         await world.until(lambda: len(bob.keeper.state.pending()) == 2)
         for request in bob.keeper.state.pending():
-            await bob.swarm.decline(request.id)
+            await bob.swarm.people.decline(request.id)
         assert bob.keeper.state.pending() == ()
         assert len(bob.seen("request.removed")) == 2
         await bob.down()
@@ -204,7 +204,7 @@ def test_who_accepts_what_was_taken_back_while_he_was_away_is_told_so(tmp_path: 
         await world.until(lambda: bool(bob.seen("conversation.removed")), 400.0)
         assert bob.swarm.state_of(where) == "closed"
         assert bob.catalog.list() == ()
-        await eve.swarm.join(where, inviter=alice.account.id, addresses=[alice.address])
+        await eve.swarm.people.join(where, inviter=alice.account.id, addresses=[alice.address])
         await asyncio.sleep(600)
         assert eve.swarm.state_of(where) == "syncing"
 
@@ -427,7 +427,7 @@ def test_a_conversation_that_was_left_and_lies_on_the_disk_again_is_erased_at_th
         folder, copy = tmp_path / "alice1" / "conversations", tmp_path / "copy"
         shutil.copytree(folder, copy)
         await alice.up()
-        await alice.swarm.remove_contact(bob.account.id)
+        await alice.swarm.people.remove_contact(bob.account.id)
         await world.until(lambda: where not in alice.catalog.list(), 400.0)
         await alice.down()
         shutil.copytree(copy, folder, dirs_exist_ok=True)

@@ -57,7 +57,7 @@ async def common(world: World, alice: House, bob: House, limit_s: float = 60.0) 
 async def friends(world: World) -> tuple[House, House, ConversationId]:
     """Alice and Bob, who are contacts."""
     alice, bob = await world.house("alice"), await world.house("bob")
-    await alice.swarm.add_contact(bob.account.id, addresses=[bob.address])
+    await alice.swarm.people.add_contact(bob.account.id, addresses=[bob.address])
     await bob.knows(alice)
     await world.until(lambda: bool(bob.keeper.state.pending()))
     await bob.accept_all()
@@ -77,7 +77,7 @@ def test_a_contact_has_a_conversation_at_once_and_is_asked_once(tmp_path: Path) 
 
     async def story(world: World) -> None:
         alice, bob = await world.house("alice"), await world.house("bob")
-        contact = await alice.swarm.add_contact(bob.account.id, addresses=[bob.address])
+        contact = await alice.swarm.people.add_contact(bob.account.id, addresses=[bob.address])
         where = contact.conversation
         assert where is not None
         roster = alice.catalog.open(where).roster
@@ -86,7 +86,7 @@ def test_a_contact_has_a_conversation_at_once_and_is_asked_once(tmp_path: Path) 
         await world.until(lambda: bool(bob.keeper.state.pending()))
         (request,) = bob.keeper.state.pending()
         assert (request.offer.sender, request.offer.conversation) == (alice.account.id, where)
-        await bob.swarm.accept(request.id)
+        await bob.swarm.people.accept(request.id)
         assert await common(world, alice, bob) == where
         assert f"members/{bob.account.id}.crt" in bob.catalog.open(where).roster.files
         assert asked(bob) == 1
@@ -100,8 +100,8 @@ def test_two_who_add_each_other_apart_need_not_accept_anything(tmp_path: Path) -
     async def story(world: World) -> None:
         alice, bob = await world.house("alice"), await world.house("bob")
         world.network.partition([[alice.host], [bob.host]])
-        mine = (await alice.swarm.add_contact(bob.account.id, addresses=[bob.address])).conversation
-        yours = (await bob.swarm.add_contact(alice.account.id, addresses=[alice.address])).conversation
+        mine = (await alice.swarm.people.add_contact(bob.account.id, addresses=[bob.address])).conversation
+        yours = (await bob.swarm.people.add_contact(alice.account.id, addresses=[alice.address])).conversation
         assert mine is not None
         assert yours is not None
         words = {mine: await alice.post(mine, "from alice"), yours: await bob.post(yours, "from bob")}
@@ -130,12 +130,12 @@ def test_a_request_that_comes_while_its_sender_is_being_added_is_no_question(tmp
             outcome = await settle(step)
             if not crossing.is_set():  # her one-to-one is noted, and he is no contact yet
                 crossing.set()
-                await bob.swarm.add_contact(alice.account.id)
+                await bob.swarm.people.add_contact(alice.account.id)
                 await world.until(lambda: bool(alice.keeper.state.pending()))
             return outcome
 
         alice.keeper.change = slowly  # type: ignore[method-assign]
-        await alice.swarm.add_contact(bob.account.id)
+        await alice.swarm.people.add_contact(bob.account.id)
         assert (crossing.is_set(), alice.keeper.state.pending()) == (True, ())
         await common(world, alice, bob)
         assert len(shown(alice)) == len(shown(bob)) == 3, "the room and both one-to-ones"
@@ -150,8 +150,8 @@ def test_both_one_to_ones_of_two_who_added_each_other_stay_over_a_restart(tmp_pa
     async def story(world: World) -> None:
         alice, bob = await world.house("alice"), await world.house("bob")
         world.network.partition([[alice.host], [bob.host]])
-        await alice.swarm.add_contact(bob.account.id, addresses=[bob.address])
-        await bob.swarm.add_contact(alice.account.id, addresses=[alice.address])
+        await alice.swarm.people.add_contact(bob.account.id, addresses=[bob.address])
+        await bob.swarm.people.add_contact(alice.account.id, addresses=[alice.address])
         world.network.heal()
         await world.until(lambda: len(shown(bob)) == len(shown(alice)) == 2, 1_200.0)
         before = shown(bob)
@@ -170,9 +170,9 @@ def test_adding_who_asked_already_is_to_accept(tmp_path: Path) -> None:
 
     async def story(world: World) -> None:
         alice, bob = await world.house("alice"), await world.house("bob")
-        where = (await alice.swarm.add_contact(bob.account.id, addresses=[bob.address])).conversation
+        where = (await alice.swarm.people.add_contact(bob.account.id, addresses=[bob.address])).conversation
         await world.until(lambda: bool(bob.keeper.state.pending()))
-        contact = await bob.swarm.add_contact(alice.account.id, name="Alice of the garden")
+        contact = await bob.swarm.people.add_contact(alice.account.id, name="Alice of the garden")
         assert (contact.name, contact.conversation) == ("Alice of the garden", where)
         assert await common(world, alice, bob) == where
         assert len(shown(bob)) == 1
@@ -184,11 +184,11 @@ def test_adding_who_asked_already_is_to_accept(tmp_path: Path) -> None:
 def test_who_declined_and_adds_the_other_later_has_changed_his_mind(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         alice, bob = await world.house("alice"), await world.house("bob")
-        first = (await alice.swarm.add_contact(bob.account.id, addresses=[bob.address])).conversation
+        first = (await alice.swarm.people.add_contact(bob.account.id, addresses=[bob.address])).conversation
         await world.until(lambda: bool(bob.keeper.state.pending()))
-        await bob.swarm.decline(bob.keeper.state.pending()[0].id)
+        await bob.swarm.people.decline(bob.keeper.state.pending()[0].id)
         await asyncio.sleep(60)
-        await bob.swarm.add_contact(alice.account.id, addresses=[alice.address])
+        await bob.swarm.people.add_contact(alice.account.id, addresses=[alice.address])
         await common(world, alice, bob)
         await world.until(lambda: first in shown(bob), INVITATION_RESEND_S * 2)
         await common(world, alice, bob)
@@ -203,11 +203,11 @@ def test_nobody_is_his_own_contact(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         alice, _bob, where = await friends(world)
         with pytest.raises(UserError):
-            await alice.swarm.add_contact(alice.account.id)
+            await alice.swarm.people.add_contact(alice.account.id)
         with pytest.raises(NotFoundError):
-            await alice.swarm.remove_contact(alice.account.id)
+            await alice.swarm.people.remove_contact(alice.account.id)
         with pytest.raises(UserError):
-            await alice.swarm.block(alice.account.id)
+            await alice.swarm.people.block(alice.account.id)
         assert not alice.keeper.state.is_blocked(alice.account.id)
         assert shown(alice) == {where}
 
@@ -220,9 +220,9 @@ def test_a_contact_does_not_fill_the_list_with_one_to_ones_without_asking(tmp_pa
     async def story(world: World) -> None:
         alice, bob, _where = await friends(world)
         for number in range(PAIRS_TAKEN_UP_MAX):
-            await alice.swarm.remove_contact(bob.account.id)
+            await alice.swarm.people.remove_contact(bob.account.id)
             await asyncio.sleep(60)
-            await alice.swarm.add_contact(bob.account.id)
+            await alice.swarm.people.add_contact(bob.account.id)
             if number + 2 <= PAIRS_TAKEN_UP_MAX:  # the first was accepted by hand, and counts
                 await common(world, alice, bob)
         await world.until(lambda: bool(bob.keeper.state.pending()))
@@ -248,17 +248,17 @@ def test_who_removes_a_contact_and_adds_it_again_has_a_new_conversation_that_bot
         await world.until(lambda: world.level(old, alice, bob))
         if apart:
             world.network.partition([[alice.host], [bob.host]])
-        await alice.swarm.remove_contact(bob.account.id)
+        await alice.swarm.people.remove_contact(bob.account.id)
         assert shown(alice) == set()
         await asyncio.sleep(60)
         assert (used(bob, alice), is_common(world, alice, bob)) == (old, False)
-        assert bob.swarm.gone() == (frozenset() if apart else {alice.account.id})
-        new = (await alice.swarm.add_contact(bob.account.id)).conversation
+        assert bob.swarm.people.gone() == (frozenset() if apart else {alice.account.id})
+        new = (await alice.swarm.people.add_contact(bob.account.id)).conversation
         world.network.heal()
         assert new != old
         assert await common(world, alice, bob, 1_200.0) == new
         assert (shown(alice), shown(bob)) == ({new}, {old, new})
-        assert alice.swarm.gone() == bob.swarm.gone() == frozenset()
+        assert alice.swarm.people.gone() == bob.swarm.people.gone() == frozenset()
         assert bob.catalog.open(old).knows(said)
         assert asked(bob) == 1
         assert asked(alice) == 0
@@ -277,9 +277,9 @@ def test_whom_the_other_removed_adds_him_again_into_the_same_conversation(tmp_pa
         alice, bob, where = await friends(world)
         said = await bob.post(where, "an old story")
         await world.until(lambda: world.level(where, alice, bob))
-        await alice.swarm.remove_contact(bob.account.id)
+        await alice.swarm.people.remove_contact(bob.account.id)
         await world.until(lambda: where not in alice.catalog.list())
-        contact = await bob.swarm.add_contact(alice.account.id)
+        contact = await bob.swarm.people.add_contact(alice.account.id)
         assert contact.conversation == where
         await world.until(lambda: bool(alice.keeper.state.pending()))
         (request,) = alice.keeper.state.pending()
@@ -295,10 +295,10 @@ def test_whom_the_other_removed_adds_him_again_into_the_same_conversation(tmp_pa
 def test_who_was_asked_again_and_does_not_answer_is_asked_once(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         alice, bob, where = await friends(world)
-        await alice.swarm.remove_contact(bob.account.id)
+        await alice.swarm.people.remove_contact(bob.account.id)
         await world.until(lambda: where not in alice.catalog.list())
         for _ in range(3):
-            await bob.swarm.add_contact(alice.account.id)
+            await bob.swarm.people.add_contact(alice.account.id)
             await asyncio.sleep(900)
         assert len(alice.keeper.state.pending()) == 1
         assert asked(alice) == 1
@@ -313,11 +313,11 @@ def test_both_remove_each_other_one_adds_again_and_the_other_accepts(tmp_path: P
 
     async def story(world: World) -> None:
         alice, bob, old = await friends(world)
-        await alice.swarm.remove_contact(bob.account.id)
+        await alice.swarm.people.remove_contact(bob.account.id)
         await asyncio.sleep(5)
-        await bob.swarm.remove_contact(alice.account.id)
+        await bob.swarm.people.remove_contact(alice.account.id)
         await asyncio.sleep(5)
-        new = (await alice.swarm.add_contact(bob.account.id, addresses=[bob.address])).conversation
+        new = (await alice.swarm.people.add_contact(bob.account.id, addresses=[bob.address])).conversation
         await world.until(lambda: bool(bob.keeper.state.pending()))
         assert bob.keeper.state.pending()[0].offer.conversation == new
         await bob.accept_all()
@@ -332,12 +332,12 @@ def test_both_add_each_other_again_at_the_same_time_each_in_his_own_way(tmp_path
 
     async def story(world: World) -> None:
         alice, bob, old = await friends(world)
-        await alice.swarm.remove_contact(bob.account.id)
+        await alice.swarm.people.remove_contact(bob.account.id)
         await world.until(lambda: old not in alice.catalog.list())
         world.network.partition([[alice.host], [bob.host]])
         await asyncio.sleep(30)
-        new = (await alice.swarm.add_contact(bob.account.id, addresses=[bob.address])).conversation
-        await bob.swarm.add_contact(alice.account.id, addresses=[alice.address])
+        new = (await alice.swarm.people.add_contact(bob.account.id, addresses=[bob.address])).conversation
+        await bob.swarm.people.add_contact(alice.account.id, addresses=[alice.address])
         world.network.heal()
         await world.until(lambda: shown(alice) == shown(bob) == {old, new}, 1_500.0)
         await world.until(lambda: used(alice, bob) == used(bob, alice) == min(shown(bob)), 60.0)
@@ -352,14 +352,14 @@ def test_of_a_request_that_was_withdrawn_and_made_again_one_waits_and_it_is_the_
 
     async def story(world: World) -> None:
         alice, bob = await world.house("alice"), await world.house("bob")
-        old = (await alice.swarm.add_contact(bob.account.id, addresses=[bob.address])).conversation
+        old = (await alice.swarm.people.add_contact(bob.account.id, addresses=[bob.address])).conversation
         await world.until(lambda: bool(bob.keeper.state.pending()))
         (request,) = bob.keeper.state.pending()
         assert (request.offer.sender, request.offer.conversation) == (alice.account.id, old)
-        await alice.swarm.remove_contact(bob.account.id)
+        await alice.swarm.people.remove_contact(bob.account.id)
         assert alice.catalog.list() == ()
         await asyncio.sleep(5)
-        new = (await alice.swarm.add_contact(bob.account.id, addresses=[bob.address])).conversation
+        new = (await alice.swarm.people.add_contact(bob.account.id, addresses=[bob.address])).conversation
         await world.until(lambda: [each.offer.conversation for each in bob.keeper.state.pending()] == [new])
         (gone,) = bob.seen("request.removed")
         assert gone.conversation == old  # type: ignore[union-attr]
@@ -372,13 +372,13 @@ def test_of_a_request_that_was_withdrawn_and_made_again_one_waits_and_it_is_the_
 def test_a_request_that_is_taken_back_waits_no_more(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         alice, bob = await world.house("alice"), await world.house("bob")
-        await alice.swarm.add_contact(bob.account.id, addresses=[bob.address])
+        await alice.swarm.people.add_contact(bob.account.id, addresses=[bob.address])
         await world.until(lambda: bool(bob.keeper.state.pending()))
         await asyncio.sleep(2)
-        await alice.swarm.remove_contact(bob.account.id)
+        await alice.swarm.people.remove_contact(bob.account.id)
         await world.until(lambda: bob.keeper.state.pending() == (), 5.0)
         assert len(bob.seen("request.removed")) == 1
-        again = (await alice.swarm.add_contact(bob.account.id, addresses=[bob.address])).conversation
+        again = (await alice.swarm.people.add_contact(bob.account.id, addresses=[bob.address])).conversation
         await world.until(lambda: bool(bob.keeper.state.pending()))
         await bob.accept_all()
         assert await common(world, alice, bob) == again
@@ -391,11 +391,11 @@ def test_who_accepts_what_was_withdrawn_while_he_was_away_is_told_so(tmp_path: P
 
     async def story(world: World) -> None:
         alice, bob = await world.house("alice"), await world.house("bob")
-        where = (await alice.swarm.add_contact(bob.account.id, addresses=[bob.address])).conversation
+        where = (await alice.swarm.people.add_contact(bob.account.id, addresses=[bob.address])).conversation
         await bob.knows(alice)
         await world.until(lambda: bool(bob.keeper.state.pending()))
         await bob.down()
-        await alice.swarm.remove_contact(bob.account.id)
+        await alice.swarm.people.remove_contact(bob.account.id)
         await bob.up()
         await world.until(lambda: bob.linked(alice), 400.0)
         await bob.accept_all()
@@ -404,7 +404,7 @@ def test_who_accepts_what_was_withdrawn_while_he_was_away_is_told_so(tmp_path: P
         assert gone.conversation == where  # type: ignore[union-attr]
         assert bob.catalog.list() == ()
         assert used(bob, alice) is None
-        new = (await bob.swarm.add_contact(alice.account.id)).conversation
+        new = (await bob.swarm.people.add_contact(alice.account.id)).conversation
         await world.until(lambda: bool(alice.keeper.state.pending()))
         await alice.accept_all()
         assert await common(world, alice, bob) == new
@@ -415,13 +415,13 @@ def test_who_accepts_what_was_withdrawn_while_he_was_away_is_told_so(tmp_path: P
 def test_who_accepted_what_was_withdrawn_uses_what_is_offered_next(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         alice, bob = await world.house("alice"), await world.house("bob")
-        await alice.swarm.add_contact(bob.account.id, addresses=[bob.address])
+        await alice.swarm.people.add_contact(bob.account.id, addresses=[bob.address])
         await world.until(lambda: bool(bob.keeper.state.pending()))
         world.network.partition([[alice.host], [bob.host]])
         await asyncio.sleep(60)
-        await alice.swarm.remove_contact(bob.account.id)
+        await alice.swarm.people.remove_contact(bob.account.id)
         await bob.accept_all()
-        new = (await alice.swarm.add_contact(bob.account.id, addresses=[bob.address])).conversation
+        new = (await alice.swarm.people.add_contact(bob.account.id, addresses=[bob.address])).conversation
         world.network.heal()
         assert await common(world, alice, bob, 1_200.0) == new
         assert asked(bob) == 1
@@ -434,10 +434,10 @@ def test_two_who_remove_each_other_keep_nothing_of_it(tmp_path: Path) -> None:
 
     async def story(world: World) -> None:
         alice, bob, _where = await friends(world)
-        await bob.swarm.remove_contact(alice.account.id)
+        await bob.swarm.people.remove_contact(alice.account.id)
         assert len(bob.seen("conversation.removed")) == 1
         await world.until(lambda: bob.catalog.list() == (), 10.0)
-        await alice.swarm.remove_contact(bob.account.id)
+        await alice.swarm.people.remove_contact(bob.account.id)
         assert len(alice.seen("conversation.removed")) == 1
         assert alice.catalog.list() == ()
         for one, other in ((alice, bob), (bob, alice)):
@@ -452,12 +452,12 @@ def test_who_removes_a_contact_leaves_every_one_to_one_with_it_and_no_group(tmp_
         alice, bob = await world.house("alice"), await world.house("bob")
         group = await world.room(alice, bob)
         world.network.partition([[alice.host], [bob.host]])
-        await alice.swarm.add_contact(bob.account.id)
-        await bob.swarm.add_contact(alice.account.id)
+        await alice.swarm.people.add_contact(bob.account.id)
+        await bob.swarm.people.add_contact(alice.account.id)
         world.network.heal()
         await common(world, alice, bob, 1_200.0)
         await world.until(lambda: len(shown(bob)) == len(shown(alice)) == 3)
-        await alice.swarm.remove_contact(bob.account.id)
+        await alice.swarm.people.remove_contact(bob.account.id)
         assert shown(alice) == {group}
         await world.until(lambda: alice.catalog.list() == (group,), 30.0)
 
@@ -481,12 +481,12 @@ def test_a_contact_removed_before_the_clone_has_come_leaves_nothing(tmp_path: Pa
 
     async def story(world: World) -> None:
         alice, bob = await world.house("alice"), await world.house("bob")
-        await alice.swarm.add_contact(bob.account.id, addresses=[bob.address])
+        await alice.swarm.people.add_contact(bob.account.id, addresses=[bob.address])
         await world.until(lambda: bool(bob.keeper.state.pending()))
         await alice.down()
         await bob.accept_all()
         assert len(shown(bob)) == 1
-        await bob.swarm.remove_contact(alice.account.id)
+        await bob.swarm.people.remove_contact(alice.account.id)
         assert shown(bob) == set()
         assert bob.catalog.list() == ()
 
@@ -500,7 +500,7 @@ def test_a_contact_whose_conversation_was_left_gets_a_fresh_one_when_it_is_added
         alice, bob, old = await friends(world)
         await bob.swarm.leave(old)
         assert used(bob, alice) is None
-        new = (await bob.swarm.add_contact(alice.account.id)).conversation
+        new = (await bob.swarm.people.add_contact(alice.account.id)).conversation
         assert new not in {None, old}
         assert await common(world, alice, bob) == new
         assert asked(alice) == 0
@@ -513,7 +513,7 @@ def test_a_conversation_that_was_left_before_its_clone_had_come_is_not_in_use(tm
 
     async def story(world: World) -> None:
         alice, bob = await world.house("alice"), await world.house("bob")
-        old = (await alice.swarm.add_contact(bob.account.id, addresses=[bob.address])).conversation
+        old = (await alice.swarm.people.add_contact(bob.account.id, addresses=[bob.address])).conversation
         await world.until(lambda: bool(bob.keeper.state.pending()))
         await alice.down()
         await bob.accept_all()
@@ -521,7 +521,7 @@ def test_a_conversation_that_was_left_before_its_clone_had_come_is_not_in_use(tm
         await bob.swarm.leave(old)
         assert (shown(bob), used(bob, alice)) == (set(), None)
         await alice.up()
-        new = (await bob.swarm.add_contact(alice.account.id, addresses=[alice.address])).conversation
+        new = (await bob.swarm.people.add_contact(alice.account.id, addresses=[alice.address])).conversation
         assert await common(world, alice, bob) == new != old
 
     play(tmp_path, story)
@@ -538,7 +538,7 @@ def test_a_conversation_that_was_purged_here_comes_back_when_the_contact_is_adde
         assert bob.catalog.list() == ()
         await alice.post(where, "are you there?")
         await asyncio.sleep(60)
-        contact = await bob.swarm.add_contact(alice.account.id)
+        contact = await bob.swarm.people.add_contact(alice.account.id)
         assert contact.conversation == where
         assert await common(world, alice, bob) == where
         assert bob.catalog.open(where).knows(said)
@@ -554,7 +554,7 @@ def test_who_left_a_conversation_on_purpose_is_asked_before_he_is_in_it_again(tm
         alice, bob, where = await friends(world)
         await bob.swarm.leave(where)
         await world.until(lambda: not alice.catalog.open(where).roster.is_joined(bob.account.id))
-        await alice.swarm.add_contact(bob.account.id)
+        await alice.swarm.people.add_contact(bob.account.id)
         await world.until(lambda: bool(bob.keeper.state.pending()))
         assert where not in shown(bob)
         await bob.accept_all()
@@ -575,14 +575,14 @@ def test_whatever_two_do_they_end_with_one_conversation_when_both_want_it(tmp_pa
             one, other = dice.choice(pair)
             match dice.choice(("add", "add", "remove", "accept", "decline", "leave", "purge", "part", "heal")):
                 case "add":
-                    await one.swarm.add_contact(other.account.id, addresses=[other.address])
+                    await one.swarm.people.add_contact(other.account.id, addresses=[other.address])
                 case "remove" if one.keeper.state.is_contact(other.account.id):
-                    await one.swarm.remove_contact(other.account.id)
+                    await one.swarm.people.remove_contact(other.account.id)
                 case "accept":
                     await one.accept_all()
                 case "decline":
                     for request in one.keeper.state.pending():
-                        await one.swarm.decline(request.id)
+                        await one.swarm.people.decline(request.id)
                 case "leave" if shown(one):
                     await one.swarm.leave(dice.choice(sorted(shown(one))))
                 case "purge" if shown(one):
@@ -597,7 +597,7 @@ def test_whatever_two_do_they_end_with_one_conversation_when_both_want_it(tmp_pa
         world.network.heal()
         await asyncio.sleep(90_000)  # what was declined is asked for again after a day
         for one, other in pair:
-            await one.swarm.add_contact(other.account.id, addresses=[other.address])
+            await one.swarm.people.add_contact(other.account.id, addresses=[other.address])
             await asyncio.sleep(1_300)
         for house in (alice, bob):
             await house.accept_all()
@@ -614,14 +614,14 @@ def test_blocking_a_contact_leaves_nothing_and_unblocking_goes_on_in_the_same_co
 
     async def story(world: World) -> None:
         alice, bob, where = await friends(world)
-        await bob.swarm.block(alice.account.id)
+        await bob.swarm.people.block(alice.account.id)
         await world.until(lambda: not bob.linked(alice), 10.0)
         said = await alice.post(where, "are you there?")
         await asyncio.sleep(600)
         assert alice.catalog.open(where).roster.is_joined(bob.account.id)
         assert where in bob.catalog.list()
         assert not bob.catalog.open(where).knows(said)
-        await bob.swarm.unblock(alice.account.id)
+        await bob.swarm.people.unblock(alice.account.id)
         assert await common(world, alice, bob, 400.0) == where
         assert bob.catalog.open(where).knows(said)
 
@@ -633,9 +633,9 @@ def test_adding_whom_one_has_blocked_unblocks_him(tmp_path: Path) -> None:
 
     async def story(world: World) -> None:
         alice, bob, where = await friends(world)
-        await bob.swarm.block(alice.account.id)
+        await bob.swarm.people.block(alice.account.id)
         await asyncio.sleep(60)
-        contact = await bob.swarm.add_contact(alice.account.id, addresses=[alice.address])
+        contact = await bob.swarm.people.add_contact(alice.account.id, addresses=[alice.address])
         assert (contact.blocked, contact.conversation) == (False, where)
         assert await common(world, alice, bob, 400.0) == where
 
@@ -647,7 +647,7 @@ def test_who_is_blocked_and_starts_anew_gets_no_further_than_a_stranger(tmp_path
 
     async def story(world: World) -> None:
         alice, bob, where = await friends(world)
-        await bob.swarm.block(alice.account.id)
+        await bob.swarm.people.block(alice.account.id)
         await asyncio.sleep(30)
         await alice.down()
         await alice.up()
@@ -665,9 +665,9 @@ def test_blocking_who_asks_declines_what_he_asked(tmp_path: Path) -> None:
 
     async def story(world: World) -> None:
         alice, bob = await world.house("alice"), await world.house("bob")
-        await alice.swarm.add_contact(bob.account.id, addresses=[bob.address])
+        await alice.swarm.people.add_contact(bob.account.id, addresses=[bob.address])
         await world.until(lambda: bool(bob.keeper.state.pending()))
-        await bob.swarm.block(alice.account.id)
+        await bob.swarm.people.block(alice.account.id)
         assert bob.keeper.state.pending() == ()
         assert len(bob.seen("request.removed")) == 1
         await asyncio.sleep(3 * INVITATION_RESEND_S)

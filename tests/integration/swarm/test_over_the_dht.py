@@ -64,7 +64,7 @@ def test_who_accepts_what_was_taken_back_is_told_so_though_no_link_comes(tmp_pat
             where = await alice.swarm.create(1)
             await alice.swarm.invite(where, [bob.account.id])
         else:
-            pair = (await alice.swarm.add_contact(bob.account.id)).conversation
+            pair = (await alice.swarm.people.add_contact(bob.account.id)).conversation
             assert pair is not None
             where = pair
         await world.until(lambda: bool(bob.keeper.state.pending()))
@@ -72,7 +72,7 @@ def test_who_accepts_what_was_taken_back_is_told_so_though_no_link_comes(tmp_pat
         if kind == "group":
             await alice.swarm.append(where, Kick(bob.account.id))
         else:
-            await alice.swarm.remove_contact(bob.account.id)
+            await alice.swarm.people.remove_contact(bob.account.id)
         await asyncio.sleep(1_000.0)
         await bob.up()
         await bob.accept_all()
@@ -87,7 +87,7 @@ def test_a_contact_is_made_by_id_alone(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         over_the_dht(world)
         alice, bob = await there(world, "alice", "bob")
-        contact = await alice.swarm.add_contact(bob.account.id)
+        contact = await alice.swarm.people.add_contact(bob.account.id)
         await world.until(lambda: bool(bob.keeper.state.pending()))
         await bob.accept_all()
         await world.until(lambda: alice.keeper.state.contact(bob.account.id).confirmed_ms > 0)
@@ -151,7 +151,7 @@ def test_one_answer_to_an_invitation_that_two_have_brought_settles_both(tmp_path
             sender = Sender(by.account.id, by.account.device)
             await carol.swarm._postman.receive_sealed(sender, Letter(invite, 1_790_000_000))
         first, second = carol.keeper.state.pending()
-        await getattr(carol.swarm, answer)(second.id)
+        await getattr(carol.swarm.people, answer)(second.id)
         assert carol.keeper.state.pending() == ()
         removed = [event.id for event in carol.seen("request.removed") if isinstance(event, RequestRemoved)]
         assert sorted(removed) == sorted([first.id, second.id])

@@ -240,7 +240,7 @@ def test_a_revoked_device_says_so_writes_nothing_dials_nobody_and_can_be_read(tm
         with pytest.raises(RefusedError, match="revoked"):
             await other.post(where, "after")
         with pytest.raises(RefusedError, match="revoked"):
-            await other.swarm.add_contact(account_of("carol").id)
+            await other.swarm.people.add_contact(account_of("carol").id)
         assert (await other.swarm.log(where)).knows(said)
         assert other.swarm.state_of(where) == "ready"
         await world.until(lambda: not one.linked(other) and not other.swarm.links.links, 5.0)
@@ -322,7 +322,7 @@ def test_three_devices_that_met_by_turns_hold_the_same(tmp_path: Path) -> None:
         world.network.partition([[one.host], [other.host, third.host]])
         await world.until(lambda: not one.linked(other), 60.0)
         where = await one.swarm.create(1)
-        await one.swarm.block(account_of("mallory").id)
+        await one.swarm.people.block(account_of("mallory").id)
         await other.swarm.own.set("name", "Bobby")
         world.network.partition([[one.host, other.host], [third.host]])
         await world.until(lambda: in_step(one, other) and is_here(other, where), 400.0)
@@ -331,7 +331,7 @@ def test_three_devices_that_met_by_turns_hold_the_same(tmp_path: Path) -> None:
         await world.until(lambda: in_step(other, third) and is_here(third, where), 400.0)
         assert third.keeper.state.is_blocked(account_of("mallory").id)
         assert third.swarm.account.name == "Bobby"
-        await third.swarm.unblock(account_of("mallory").id)
+        await third.swarm.people.unblock(account_of("mallory").id)
         world.network.heal()
         await third.knows(one)
         await world.until(lambda: in_step(one, other, third), 400.0)
@@ -357,7 +357,7 @@ def test_who_comes_back_after_a_month_has_everything_and_what_he_did_counts(tmp_
         await one.up()
         for week in range(5):
             await one.swarm.own.set("name", f"Bob of week {week}")
-            await one.swarm.add_contact(account_of(f"friend {week}").id)
+            await one.swarm.people.add_contact(account_of(f"friend {week}").id)
         attic = await one.swarm.create(1)
         await one.swarm.leave(garden)
         world.network.heal()
@@ -377,7 +377,7 @@ def test_a_crash_between_two_pieces_loses_nothing(tmp_path: Path, monkeypatch: p
     async def story(world: World) -> None:
         one = await world.house("bob")
         for number in range(20):
-            await one.swarm.block(account_of(f"number {number}").id)
+            await one.swarm.people.block(account_of(f"number {number}").id)
         where = await one.swarm.create(1)
         other = await world.house("bob", 2)
         change, pieces = other.keeper.change, 0
@@ -415,8 +415,8 @@ def test_both_write_at_once_and_end_on_the_same(tmp_path: Path) -> None:
                 other.swarm.own.set("name", f"other {number}"),
                 one.swarm.own.prefer(where, f"k{number % 5}", f"one {number}"),
                 other.swarm.own.prefer(where, f"k{number % 3}", f"other {number}"),
-                one.swarm.block(account_of(f"number {number % 4}").id),
-                other.swarm.unblock(account_of(f"number {number % 4}").id),
+                one.swarm.people.block(account_of(f"number {number % 4}").id),
+                other.swarm.people.unblock(account_of(f"number {number % 4}").id),
             )
         await world.until(lambda: in_step(one, other), 10.0)
         await world.until(lambda: one.swarm.account.name == other.swarm.account.name, 5.0)
@@ -436,14 +436,14 @@ def test_a_contact_removed_where_its_conversation_was_purged_is_left_by_the_othe
     async def story(world: World) -> None:
         alice = await world.house("alice")
         one, other = await two(world)
-        pair = (await one.swarm.add_contact(alice.account.id, addresses=[alice.address])).conversation
+        pair = (await one.swarm.people.add_contact(alice.account.id, addresses=[alice.address])).conversation
         assert pair is not None
         await other.knows(alice)
         await world.until(lambda: bool(alice.keeper.state.pending()))
         await alice.accept_all()
         await world.until(lambda: is_here(other, pair) and world.level(pair, alice, one, other))
         await one.swarm.purge(pair)
-        await one.swarm.remove_contact(alice.account.id)
+        await one.swarm.people.remove_contact(alice.account.id)
         await world.until(
             lambda: not alice.catalog.open(pair).roster.is_joined(one.account.id), 3 * INVITATIONS_CHECKED_S
         )
@@ -469,7 +469,7 @@ def test_what_is_purged_on_one_device_stays_on_the_other_and_nobody_hears_of_it(
         assert where not in one.catalog.list(), "nor is it fetched again"
         assert is_here(other, where)
         assert (await alice.heads(where), in_step(one, other)) == (heads, True)
-        await one.swarm.join(where)  # the user wants it after all: the other device has it
+        await one.swarm.people.join(where)  # the user wants it after all: the other device has it
         await world.until(lambda: is_here(one, where), 60.0)
         assert in_step(one, other)
 
@@ -635,14 +635,14 @@ def test_a_disk_that_was_put_back_to_an_older_state_gets_back_what_it_had_said(t
         one, other = await two(world)
         backup = one.keeper.state
         for number in range(3):
-            await one.swarm.block(account_of(f"before {number}").id)
+            await one.swarm.people.block(account_of(f"before {number}").id)
         await world.until(lambda: in_step(one, other))
         world.network.partition([[one.host], [other.host]])
         await one.down()
         one.keeper.state = backup
         await one.up()
         for number in range(more):
-            await one.swarm.block(account_of(f"after {number}").id)
+            await one.swarm.people.block(account_of(f"after {number}").id)
         world.network.heal()
         await world.until(lambda: len(other.keeper.state.contacts) == len(one.keeper.state.contacts) == 3 + more, 600.0)
         await world.until(lambda: one.keeper.state.contacts == other.keeper.state.contacts, 10.0)

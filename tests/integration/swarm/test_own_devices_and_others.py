@@ -61,7 +61,7 @@ async def three(world: World) -> tuple[House, House, House]:
 async def friends(world: World) -> tuple[House, House, House, ConversationId]:
     """The same, contacts of each other."""
     alice, laptop, phone = await three(world)
-    where = (await alice.swarm.add_contact(laptop.account.id)).conversation
+    where = (await alice.swarm.people.add_contact(laptop.account.id)).conversation
     assert where is not None
     await world.until(lambda: waiting(laptop) == waiting(phone) == [where])
     await laptop.accept_all()
@@ -102,7 +102,7 @@ def test_a_second_device_gets_everything_that_was_before_it(tmp_path: Path) -> N
         await meet(world, alice, laptop)
         rooms = [await laptop.swarm.create(2) for _ in range(4)]
         words = [await laptop.post(rooms[0], f"number {number}") for number in range(3)]
-        pair = (await laptop.swarm.add_contact(alice.account.id)).conversation
+        pair = (await laptop.swarm.people.add_contact(alice.account.id)).conversation
         assert pair is not None
         await world.until(lambda: bool(alice.keeper.state.pending()))
         await alice.accept_all()
@@ -161,7 +161,7 @@ def test_a_second_device_judges_a_history_that_it_has_from_the_first_alone(tmp_p
     async def story(world: World) -> None:
         alice, laptop, phone = await three(world)
         await phone.down()
-        where = (await alice.swarm.add_contact(laptop.account.id)).conversation
+        where = (await alice.swarm.people.add_contact(laptop.account.id)).conversation
         assert where is not None
         await world.until(lambda: bool(laptop.keeper.state.pending()))
         await laptop.accept_all()
@@ -244,7 +244,7 @@ def test_what_is_declined_on_one_device_is_declined_on_both_and_told_once(tmp_pa
         where = await alice.swarm.create(1)
         await alice.swarm.invite(where, [laptop.account.id])
         await world.until(lambda: waiting(laptop) == waiting(phone) == [where])
-        await laptop.swarm.decline(laptop.keeper.state.pending()[0].id)
+        await laptop.swarm.people.decline(laptop.keeper.state.pending()[0].id)
         await world.until(lambda: waiting(phone) == [])
         for _ in range(3):
             await phone.down()
@@ -264,9 +264,9 @@ def test_blocking_on_one_device_takes_the_request_from_both(tmp_path: Path) -> N
 
     async def story(world: World) -> None:
         alice, laptop, phone = await three(world)
-        await alice.swarm.add_contact(laptop.account.id)
+        await alice.swarm.people.add_contact(laptop.account.id)
         await world.until(lambda: len(waiting(laptop)) == len(waiting(phone)) == 1)
-        await laptop.swarm.block(alice.account.id)
+        await laptop.swarm.people.block(alice.account.id)
         await world.until(lambda: waiting(phone) == [] and phone.keeper.state.is_blocked(alice.account.id))
         assert len(phone.seen("request.removed")) == 1
         await world.until(lambda: not alice.linked(phone) or not phone.seen("link.up"), 60.0)
@@ -281,9 +281,9 @@ def test_declining_a_contact_on_one_device_drops_the_request_on_both(tmp_path: P
 
     async def story(world: World) -> None:
         alice, laptop, phone = await three(world)
-        await alice.swarm.add_contact(laptop.account.id)
+        await alice.swarm.people.add_contact(laptop.account.id)
         await world.until(lambda: len(waiting(laptop)) == len(waiting(phone)) == 1)
-        await phone.swarm.decline(phone.keeper.state.pending()[0].id)
+        await phone.swarm.people.decline(phone.keeper.state.pending()[0].id)
         await world.until(lambda: waiting(laptop) == [])
         await asyncio.sleep(3 * INVITATION_RESEND_S)
         assert waiting(laptop) == waiting(phone) == []
@@ -296,7 +296,7 @@ def test_a_contact_accepted_on_one_device_and_removed_on_the_other_leaves_no_req
 
     async def story(world: World) -> None:
         alice, laptop, phone, where = await friends(world)
-        await phone.swarm.remove_contact(alice.account.id)
+        await phone.swarm.people.remove_contact(alice.account.id)
         await world.until(lambda: not laptop.keeper.state.is_contact(alice.account.id) and shown(laptop) == set())
         assert laptop.seen("contact.changed")
         assert waiting(laptop) == waiting(phone) == []
@@ -317,12 +317,12 @@ def test_a_contact_removed_and_added_again_is_one_conversation_on_all_devices(tm
 
     async def story(world: World) -> None:
         alice, laptop, phone, old = await friends(world)
-        await laptop.swarm.remove_contact(alice.account.id)
+        await laptop.swarm.people.remove_contact(alice.account.id)
         await world.until(lambda: shown(laptop) == shown(phone) == set())
         await world.until(lambda: bool(phone.seen("conversation.removed")))
         await asyncio.sleep(30)
         adds = {"laptop": laptop, "phone": phone}[again]
-        new = (await adds.swarm.add_contact(alice.account.id)).conversation
+        new = (await adds.swarm.people.add_contact(alice.account.id)).conversation
         assert await common(world, alice, laptop, phone) == new != old
         assert len(alice.seen("request.added")) == 0
 
@@ -335,9 +335,9 @@ def test_a_contact_that_removes_and_adds_somebody_with_two_devices_again(tmp_pat
     async def story(world: World) -> None:
         alice, laptop, phone, old = await friends(world)
         asked = len(laptop.seen("request.added")), len(phone.seen("request.added"))
-        await alice.swarm.remove_contact(laptop.account.id)
+        await alice.swarm.people.remove_contact(laptop.account.id)
         await asyncio.sleep(30)
-        new = (await alice.swarm.add_contact(laptop.account.id)).conversation
+        new = (await alice.swarm.people.add_contact(laptop.account.id)).conversation
         assert await common(world, alice, laptop, phone) == new != old
         assert (len(laptop.seen("request.added")), len(phone.seen("request.added"))) == asked
 
@@ -352,7 +352,7 @@ def test_two_devices_add_the_same_contact_apart(tmp_path: Path) -> None:
         world.network.partition([[alice.host], [laptop.host], [phone.host]])
         await asyncio.sleep(60)
         for house in (laptop, phone):
-            await house.swarm.add_contact(alice.account.id)
+            await house.swarm.people.add_contact(alice.account.id)
             await asyncio.sleep(2)
         world.network.heal()
         await world.until(lambda: len(shown(laptop)) == 2 and shown(laptop) == shown(phone), 1_200.0)
@@ -379,14 +379,14 @@ def test_whatever_is_done_on_two_devices_and_by_a_friend_ends_in_one_conversatio
             other = alice if one is not alice else laptop
             match dice.choice(("add", "add", "remove", "accept", "decline", "part", "heal")):
                 case "add":
-                    await one.swarm.add_contact(other.account.id)
+                    await one.swarm.people.add_contact(other.account.id)
                 case "remove" if one.keeper.state.is_contact(other.account.id):
-                    await one.swarm.remove_contact(other.account.id)
+                    await one.swarm.people.remove_contact(other.account.id)
                 case "accept":
                     await one.accept_all()
                 case "decline":
                     for request in one.keeper.state.pending():
-                        await one.swarm.decline(request.id)
+                        await one.swarm.people.decline(request.id)
                 case "part":
                     left = [house for house in houses if dice.random() < 0.5]
                     hosts = [house.host for house in houses if house not in left]
@@ -399,7 +399,7 @@ def test_whatever_is_done_on_two_devices_and_by_a_friend_ends_in_one_conversatio
         world.network.heal()
         await asyncio.sleep(90_000)
         for one, other in ((alice, laptop), (laptop, alice)):
-            await one.swarm.add_contact(other.account.id)
+            await one.swarm.people.add_contact(other.account.id)
             await asyncio.sleep(1_300)
         for house in houses:
             await house.accept_all()
@@ -416,14 +416,14 @@ def test_a_contact_blocked_on_one_device_is_blocked_on_both_and_goes_on_after(tm
 
     async def story(world: World) -> None:
         alice, laptop, phone, where = await friends(world)
-        await laptop.swarm.block(alice.account.id)
+        await laptop.swarm.people.block(alice.account.id)
         await world.until(lambda: phone.keeper.state.is_blocked(alice.account.id))
         await world.until(lambda: not laptop.linked(alice) and not phone.linked(alice), 30.0)
         said = await alice.post(where, "are you there?")
         await asyncio.sleep(600)
         assert not knows(laptop, where, said)
         assert not knows(phone, where, said)
-        await phone.swarm.add_contact(alice.account.id)
+        await phone.swarm.people.add_contact(alice.account.id)
         await world.until(lambda: not laptop.keeper.state.is_blocked(alice.account.id))
         assert await common(world, alice, laptop, phone, limit_s=400.0) == where
         assert knows(laptop, where, said)

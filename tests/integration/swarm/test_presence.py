@@ -42,7 +42,7 @@ def test_a_contact_is_unknown_then_there_then_linked_then_away(tmp_path: Path) -
 
     async def story(world: World) -> None:
         alice, bob = await world.house("alice"), await world.house("bob")
-        await alice.swarm.add_contact(bob.account.id)
+        await alice.swarm.people.add_contact(bob.account.id)
         assert presence(alice, bob) == Presence()
         made = int(now(alice))
         alice.finder.saw_card(card_of(bob, made), source=Source.DHT)
@@ -119,7 +119,7 @@ def test_presence_survives_a_restart(tmp_path: Path) -> None:
 def test_each_device_is_told_apart(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         alice, bob, phone = await world.house("alice"), await world.house("bob"), await world.house("bob", 2)
-        await alice.swarm.add_contact(bob.account.id)
+        await alice.swarm.people.add_contact(bob.account.id)
         await alice.knows(bob)
         await world.until(lambda: alice.linked(bob))
         await phone.knows(alice)
@@ -140,12 +140,12 @@ def test_each_device_is_told_apart(tmp_path: Path) -> None:
 def test_of_who_is_blocked_nothing_is_shown_and_he_learns_nothing(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         alice, bob = await world.house("alice"), await world.house("bob")
-        await alice.swarm.add_contact(bob.account.id)
+        await alice.swarm.people.add_contact(bob.account.id)
         await alice.knows(bob)
         await world.until(lambda: bool(bob.keeper.state.pending()))
         await bob.accept_all()
         await world.until(lambda: presence(bob, alice).state is There.LINKED)
-        await alice.swarm.block(bob.account.id)
+        await alice.swarm.people.block(bob.account.id)
         await world.until(lambda: not bob.linked(alice))
         assert alice.swarm.attendance.devices_of(bob.account.id) == {}
         assert alice.swarm.attendance.device(bob.account.id, bob.account.device) == Presence()

@@ -15,7 +15,7 @@ def test_a_stranger_joins_over_a_link_that_the_other_dialled(tmp_path: Path) -> 
         where = await alice.swarm.create(3)
         await alice.knows(bob)
         await world.until(lambda: bob.linked(alice))
-        await bob.swarm.join(where, inviter=alice.account.id, addresses=[alice.address])
+        await bob.swarm.people.join(where, inviter=alice.account.id, addresses=[alice.address])
         assert await bob.swarm.settled(where, 20.0) == "ready"
         await world.until(lambda: world.level(where, alice, bob))
 
@@ -26,9 +26,9 @@ def test_a_link_that_comes_after_the_bare_id_says_where_to_find_it(tmp_path: Pat
     async def story(world: World) -> None:
         alice, bob = await world.house("alice"), await world.house("bob")
         where = await alice.swarm.create(3)
-        await bob.swarm.join(where)
+        await bob.swarm.people.join(where)
         assert await bob.swarm.settled(where, 60.0) == "syncing", "nobody is known to have it"
-        await bob.swarm.join(where, inviter=alice.account.id, addresses=[alice.address])
+        await bob.swarm.people.join(where, inviter=alice.account.id, addresses=[alice.address])
         assert await bob.swarm.settled(where, 20.0) == "ready"
         assert len(bob.seen("conversation.added")) == 1
 
@@ -42,7 +42,7 @@ def test_who_is_linked_for_another_reason_joins_by_the_link_as_a_stranger_does(t
         alice, bob = await world.house("alice"), await world.house("bob")
         await world.room(alice, bob)
         where = await alice.swarm.create(3)
-        await bob.swarm.join(where, inviter=alice.account.id, addresses=[alice.address])
+        await bob.swarm.people.join(where, inviter=alice.account.id, addresses=[alice.address])
         assert await bob.swarm.settled(where, 20.0) == "ready"
         await world.until(lambda: world.level(where, alice, bob))
 

@@ -40,7 +40,7 @@ def test_who_was_kicked_joins_again_by_the_id_alone_once_he_is_invited(tmp_path:
         await alice.swarm.append(where, Kick(bob.account.id))
         await alice.swarm.invite(where, [bob.account.id])
         await world.until(lambda: bool(bob.keeper.state.pending()))
-        await bob.swarm.join(where)
+        await bob.swarm.people.join(where)
         assert await bob.swarm.settled(where, 30.0) == "ready"
         assert bob.catalog.open(where).roster.is_joined(bob.account.id)
 

@@ -30,7 +30,7 @@ def test_an_invited_account_clones_joins_and_talks(tmp_path: Path) -> None:
         await world.until(lambda: bool(bob.keeper.state.pending()))
         (request,) = bob.keeper.state.pending()
         assert (request.offer.title, request.offer.mode, request.offer.sender) == ("Garden", 1, alice.account.id)
-        await bob.swarm.accept(request.id)
+        await bob.swarm.people.accept(request.id)
         assert await bob.swarm.settled(where, 30.0) == "ready"
         assert bob.catalog.open(where).knows(first)
         await world.until(lambda: world.level(where, alice, bob))
@@ -183,7 +183,7 @@ def test_what_was_written_beside_a_ban_is_told_as_hidden_to_all(tmp_path: Path) 
 def test_a_contact_is_asked_accepts_and_is_confirmed(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         alice, bob = await world.house("alice"), await world.house("bob")
-        contact = await alice.swarm.add_contact(bob.account.id, name="Bob", addresses=[bob.address])
+        contact = await alice.swarm.people.add_contact(bob.account.id, name="Bob", addresses=[bob.address])
         assert contact.conversation is not None
         await world.until(lambda: bool(bob.keeper.state.pending()))
         await bob.accept_all()
@@ -199,8 +199,8 @@ def test_a_contact_is_asked_accepts_and_is_confirmed(tmp_path: Path) -> None:
 def test_a_blocked_account_sees_what_a_stranger_sees(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         alice, bob = await world.house("alice"), await world.house("bob")
-        await bob.swarm.block(alice.account.id)
-        await alice.swarm.add_contact(bob.account.id, addresses=[bob.address])
+        await bob.swarm.people.block(alice.account.id)
+        await alice.swarm.people.add_contact(bob.account.id, addresses=[bob.address])
         await world.until(lambda: any(i.delivered_ms for i in alice.keeper.state.invitations.values()))
         await asyncio.sleep(5)
         assert bob.keeper.state.pending() == ()
@@ -309,7 +309,7 @@ def test_a_public_conversation_is_joined_by_its_link_without_invitation(tmp_path
     async def story(world: World) -> None:
         alice, bob = await world.house("alice"), await world.house("bob")
         where = await alice.swarm.create(3)
-        await bob.swarm.join(where, inviter=alice.account.id, addresses=[alice.address])
+        await bob.swarm.people.join(where, inviter=alice.account.id, addresses=[alice.address])
         assert await bob.swarm.settled(where, 60.0) == "ready"
         await world.until(lambda: world.level(where, alice, bob))
 
@@ -379,7 +379,7 @@ def test_a_disk_that_refuses_costs_the_work_and_not_the_node(tmp_path: Path) -> 
 
         alice.keeper.change = full  # type: ignore[method-assign,assignment]
         with pytest.raises(StorageError):
-            await alice.swarm.add_contact(bob.account.id)
+            await alice.swarm.people.add_contact(bob.account.id)
         await bob.down()  # whose link brings mail to be noted down when it is back
         await bob.up()
         await world.until(lambda: alice.linked(bob))

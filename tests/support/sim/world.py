@@ -402,13 +402,13 @@ class World:
         for request in machine.saved.pending():
             if request.id in machine.saved.requests:  # of two to one conversation, by inviter and holder, one is enough
                 with contextlib.suppress(NotFoundError):  # another device of his was quicker
-                    await life.swarm.accept(request.id)
+                    await life.swarm.people.accept(request.id)
                     self._done(life, "accept")
 
     async def _add_contact(self, life: Life, number: int) -> None:
         """A conversation of two begins."""
         others = sorted({machine.account.id for machine in self.machines} - {life.machine.account.id})
-        contact = await life.swarm.add_contact(others[number % len(others)])
+        contact = await life.swarm.people.add_contact(others[number % len(others)])
         if contact.conversation is not None and contact.conversation not in self.conversations:
             self.conversations.append(contact.conversation)
             self._done(life, "contact")
@@ -425,13 +425,13 @@ class World:
             case "setting":
                 await swarm.own.set("name", f"{life.machine.account.name} {two}")
             case "decline" if (request := picked(state.pending(), one)) is not None:
-                await swarm.decline(request.id)
+                await swarm.people.decline(request.id)
             case "forget" if (who := picked(contacts, one)) is not None:
-                await swarm.remove_contact(who)
+                await swarm.people.remove_contact(who)
             case "block":
-                await swarm.block(others[one % len(others)])
+                await swarm.people.block(others[one % len(others)])
             case "unblock" if (who := picked(blocked, one)) is not None:
-                await swarm.unblock(who)
+                await swarm.people.unblock(who)
             case _:
                 return
         self._done(life, act)
