@@ -18,6 +18,7 @@ A commit that does not enter is never an error: it is a `conversation.rules.reje
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -124,3 +125,10 @@ class StorageError(SwarmchatError):
     """The disk refused: no space, read-only, damaged."""
 
     code = "storage"
+
+
+def in_words(error: Exception) -> str:
+    """What is wrong, for people: of an error of the system its name alone, without number, address or call."""
+    if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)
+    return str(error) or type(error).__name__

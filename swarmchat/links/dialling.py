@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from swarmchat.addresses import Address
-from swarmchat.errors import LinkError
+from swarmchat.errors import LinkError, in_words
 from swarmchat.limits import HAPPY_EYEBALLS_DELAY_S
 
 T = TypeVar("T")
@@ -31,7 +31,7 @@ async def race(
         try:
             return await attempt(address)
         except (LinkError, OSError) as error:
-            reasons[address] = str(error) or type(error).__name__
+            reasons[address] = in_words(error)
             return None
 
     async with asyncio.TaskGroup() as group:

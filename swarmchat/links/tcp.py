@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 from swarmchat.addresses import Address
+from swarmchat.errors import in_words
 from swarmchat.limits import KIB, LISTEN_BACKLOG, TCP_USER_TIMEOUT_MS
 from swarmchat.links.streams import ByteStream, Receiver
 
@@ -129,7 +130,7 @@ class _TcpStream(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
         if self._receiver is not None:
-            self._receiver.ended(str(exc) if exc else "closed")
+            self._receiver.ended(in_words(exc) if exc else "closed")
 
 
 def _tune(sock: socket.socket) -> None:
