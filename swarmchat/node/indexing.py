@@ -142,7 +142,12 @@ class Indexing:
         if self._stale:
             self._stale = False
             try:
-                await self._runtime.offload(self.index.keep_only, frozenset(await self._library.all()))
+                async with (
+                    self._turn
+                ):  # a conversation that comes meanwhile is taken in after this, and not forgotten by it
+                    kept = frozenset(await self._library.all())
+                    self._level = {one: size for one, size in self._level.items() if one in kept}
+                    await self._runtime.offload(self.index.keep_only, kept)
             except StorageError:
                 self._stale = True
                 raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -107,6 +108,43 @@ def test_who_has_taken_in_everything_asks_no_history_again(tmp_path: Path) -> No
     group.say(ALICE, "ship")
     assert len(shelf.found("ship")) == 1
     assert len(steps) == 3
+
+
+def test_a_conversation_that_comes_while_the_gone_ones_are_forgotten_stays(tmp_path: Path) -> None:
+    group = found(tmp_path, ALICE, BOB)
+    said = group.say(ALICE, "boat")
+    shelf = Shelf(tmp_path, group)
+    came, shelf.sides = shelf.sides, {}
+
+    async def run() -> None:
+        comings: list[asyncio.Task[None]] = []
+
+        async def all_() -> list[ConversationId]:
+            known = sorted(shelf.sides)
+            if not comings:
+                shelf.sides = came
+                comings.append(asyncio.create_task(shelf.indexing._bring_forward(group.log.conversation, None)))
+                await asyncio.wait(comings, timeout=0.3)
+            return known
+
+        shelf.indexing._library = dataclasses.replace(shelf.indexing._library, all=all_)
+        await shelf.indexing.caught_up([])
+        await comings[0]
+
+    asyncio.run(run())
+    assert shelf.found("boat") == [said]
+
+
+def test_nothing_is_held_of_a_conversation_that_is_gone(tmp_path: Path) -> None:
+    group = found(tmp_path, ALICE, BOB)
+    group.say(ALICE, "boat")
+    shelf = Shelf(tmp_path, group)
+    shelf.found("boat")
+    assert list(shelf.indexing._level) == [group.log.conversation]
+    shelf.sides = {}
+    shelf.indexing.note(ConversationRemoved(group.log.conversation))
+    asyncio.run(shelf.indexing.caught_up([]))
+    assert not shelf.indexing._level  # nor its history
 
 
 def test_what_comes_is_taken_in_by_itself_a_moment_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
