@@ -47,7 +47,10 @@ def _stream(
             except UnreachableError:
                 continue
             except UsageError:  # its events were lost and are numbered anew
-                newest = int(door.call("events.list", limit=1)["last"])
+                try:
+                    newest = int(door.call("events.list", limit=1)["last"])
+                except UnreachableError:
+                    continue  # away again
                 yield {"type": "gap", "data": {"from": newest + 1, "to": last}}
                 last = newest
                 continue

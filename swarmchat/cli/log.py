@@ -117,10 +117,12 @@ class _Follower:
         if kind == "gap":
             self._session.output.note(f"events {data.get('from')}–{data.get('to')} are no longer kept; read the log")
             return
+        if kind == "contact.changed":
+            self._names.clear()
         conversation = data.get("conversation")
         if not isinstance(conversation, str) or (self._only and conversation not in self._only):
             return
-        if kind == "member.changed":
+        if kind in {"member.changed", "message.added"}:  # it may be the first under another name
             self._names.pop(conversation, None)  # asked for again when the next line is printed
         commit = _commit_of(kind, data)
         if commit is None:

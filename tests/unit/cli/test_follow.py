@@ -54,6 +54,28 @@ def test_tail_shows_a_message_again_when_it_changed() -> None:
     assert [json.loads(line)["reactions"] for line in outcome.out.splitlines()] == [[], [reaction]]
 
 
+def test_tail_calls_people_by_the_name_that_they_took_meanwhile() -> None:
+    node = FakeCommands()
+    node.answers["message.list"] = [message()]
+    lists = iter(["Bob", "Robert", "Robert"])
+
+    async def members(**_: Any) -> Any:
+        return [{"id": BOB, "name": next(lists), "role": "member", "devices": [], "revoked": []}]
+
+    async def show(*, message: str, **_: Any) -> Any:
+        return shown[message]
+
+    shown = {one: message(one, author=BOB, body="aye") for one in (SECOND, "ab" * 20)}
+    node.answers |= {"member.list": members, "message.show": show, "contact.list": []}
+    node.live = [
+        event(1, "message.added", conversation=ROOM, id=SECOND),
+        event(2, "contact.changed", account=BOB),
+        event(3, "message.added", conversation=ROOM, id="ab" * 20),
+    ]
+    said = [line.split() for line in swarmchat("tail", "boats", "-n", "0", node=node).out.splitlines()[1:]]
+    assert [words[2] for words in said] == ["Bob", "Robert"]
+
+
 def test_tail_says_what_it_has_missed() -> None:
     node = FakeCommands()
     node.live = [{"type": "gap", "data": {"from": 3, "to": 9}}]
@@ -131,6 +153,20 @@ def test_a_daemon_that_went_away_is_waited_for_and_asked_for_what_happened_meanw
     assert seen == [first, passing, second]
     assert line.asked == [6, 7, 7, 7, 8]
     assert told == ["the daemon went away; waiting for it", "the daemon is back"] * 2
+
+
+def test_a_daemon_that_began_its_events_anew_and_goes_away_again_at_once_is_waited_for() -> None:
+    class Hasty(Line):
+        left = 2
+
+        def call(self, method: str, /, **params: Any) -> Any:
+            self.left -= method == "events.list"
+            if method == "events.list" and self.left == 0:
+                raise UnreachableError("gone again")
+            return super().call(method, **params)
+
+    line = Hasty([], UsageError("not yet"), UsageError("not yet"), [event(4, "a")], newest=3)
+    assert [one["type"] for one in follow(line)[0]] == ["gap", "a"]
 
 
 def test_after_a_gap_it_goes_on_behind_the_gap() -> None:
