@@ -134,7 +134,10 @@ class Chat(App[None]):
     def on_told(self, message: Told) -> None:
         """The daemon went or came."""
         self._trouble = "" if message.sentence == "the daemon is back" else message.sentence
-        self._freshen(*(["top"] if self._trouble else ["all"]))
+        if self._trouble:
+            self._show_top()  # at once: whatever else is to be fetched now cannot be
+        else:
+            self._freshen("all")
 
     def _freshen(self, *what: str) -> None:
         """Fetch these parts anew in a moment, once for all that happens until then."""

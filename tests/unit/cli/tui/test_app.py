@@ -467,6 +467,21 @@ def test_a_daemon_that_goes_and_comes_is_told_of() -> None:
     play(scene)
 
 
+def test_a_daemon_that_goes_while_there_is_news_to_fetch_is_told_of_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene(desk: Desk) -> None:
+        away = UnreachableError("the daemon went away")
+
+        def gone(way: FakeWay, method: str, /, **params: Any) -> Any:
+            raise away
+
+        monkeypatch.setattr(FakeWay, "call", gone)
+        desk.happening.put({"id": 1, "type": "message.added", "data": {"conversation": ROOM}})
+        desk.happening.put(away)
+        await desk.sees("the daemon went away; waiting for it")
+
+    play(scene)
+
+
 def test_it_can_be_used_on_a_small_terminal_and_ends_with_ctrl_q() -> None:
     async def scene(desk: Desk) -> None:
         await desk.type("x")
