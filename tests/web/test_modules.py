@@ -153,6 +153,37 @@ def test_a_person_is_called_in_a_conversation_what_he_is_called_there(run: Any) 
     assert run("state", titled) == ["Cee", "Cem"]
 
 
+def test_one_message_that_cannot_be_seen_any_more_keeps_no_other_from_being_fetched_again(run: Any) -> None:
+    told = run(
+        "timeline",
+        """(async () => {
+          const shown = [];
+          const call = async (method, { message }) => {
+            if (method === "message.list") return [{ id: "a", body: "1" }, { id: "b", body: "1" }];
+            if (message === "a") throw Object.assign(new Error("no"), { code: -32003 });
+            return { id: message, body: "2" };
+          };
+          const timeline = new m.Timeline({ call }, "room", () => shown.push(timeline.messages.map((one) => one.body).join("")));
+          await timeline.load();
+          timeline.touched("a");
+          timeline.touched("b");
+          for (let look = 0; look < 100 && shown.length < 2; look++) await new Promise((on) => setTimeout(on, 20));
+          return shown;
+        })()""",
+    )
+    assert told == ["11", "12"]
+
+
+def test_a_quote_is_drawn_again_when_who_is_quoted_is_called_otherwise(run: Any) -> None:
+    looks = run(
+        "views/message",
+        """["Ben", "Benjamin"].map((name) => m.signature(
+          { kind: "message", message: { author: "ann", body: "", edits: [], reactions: [] }, quote: { known: true, author: "ben", text: "x" } },
+          { name: (who) => (who === "ben" ? name : "Ann"), isMe: () => false }))""",
+    )
+    assert looks[0] != looks[1]
+
+
 def test_a_graph_lays_forks_beside_each_other(run: Any) -> None:
     commits = [
         {"id": "m", "parents": ["a", "b"]},

@@ -93,8 +93,11 @@ export class News {
   #soon() {
     if (this.#timer !== null) return;
     this.#timer = setTimeout(async () => {
-      await this.#fetch();
-      this.#timer = null;
+      try {
+        await this.#fetch();
+      } finally {
+        this.#timer = null; // whatever went wrong with drawing: there is more to come
+      }
       if (this.#conversations.size || this.#members.size || this.#wants.size) this.#soon();
     }, GATHER_MS);
   }

@@ -106,8 +106,11 @@ export class Timeline {
       await this.#refreshEnd(added);
     }
     for (const id of touched) {
-      const message = await this.api.call("message.show", { conversation: this.conversation, message: id, local: true });
-      this.#replace(message);
+      try {
+        this.#replace(await this.api.call("message.show", { conversation: this.conversation, message: id, local: true }));
+      } catch (fault) {
+        if (!fault.code) throw fault; // else it cannot be seen any more: the others can
+      }
     }
     if (touched.size) this.#told();
   }

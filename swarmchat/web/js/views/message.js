@@ -13,7 +13,7 @@ const LONG = 3000; // characters after which a message is folded
 export function signature(row, people) {
   if (row.kind !== "message" && row.kind !== "system") return JSON.stringify([row.kind, row.count, row.isOpen, row.kind === "day" && dayName(row.time)]);
   const { message } = row;
-  const named = [message.author, ...message.reactions.map((one) => one.author), message.body?.uri].map((who) => who && people.name(who));
+  const named = [message.author, ...message.reactions.map((one) => one.author), message.body?.uri, row.quote?.author].map((who) => who && people.name(who));
   return JSON.stringify([row.joins, row.removed, message.body, message.edits.length, message.reactions, message.status, named, row.quote]);
 }
 
