@@ -47,7 +47,8 @@ def test_a_contact_is_asked_removed_and_added_again_and_nobody_is_asked_twice(tm
 
         ben.did("contact", "block", ann.account)
         assert contact(ben, ann)["state"] == "blocked"
-        ann.did("send", "Ben", "are you there?")  # his node holds a stranger's link with hers now, or none: as it happens
+        # His node holds a stranger's link with hers from now on, or none: as it happens.
+        ann.did("send", "Ben", "are you there?")
         back = ben.did("contact", "add", ann.account, "--address", str(ann.listen))
         assert (back["state"], back["conversation"]) == ("confirmed", again["conversation"])
         ben.until(lambda: "are you there?" in ben.texts(again["conversation"]))
