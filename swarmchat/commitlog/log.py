@@ -186,7 +186,9 @@ class CommitLog:
         return self._store.knows(commit)
 
     def refusal(self, commit: CommitId) -> Rejection | None:
-        """Why a commit was refused; None for one that was not."""
+        """Why a commit was refused; None for one that was not, and that is told at once, whoever is writing."""
+        if not self._store.refuses(commit):
+            return None
         with self._store.lock:
             return self._store.refusal(commit)
 

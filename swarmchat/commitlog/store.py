@@ -210,9 +210,13 @@ class Store:
         """Whether the commit was accepted."""
         return commit in self.ledger.history
 
+    def refuses(self, commit: CommitId) -> bool:
+        """Whether a commit was refused; may be asked without the lock, as what is being written is not yet so."""
+        return commit in self._refused
+
     def refusal(self, commit: CommitId) -> Rejection | None:
         """Why a commit was refused; None for one that was not."""
-        return self._verdicts.refusal(commit) if commit in self._refused else None
+        return self._verdicts.refusal(commit) if self.refuses(commit) else None
 
     def refusals(self) -> tuple[Rejection, ...]:
         """All refusals ever, by commit."""

@@ -109,9 +109,10 @@ class EventLog:
             connection.executemany("INSERT INTO event VALUES (?, ?, ?, ?)", rows)
             connection.execute("INSERT OR REPLACE INTO numbering VALUES (1, ?)", (last + len(events),))
             for conversation, commits in sorted((told or {}).items()):
-                connection.execute("DELETE FROM told WHERE conversation = ?", (conversation,))
-                if commits is not None:
-                    connection.execute("INSERT INTO told VALUES (?, ?)", (conversation, commits))
+                if commits is None:
+                    connection.execute("DELETE FROM told WHERE conversation = ?", (conversation,))
+                else:
+                    connection.execute("INSERT OR REPLACE INTO told VALUES (?, ?)", (conversation, commits))
             return events
 
         events = self._database.run(write)

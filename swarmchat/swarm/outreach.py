@@ -136,12 +136,12 @@ class Outreach:
         replicator = self._rooms.get(conversation)
         if replicator is None or replicator.log.is_empty:
             return
-        heads, roster = replicator.log.heads, replicator.log.roster
-        notice = Notice(conversation, heads[0], heads[:NOTICE_HEADS_MAX], self._parts.account.device)
-        present = dict(self._present_devices())
         wanted = [DeviceId(name) for name in self._ties.targets() - self._ties.linked().keys() if len(name) == 64]
-        owners = {device: roster.owner(device) or present.get(device) for device in wanted}
-        self._notices.news(notice, sorted(device for device, who in owners.items() if who and roster.is_joined(who)))
+        if wanted:
+            heads, roster, present = replicator.log.heads, replicator.log.roster, dict(self._present_devices())
+            notice = Notice(conversation, heads[0], heads[:NOTICE_HEADS_MAX], self._parts.account.device)
+            owners = {device: roster.owner(device) or present.get(device) for device in wanted}
+            self._notices.news(notice, sorted(each for each, who in owners.items() if who and roster.is_joined(who)))
         self.stir()
 
     def reply(self, to: Sender, mail: Mail) -> None:

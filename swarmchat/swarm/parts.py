@@ -164,6 +164,7 @@ class Parts:
     way: DhtWay = DhtWay()
     shared: Callable[[], None] = lambda: None  # what own devices share has changed
     _devices: Mapping[DeviceId, OwnDevice] = field(init=False)  # as the observer knows them
+    _writer: tuple[Account, Writer] | None = field(default=None, init=False)  # of which account
 
     def __post_init__(self) -> None:
         self._devices = self.keeper.state.devices
@@ -201,17 +202,20 @@ class Parts:
                 self.tell(event)
 
     def writer(self) -> Writer:
-        """Who writes commits here."""
+        """Who writes commits here; the same until the account is another."""
         mine = self.account
-        return Writer(
-            mine.id,
-            mine.device,
-            mine.device_key,
-            mine.certificate.pem,
-            mine.device_certificate.pem,
-            mine.name,
-            mine.revocations.der if mine.revocations else None,
-        )
+        if self._writer is None or self._writer[0] is not mine:
+            writer = Writer(
+                mine.id,
+                mine.device,
+                mine.device_key,
+                mine.certificate.pem,
+                mine.device_certificate.pem,
+                mine.name,
+                mine.revocations.der if mine.revocations else None,
+            )
+            self._writer = mine, writer
+        return self._writer[1]
 
 
 class InMemory:

@@ -424,9 +424,12 @@ class Replicator:
             )
             if at is not None
         ]
-        deadline = min(times, default=None)
+        if not times:
+            await self._woken.wait()
+            return
+        loop = asyncio.get_running_loop()
+        alarm = loop.call_later(max(0.0, min(times) - now), self.wake)  # a timeout costs five times that
         try:
-            async with asyncio.timeout(None if deadline is None else max(0.0, deadline - now)):
-                await self._woken.wait()
-        except TimeoutError:
-            pass
+            await self._woken.wait()
+        finally:
+            alarm.cancel()

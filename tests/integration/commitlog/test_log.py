@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -46,6 +47,17 @@ def test_what_is_appended_is_the_new_head_and_the_parent_of_the_next(tmp_path: P
     assert isinstance(commit, Commit)
     assert (commit.parent, log.heads, log.main) == (first, (second,), second)
     assert posts(log) == ["one", "two"]
+
+
+def test_who_asks_about_a_commit_that_was_never_refused_waits_for_no_writer(tmp_path: Path) -> None:
+    """The loop asks it of each head that is announced, while a worker may hold the log until the disk has synced."""
+    log = group(tmp_path, BOB)
+    told: list[Rejection | None] = []
+    with log.still():
+        asking = threading.Thread(target=lambda: told.append(log.refusal(CommitId("1" * 40))))
+        asking.start()
+        asking.join(10)
+        assert told == [None]
 
 
 def test_an_admission_tells_what_changed(tmp_path: Path) -> None:

@@ -43,6 +43,26 @@ def test_an_invited_account_clones_joins_and_talks(tmp_path: Path) -> None:
     play(tmp_path, story)
 
 
+def test_a_message_changes_no_account_asks_no_own_devices_and_spells_no_certificate_anew(tmp_path: Path) -> None:
+    """What each message costs besides itself: of all that a node keeps in step, nothing."""
+
+    async def story(world: World) -> None:
+        alice, bob = await world.house("alice"), await world.house("bob")
+        where = await world.room(alice, bob)
+        await alice.swarm.delivered(where, await alice.post(where, "first"), lambda who: bob.account.id in who, 5.0)
+        states = [house.keeper.state for house in (alice, bob)]
+        writer = alice.swarm._parts.writer()
+        said = await alice.post(where, "second")
+        got = await alice.swarm.delivered(where, said, lambda who: bob.account.id in who, 5.0)
+        assert set(got.values()) == {bob.account.id}
+        assert [house.keeper.state for house in (alice, bob)] == states
+        assert all(house.keeper.state is state for house, state in zip((alice, bob), states, strict=True))
+        assert not any(house.swarm._own_marks._news.is_set() for house in (alice, bob))
+        assert alice.swarm._parts.writer() is writer
+
+    play(tmp_path, story)
+
+
 def test_a_message_reaches_a_linked_device_with_its_announcement_and_is_acknowledged(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         alice, bob = await world.house("alice"), await world.house("bob")
