@@ -148,7 +148,7 @@ def test_in_the_first_hour_of_the_day_name_and_tag_change(monkeypatch: pytest.Mo
     asyncio.run(run())
 
 
-def test_without_an_interface_it_waits_for_one() -> None:
+def test_without_an_interface_it_waits_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
     async def run() -> None:
         clock, interfaces = Clock(), list[Interface]()
         ann, bob = Node(clock, ANN, BOB, interfaces=lambda: interfaces), Node(clock, BOB, ANN)
@@ -162,6 +162,8 @@ def test_without_an_interface_it_waits_for_one() -> None:
             await ann.expect(of=tag(BOB, DAY), gone=True)
             await bob.expect(of=tag(ANN, DAY), gone=True)
 
+    monkeypatch.setattr(limits, "INTERFACES_CHECKED_S", 0.1)  # ours are only pretended: no word of the system comes
+    monkeypatch.setattr(limits, "INTERFACES_POLL_S", 0.1)
     asyncio.run(run())
 
 

@@ -73,9 +73,9 @@ async def trickling(channel: Channel, _request: PackRequest) -> None:
     await channel.accept(heads=[bytes(20)], objects=1, enc="none")
     data = packed(objects_of((BLOB, random.Random(1).randbytes(200_000))))
     await channel.send_bytes(len(data).to_bytes(4, "big"))
-    for start in range(0, len(data), 500):
-        await channel.send_bytes(data[start : start + 500])
-        await asyncio.sleep(0.25)
+    for start in range(0, len(data), 2_000):
+        await channel.send_bytes(data[start : start + 2_000])
+        await asyncio.sleep(1.0)
 
 
 @pytest.mark.parametrize("number", [PULLS_PER_CONVERSATION_MAX, 2 * PULLS_PER_CONVERSATION_MAX])
