@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
@@ -13,7 +12,7 @@ from swarmchat.addresses import Address
 from swarmchat.errors import SwarmchatError
 from swarmchat.ids import AccountId, ConversationId, DeviceId
 from swarmchat.index.receipt_rows import How
-from swarmchat.limits import BYE_S, NOTICE_HEADS_MAX, SERVED_PACKS_PER_PEER_MAX
+from swarmchat.limits import BYE_S, NOTICE_HEADS_MAX
 from swarmchat.links.channel import Channel
 from swarmchat.links.connection_manager import ConnectionManager
 from swarmchat.links.link import Link
@@ -31,13 +30,11 @@ from swarmchat.swarm.messages import (
     Bye,
     Got,
     Hello,
-    MessageError,
     News,
     Read,
     Shared,
     SyncMessage,
     Typing,
-    read_pack_request,
 )
 from swarmchat.swarm.own_cards import OwnCards
 from swarmchat.swarm.own_devices import OwnDevices
@@ -46,6 +43,7 @@ from swarmchat.swarm.postman import Postman
 from swarmchat.swarm.presences import Presences
 from swarmchat.swarm.replicator import Replicator
 from swarmchat.swarm.rooms import Rooms
+from swarmchat.swarm.serving import Serving
 
 _log = logging.getLogger(__name__)
 
@@ -59,7 +57,6 @@ class Switchboard:
         self._by_device: dict[DeviceId, Dialogue] = {}
         self._announced: set[Link] = set()  # the observer was told that it stands
         self._introductions = Introductions(parts, own, where, self._by_device.values)
-        self._serving: Counter[DeviceId] = Counter()
         self._tasks: asyncio.TaskGroup | None = None
         self.stir: Callable[[], None] = lambda: None  # links, or what is wanted, may have changed
         self._known: frozenset[DeviceId] = frozenset()
@@ -77,6 +74,7 @@ class Switchboard:
     ) -> None:
         """Give it the parts that themselves need it; once, before anything happens."""
         self._rooms = rooms
+        self._serving = Serving(rooms)
         self._own_devices = own_devices
         self._postman = postman
         self._presences = presences
@@ -247,7 +245,9 @@ class Switchboard:
                 else:
                     await dialogue.serve(channel)
             case "pack":
-                await self._serve_pack(channel)
+                was_served = await self._serving.serve(channel)
+                if was_served and (dialogue := self._dialogues.get(channel.link)) is not None:
+                    dialogue.try_again()  # it may have fetched what makes us one of its members
             case "device":
                 await self._own_devices.serve(channel)
             case "invite":
@@ -418,30 +418,6 @@ class Switchboard:
         """Who speaks of a conversation holds it for common, hello or not."""
         if dialogue.device not in replicator.session.linked:
             replicator.hello(dialogue.device, heads, told=dialogue.told.get(replicator.conversation))
-
-    async def _serve_pack(self, channel: Channel) -> None:
-        device = channel.link.peer.device
-        try:
-            request = read_pack_request(channel.opening)
-        except MessageError as error:
-            await channel.refuse(error.peer_code, str(error))
-            return
-        replicator = self._rooms.get(request.conversation)
-        if replicator is None or replicator.log.is_empty:
-            await channel.refuse("unknown-conversation")
-            return
-        if self._serving[device] >= SERVED_PACKS_PER_PEER_MAX:
-            await channel.refuse("busy", "two packs at a time")
-            return
-        self._serving[device] += 1
-        try:
-            await replicator.serve(channel, request)
-        finally:
-            self._serving[device] -= 1
-            if not self._serving[device]:
-                del self._serving[device]
-        if (dialogue := self._dialogues.get(channel.link)) is not None:
-            dialogue.try_again()  # it may have fetched what makes us one of its members
 
     def _aim(self) -> None:
         mine, access, state = self._parts.account, self._parts.access, self._parts.state

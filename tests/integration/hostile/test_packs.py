@@ -147,7 +147,7 @@ def test_who_asks_for_many_packs_and_reads_none_holds_two_and_not_for_ever(
             assert (len(open_ones), set(refused)) == (SERVED_PACKS_PER_PEER_MAX, {"busy"})
             await world.unharmed(where, alice, carol)
             await world.until(lambda: all(channel.ended for channel in open_ones))
-            assert not alice.swarm._board._serving
+            assert alice.swarm._board._serving.is_idle
             assert await answer(link, where) == "ok"
 
     play(tmp_path, story)
@@ -381,14 +381,14 @@ def test_a_member_who_stalls_in_many_conversations_leaves_pulls_for_others(
                 await channel.send(encode(News(room, (CommitId(f"{number:040x}"),))))
             await world.until(lambda: bob.asked)
             served = 0
-            serve = carol.swarm._board._serve_pack
+            serve = carol.swarm._board._serving.serve
 
-            async def counted(channel: Channel) -> None:
+            async def counted(channel: Channel) -> bool:
                 nonlocal served
                 served += 1
-                await serve(channel)
+                return await serve(channel)
 
-            monkeypatch.setattr(carol.swarm._board, "_serve_pack", counted)
+            monkeypatch.setattr(carol.swarm._board._serving, "serve", counted)
             texts = [alice.node.runtime.entropy(30_000).hex() for _ in range(5)]
             await asyncio.gather(*(carol.say(where, text) for text in texts))  # too long to be pushed together
             await world.until(lambda: level(where, alice, carol), 5.0)

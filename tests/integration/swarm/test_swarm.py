@@ -68,14 +68,14 @@ def test_a_message_reaches_a_linked_device_with_its_announcement_and_is_acknowle
         alice, bob = await world.house("alice"), await world.house("bob")
         where = await world.room(alice, bob)
         served = 0
-        serve = alice.swarm._board._serve_pack
+        serve = alice.swarm._board._serving.serve
 
-        async def counted(channel: object) -> None:
+        async def counted(channel: object) -> bool:
             nonlocal served
             served += 1
-            await serve(channel)  # type: ignore[arg-type]
+            return await serve(channel)  # type: ignore[arg-type]
 
-        alice.swarm._board._serve_pack = counted  # type: ignore[method-assign]
+        alice.swarm._board._serving.serve = counted  # type: ignore[method-assign]
         said = await alice.post(where, "one way")
         got = await alice.swarm.delivered(where, said, lambda who: bob.account.id in who, 5.0)
         assert set(got.values()) == {bob.account.id}
