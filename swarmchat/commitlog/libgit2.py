@@ -61,4 +61,7 @@ def harden() -> None:
     pygit2.settings.enable_strict_object_creation(True)
     pygit2.settings.enable_strict_hash_verification(True)
     pygit2.settings.pack_max_objects = limits.BATCH_OBJECTS_MAX
+    # A commit is seldom read twice, for the history knows it: kept by libgit2 as well, all that were ever read grow to 256 MB.
+    pygit2.settings.cache_object_limit(pygit2.enums.ObjectType.COMMIT, 0)
+    pygit2.settings.cache_max_size(limits.OBJECT_CACHE_BYTES_MAX)
     _library.git_libgit2_opts(_OPT_SET_PACK_MAX_OBJECT_SIZE, _ffi.cast("size_t", limits.TREE_BYTES_MAX))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
+from pathlib import Path
 
 import cffi
 import pygit2
 import pytest
 from pygit2 import _libgit2
 
+from swarmchat import limits
 from swarmchat.commitlog import libgit2
 from swarmchat.commitlog.packs import PackFault, Scanner
 from swarmchat.commitlog.trees import BLOB
@@ -22,6 +25,22 @@ def test_an_old_libgit2_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(StorageError, match="known holes") as refusal:
         libgit2.harden()
     assert refusal.value.hint
+
+
+def test_commits_that_were_read_are_not_kept_by_libgit2(tmp_path: Path) -> None:
+    def read(repository: pygit2.Repository, count: int) -> int:
+        tree, who = repository.TreeBuilder().write(), pygit2.Signature("a", "b", 1, 0)
+        made = [repository.create_commit(None, who, who, f"m{at}", tree, []) for at in range(count)]
+        gc.collect()
+        before = pygit2.settings.cached_memory[0]
+        for one in made:
+            assert repository[one].message
+        return int(pygit2.settings.cached_memory[0]) - before
+
+    libgit2.harden()
+    repository = pygit2.init_repository(tmp_path / "r.git", bare=True)
+    assert read(repository, 50) <= 0
+    assert pygit2.settings.cached_memory[1] == limits.OBJECT_CACHE_BYTES_MAX
 
 
 def test_the_declarations_that_stand_here_in_short_are_those_of_libgit2() -> None:
