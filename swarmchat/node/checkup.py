@@ -209,6 +209,6 @@ def _index(path: Path) -> Finding:
 def of_search(behind: int) -> Finding:
     """Whether all that is here can be found."""
     if behind:
-        told = f"{behind} commits are not taken in yet"
+        told = f"{behind} commit{'s are' if behind > 1 else ' is'} not taken in yet"
         return Finding("index", "search", "ok", told, "they are with the next search, or in a moment")
     return Finding("index", "search", "ok", "all that is here can be found")
