@@ -78,6 +78,7 @@ async def trickling(channel: Channel, _request: PackRequest) -> None:
         await asyncio.sleep(1.0)
 
 
+@pytest.mark.timeout(180)  # a second of work; a machine that is short of everything once took 54
 @pytest.mark.parametrize("number", [PULLS_PER_CONVERSATION_MAX, 2 * PULLS_PER_CONVERSATION_MAX])
 def test_devices_that_drip_hold_up_the_pulls_of_a_conversation_for_a_minute_a_round(
     tmp_path: Path, number: int
