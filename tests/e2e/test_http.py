@@ -201,7 +201,7 @@ def test_an_address_that_others_reach_or_that_is_taken_keeps_the_daemon_from_sta
     node.did("account", "create", "--name", "Ann")
     for address, words in (("192.0.2.1:80", "without TLS"), ("example.org:80", "is a name")):
         outcome = node.cli("--json", "daemon", "start", *ON_LOOPBACK, "--http", address)
-        assert (outcome.status, words in outcome.error["message"]) == (8, True)  # a wrong setting: trying again is no use
+        assert (outcome.status, words in outcome.error["message"]) == (8, True)  # starting again is no use
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         outcome = node.cli("--json", "daemon", "start", *ON_LOOPBACK, "--http", address)
