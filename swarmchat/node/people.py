@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container
+from contextlib import suppress
 
 from swarmchat.account.records import Contact, Request, RequestId
 from swarmchat.discovery.addressbook import Candidate
@@ -142,20 +143,28 @@ class PeopleVerbs(ConversationVerbs):
     # --- inside
 
     def _request(self, text: str, *, of_one: bool = False) -> Request:
-        """The request that `text` means; of several who bring the same invitation any, unless it is about one of them."""
+        """The request that `text` means, by its own name, its conversation or its sender; of several who bring the same invitation any, unless it is about one of them."""
         pending = {request.id: request for request in self._node.keeper.state.pending()}
         names: dict[RequestId, list[str]] = {}
         told = set[tuple[str, ...]]()
         for one in pending.values():
             what = (one.id,) if of_one else one.offer.invitation
-            called = {(name, *what) for name in (one.offer.title or one.offer.name, one.offer.conversation)} - told
+            offer = one.offer
+            called = {(name, *what) for name in (offer.title or offer.name, offer.conversation, offer.sender)} - told
             told |= called
             names[one.id] = [name for name, *_ in called]
         try:
             return pending[resolve(text, names, "request")]
         except NotFoundError:
+            contact = self._node.keeper.state.contact
             conversations: dict[str, list[str]] = {one.offer.conversation: [] for one in pending.values()}
-            return self._request(resolve(text, conversations, "request"), of_one=of_one)
+            senders: dict[str, list[str]] = {
+                one.offer.sender: [contact(one.offer.sender).name] for one in pending.values()
+            }
+            for begun in (conversations, senders):  # its id, or my word for the sender
+                with suppress(NotFoundError):
+                    return self._request(resolve(text, begun, "request"), of_one=of_one)
+            raise
 
     def _contact_row(self, contact: Contact, gone: Container[AccountId] | None = None) -> JsonObject:
         row = _contact(contact, self._node.swarm.people.gone() if gone is None else gone)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -13,14 +14,17 @@ from swarmchat.account.records import Offer, RequestKind
 from swarmchat.account.state import State
 from swarmchat.account.store import AccountStore
 from swarmchat.errors import AmbiguousError
+from swarmchat.ids import AccountId
 from swarmchat.node.offline import open_commands
 from tests.support.accounts import account, commit, conversation
 
 
-def home_with(folder: Path, *offers: Offer) -> Home:
+def home_with(folder: Path, *offers: Offer, contacts: Mapping[AccountId, str] | None = None) -> Home:
     home = Home.locate(folder / "home", {})
     home.prepare()
     state = State()
+    for who, name in (contacts or {}).items():
+        state, _ = state.add_contact(who, conversation=None, name=name, now_ms=5)
     for offer in offers:
         state, _ = requests.receive(state, offer, shared=False, now_ms=10)
     me = create(name="me", now=1_790_000_000, entropy=lambda count: bytes(range(1, count + 1)))
@@ -39,6 +43,28 @@ def test_a_request_is_named_by_what_the_list_shows(tmp_path: Path, title: str, n
         assert row["title"] == (title or name)
         assert node.call("request.decline", {"request": called}) == {"id": row["id"], "state": "declined"}
         assert node.call("request.list", {}) == []
+
+
+SENDER = AccountId("ab" * 20)
+
+
+@pytest.mark.parametrize("called", [SENDER, SENDER[:8], SENDER.upper(), "bob", "Boats"])
+def test_a_request_is_named_by_who_sent_it(tmp_path: Path, called: str) -> None:
+    offer = Offer(SENDER, RequestKind.GROUP, conversation(1), commit(1), 5, title="Boats")
+    with open_commands(home_with(tmp_path, offer, contacts={SENDER: "Bob"})) as node:
+        (row,) = node.call("request.list", {})
+        assert node.call("request.decline", {"request": called}) == {"id": row["id"], "state": "declined"}
+
+
+def test_who_sent_two_requests_names_none_of_them(tmp_path: Path) -> None:
+    brought = [Offer(SENDER, RequestKind.GROUP, conversation(one), commit(one), 5, title=f"{one}") for one in (1, 2)]
+    with open_commands(home_with(tmp_path, *brought)) as node:
+        for called in (SENDER, SENDER[:8]):
+            with pytest.raises(AmbiguousError) as refused:
+                node.call("request.decline", {"request": called})
+            assert sorted(refused.value.data["candidates"]) == sorted(
+                one["id"] for one in node.call("request.list", {})
+            )
 
 
 @pytest.mark.parametrize("called", ["Garden", "garden", conversation(1), conversation(1)[:8]])
