@@ -6,7 +6,6 @@ export class Refused extends Error {
     super(message);
     this.code = code;
     this.hint = data?.hint ?? hint ?? null;
-    this.data = data ?? {};
   }
 }
 
@@ -16,7 +15,6 @@ export class Denied extends Error {}
 /** Nobody answers: the daemon is not running, or the way to it is cut. */
 export class Away extends Error {}
 
-export const UNKNOWN_METHOD = -32601;
 const BATCH_MAX = 40;
 
 export class Api {

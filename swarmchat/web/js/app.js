@@ -219,7 +219,7 @@ export class App {
       "Alt+I": room((one) => one.panel.toggle("about")),
       Escape: room((one) => {
         if (one.panel.isOpen) {
-          one.panel.close_();
+          one.panel.hide();
           one.composer?.focus();
         } else if (matchMedia("(max-width: 799px)").matches) this.go("#/");
         else return false;

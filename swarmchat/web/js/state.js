@@ -69,10 +69,6 @@ export class State {
     return line(conversation.title || (other && this.name(other, conversation.id)) || short(conversation.id), 128);
   }
 
-  roleOf(conversation, account = this.me.id) {
-    return this.members.get(conversation)?.find((row) => row.id === account)?.role ?? null;
-  }
-
   accountOfDevice(device) {
     if (device === this.me.device) return this.me.id;
     for (const rows of this.members.values()) {

@@ -77,4 +77,3 @@ function purge(app, shown) {
     app.go("#/");
   });
 }
-

@@ -2,6 +2,7 @@
 
 import { fill, h } from "../dom.js";
 import { line } from "../text.js";
+import { icon } from "./icons.js";
 import { iconButton, nameOf } from "./parts.js";
 import { trying } from "./toast.js";
 
@@ -37,7 +38,7 @@ export class Composer {
       "form",
       { class: "composer", onsubmit: (event) => { event.preventDefault(); this.send(); } },
       this.about,
-      h("div", { class: "write-row" }, this.field, h("button", { type: "submit", class: "icon-button primary", "aria-label": "Send", title: "Send (Enter)" }, iconButton("send", "").firstChild)),
+      h("div", { class: "write-row" }, this.field, h("button", { type: "submit", class: "icon-button primary", "aria-label": "Send", title: "Send (Enter)" }, icon("send"))),
     );
     requestAnimationFrame(() => this.#grow());
   }

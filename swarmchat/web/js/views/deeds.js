@@ -71,4 +71,3 @@ export async function delivery(app, conversation, message) {
     copyable(shown.id, "the id of the commit"),
   ]);
 }
-

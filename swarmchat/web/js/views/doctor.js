@@ -14,7 +14,7 @@ export async function drawDoctor(app, again) {
   return [
     h("div", { class: "page-deeds" }, h("p", { class: "muted" }, bad === 0 ? `All ${rows.length} checks are in order.` : `${bad} of ${rows.length} checks found something.`), button("Look again", again, { "data-key": "again" })),
     h("ul", { class: "rows cards" }, order.flatMap((state) => rows.filter((row) => row.state === state)).map((row) =>
-      h("li", { class: `row check-${row.state}` },
+      h("li", { class: "row" },
         h("span", { class: `sign ${row.state}`, role: "img", "aria-label": WORDS[row.state] ?? row.state }, icon(row.state === "ok" ? "check" : "info")),
         h("div", { class: "row-main" }, h("div", {}, h("strong", {}, row.check), " ", h("bdi", {}, plain(row.found))), h("div", { class: "muted small wrap" }, plain(row.about)), row.hint && h("div", { class: "hint small" }, plain(row.hint)))))),
   ];

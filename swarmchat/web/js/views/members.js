@@ -4,7 +4,7 @@ import { h } from "../dom.js";
 import { ago, counted, line, short } from "../text.js";
 import { BALLOTS, ROLES } from "../words.js";
 import { confirm, form } from "./dialogs.js";
-import { avatar, button, nameOf, presenceWord, shortId } from "./parts.js";
+import { avatar, button, nameOf, shortId } from "./parts.js";
 
 export async function drawMembers(app, conversation, again) {
   const [rows, ballots] = await Promise.all([app.api.call("member.list", { conversation, local: true }), app.api.call("member.votes", { conversation })]);

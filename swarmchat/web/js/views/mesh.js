@@ -65,4 +65,3 @@ function peerNode(app, row) {
     h("span", { class: `badge ${row.state === "linked" ? "level" : row.state === "barred" || row.state === "unreachable" ? "behind" : "ahead"}` }, STATES[row.state] ?? row.state),
   );
 }
-

@@ -22,7 +22,7 @@ export class Panel {
     this.conversation = conversation;
     this.body = h("div", { class: "panel-body", role: "tabpanel", id: "panel-body", tabindex: "0", "aria-label": "What is open beside the conversation" });
     this.tabs = h("div", { class: "tabs", role: "tablist", "aria-label": "About this conversation", onkeydown: (event) => this.#key(event) });
-    this.node = h("aside", { class: "panel", hidden: true, "aria-label": "About this conversation" }, h("header", {}, this.tabs, iconButton("close", "Close (Esc)", () => this.close_())), this.body);
+    this.node = h("aside", { class: "panel", hidden: true, "aria-label": "About this conversation" }, h("header", {}, this.tabs, iconButton("close", "Close (Esc)", () => this.hide())), this.body);
     const clock = setInterval(() => this.#tab === "sync" && document.visibilityState === "visible" && this.refresh(), LOOK_MS);
     const deaf = app.state.on(["members", "votes", "names", "links", "activity", "contacts"], soon(() => this.refresh(), GATHER_MS));
     this.#off = () => {
@@ -37,7 +37,7 @@ export class Panel {
 
   toggle(tab) {
     if (this.#tab === tab) {
-      this.close_();
+      this.hide();
       return;
     }
     this.#tab = tab;
@@ -49,7 +49,7 @@ export class Panel {
     this.tabs.querySelector("[aria-selected=true]").focus();
   }
 
-  close_() {
+  hide() {
     this.#tab = null;
     this.node.hidden = true;
   }

@@ -65,7 +65,7 @@ export class SearchBox {
       "button",
       { type: "button", class: "hit", onclick: open },
       h("div", { class: "conversation-top" }, h("bdi", { class: "muted small" }, state.title(state.conversation(hit.conversation))), h("time", { class: "muted small", datetime: hit.message.time }, briefTime(hit.message.time))),
-      h("div", {}, nameOf(hit.message.author, state.name(hit.message.author, hit.conversation)), " ", h("bdi", { class: "snippet" }, hit.snippet.map((part) => (part.match ? h("mark", {}, plain(part.text)) : plain(part.text))))),
+      h("div", {}, nameOf(hit.message.author, state.name(hit.message.author, hit.conversation)), " ", h("bdi", {}, hit.snippet.map((part) => (part.match ? h("mark", {}, plain(part.text)) : plain(part.text))))),
     );
   }
 

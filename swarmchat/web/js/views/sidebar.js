@@ -23,7 +23,7 @@ export class Sidebar {
     this.app = app;
     this.brand = h("div", { class: "brand" });
     this.pages = h("nav", { class: "pages", "aria-label": "Pages" });
-    this.requests = h("div", { class: "requests" });
+    this.requests = h("div");
     this.list = h("ul", { class: "conversations", "aria-label": "Conversations", onkeydown: (event) => this.#key(event) });
     this.search = new SearchBox(app, () => this.draw());
     this.chats = h("div", { class: "chats" }, this.requests, this.list);

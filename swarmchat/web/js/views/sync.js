@@ -15,7 +15,7 @@ export async function drawSync(app, conversation) {
 
 function drawRows(app, conversation, rows, none) {
   if (!rows.length) return h("p", { class: "muted" }, none);
-  return h("ul", { class: "rows sync-rows" }, rows.map((row) => {
+  return h("ul", { class: "rows" }, rows.map((row) => {
     const account = app.state.accountOfDevice(row.device);
     const name = account ? app.state.name(account, conversation) : "unknown";
     const level = row.behind || row.missing.length ? "behind" : row.ahead ? "ahead" : "level";
