@@ -178,13 +178,17 @@ class Archives:
     def __contains__(self, conversation: object) -> bool:
         return isinstance(conversation, str) and (self._folder / f"{conversation}{_SUFFIX}").is_dir()
 
-    def list(self) -> tuple[Summary, ...]:
-        """All of them, by id. StorageError."""
+    def ids(self) -> tuple[ConversationId, ...]:
+        """Of all of them, sorted, whether they can be read or not. StorageError."""
         if not self._folder.is_dir():
             return ()
         with self._lock, refusals(self._folder, "read"):
             names = sorted(path.name.removesuffix(_SUFFIX) for path in self._folder.glob(f"*{_SUFFIX}"))
-        return tuple(self.summary(name) for name in map(_parsed, names) if name is not None)
+        return tuple(name for name in map(_parsed, names) if name is not None)
+
+    def list(self) -> tuple[Summary, ...]:
+        """What a list says of all of them, by id. StorageError."""
+        return tuple(self.summary(one) for one in self.ids())
 
     def summary(self, conversation: ConversationId) -> Summary:
         """What a list says of one. NotFoundError, StorageError."""

@@ -51,7 +51,7 @@ class Library:
 
     view: Callable[[ConversationId], Awaitable[View]]  # NotFoundError, StorageError
     size: Callable[[ConversationId], Awaitable[Size]]  # NotFoundError, StorageError
-    all: Callable[[], Awaitable[list[ConversationId]]]  # that can be read
+    all: Callable[[], Awaitable[list[ConversationId]]]  # that are to be read; StorageError
     met: Callable[[ConversationId, SwarmchatError], None]
 
 
@@ -85,21 +85,24 @@ class Indexing:
     async def run(self) -> None:
         """Take in what comes until cancelled, at first what came while no node ran."""
         await self._runtime.sleep(_FIRST_S)
-        self._changed.update(await self._library.all())
+        is_behind = True  # in what nobody told of
         while True:
             self._news.clear()
             changed, self._changed = self._changed, set()  # what is said from now on is for the next time
             due = self._runtime.monotonic() + _GIVES_WAY_S
             try:
+                if is_behind:
+                    changed.update(await self._library.all())
                 await self._tidy()
                 await self._calm(due)
                 for conversation in sorted(changed):
                     await self._bring_forward(conversation, due)
             except StorageError as fault:  # it costs a while, and not the node
                 _log.warning("the search index is behind: %s", fault.message)
+                is_behind = True
                 await self._runtime.sleep(_AGAIN_S)
-                self._changed.update(await self._library.all())
                 continue
+            is_behind = False
             await self._news.wait()
 
     async def caught_up(self, conversations: Iterable[ConversationId]) -> None:
@@ -197,13 +200,10 @@ class Indexing:
         """Take in so many commits; whether that was all."""
         taken = self.index.taken(conversation)
         with view.log.still():
-            if taken is not None and not _continues(view.history, taken):
-                taken = None  # the history was read anew, in another order
-                is_other = True
-            else:
-                is_other = False
-        if is_other:
+            is_other = taken is not None and not _continues(view.history, taken)
+        if is_other:  # the history was read anew, in another order
             self.index.forget(conversation)
+            taken = None
         try:
             lines, upto = self._read(view, taken, count)
         except SwarmchatError as fault:

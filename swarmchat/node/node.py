@@ -279,11 +279,11 @@ class Node:
     # --- looking
 
     async def readable(self) -> list[ConversationId]:
-        """All conversations that can be read, archived ones last. StorageError."""
+        """All conversations that are to be read, archived ones last; some may be damaged. StorageError."""
         here = self.keeper.state.conversations.values()
         shown = [one.id for one in here if not one.is_gone and one.state is not ConversationState.SYNCING]
-        archived = await self.runtime.offload(self.archives.list)
-        return [*sorted(shown), *(one.id for one in archived if one.id not in shown)]
+        archived = await self.runtime.offload(self.archives.ids)
+        return [*sorted(shown), *(one for one in archived if one not in shown)]
 
     def is_archived(self, conversation: ConversationId) -> bool:
         """Whether it is an imported history."""

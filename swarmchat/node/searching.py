@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from math import ceil
-from typing import NamedTuple
 
 from swarmchat.account.records import ConversationState
-from swarmchat.errors import NotFoundError, SwarmchatError
+from swarmchat.errors import NotFoundError, StorageError, SwarmchatError
 from swarmchat.ids import AccountId, CommitId, ConversationId, account_id
 from swarmchat.index.query import Query, parse
 from swarmchat.index.search import Hit, Place, Scope
@@ -18,13 +17,6 @@ from swarmchat.node.verbs import JsonObject, Verbs, moment
 from swarmchat.node.view import View
 
 _HITS_DEFAULT = 20
-
-
-class _Found(NamedTuple):
-    """A hit with all that is shown of it; None: it does not fit any more, or is not to be seen."""
-
-    hit: Hit
-    shown: JsonObject | None
 
 
 class SearchVerbs(Verbs):
@@ -81,14 +73,13 @@ class SearchVerbs(Verbs):
         while True:
             wanted = count - len(kept)
             hits = await self._node.runtime.offload(self._node.indexing.index.find, query, scope, wanted)
-            for found in await self._shown_all(query, hits, context, hidden=hidden):
-                kept += [] if found.shown is None else [found.shown]
+            kept += await self._shown_all(query, hits, context, hidden=hidden)
             if len(hits) < wanted or len(kept) >= count:
                 return kept
             scope = Scope(scope.conversations, scope.account, scope.since, scope.until, hits[-1].place)
 
-    async def _shown_all(self, query: Query, hits: Sequence[Hit], context: int, *, hidden: bool) -> list[_Found]:
-        """Each with its message, conversation by conversation, in the order in which they were found."""
+    async def _shown_all(self, query: Query, hits: Sequence[Hit], context: int, *, hidden: bool) -> list[JsonObject]:
+        """All that is shown of those that still fit and are to be seen, in the order in which they were found."""
         shown: dict[Hit, JsonObject | None] = {}
         for where in sorted({hit.conversation for hit in hits}):
             here = [hit for hit in hits if hit.conversation == where]
@@ -101,7 +92,7 @@ class SearchVerbs(Verbs):
                 shown.update(zip(here, await self._look(where, read), strict=True))
             except SwarmchatError:  # gone or damaged meanwhile: it costs its own hits
                 continue
-        return [_Found(hit, shown.get(hit)) for hit in hits]
+        return [row for hit in hits if (row := shown.get(hit)) is not None]
 
     async def _author(self, text: str, places: Sequence[ConversationId]) -> AccountId:
         with suppress(ValueError):
@@ -126,7 +117,7 @@ class SearchVerbs(Verbs):
             try:
                 commit = await self._message_in(where, text)
                 number = (await self._node.view(where)).history.number(commit)
-            except NotFoundError:
+            except (NotFoundError, StorageError):
                 continue
             place = await self._node.runtime.offload(self._node.indexing.index.place, where, number)
             if place is not None:

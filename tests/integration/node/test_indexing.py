@@ -34,6 +34,7 @@ class Shelf:
         self.sides = {side.log.conversation: side for side in sides}
         self.faults: list[SwarmchatError] = []
         self.refuses: SwarmchatError | None = None
+        self.unlisted = 0  # so often what is there cannot be told
         library = Library(self.view, self.size, self.all, lambda where, fault: self.faults.append(fault))
         self.index = SearchIndex(path / "search.sqlite")
         self.indexing = Indexing(self.index, library, runtime or SystemRuntime())
@@ -51,6 +52,9 @@ class Shelf:
         return Size(len(history), history)
 
     async def all(self) -> list[ConversationId]:
+        if self.unlisted:
+            self.unlisted -= 1
+            raise StorageError("the folder cannot be read")
         return sorted(self.sides)
 
     def found(self, text: str) -> list[str]:
@@ -250,6 +254,17 @@ def test_a_log_that_cannot_be_read_costs_itself_and_no_other(tmp_path: Path, mon
     assert shelf.found("boat") == [said]
 
 
+def test_a_disk_that_does_not_say_what_is_there_ends_no_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("_FIRST_S", "_CALM_S", "_PAUSE_S", "_AGAIN_S"):
+        monkeypatch.setattr(indexing, name, 0.0)
+    group = found(tmp_path, ALICE, BOB)
+    group.say(ALICE, "boat")
+    shelf = Shelf(tmp_path, group)
+    shelf.unlisted = 4
+    asyncio.run(asyncio.wait_for(running_until(shelf, lambda: shelf.index.count() == 1), 20))
+    assert shelf.unlisted == 0
+
+
 def test_a_disk_that_refuses_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("_FIRST_S", "_CALM_S", "_PAUSE_S", "_AGAIN_S"):
         monkeypatch.setattr(indexing, name, 0.0)
@@ -265,15 +280,7 @@ def test_a_disk_that_refuses_is_tried_again(tmp_path: Path, monkeypatch: pytest.
         return taking(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(shelf.index, "take", take)
-
-    async def story() -> None:
-        running = asyncio.ensure_future(shelf.indexing.run())
-        await until(lambda: shelf.index.count() == 1)
-        running.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await running
-
-    asyncio.run(asyncio.wait_for(story(), 20))
+    asyncio.run(asyncio.wait_for(running_until(shelf, lambda: shelf.index.count() == 1), 20))
     assert len(refused) == 2
 
 
@@ -308,6 +315,15 @@ def added(side: Side, said: CommitId) -> MessageAdded:
 
 def writer_of(text: str) -> Pending:
     return Pending(Post(text), writer(ALICE), NOW)
+
+
+async def running_until(shelf: Shelf, holds: Callable[[], bool]) -> None:
+    """Let it take in what is there; what ends it is raised."""
+    running = asyncio.ensure_future(shelf.indexing.run())
+    await until(lambda: running.done() or holds())
+    running.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await running
 
 
 async def until(holds: Callable[[], bool]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -215,3 +216,19 @@ def test_an_archive_is_searched_too_and_what_is_hidden_only_when_asked(node: Off
     assert node.call("search", {"text": "boat", "limit": 1})["more"] is False
     node.call("conversation.purge", {"conversation": archive})
     assert hits(node, "boat") == []
+
+
+def test_an_archive_that_is_damaged_costs_itself_and_no_other_search(home: Home, tmp_path: Path) -> None:
+    story = group()
+    story.text(CAROL, "an old boat")
+    with open_commands(home) as node:
+        archive = node.call("conversation.import", {"path": str(story.save(tmp_path / "boats", bare=False))})["id"]
+        here = say(node, room(node), "a boat")
+        assert len(ids(node, "boat")) == 2
+    folder = home.archives / f"{archive}.git"
+    shutil.rmtree(folder)
+    folder.mkdir()
+    with open_commands(home) as node:
+        there = say(node, room(node, "Quay"), "a ship")
+        assert (ids(node, "boat"), ids(node, "ship")) == ([here], [there])
+        assert ids(node, "boat", before=here) == []
