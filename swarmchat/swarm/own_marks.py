@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable
 from functools import partial
 
+from swarmchat.errors import StorageError
 from swarmchat.ids import AccountId, ConversationId, DeviceId
 from swarmchat.index.receipt_rows import Cursor, HeldRow, MarkRow
 from swarmchat.limits import MARKS_PAGE_ROWS, MARKS_SHARED_AFTER_S
@@ -17,6 +19,8 @@ from swarmchat.swarm.own_devices import OwnDevices
 from swarmchat.swarm.parts import Parts
 from swarmchat.swarm.readmarks import ReadMarks
 from swarmchat.swarm.replicator import Replicator
+
+_log = logging.getLogger(__name__)
 
 
 class OwnMarks:
@@ -45,13 +49,16 @@ class OwnMarks:
         self._taken = await self._parts.runtime.offload(self._parts.receipts.cursors)
 
     async def run(self) -> None:
-        """Tell what is new, at its pace, until cancelled."""
+        """Tell what is new, at its pace, until cancelled; what a disk refuses to give is told with the next news."""
         while True:
             await self._news.wait()
             await self._parts.runtime.sleep(MARKS_SHARED_AFTER_S)
             self._news.clear()
             for device in self._own.linked:
-                await self._send(device)
+                try:
+                    await self._send(device)
+                except StorageError as error:
+                    _log.warning("receipts are not told to %s: %s", device, error)
 
     def stir(self) -> None:
         """Something was noted."""
@@ -87,13 +94,17 @@ class OwnMarks:
     # --- inside
 
     async def _send(self, device: DeviceId) -> None:
-        """A page of what it lacks, if it waits for one and there is any."""
+        """A page of what it lacks, if it waits for one and there is any. StorageError, and then it waits on."""
         exchange = self._exchanges.get(device)
         if exchange is None or not exchange.may_send:
             return
         exchange.sent()
         theirs, receipts = exchange.theirs, self._parts.receipts
-        page = await self._parts.runtime.offload(receipts.since, theirs, MARKS_PAGE_ROWS)
+        try:
+            page = await self._parts.runtime.offload(receipts.since, theirs, MARKS_PAGE_ROWS)
+        except StorageError:
+            exchange.asked(theirs)
+            raise
         if page.upto == theirs:
             exchange.asked(theirs)
             return

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from swarmchat.errors import StorageError
 from swarmchat.ids import ConversationId, DeviceId
-from swarmchat.index.receipt_rows import HeldRow
+from swarmchat.index.receipt_rows import HeldRow, Page
+from swarmchat.limits import MARKS_SHARED_AFTER_S
 from swarmchat.swarm import own_marks
 from tests.support.reading import last_read, reached, second_device, state
 from tests.support.swarms import House, World, play
@@ -92,6 +95,61 @@ def test_what_is_in_step_is_told_no_more(tmp_path: Path) -> None:
         await alice.swarm.read(where, bob.catalog.open(where).history.root.id)
         await asyncio.sleep(30)
         assert 0 < len(said) <= 8, "a page and its answer each way, and what each learnt from the other"
+
+    play(tmp_path, story)
+
+
+def test_news_are_told_together_once_a_second(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        _, bob, phone, where = await friends(world)
+        await asyncio.sleep(30)
+        read: list[float] = []
+        since, now = bob.receipts.since, asyncio.get_running_loop().time
+
+        def noted(*asked: Any) -> Page:
+            read.append(now())
+            return since(*asked)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(bob.receipts, "since", noted)
+            heads, begin = bob.catalog.open(where).heads, now()
+            for number in range(1, 6):
+                known = DeviceId(f"{number:064x}")
+                bob.swarm._seen.learnt(bob.account.id, known)
+                bob.receipts.set_heads(where, {known: heads}, time_ms=5)
+                bob.swarm._own_marks.stir()
+                await asyncio.sleep(MARKS_SHARED_AFTER_S / 8)
+            await asyncio.sleep(30)
+        assert 0 <= read[0] - begin - MARKS_SHARED_AFTER_S < 0.1
+        assert len([at for at in read if at < begin + 2 * MARKS_SHARED_AFTER_S]) == 2, (
+            "a page, and that there is no more"
+        )
+        assert {f"{number:064x}" for number in range(1, 6)} <= phone.receipts.all_heads(where).keys()
+
+    play(tmp_path, story)
+
+
+def test_a_disk_that_refuses_to_give_receipts_ends_nothing_and_they_are_told_with_the_next_news(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        alice, bob, phone, where = await friends(world)
+        await asyncio.sleep(30)
+        refusals: list[object] = []
+
+        def refuse(*asked: object) -> Page:
+            refusals.append(asked)
+            raise StorageError("the disk does not answer")
+
+        other = DeviceId("1" * 64)
+        bob.swarm._seen.learnt(alice.account.id, other)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(bob.receipts, "since", refuse)
+            bob.receipts.set_heads(where, {other: bob.catalog.open(where).heads}, time_ms=5)
+            bob.swarm._own_marks.stir()
+            await world.until(lambda: bool(refusals))
+            await asyncio.sleep(30)
+        assert other not in phone.receipts.all_heads(where)
+        bob.swarm._own_marks.stir()
+        await world.until(lambda: other in phone.receipts.all_heads(where))
 
     play(tmp_path, story)
 
