@@ -9,7 +9,6 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from swarmchat.addresses import Address
@@ -42,7 +41,7 @@ class HttpDoor:
 
     @asynccontextmanager
     async def standing(self, commands: Commands, is_ready: Callable[[], bool]) -> AsyncIterator[None]:
-        """Listen where the settings say, if they do, while the context lasts. UserError when that cannot be."""
+        """Listen where the settings say, if they do, while the context lasts. UserError, SettingsError when that cannot be."""
         self._commands, self._is_ready = commands, is_ready
         async with AsyncExitStack() as stack:
             self._stack = stack
@@ -84,8 +83,7 @@ class HttpDoor:
         if self._stack is None or self._commands is None:
             raise UnreachableError("the daemon is stopping")
         house = House(self._commands, self._tokens, runtime, self, frozenset(config.api_hosts))
-        files = config.api_tls_certificate, config.api_tls_key
-        tls = (Path(files[0]), Path(files[1])) if files[0] and files[1] else None
+        tls = config.api_tls
         bound = await self._stack.enter_async_context(serve(house, address, tls))
         self._house = house
         self._base = f"{'https' if tls else 'http'}://{called(bound, config.api_hosts)}"

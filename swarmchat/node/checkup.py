@@ -15,7 +15,7 @@ from swarmchat import limits
 from swarmchat.account.home import Home
 from swarmchat.account.store import AccountStore
 from swarmchat.addresses import Address
-from swarmchat.errors import SwarmchatError
+from swarmchat.errors import SettingsError, SwarmchatError
 from swarmchat.index import database
 from swarmchat.node import config as configs
 from swarmchat.node.dht import DhtStatus
@@ -116,6 +116,10 @@ def of_http(config: configs.Config) -> Finding | None:
     if config.api_http is None:
         return None
     about = str(config.api_http)
+    try:
+        encrypted = config.api_tls is not None
+    except SettingsError as fault:
+        return Finding("http", about, "fault", fault.message, fault.hint)
     for name, key in ((config.api_tls_certificate, "api.tls_certificate"), (config.api_tls_key, "api.tls_key")):
         if name is not None and not os.access(name, os.R_OK):
             return Finding(
@@ -125,7 +129,6 @@ def of_http(config: configs.Config) -> Finding | None:
         return Finding(
             "http", about, "fault", "the key of its certificate is open to others", f"chmod 600 {config.api_tls_key}"
         )
-    encrypted = config.api_tls_certificate is not None
     if not config.api_http.is_loopback and not encrypted:
         hint = "name api.tls_certificate and api.tls_key, or a loopback address"
         return Finding("http", about, "fault", "others could listen: not on loopback and without TLS", hint)

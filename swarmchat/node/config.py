@@ -42,6 +42,19 @@ class Config:
     api_tls_certificate: str | None = None
     api_tls_key: str | None = None
 
+    @property
+    def api_tls(self) -> tuple[Path, Path] | None:
+        """Certificate and key for HTTPS; None: HTTP is answered without. SettingsError where one is given alone."""
+        if self.api_tls_certificate is not None and self.api_tls_key is not None:
+            return Path(self.api_tls_certificate), Path(self.api_tls_key)
+        if self.api_tls_certificate is None and self.api_tls_key is None:
+            return None
+        given, lacking = ("key", "certificate") if self.api_tls_certificate is None else ("certificate", "key")
+        raise SettingsError(
+            f"api.tls_{given} is of no use without api.tls_{lacking}",
+            hint=f"swarmchat config set api.tls_{lacking} FILE, or: swarmchat config unset api.tls_{given}",
+        )
+
 
 def load(path: Path, given: Mapping[str, object] | None = None) -> Config:
     """Read `config.toml`; a missing file is the defaults. `given`: dotted keys of the command line, which win over the file.
@@ -75,7 +88,7 @@ def read_both(path: Path) -> tuple[dict[str, Any], str]:
         text = data.decode()
         return tomllib.loads(text), text
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
-        raise SettingsError(f"{path} is no valid TOML: {fault}") from fault
+        raise SettingsError(f"{path} is no valid TOML: {fault}", hint="mend it by hand, or move it away") from fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,10 +182,16 @@ def flat(table: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
     return found
 
 
-def _addresses(value: Any) -> tuple[Address, ...]:
+def _texts(value: Any, wanted: str) -> list[str]:
+    """A list of texts, or one text alone."""
     texts = [value] if isinstance(value, str) else value
-    if not isinstance(texts, list) or not texts or not all(isinstance(text, str) for text in texts):
-        raise ValueError('a list of addresses is wanted, as in ["0.0.0.0:0", "[::]:0"]')
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        raise ValueError(wanted)
+    return texts
+
+
+def _addresses(value: Any) -> tuple[Address, ...]:
+    texts = _texts(value or None, 'a list of addresses is wanted, as in ["0.0.0.0:0", "[::]:0"]')
     return tuple(Address.parse(text) for text in texts)
 
 
@@ -185,9 +204,7 @@ def _port(value: Any) -> int:
 def _entrances(value: Any) -> tuple[Entrance, ...]:
     from swarmchat.discovery.dht.joining import Entrance  # noqa: PLC0415 - 2 MB for who names one
 
-    texts = [value] if isinstance(value, str) else value
-    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-        raise ValueError('a list is wanted, as in ["node.example:4222", "192.0.2.7:4222#ID"]')
+    texts = _texts(value, 'a list is wanted, as in ["node.example:4222", "192.0.2.7:4222#ID"]')
     if len(texts) > limits.DHT_BOOTSTRAP_MAX:
         raise ValueError(f"at most {limits.DHT_BOOTSTRAP_MAX} nodes are named")
     return tuple(Entrance.parse(text) for text in texts)
@@ -215,9 +232,9 @@ def _http(value: Any) -> Address:
 
 
 def _host_names(value: Any) -> tuple[str, ...]:
-    texts = [value] if isinstance(value, str) else value
-    if not isinstance(texts, list) or len(texts) > limits.API_PARAM_ITEMS_MAX:
-        raise ValueError('a list of host names is wanted, as in ["node.example"]')
+    texts = _texts(value, 'a list of host names is wanted, as in ["node.example"]')
+    if len(texts) > limits.API_PARAM_ITEMS_MAX:
+        raise ValueError(f"a list of host names is wanted, at most {limits.API_PARAM_ITEMS_MAX}")
     return tuple(Address.parse(f"{text}:0").host.lower().removesuffix(".") for text in texts)
 
 

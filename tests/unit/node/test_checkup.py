@@ -77,6 +77,9 @@ def test_http_is_looked_at_where_it_is_wanted(tmp_path: Path) -> None:
     assert checkup.of_http(Config(api_http=here)).state == "ok"
     assert "without TLS" in checkup.of_http(Config(api_http=everywhere)).found
     assert checkup.of_http(Config(api_http=everywhere, **files)).found.startswith("with TLS")
+    for name, path in files.items():
+        alone = checkup.of_http(Config(api_http=here, **{name: path}))
+        assert (alone.state, "is of no use without" in alone.found) == ("fault", True)
     key.chmod(0o640)
     assert checkup.of_http(Config(api_http=everywhere, **files)).hint == f"chmod 600 {key}"
     key.unlink()

@@ -8,7 +8,7 @@ import pytest
 from swarmchat.addresses import Address
 from swarmchat.discovery.dht.identity import NodeId
 from swarmchat.discovery.dht.joining import Entrance
-from swarmchat.errors import StorageError, UserError
+from swarmchat.errors import SettingsError, StorageError, UserError
 from swarmchat.node.config import SETTINGS, Config, json_schema, load, parse, plain
 from swarmchat.swarm.parts import Audience
 
@@ -43,6 +43,8 @@ def test_all_keys_are_read(tmp_path: Path) -> None:
         ({"api": {"http": "node.example:7777"}}, "is a name; an IP address is wanted"),
         ({"api": {"hosts": ["a b"]}}, "has no valid host"),
         ({"api": {"hosts": ["h"] * 101}}, "a list of host names"),
+        ({"api": {"hosts": [5]}}, "a list of host names"),
+        ({"listen": [5]}, "a list of addresses"),
         ({"api": {"tls_key": "key.pem"}}, "the absolute path of a file"),
         ({"name": "  "}, "a name of 1 to"),
         ({"name": "x" * 129}, "a name of 1 to"),
@@ -73,6 +75,7 @@ def test_where_http_is_answered_is_an_address_and_names_are_compared_in_lower_ca
     )
     assert (found.api_http, found.api_hosts) == (Address("::1", 7777), ("node.example", "b"))
     assert (found.api_tls_certificate, found.api_tls_key) == ("/c", "/k")
+    assert (found.api_tls, Config().api_tls) == ((Path("/c"), Path("/k")), None)
     assert parse({"api": {"http": "localhost:0"}}, "x").api_http == Address("localhost", 0)
 
 
@@ -94,6 +97,13 @@ def test_no_bootstrap_node_is_built_in() -> None:
     assert (Config().dht_enabled, Config().dht_port, Config().dht_bootstrap) == (True, 0, ())
     assert parse({"dht": {"bootstrap": []}}, "config.toml").dht_bootstrap == ()
     assert parse({"dht": {"bootstrap": "h:1"}}, "config.toml").dht_bootstrap == (Entrance(Address("h", 1)),)
+
+
+@pytest.mark.parametrize(("given", "lacking"), [("certificate", "key"), ("key", "certificate")])
+def test_one_half_of_what_https_needs_is_a_wrong_setting_and_no_plain_http(given: str, lacking: str) -> None:
+    config = parse({"api": {f"tls_{given}": "/x"}}, "x")
+    with pytest.raises(SettingsError, match=f"api.tls_{given} is of no use without api.tls_{lacking}"):
+        _ = config.api_tls
 
 
 def test_every_field_of_the_settings_has_one_key() -> None:
