@@ -111,9 +111,8 @@ def new_file(path: Path, *, force: bool = False) -> Iterator[BinaryIO]:
         raise UserError(f"{path} is a directory", hint="name a file in it")
     if path.exists() and not force:
         raise _exists(path, _OR_FORCE)
-    draft = path.with_name(f".{path.name[:100]}.{os.getpid()}-{next(_DRAFTS)}.part")
     try:
-        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
+        draft, handle = _new_draft(path)
     except OSError as error:
         raise refusal(error, path, "write") from error
     try:
@@ -133,6 +132,15 @@ def new_file(path: Path, *, force: bool = False) -> Iterator[BinaryIO]:
     finally:
         with contextlib.suppress(OSError):
             draft.unlink(missing_ok=True)
+
+
+def _new_draft(path: Path) -> tuple[Path, int]:
+    while True:
+        draft = path.with_name(f".swarmchat.{os.getpid()}-{next(_DRAFTS)}.part")
+        with contextlib.suppress(
+            FileExistsError
+        ):  # of one that was killed, or lives in another container, as process 1 too
+            return draft, os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
 
 
 def _name_new(draft: Path, path: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import stat
 from pathlib import Path
@@ -117,6 +118,16 @@ def test_what_came_meanwhile_under_the_name_stays(tmp_path: Path) -> None:
         path.write_bytes(b"theirs")
     assert path.read_bytes() == b"theirs"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_draft_of_a_process_of_the_same_number_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a container each is process 1: one that was killed kept all that came after it from writing."""
+    monkeypatch.setattr(disk, "_DRAFTS", itertools.count(7))
+    left = tmp_path / f".swarmchat.{os.getpid()}-7.part"
+    left.write_bytes(b"half")
+    with disk.new_file(tmp_path / "file") as file:
+        file.write(b"whole")
+    assert ((tmp_path / "file").read_bytes(), left.read_bytes()) == (b"whole", b"half")
 
 
 def test_a_new_file_that_fails_leaves_nothing(tmp_path: Path) -> None:
