@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Final, Self
 
-from swarmchat import limits
+from swarmchat import disk, limits
 from swarmchat.commitlog.files import refusals
 from swarmchat.commitlog.log import CommitLog
 from swarmchat.conversation.history import History
@@ -141,9 +141,7 @@ class Carried:
             line = self._file.readline(limits.BUNDLE_HEADER_BYTES_MAX) if magic == MAGIC else b""
         if magic != MAGIC:
             hint = "a bundle of git, of what Jami made: swarmchat conversation import FILE"
-            raise CarriedError(
-                f"{self._path} is no bundle of swarmchat", hint=hint if magic.startswith(_GIT[:16]) else None
-            )
+            raise CarriedError(f"{self._path} is no bundle of swarmchat", hint=hint if magic.startswith(_GIT) else None)
         if not line.endswith(b"\n"):
             raise CarriedError(f"{self._path} is damaged: its head has no end")
         try:
@@ -177,9 +175,7 @@ def _opened(path: Path) -> BinaryIO:
     except FileNotFoundError:
         raise NotFoundError(f"there is no file {path}") from None
     except OSError as error:
-        with refusals(path, "read"):
-            raise error from None
-        raise AssertionError("a refusal is raised") from error
+        raise disk.refusal(error, path, "read") from error
     found = os.fstat(handle)
     if not stat.S_ISREG(found.st_mode):
         os.close(handle)
