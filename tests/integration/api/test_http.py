@@ -271,7 +271,7 @@ def test_who_was_away_for_longer_than_events_are_kept_is_told_of_the_gap(tmp_pat
 def test_a_long_poll_waits_for_the_first_event_and_no_longer_than_it_is_told(tmp_path: Path) -> None:
     async def scene(door: Door) -> None:
         await door.node.happen("a")
-        page = (await door.ask("/api/v1/events?since=0&limit=1&timeout=9", token=door.owner)).json
+        page = (await door.ask(f"/api/v1/events?since=0&limit=1&timeout={limits.HTTP_POLL_S:g}", token=door.owner)).json
         assert (page["events"][0]["id"], page["next"]) == (1, 1)
         reader, writer = await door.open()
         writer.write(door.request("/api/v1/events?since=1&timeout=20", token=door.owner))
@@ -299,7 +299,7 @@ def test_a_long_poll_waits_for_the_first_event_and_no_longer_than_it_is_told(tmp
         "since=9",
         "limit=0",
         "limit=10001",
-        "timeout=61",
+        f"timeout={limits.HTTP_POLL_S + 1:g}",
         "what=1",
         "since=99999999999999999999",
         "since=%D9%A1",

@@ -19,6 +19,7 @@ from swarmchat import limits
 from swarmchat.addresses import Address
 from swarmchat.api.http.server import serve
 from swarmchat.errors import UserError
+from swarmchat.runtime import SystemRuntime
 from tests.integration.api.test_http import at_door, stream
 from tests.support.fake_commands import ROOM
 from tests.support.http_door import Door, http_door, read_answer, read_frame
@@ -66,6 +67,25 @@ def test_many_wrong_tokens_are_slowed_down_and_the_right_one_is_not(tmp_path: Pa
         assert statuses[: limits.HTTP_WRONG_AT_ONCE] == [401] * limits.HTTP_WRONG_AT_ONCE
         assert 429 in statuses
         assert (await door.call("account.show")).status == 200
+
+    at_door(tmp_path, scene)
+
+
+def test_wrong_tokens_are_answered_again_at_their_pace(tmp_path: Path) -> None:
+    class Still(SystemRuntime):
+        passed = 0.0
+
+        def monotonic(self) -> float:
+            return self.passed
+
+    async def scene(door: Door) -> None:
+        door.house.runtime = clock = Still()
+        for _ in range(limits.HTTP_WRONG_AT_ONCE):
+            assert (await door.ask("/metrics", token="wrong")).status == 401
+        for _ in range(2):
+            assert (await door.ask("/metrics", token="wrong")).status == 429
+            clock.passed += 1 / limits.HTTP_WRONG_PER_S
+            assert (await door.ask("/metrics", token="wrong")).status == 401
 
     at_door(tmp_path, scene)
 
@@ -302,6 +322,16 @@ def test_a_head_that_is_none_or_endless_is_refused_and_the_connection_closed(tmp
     at_door(tmp_path, scene)
 
 
+def test_a_head_has_so_many_bytes_and_no_more(tmp_path: Path) -> None:
+    async def scene(door: Door) -> None:
+        empty = len(door.request("/healthz", x="")) - len("GET  HTTP/1.1\r\n\r\n")
+        longest = "y" * (limits.HTTP_HEAD_BYTES_MAX - empty)
+        assert (await door.ask("/healthz", x=longest)).status == 200
+        assert (await door.ask("/healthz", x=longest + "y")).status == 431
+
+    at_door(tmp_path, scene)
+
+
 @pytest.mark.parametrize(
     "target",
     [
@@ -380,6 +410,22 @@ def test_half_a_head_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.Monke
         await asyncio.sleep(0.3)  # a stream is no head that is late
         await door.node.happen("a")
         assert (await read_frame(reader)).startswith("id: 1\n")
+        writer.close()
+
+    at_door(tmp_path, scene)
+
+
+def test_a_connection_without_a_request_is_kept_for_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "HTTP_IDLE_S", 0.5)
+
+    async def scene(door: Door) -> None:
+        reader, writer = await door.open()
+        for _ in range(2):
+            writer.write(door.request("/healthz"))
+            assert (await read_answer(reader)).status == 200
+        began = asyncio.get_running_loop().time()
+        assert await asyncio.wait_for(reader.read(), limits.HTTP_HEAD_S - 1) == b""
+        assert asyncio.get_running_loop().time() - began > 0.4
         writer.close()
 
     at_door(tmp_path, scene)

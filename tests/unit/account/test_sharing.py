@@ -365,3 +365,14 @@ def test_stamps_of_what_is_no_more_are_bounded(monkeypatch: pytest.MonkeyPatch) 
     empty = [key for key in one.state.stamps if key.startswith("request/")]
     assert len(empty) == 5
     assert f"contact/{account(1)}" in one.state.stamps
+
+
+def test_whether_too_many_are_no_more_is_looked_at_after_so_many_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "STAMPS_EMPTY_MAX", 5)
+    one, half = Machine(ONE), limits.STAMPS_EMPTY_LOOK // 2
+    for number in range(1, half + 1):
+        one.do("block", account(number))
+        assert len(one.state.stamps) == number
+        one.do("unblock", account(number))
+    assert one.state.seen[ONE] == limits.STAMPS_EMPTY_LOOK
+    assert len(one.state.stamps) == 5

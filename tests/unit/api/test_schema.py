@@ -101,6 +101,20 @@ def test_parameters_at_their_bounds_are_taken_and_null_counts_as_absent() -> Non
     assert entry.checked({"name": None, "count": 1}) == {"count": 1}
 
 
+def test_a_search_has_bounds() -> None:
+    entry = METHODS["search"]
+    most = {
+        "text": "x" * limits.SEARCH_TEXT_CHARS_MAX,
+        "limit": limits.SEARCH_HITS_MAX,
+        "context": limits.SEARCH_CONTEXT_MAX,
+    }
+    assert entry.checked(most) == most
+    more: dict[str, object] = {name: value + ("x" if isinstance(value, str) else 1) for name, value in most.items()}  # type: ignore[operator]
+    for name, value in more.items():
+        with pytest.raises(UsageError, match=name):
+            entry.checked(most | {name: value})
+
+
 def test_waiting_for_others_needs_a_daemon_and_plain_sending_does_not() -> None:
     send = METHODS["message.send"]
     assert not send.wants_daemon({"conversation": "x", "text": "y"})

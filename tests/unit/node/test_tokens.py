@@ -135,6 +135,23 @@ def test_a_damaged_file_is_told_and_no_door_opens_with_it(home: Home) -> None:
         tokens(home).open()
 
 
+def test_files_longer_than_ours_can_be_are_not_read(home: Home) -> None:
+    token = tokens(home).owner()
+    full = tokens(home)
+    for number in range(limits.TOKENS_MAX):
+        full.add(f"{number:0{limits.TOKEN_NAME_CHARS_MAX}}", "admin")
+    for name, most in (("tokens.json", limits.TOKENS_FILE_BYTES_MAX), ("api-token", limits.TOKEN_FILE_BYTES_MAX)):
+        file = home.data / name
+        kept = file.read_bytes()
+        file.write_bytes(kept.ljust(most))
+        assert tokens(home).owner() == token
+        file.write_bytes(kept.ljust(most + 1))
+        with pytest.raises(StorageError, match="is larger"):
+            tokens(home).open()
+        file.write_bytes(kept)
+    assert len(tokens(home).listed()) == limits.TOKENS_MAX + 1, "and the owner's"
+
+
 def test_a_scope_covers_itself_and_those_before_it() -> None:
     assert [[one.covers(other) for other in Scope] for one in Scope] == [
         [True, False, False],
