@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.support.browser import seat
-from tests.support.process import NodeProcess
+from tests.support.process import NodeProcess, same
 from tests.web.conftest import alone
 
 pytestmark = [pytest.mark.web, pytest.mark.timeout(120)]
@@ -109,6 +110,42 @@ def test_how_far_a_message_came_is_shown(browser: Any, harbour: str, ann: NodePr
             expect(a.message("did it arrive?").locator(".mark")).to_have_class(re.compile("read"))
         a.message("did it arrive?").locator(".mark").click()
         expect(a.dialog().locator(".row", has_text="Ben")).to_contain_text("has read it")
+
+
+def test_what_comes_while_one_reads_further_up_is_read_when_it_is_in_sight(
+    browser: Any, harbour: str, ann: NodeProcess, ben: NodeProcess
+) -> None:
+    for number in range(30):
+        ann.call("message.send", conversation=harbour, text=f"line {number}\n\nand what it says")
+    same(harbour, ann, ben)
+    with seat(browser, ann) as a:
+        marks: list[str] = []
+
+        def keep(request: Any) -> None:
+            asked = json.loads(request.post_data or "[]")
+            calls = asked if isinstance(asked, list) else [asked]
+            marks.extend(call["params"]["message"] for call in calls if call["method"] == "message.read")
+
+        a.page.on("request", keep)
+        a.log_in().open("Harbour")
+        a.sees("line 29")
+        newest = a.page.get_by_role("button", name="Newest messages")
+        a.page.locator(".scroller").evaluate(  # what is drawn in the same frame takes one back to the end
+            """async (scroller) => {
+              while (document.querySelector('.latest').hidden) {
+                scroller.scrollTop = scroller.scrollHeight / 4;
+                await new Promise(requestAnimationFrame);
+              }
+            }"""
+        )
+        sent = ben.call("message.send", conversation=harbour, text="far below")["id"]
+        expect(a.page.locator("#announcer")).to_have_text("Ben: far below")
+        unread = a.page.locator(".conversation", has_text="Harbour").locator(".count")
+        expect(unread).to_have_text("1")
+        assert sent not in marks
+        newest.click()
+        expect(unread).to_have_count(0)
+        assert sent in marks
 
 
 def test_typing_is_shown_while_somebody_types(browser: Any, harbour: str, ann: NodeProcess, ben: NodeProcess) -> None:

@@ -58,6 +58,11 @@ export class MessageList {
     this.sizes.disconnect();
   }
 
+  /** Whether the newest is in sight. */
+  get isAtEnd() {
+    return this.#stuck;
+  }
+
   toEnd() {
     this.#stuck = true;
     this.update();

@@ -91,7 +91,6 @@ export class Room {
       if (isNews) announce(`${this.app.state.name(newest.author, this.id)}: ${line(newest.body, 160)}`);
       this.#newest = newest.id;
     }
-    this.#seen();
   }
 
   /** The newest is in sight: say so, once each. */
@@ -105,12 +104,9 @@ export class Room {
     });
   }
 
+  /** The window has the focus again: what is in sight is seen from now on. */
   seenAgain() {
-    this.messages?.node && this.#stuckSeen();
-  }
-
-  #stuckSeen() {
-    if (this.messages.latest.hidden) this.#seen();
+    if (this.messages?.isAtEnd) this.#seen();
   }
 
   // --- drawing
