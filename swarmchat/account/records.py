@@ -113,6 +113,11 @@ class Declined:
     declined_ms: int  # not before the request's own time, so that resending it is never news
     asked_ms: int
 
+    @property
+    def id(self) -> RequestId:
+        """The name of the request that was refused."""
+        return request_id(self.sender, self.conversation)
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Host:
@@ -155,6 +160,11 @@ class Invitation:
     created_ms: int
     delivered_ms: int = 0  # 0 = no device of the other has confirmed to have read it
     tried_ms: int = 0
+
+    @property
+    def id(self) -> RequestId:
+        """Its name: there is one for each person and conversation."""
+        return request_id(self.account, self.conversation)
 
     @property
     def expires_ms(self) -> int:

@@ -84,7 +84,7 @@ class State:
         )
         declined = self.declined
         for each in self.declined_contact(account):
-            declined = without(declined, request_id(each.sender, each.conversation))
+            declined = without(declined, each.id)
         return replace(self._with_contact(new), declined=declined), new
 
     def use_pair(self, account: AccountId, conversation: ConversationId | None) -> tuple[Self, Contact | None]:

@@ -22,7 +22,6 @@ from swarmchat.account.records import (
     RequestId,
     RequestKind,
     Stamp,
-    request_id,
 )
 from swarmchat.account.state import Setting, State
 from swarmchat.account.strict import Fields
@@ -164,7 +163,7 @@ def declined_to_json(declined: Iterable[Declined]) -> list[dict[str, object]]:
 def read_declined(fields: Fields) -> Mapping[RequestId, Declined]:
     """The field `declined`, else ValueError."""
     found = fields.each("declined", limits.DECLINED_MAX, read_refusal)
-    return _keyed(found, lambda value: request_id(value.sender, value.conversation), "declined")
+    return _keyed(found, lambda value: value.id, "declined")
 
 
 def hosts_to_json(hosts: Iterable[Host]) -> list[dict[str, str]]:
@@ -307,7 +306,7 @@ def invitations_to_json(invitations: Iterable[Invitation]) -> list[dict[str, obj
 def read_invitations(fields: Fields) -> Mapping[RequestId, Invitation]:
     """The field `invitations`, else ValueError."""
     found = fields.each("invitations", limits.INVITATIONS_MAX, read_invitation)
-    return _keyed(found, lambda value: request_id(value.account, value.conversation), "invitations")
+    return _keyed(found, lambda value: value.id, "invitations")
 
 
 def read_invitation(value: object, where: str) -> Invitation:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from swarmchat import limits
 from swarmchat.account.preferences import has_setting, is_preference, is_setting
@@ -17,7 +17,6 @@ from swarmchat.account.records import (
     KnownConversation,
     OwnDevice,
     Request,
-    request_id,
 )
 from swarmchat.account.requests import with_request
 from swarmchat.account.state import State
@@ -35,6 +34,7 @@ from swarmchat.account.strict import Fields
 from swarmchat.ids import account_id, commit_id, conversation_id, device_id
 
 Value = Any  # of JSON
+Asked = TypeVar("Asked", Request, Declined, Invitation)
 
 
 class Draft:
@@ -65,9 +65,8 @@ class Topic:
     read: Callable[[str, Value], Any]  # ValueError
     put: Callable[[Draft, str, Any], None]
     gist: Callable[[Any], Value] | None = None
-    has: Callable[[str], bool] = lambda name: (
-        True
-    )  # whether there may be one of this name, as far as this version knows
+    # Whether there may be one of this name, as far as this version knows.
+    has: Callable[[str], bool] = lambda name: True
 
 
 # --- contacts: four words about one account that are said apart
@@ -151,11 +150,16 @@ def _read_preference(name: str, value: Value) -> str:
 # --- requests and answers
 
 
-def _read_request(name: str, value: Value) -> Request:
-    request = read_request(value, f"request/{name}")
-    if request.id != name:
-        raise ValueError(f"request/{name}: of another")
-    return request
+def _named(topic: str, read: Callable[[Value, str], Asked]) -> Callable[[str, Value], Asked]:
+    """Reads what has its name inside, too: it must be that of the key."""
+
+    def named(name: str, value: Value) -> Asked:
+        record = read(value, f"{topic}/{name}")
+        if record.id != name:
+            raise ValueError(f"{topic}/{name}: of another")
+        return record
+
+    return named
 
 
 def _put_request(draft: Draft, name: str, request: Request | None) -> None:
@@ -166,13 +170,6 @@ def _put_request(draft: Draft, name: str, request: Request | None) -> None:
         for key in requests.keys() - kept.keys():
             del requests[key]
         requests[request.id] = request
-
-
-def _read_declined(name: str, value: Value) -> Declined:
-    record = read_refusal(value, f"declined/{name}")
-    if request_id(record.sender, record.conversation) != name:
-        raise ValueError(f"declined/{name}: of another")
-    return record
 
 
 def _put_declined(draft: Draft, name: str, record: Declined | None) -> None:
@@ -186,13 +183,6 @@ def _put_declined(draft: Draft, name: str, record: Declined | None) -> None:
 
 def _invitation_gist(held: Invitation) -> Value:
     return invitations_to_json([replace(held, delivered_ms=0, tried_ms=0)])[0]
-
-
-def _read_invitation(name: str, value: Value) -> Invitation:
-    invitation = read_invitation(value, f"invitation/{name}")
-    if request_id(invitation.account, invitation.conversation) != name:
-        raise ValueError(f"invitation/{name}: of another")
-    return invitation
 
 
 def _put_invitation(draft: Draft, name: str, told: Invitation | None) -> None:
@@ -342,9 +332,17 @@ _ALL: Final = (
     Topic(
         "conversation", "conversations", _conversation_value, _read_conversation, _put_conversation, _conversation_gist
     ),
-    Topic("declined", "declined", lambda held: declined_to_json([held])[0], _read_declined, _put_declined),
-    Topic("request", "requests", lambda held: requests_to_json([held])[0], _read_request, _put_request),
-    Topic("invitation", "invitations", _invitation_gist, _read_invitation, _put_invitation),
+    Topic(
+        "declined",
+        "declined",
+        lambda held: declined_to_json([held])[0],
+        _named("declined", read_refusal),
+        _put_declined,
+    ),
+    Topic(
+        "request", "requests", lambda held: requests_to_json([held])[0], _named("request", read_request), _put_request
+    ),
+    Topic("invitation", "invitations", _invitation_gist, _named("invitation", read_invitation), _put_invitation),
     Topic("device", "devices", lambda held: [held.added_ms, held.may_link], _read_device, _device(_introduce)),
     _field("device-name", "devices", "name", _text(limits.DISPLAY_NAME_CHARS_MAX), _device, ""),
     _field("device-revoked", "devices", "revoked_ms", _time, _device, 0),
