@@ -1,4 +1,4 @@
-"""Who is let in: decisions about one request's headers, and how often somebody may ask. Pure. (SCP-08 §3.2)
+"""Who is let in: decisions about one request's headers. Pure. (SCP-08 §3.2)
 
 A browser sends what any web site tells it to send. `Host` says under which name we were called: a name of the site's own
 that it had pointed at 127.0.0.1 (DNS rebinding) is not ours. `Origin` says whose page asks: only our own may.
@@ -69,26 +69,6 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(bare).is_loopback
     except ValueError:
         return False
-
-
-class Allowance:
-    """How often somebody may ask: `burst` at once, then `rate` a second."""
-
-    def __init__(self, rate: float, burst: float) -> None:
-        self._rate = rate
-        self._burst = burst
-        self._left = burst
-        self._seen: float | None = None
-
-    def take(self, now: float) -> bool:
-        """Whether one more is within it; `now` in seconds of a clock that never runs backwards."""
-        if self._seen is not None:
-            self._left = min(self._burst, self._left + (now - self._seen) * self._rate)
-        self._seen = now
-        if self._left < 1:
-            return False
-        self._left -= 1
-        return True
 
 
 def _is_ours(host: str, names: frozenset[str]) -> bool:

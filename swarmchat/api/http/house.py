@@ -14,12 +14,13 @@ from starlette.types import Receive
 
 from swarmchat import limits
 from swarmchat.api.dialogue import Permit
-from swarmchat.api.http.gate import Allowance, Refusal
+from swarmchat.api.http.gate import Refusal
 from swarmchat.api.methods import Commands
 from swarmchat.api.shapes import Method
 from swarmchat.errors import RefusedError, SwarmchatError
 from swarmchat.node.tokens import Credential, Scope, Tokens
 from swarmchat.runtime import Runtime
+from swarmchat.swarm.allowance import Allowance
 
 T = TypeVar("T")
 
@@ -52,7 +53,7 @@ class House:
     streams: int = 0
     answered: dict[int, int] = field(default_factory=dict)  # status -> how many requests
     cut: int = 0  # clients that did not read
-    wrong: Allowance = field(default_factory=lambda: Allowance(limits.HTTP_WRONG_PER_S, limits.HTTP_WRONG_AT_ONCE))
+    wrong: Allowance = field(default_factory=lambda: Allowance(limits.HTTP_WRONG_AT_ONCE, limits.HTTP_WRONG_PER_S))
     allowances: dict[str, Allowance] = field(default_factory=dict)  # by the name of the token
 
     def close(self) -> None:
@@ -66,7 +67,7 @@ class House:
         if len(self.allowances) > limits.TOKENS_MAX + 1:
             self.allowances.clear()
         allowance = self.allowances.setdefault(
-            credential.name, Allowance(limits.HTTP_CALLS_PER_S, limits.HTTP_CALLS_AT_ONCE)
+            credential.name, Allowance(limits.HTTP_CALLS_AT_ONCE, limits.HTTP_CALLS_PER_S)
         )
         return allowance.take(self.runtime.monotonic())
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swarmchat.api.http import gate
-from swarmchat.api.http.gate import Allowance, bearer, foreign, is_loopback
+from swarmchat.api.http.gate import bearer, foreign, is_loopback
 
 OURS = frozenset({"node.example"})
 
@@ -99,14 +99,6 @@ def test_no_host_and_no_origin_raises(host: str, origin: str) -> None:
 )
 def test_a_token_is_carried_in_one_way(values: list[str], token: str | None) -> None:
     assert bearer(headers(*(("Authorization", value) for value in values))) == token
-
-
-def test_an_allowance_gives_its_burst_and_then_its_rate() -> None:
-    allowance = Allowance(rate=2, burst=3)
-    assert [allowance.take(10.0) for _ in range(4)] == [True, True, True, False]
-    assert allowance.take(10.4) is False
-    assert allowance.take(10.5) is True
-    assert [allowance.take(1_000.0) for _ in range(4)] == [True, True, True, False]
 
 
 def test_values_of_a_header_are_found_by_its_name_in_any_case() -> None:
