@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +77,7 @@ def export(session: Session, file: Path) -> None:
         )
         return
     with _private_folder() as folder:
-        sealed = folder / "account"
+        sealed = Path(folder) / "account"
         session.door.call("account.export", path=str(sealed), password=password)
         sys.stdout.buffer.write(sealed.read_bytes())
         sys.stdout.buffer.flush()
@@ -95,7 +93,7 @@ def import_(session: Session, file: Path, check: bool) -> None:
     with contextlib.ExitStack() as stack:
         path = file.absolute()
         if str(file) == "-":
-            path = stack.enter_context(_private_folder()) / "account"
+            path = Path(stack.enter_context(_private_folder())) / "account"
             with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as copy:
                 copy.write(sys.stdin.buffer.read(limits.ARCHIVE_BYTES_MAX + 1))
         done = session.door.call("account.import", path=str(path), password=password, check=check or None)
@@ -152,10 +150,5 @@ def _told(made: dict[str, Any]) -> str:
     return ", ".join(words) or "neither how far I have read nor that I type"
 
 
-@contextlib.contextmanager
-def _private_folder() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="swarmchat-"))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+def _private_folder() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="swarmchat-", ignore_cleanup_errors=True)

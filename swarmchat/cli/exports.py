@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -12,7 +12,7 @@ from swarmchat.api.schema import EXPORT_FORMATS
 from swarmchat.cli.session import CONV, Session, Verb, pass_session
 from swarmchat.cli.terminal import plain
 
-_PIECE_CHARS = 1 << 16
+_PIECE_CHARS: Final = 1 << 16
 
 
 @click.command(cls=Verb)
@@ -51,13 +51,10 @@ def export(session: Session, conv: str, form: str, output: Path | None, force: b
 
 def _print(session: Session, conv: str, form: str) -> None:
     """By way of a file of our own that nobody else sees: the node writes files, and a pipe is ours."""
-    folder = Path(tempfile.mkdtemp(prefix="swarmchat-"))
-    try:
-        path = folder / "export"
+    with tempfile.TemporaryDirectory(prefix="swarmchat-", ignore_cleanup_errors=True) as folder:
+        path = Path(folder) / "export"
         with session.output.busy("exporting"):
             session.door.call("export", conversation=conv, path=str(path), format=form)
         with path.open(encoding="utf-8", newline="") as file:
             while piece := file.read(_PIECE_CHARS):
                 session.output.pass_on(piece)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

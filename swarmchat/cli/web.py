@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from swarmchat.api.schema import SCOPES
 from swarmchat.cli.session import Noun, Session, Verb, pass_session
 from swarmchat.cli.terminal import clock, plain, table
 
@@ -43,8 +44,8 @@ def token() -> None:
 @click.argument("name")
 @click.option(
     "--scope",
-    type=click.Choice(["read", "send", "admin"]),
-    default="read",
+    type=click.Choice(SCOPES),
+    default=SCOPES[0],
     show_default=True,
     help="read changes nothing, send writes messages too, admin may do everything",
 )

@@ -16,7 +16,7 @@ from textual.widgets.option_list import Option
 
 from swarmchat import limits
 from swarmchat.cli.entries import EntryView
-from swarmchat.cli.terminal import Names, Palette, plain, short
+from swarmchat.cli.terminal import Names, Palette, counted, plain, short
 from swarmchat.cli.tui import words
 from swarmchat.cli.tui.dialogs import Confirm, Prompt, Reading
 from swarmchat.cli.tui.line import Line
@@ -218,7 +218,7 @@ class Chat(App[None]):
     def _show_top(self) -> None:
         title = next((row["title"] for row in self._rooms if row["id"] == self._open), "")
         parts = [plain(self._me.get("name", "")) or "swarmchat", plain(title) or short(self._open)]
-        parts += [f"{self._requests} request{'s' * (self._requests != 1)} (F3)"] if self._requests else []
+        parts += [f"{counted(self._requests, 'request')} (F3)"] if self._requests else []
         parts += [plain(self._trouble)] if self._trouble else []
         self._top.update("  |  ".join(parts))
 
@@ -254,8 +254,7 @@ class Chat(App[None]):
             try:
                 await coroutine
             except SwarmchatError as error:
-                hint = f"\n{plain(error.hint)}" if error.hint else ""
-                self.notify(f"{plain(error.message)}{hint}", severity="error", markup=False)
+                self.notify(words.trouble(error), severity="error", markup=False)
 
         self.run_worker(guarded())
 

@@ -92,14 +92,9 @@ class Page(ModalScreen[Opened | None]):
             try:
                 await coroutine
             except SwarmchatError as error:
-                self.say(error)
+                self.notify(words.trouble(error), severity="error", markup=False)
 
         self.run_worker(guarded())
-
-    def say(self, error: SwarmchatError) -> None:
-        """An error with its hint."""
-        hint = f"\n{plain(error.hint)}" if error.hint else ""
-        self.notify(f"{plain(error.message)}{hint}", severity="error", markup=False)
 
     async def prompted(self, question: str) -> str | None:
         """What was typed, or None."""

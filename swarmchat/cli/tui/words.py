@@ -10,7 +10,8 @@ from datetime import datetime
 from typing import Any
 
 from swarmchat.cli.presence import attendance
-from swarmchat.cli.terminal import Names, Palette, age, clock, lines, plain, short
+from swarmchat.cli.terminal import Names, Palette, age, clock, counted, lines, plain, short
+from swarmchat.errors import SwarmchatError
 
 Row = Mapping[str, Any]
 _PLAIN = Palette(on=False)
@@ -31,7 +32,7 @@ def member(row: Row, names: Names, me: str) -> str:
     mine = " (me)" if row["id"] == me else ""
     called, bare = names(row["id"]), short(row["id"])
     who = "–" if called == bare else called.removesuffix(f" ({bare})")
-    return f"{plain(row['role']):8} {who}{mine}  {bare}  {devices} device{'s' * (devices != 1)}"
+    return f"{plain(row['role']):8} {who}{mine}  {bare}  {counted(devices, 'device')}"
 
 
 def vote(row: Row, names: Names) -> str:
@@ -107,6 +108,11 @@ def summary(sync: Iterable[Row], linked: int) -> str:
     parts += [f"{behind} of {len(rows)} devices behind"] if behind else ["all in step"] if rows else []
     parts += [f"{missing} announced and missing here"] if missing else []
     return ", ".join(parts)
+
+
+def trouble(error: SwarmchatError) -> str:
+    """An error with its hint."""
+    return "\n".join(plain(said) for said in (error.message, error.hint) if said)
 
 
 def first_line(entry: Row) -> str:
