@@ -11,9 +11,8 @@ from swarmchat.commitlog import carried
 from swarmchat.commitlog.carried import Carried, Header
 from swarmchat.errors import NotFoundError, RefusedError, StorageError, UserError
 from swarmchat.ids import CommitId, ConversationId, DeviceId
-from swarmchat.node.exporting import absolute
 from swarmchat.node.naming import resolve
-from swarmchat.node.verbs import JsonObject, Verbs
+from swarmchat.node.verbs import JsonObject, Verbs, absolute
 from swarmchat.node.view import View
 
 _REFUSALS_TOLD: Final = 100

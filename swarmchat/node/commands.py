@@ -23,7 +23,7 @@ from swarmchat.node.node import Node
 from swarmchat.node.people import PeopleVerbs
 from swarmchat.node.searching import SearchVerbs
 from swarmchat.node.settings import SettingsVerbs
-from swarmchat.node.verbs import JsonObject
+from swarmchat.node.verbs import JsonObject, absolute
 from swarmchat.node.web import Web, WebVerbs
 
 
@@ -76,12 +76,13 @@ class NodeCommands(
         node = self._node
         state, told = node.keeper.state, node.for_archive()
         return await node.runtime.offload(
-            self._accounts.export, path, password, node.account, state, node.catalog, told
+            self._accounts.export, str(absolute(path)), password, node.account, state, node.catalog, told
         )
 
     async def account_import(self, *, path: str, password: str, check: bool = False) -> JsonObject:
         """There is an account: only `check` is possible."""
-        return await self._node.runtime.offload(lambda: self._accounts.import_(path, password, check=check))
+        file = str(absolute(path))
+        return await self._node.runtime.offload(lambda: self._accounts.import_(file, password, check=check))
 
     async def account_set_password(self, *, password: str | None = None, old: str | None = None) -> JsonObject:
         """Seal the keys of this home with a password; without one they lie open. A sealed one wants the old one."""
@@ -150,7 +151,7 @@ class NodeCommands(
         names = await self._own_words()
         found = await debugbundle.answers(asked)
         key, now = node.runtime.entropy(32), node.runtime.now()
-        return await node.runtime.offload(debugbundle.write, Path(path), node.home, key, now, found, names)
+        return await node.runtime.offload(debugbundle.write, absolute(path), node.home, key, now, found, names)
 
     async def _counts(self) -> JsonObject:
         state = self._node.keeper.state
@@ -195,7 +196,7 @@ class HomeCommands:
                 return self._accounts.create(arguments.get("name"), arguments.get("password"))
             case "account.import":
                 check = bool(arguments.get("check", False))
-                return self._accounts.import_(arguments["path"], arguments["password"], check=check)
+                return self._accounts.import_(str(absolute(arguments["path"])), arguments["password"], check=check)
             case "account.show":
                 return self._accounts.show()
             case "verify" if is_path(arguments["conversation"]):

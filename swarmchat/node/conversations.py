@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import replace
-from pathlib import Path
 from typing import Final, cast
 
 from swarmchat.account import preferences
@@ -20,7 +19,7 @@ from swarmchat.node import views
 from swarmchat.node.invitelinks import InviteLink, parse_link
 from swarmchat.node.naming import resolve
 from swarmchat.node.unread import unread
-from swarmchat.node.verbs import JsonObject, Verbs, account
+from swarmchat.node.verbs import JsonObject, Verbs, absolute, account
 from swarmchat.node.view import View
 from swarmchat.swarm.access import MODE_PUBLIC
 from swarmchat.swarm.objections import Cause, Objection
@@ -49,7 +48,7 @@ class ConversationVerbs(Verbs):
 
     async def conversation_import(self, *, path: str) -> JsonObject:
         """Keep the history of a repository that Jami made, to be read: judged whole first. (SCP-02 §9.18)"""
-        summary, new = await self._node.runtime.offload(self._node.archives.bring, Path(path))
+        summary, new = await self._node.runtime.offload(self._node.archives.bring, absolute(path))
         self._node.forget_timeline(summary.id)
         told = {"state": ARCHIVED, "commits": summary.commits, "merges": summary.merges, "new": new}
         row = _archived_row(summary)

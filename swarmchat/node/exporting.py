@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
 from swarmchat import disk
 from swarmchat.conversation.tree import MODE_WORDS
-from swarmchat.errors import StorageError, UsageError
+from swarmchat.errors import StorageError
 from swarmchat.ids import CommitId
 from swarmchat.node import views
 from swarmchat.node.exports.document import Document, Line, written
-from swarmchat.node.verbs import JsonObject, Verbs
+from swarmchat.node.verbs import JsonObject, Verbs, absolute
 from swarmchat.node.view import View
 
 _AT_ONCE: Final = 64  # lines read while the log is held still
@@ -78,11 +77,3 @@ def _told(view: View, commits: list[CommitId]) -> Iterator[Line]:
                 for commit in commits[start : start + _AT_ONCE]
             ]
         yield from page
-
-
-def absolute(path: str) -> Path:
-    """A path of this machine that does not depend on who says it; UsageError."""
-    found = Path(path)
-    if not found.is_absolute() or "\0" in path:
-        raise UsageError(f"{path!r} is no absolute path")
-    return found

@@ -8,7 +8,6 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from swarmchat.account.home import Home
@@ -21,6 +20,7 @@ from swarmchat.node.checkup import Finding
 from swarmchat.node.commands import HomeCommands, NodeCommands
 from swarmchat.node.node import Node, Parts
 from swarmchat.node.settings import SettingsFile
+from swarmchat.node.verbs import absolute
 from swarmchat.runtime import SystemRuntime
 
 _LOCK_WAIT_S = 2.0  # another command is over in a moment; a daemon is not
@@ -74,7 +74,7 @@ class Offline:
         with contextlib.suppress(SwarmchatError):
             found["settings"] = SettingsFile(self._home.config_file).show()
         key, now = self._runtime.entropy(32), self._runtime.now()
-        return debugbundle.write(Path(path), self._home, key, now, found, self._names())
+        return debugbundle.write(absolute(path), self._home, key, now, found, self._names())
 
     def _names(self) -> set[str] | None:
         """What an account that cannot be opened calls people and things by; None when that cannot be read either."""

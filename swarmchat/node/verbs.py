@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, TypeVar
 
 from swarmchat.account.records import ConversationState, KnownConversation
@@ -180,3 +181,13 @@ def moment(text: str) -> float:
     except ValueError:
         raise UsageError(f"{text!r} is no ISO 8601 time", hint="for example 2026-11-21T08:00:00Z") from None
     return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+
+
+def absolute(path: str) -> Path:
+    """A path of this machine that does not depend on who says it; UsageError."""
+    found = Path(path)
+    if not found.is_absolute() or "\0" in path:
+        raise UsageError(
+            f"{path!r} is no absolute path", hint="the node does not stand where you do: give it from / on"
+        )
+    return found

@@ -71,6 +71,24 @@ def test_what_is_deleted_or_edited_is_not_in_any_form(node: Offline, room: str, 
         assert "correction" in told
 
 
+@pytest.mark.parametrize("path", ["here", "./b.zip", "/tmp/a\0b.zip"])
+@pytest.mark.parametrize(
+    ("method", "more"),
+    [
+        ("account.export", {"password": "p"}),
+        ("account.import", {"password": "p", "check": True}),
+        ("conversation.import", {}),
+        ("debug.bundle", {}),
+        ("bundle.import", {}),
+    ],
+)
+def test_a_file_is_named_in_a_way_that_does_not_depend_on_where_the_node_stands(
+    node: Offline, method: str, more: dict[str, Any], path: str
+) -> None:
+    with pytest.raises(UsageError, match="no absolute path"):
+        node.call(method, {"path": path, **more})
+
+
 def test_where_nothing_can_be_written_it_is_said(node: Offline, room: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no absolute path"):
         node.call("export", {"conversation": room, "path": "here"})
