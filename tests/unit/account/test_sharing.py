@@ -330,12 +330,18 @@ def test_what_is_no_value_is_refused_and_changes_nothing(key: str, value: object
         sharing.merged(state, [Entry(key, value, Stamp(NOW, TWO, 1))], device=ONE, now_ms=NOW)
 
 
-def test_a_request_under_the_name_of_another_is_refused(pair: tuple[Machine, Machine]) -> None:
+def test_what_asks_for_something_under_the_name_of_another_is_refused(pair: tuple[Machine, Machine]) -> None:
     one, _ = pair
     one.do("receive", invite(3, conv=3), shared=True)
-    (entry,) = sharing.delta(one.state, {})
-    with pytest.raises(ValueError, match="another"):
-        sharing.merged(State(), [replace(entry, key="request/" + "0" * 40)], device=TWO, now_ms=NOW)
+    one.do("receive", invite(4, conv=4), shared=True)
+    one.do("decline", one.state.pending()[0].id)
+    one.do("invite", account(5), conversation(5), kind=RequestKind.GROUP, commit=commit(5))
+    told = {entry.key.partition("/")[0]: entry for entry in sharing.delta(one.state, {}) if entry.value is not None}
+    assert told.keys() == {"request", "declined", "invitation"}
+    for topic, entry in told.items():
+        assert sharing.merged(State(), [entry], device=TWO, now_ms=NOW).stamps
+        with pytest.raises(ValueError, match=f"{topic}/.*another"):
+            sharing.merged(State(), [replace(entry, key=f"{topic}/" + "0" * 40)], device=TWO, now_ms=NOW)
 
 
 def test_a_vector_has_bounds() -> None:
