@@ -93,6 +93,21 @@ def test_reply_react_edit_and_delete_are_seen_by_the_other(
         expect(b.sees("since when?").locator(".quote")).to_contain_text("deleted")
 
 
+def test_what_was_begun_is_there_again_after_an_edit(browser: Any, harbour: str, ann: NodeProcess) -> None:
+    ann.call("message.send", conversation=harbour, text="to be edited")
+    with seat(browser, ann) as a:
+        a.log_in().open("Harbour")
+        field = a.page.get_by_role("textbox", name="Message to")
+        field.fill("half a thought")
+        for ends in ("Escape", "Enter"):
+            a.does(a.sees("to be edited"), "Edit")
+            expect(field).to_have_value("to be edited")
+            field.press(ends)
+            expect(field).to_have_value("half a thought")
+        a.write("the whole thought")
+        expect(field).to_have_value("")
+
+
 def test_how_far_a_message_came_is_shown(browser: Any, harbour: str, ann: NodeProcess, ben: NodeProcess) -> None:
     ben.call("message.read", conversation=harbour)
     with seat(browser, ann) as a:

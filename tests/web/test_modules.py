@@ -174,6 +174,27 @@ def test_one_message_that_cannot_be_seen_any_more_keeps_no_other_from_being_fetc
     assert told == ["11", "12"]
 
 
+def test_that_the_newest_message_came_through_is_shown_of_those_before_it_too(run: Any) -> None:
+    """Two are sent while nobody is there: only the last one is watched, and the first had its clock for ever."""
+    told = run(
+        "timeline",
+        """(async () => {
+          let state = "written";
+          const call = async (method, { hidden }) => (method === "message.list" && !hidden ? ["a", "b"].map((id) => ({ id, status: { state } })) : []);
+          const timeline = new m.Timeline({ call }, "room", () => {});
+          await timeline.load();
+          timeline.watchStatus("a");
+          timeline.watchStatus("b");
+          state = "sent";
+          const states = () => timeline.messages.map((one) => one.status.state).join();
+          for (let look = 0; look < 500 && !states().includes("sent"); look++) await new Promise((on) => setTimeout(on, 20));
+          timeline.close();
+          return states();
+        })()""",
+    )
+    assert told == "sent,sent"
+
+
 def test_a_quote_is_drawn_again_when_who_is_quoted_is_called_otherwise(run: Any) -> None:
     looks = run(
         "views/message",

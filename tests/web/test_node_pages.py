@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -104,6 +105,37 @@ def test_mesh_sync_doctor_and_devices(browser: Any, harbour: str, ann: NodeProce
         a.dialog().get_by_label("Name").fill("Ann's bench")
         a.dialog().get_by_role("button", name="Rename").click()
         expect(device).to_contain_text("Ann's bench")
+
+
+def test_a_new_device_that_is_not_mine_is_refused_at_once(browser: Any, ann: NodeProcess) -> None:
+    """The other machine hears of it, as from the command line; the node's answers about it are stood in for."""
+    answers: list[bool] = []
+
+    def stand_in(route: Any) -> None:
+        asked = json.loads(route.request.post_data)
+        calls = {one["method"]: one for one in (asked if isinstance(asked, list) else [asked])}
+        found = {"pairing": "p1", "device": "d" * 64, "name": "Somebody's tablet", "address": "127.0.0.1:1"}
+        if call := calls.get("device.add"):
+            route.fulfill(json={"jsonrpc": "2.0", "id": call["id"], "result": found})
+        elif call := calls.get("device.confirm"):
+            answers.append(call["params"]["accept"])
+            route.fulfill(json={"jsonrpc": "2.0", "id": call["id"], "result": {"state": "refused"}})
+        else:
+            route.continue_()
+
+    with seat(browser, ann) as a:
+        a.page.route("**/api/v1/rpc", stand_in)
+        a.log_in()
+        a.page.goto(a.page.url.split("#")[0] + "#/devices")
+        for way in ("Cancel", "It is mine"):
+            a.page.get_by_role("button", name="Link a device").click()
+            a.dialog().get_by_label("Code that the new machine shows").fill("swarm-link:x")
+            a.dialog().get_by_role("button", name="Find it").click()
+            asked = a.dialog().filter(has_text="Is this your new device?")
+            with a.page.expect_response(lambda answer: "device.confirm" in (answer.request.post_data or "")):
+                asked.get_by_role("button", name=way).click()
+            expect(a.dialog()).to_have_count(0)
+    assert answers == [False, True]
 
 
 def test_settings_are_kept_by_the_account_and_the_theme_by_the_page(browser: Any, cem: NodeProcess) -> None:

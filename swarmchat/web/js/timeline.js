@@ -165,7 +165,7 @@ export class Timeline {
     if (attempt >= STATUS_MS.length) return;
     this.#statusTimer = setTimeout(async () => {
       if (this.#closed || this.#byId.get(id)?.status?.state !== "written") return;
-      this.touched(id);
+      this.marksMoved(); // those before it wait for the same
       this.watchStatus(id, attempt + 1);
     }, STATUS_MS[attempt]);
   }

@@ -88,10 +88,10 @@ export class Composer {
   }
 
   #clear() {
-    this.field.value = "";
+    if (!this.#editing) drafts.delete(this.conversation);
+    this.field.value = drafts.get(this.conversation) ?? ""; // what was begun before an edit
     this.#reply = null;
     this.#editing = null;
-    drafts.delete(this.conversation);
     this.#draw();
     this.#grow();
   }

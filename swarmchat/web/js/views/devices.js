@@ -5,6 +5,7 @@ import { fullTime, line, plain } from "../text.js";
 import { confirm, form } from "./dialogs.js";
 import { icon } from "./icons.js";
 import { button, shortId } from "./parts.js";
+import { trying } from "./toast.js";
 
 export async function drawDevices(app, again) {
   const rows = await app.api.call("device.list");
@@ -38,10 +39,8 @@ function link(app, again) {
     does: "Find it",
     submit: async ({ code, may_link }) => {
       const found = await app.api.alone("device.add", { code, may_link });
-      confirm("Is this your new device?", `“${plain(found.name)}” at ${found.address} proved that it shows the code.`, "It is mine", async () => {
-        await app.api.alone("device.confirm", { pairing: found.pairing, accept: true });
-        again();
-      }, { danger: false });
+      const answer = (accept) => app.api.alone("device.confirm", { pairing: found.pairing, accept });
+      confirm("Is this your new device?", `“${plain(found.name)}” at ${found.address} proved that it shows the code.`, "It is mine", () => answer(true).then(again), { danger: false, declined: () => trying(() => answer(false)) });
     },
   });
 }

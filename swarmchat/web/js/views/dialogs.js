@@ -3,8 +3,8 @@
 import { h } from "../dom.js";
 import { iconButton } from "./parts.js";
 
-/** Show a dialog; `close()` ends it. `build(close)` gives its contents. */
-export function open(title, build, { wide = false } = {}) {
+/** Show a dialog; `close()` ends it, and `closed` runs however it ends. `build(close)` gives its contents. */
+export function open(title, build, { wide = false, closed = () => {} } = {}) {
   const close = () => dialog.close();
   const heading = `dialog-${Math.random().toString(36).slice(2)}`;
   const dialog = h(
@@ -13,7 +13,7 @@ export function open(title, build, { wide = false } = {}) {
     h("header", {}, h("h2", { id: heading }, title), iconButton("close", "Close", close)),
     h("div", { class: "dialog-body" }, build(close)),
   );
-  dialog.addEventListener("close", () => dialog.remove());
+  dialog.addEventListener("close", () => { dialog.remove(); closed(); });
   dialog.addEventListener("click", (event) => event.target === dialog && close());
   document.body.append(dialog);
   dialog.showModal();
@@ -21,8 +21,9 @@ export function open(title, build, { wide = false } = {}) {
   return close;
 }
 
-/** A form of `fields` [{name, label, hint, type, choices, value, required}]; `submit(values)` may raise, and its words are shown. */
-export function form(title, fields, { submit, does, intro = null, danger = false }) {
+/** A form of `fields` [{name, label, hint, type, choices, value, required}]; `submit(values)` may raise, and its words are shown; `declined` runs when it is left without sending. */
+export function form(title, fields, { submit, does, intro = null, danger = false, declined = () => {} }) {
+  let sent = false;
   return open(title, (close) => {
     const fault = h("p", { class: "fault", role: "alert" });
     const go = h("button", { type: "submit", class: danger ? "button danger" : "button primary" }, does);
@@ -31,10 +32,12 @@ export function form(title, fields, { submit, does, intro = null, danger = false
       const values = Object.fromEntries(fields.map(({ name }) => [name, valueOf(event.target.elements[name])]));
       go.disabled = true;
       fault.textContent = "";
+      sent = true;
       try {
         await submit(values);
         close();
       } catch (error) {
+        sent = false;
         fault.textContent = told(error);
         go.disabled = false;
       }
@@ -47,12 +50,12 @@ export function form(title, fields, { submit, does, intro = null, danger = false
       fault,
       h("footer", {}, h("button", { type: "button", class: "button", onclick: close }, "Cancel"), go),
     );
-  });
+  }, { closed: () => sent || declined() });
 }
 
 /** A question with one way to go on. */
-export function confirm(title, words, does, submit, { danger = true } = {}) {
-  return form(title, [], { intro: words, does, submit, danger });
+export function confirm(title, words, does, submit, { danger = true, declined } = {}) {
+  return form(title, [], { intro: words, does, submit, danger, declined });
 }
 
 /** The words of an error and its hint, for people. */
