@@ -190,10 +190,8 @@ class ReadMarks:
     ) -> None:
         """Told to who watches if the account is further by it, not only one of its devices."""
         conversation, receipts = replicator.conversation, self._parts.receipts
-        number, marks = (
-            replicator.log.history.find(commit),
-            await self._parts.runtime.offload(receipts.read_marks, conversation),
-        )
+        number = replicator.log.history.find(commit)
+        marks = await self._parts.runtime.offload(receipts.read_marks, conversation)
         theirs = [mark for each, mark in marks.items() if self._owner(replicator, each) == account]
         known = max((self._place(conversation, mark) for mark in theirs), default=-1)
         if await self._mark(replicator, device, commit, at_ms) and number is not None and number > known:
