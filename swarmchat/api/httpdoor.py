@@ -81,7 +81,7 @@ class HttpDoor:
         config, runtime = self._node.config, self._node.runtime
         await runtime.offload(self._tokens.open)
         if self._stack is None or self._commands is None:
-            raise UnreachableError("the daemon is stopping")
+            raise UnreachableError("the daemon is stopping", hint="swarmchat daemon start")
         house = House(self._commands, self._tokens, runtime, self, frozenset(config.api_hosts))
         tls = config.api_tls
         bound = await self._stack.enter_async_context(serve(house, address, tls))

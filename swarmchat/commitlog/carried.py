@@ -29,6 +29,7 @@ _GIT: Final = b"# v2 git bundle\n"
 _LENGTH: Final = struct.Struct(">I")
 _END: Final = _LENGTH.pack(0)
 _CHECKSUM_BYTES: Final = 32  # SHA-256 of all before it
+_AGAIN: Final = "copy it again, or export it again"
 _KEYS: Final = {"conversation", "heads", "since", "commits"}
 
 
@@ -125,14 +126,14 @@ class Carried:
     def _piece(self) -> bytes | None:
         (length,) = _LENGTH.unpack(self._read(_LENGTH.size))
         if length > limits.PACK_PIECE_BYTES_MAX:
-            raise CarriedError(f"{self._path} is damaged: a piece of {length} bytes")
+            raise CarriedError(f"{self._path} is damaged: a piece of {length} bytes", hint=_AGAIN)
         return self._read(length) if length else None
 
     def _read(self, size: int) -> bytes:
         with refusals(self._path, "read"):
             data = self._file.read(size)
         if len(data) < size:
-            raise CarriedError(f"{self._path} ends early: it was not written, or not copied, to its end")
+            raise CarriedError(f"{self._path} ends early: it was not written, or not copied, to its end", hint=_AGAIN)
         return data
 
     def _read_header(self) -> Header:
@@ -143,11 +144,11 @@ class Carried:
             hint = "a bundle of git, of what Jami made: swarmchat conversation import FILE"
             raise CarriedError(f"{self._path} is no bundle of swarmchat", hint=hint if magic.startswith(_GIT) else None)
         if not line.endswith(b"\n"):
-            raise CarriedError(f"{self._path} is damaged: its head has no end")
+            raise CarriedError(f"{self._path} is damaged: its head has no end", hint=_AGAIN)
         try:
             return _header(json.loads(line))
         except (ValueError, RecursionError) as fault:
-            raise CarriedError(f"{self._path} is damaged: {fault}") from None
+            raise CarriedError(f"{self._path} is damaged: {fault}", hint=_AGAIN) from None
 
     def _check(self) -> None:
         """All is there, and as it was written."""
@@ -165,7 +166,7 @@ class Carried:
         if left or told != checksum.digest():
             raise CarriedError(
                 f"{self._path} is not as it was written: its checksum is wrong",
-                hint="copy it again, or export it again",
+                hint=_AGAIN,
             )
 
 

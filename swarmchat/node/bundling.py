@@ -9,7 +9,7 @@ from typing import Final
 from swarmchat import disk
 from swarmchat.commitlog import carried
 from swarmchat.commitlog.carried import Carried, Header
-from swarmchat.errors import NotFoundError, RefusedError, StorageError, UserError
+from swarmchat.errors import NotFoundError, StorageError, UserError
 from swarmchat.ids import CommitId, ConversationId, DeviceId
 from swarmchat.node.naming import resolve
 from swarmchat.node.verbs import JsonObject, Verbs, absolute
@@ -56,8 +56,7 @@ class BundleVerbs(Verbs):
         found = await self._node.runtime.offload(Carried, absolute(path))
         with found:
             where = found.header.conversation
-            if self._node.is_archived(where):
-                raise RefusedError("it is archived here: an imported history is never written to")
+            self._must_be_writable(where)
             brought = await self._node.swarm.bring(found)
         return {
             "conversation": where,

@@ -122,7 +122,7 @@ class Tokens:
         known = dict(self._load())
         if name == OWNER:
             if not self._owner_file.exists():
-                raise NotFoundError(f"there is no token {name}")
+                raise NotFoundError(f"there is no token {name}", hint="it is made at its first use: swarmchat web")
             try:
                 self._owner_file.unlink()
             except OSError as error:

@@ -40,13 +40,17 @@ class Verbs:
     async def _conversation(self, text: str) -> ConversationId:
         """A conversation that this node takes part in; ReadOnlyError for an archived one."""
         where = await self._readable(text)
+        self._must_be_writable(where)
+        return where
+
+    def _must_be_writable(self, where: ConversationId) -> None:
+        """ReadOnlyError for an archived one."""
         if self._is_archived(where):
             raise ReadOnlyError(
                 "it is archived: an imported history can be read and is never written to",
                 hint=f"read it with: swarmchat log {where[:12]}; talk with these people in a conversation of your own",
                 data={"rule": "SCP-02 §9.18", "conversation": where},
             )
-        return where
 
     async def _readable(self, text: str) -> ConversationId:
         """A conversation of this node, archived ones included."""

@@ -76,7 +76,7 @@ class House:
 
         def check(method: Method, params: Mapping[str, object]) -> SwarmchatError | None:
             if not self.tokens.holds(credential):
-                return RefusedError("this token has been removed")
+                return RefusedError("this token has been removed", hint="swarmchat token add NAME makes another")
             wanted = Scope(method.scope(params))
             if credential.scope.covers(wanted):
                 return None

@@ -242,7 +242,10 @@ def _tls(certificate: Path, key: Path) -> ssl.SSLContext:
     try:
         context.load_cert_chain(certificate, key, password=_no_password)
     except (OSError, ValueError) as error:
-        raise SettingsError(f"cannot use {certificate} with {key} for TLS: {error}") from None
+        raise SettingsError(
+            f"cannot use {certificate} with {key} for TLS: {error}",
+            hint="both are PEM files, and the key is that of the certificate",
+        ) from None
     return context
 
 

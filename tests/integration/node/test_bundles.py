@@ -19,8 +19,9 @@ from swarmchat.commitlog.carried import MAGIC
 from swarmchat.commitlog.packs import encode, entry_header, header
 from swarmchat.commitlog.trees import BLOB, COMMIT
 from swarmchat.conversation.actions import Kick, Post
-from swarmchat.errors import NotFoundError, RefusedError, StorageError, UserError, VerificationError
+from swarmchat.errors import NotFoundError, ReadOnlyError, RefusedError, StorageError, UserError, VerificationError
 from swarmchat.node.offline import Offline, open_commands
+from tests.support import jami
 from tests.support.builders import ALICE
 from tests.support.commitlogs import forged, packed, raw_pack
 
@@ -262,6 +263,14 @@ def test_a_hostile_file_is_refused_and_leaves_nothing(ann: Person, ben: Person, 
     with pytest.raises((VerificationError, RefusedError)):
         ben.take(path)
     assert (ben.conversation_list(), ben.left_over) == ([], [])
+
+
+def test_a_file_writes_nothing_into_an_archive(ann: Person) -> None:
+    old = ann.conversation_import(path=str(jami.group().save(ann.folder / "boats", bare=False)))["id"]
+    (ann.folder / "file").write_bytes(bundle(old, bomb()))
+    with pytest.raises(ReadOnlyError) as caught:
+        ann.take(ann.folder / "file")
+    assert (caught.value.data["conversation"], old[:12] in str(caught.value.hint)) == (old, True)
 
 
 def test_no_file_passes_for_another_conversation(ann: Person, ben: Person, room: str) -> None:
