@@ -177,6 +177,16 @@ def test_a_head_that_names_what_there_is_not_is_refused(log: CommitLog, tmp_path
     refused(tmp_path / "file", sealed(head(log, **other), pieces()), "damaged")
 
 
+def test_a_head_names_as_many_commits_as_it_may(log: CommitLog, tmp_path: Path) -> None:
+    most = ["a" * 40] * limits.BUNDLE_COMMITS_NAMED_MAX
+    line = head(log, heads=most, since=most)
+    assert len(line) - len(MAGIC) < limits.BUNDLE_HEADER_BYTES_MAX
+    (tmp_path / "file").write_bytes(sealed(line, pieces()))
+    with Carried(tmp_path / "file") as found:
+        assert found.header.heads == found.header.since == tuple(most)
+    refused(tmp_path / "file", sealed(head(log, heads=[*most, most[0]]), pieces()), "damaged")
+
+
 def test_pieces_have_a_bound_and_an_end(log: CommitLog, tmp_path: Path) -> None:
     path = tmp_path / "file"
     for tail in (struct.pack(">I", limits.PACK_PIECE_BYTES_MAX + 1), struct.pack(">I", 100) + b"short", b"\0"):
