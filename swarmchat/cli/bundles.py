@@ -53,7 +53,9 @@ def import_(session: Session, file: Path) -> None:
     """
     with session.output.busy("judging"):
         done = session.door.call("bundle.import", path=str(file.absolute()))
-    session.output.emit(done, lambda: f"{done['conversation']}  {plain(done['state'])}: {done['new']} new commits")
+    session.output.emit(
+        done, lambda: f"{done['conversation']}  {plain(done['state'])}: {counted(done['new'], 'new commit')}"
+    )
     for one in done["refused"]:
         blamed = f"commit {short(one['commit'])}" if one["commit"] else "a commit"
         session.output.note(f"refused: {blamed}: {plain(one['reason'])} ({plain(one['rule'])})")

@@ -187,7 +187,7 @@ def merge_forks(session: Session, conv: str, yes: bool) -> None:
     """
     session.confirm(f"Merge the old forks of {conv}, whatever they change in its roster?", yes=yes)
     done = session.door.call("conversation.merge_forks", conversation=conv)
-    session.output.emit(done, lambda: f"merged {len(done['merged'])} old forks")
+    session.output.emit(done, lambda: f"merged {counted(len(done['merged']), 'old fork')}")
 
 
 @conversation.command("import")

@@ -10,7 +10,7 @@ import click
 
 from swarmchat.api.schema import EXPORT_FORMATS
 from swarmchat.cli.session import CONV, Session, Verb, pass_session
-from swarmchat.cli.terminal import plain
+from swarmchat.cli.terminal import counted, plain
 
 _PIECE_CHARS: Final = 1 << 16
 
@@ -46,7 +46,9 @@ def export(session: Session, conv: str, form: str, output: Path | None, force: b
         done = session.door.call(
             "export", conversation=conv, path=str(output.absolute()), format=form, force=force or None
         )
-    session.output.emit(done, lambda: f"{plain(done['path'])}: {done['messages']} lines, {done['bytes']} bytes")
+    session.output.emit(
+        done, lambda: f"{plain(done['path'])}: {counted(done['messages'], 'line')}, {done['bytes']} bytes"
+    )
 
 
 def _print(session: Session, conv: str, form: str) -> None:

@@ -10,7 +10,7 @@ import click
 from swarmchat import limits
 from swarmchat.cli.entries import EntryView
 from swarmchat.cli.session import CONV, Noun, Session, Verb, pass_session
-from swarmchat.cli.terminal import clock, plain, short
+from swarmchat.cli.terminal import clock, counted, plain, short
 
 
 @click.command(cls=Verb)
@@ -83,7 +83,7 @@ def rebuild(session: Session, conv: str | None) -> None:
     """Make the search index anew: all of it, or that of one conversation."""
     with session.output.busy("reading the histories"):
         done = session.door.call("index.rebuild", conversation=conv)
-    session.output.emit(done, lambda: f"{done['messages']} messages of all conversations can be found")
+    session.output.emit(done, lambda: f"{counted(done['messages'], 'message')} of all conversations can be found")
 
 
 class _Listing:

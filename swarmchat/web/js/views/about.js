@@ -1,7 +1,7 @@
 // What a conversation is: its profile, its link, what I can do with the whole of it.
 
 import { h } from "../dom.js";
-import { fullTime, plain } from "../text.js";
+import { counted, fullTime, plain } from "../text.js";
 import { STATES, modeWords } from "../words.js";
 import { confirm, form, open } from "./dialogs.js";
 import { button, copyable } from "./parts.js";
@@ -21,7 +21,7 @@ export async function drawAbout(app, conversation, again) {
       fact("Your role", shown.role ?? "none"),
       fact("Since", fullTime(shown.created)),
       fact("Conversation id", copyable(shown.id, "the id of the conversation"))),
-    shown.held.length > 0 && h("div", { class: "ballot" }, h("p", {}, `${shown.held.length} old forks are held back.`), button("Let them in", () => trying(() => app.api.call("conversation.merge_forks", { conversation }).then(again)))),
+    shown.held.length > 0 && h("div", { class: "ballot" }, h("p", {}, `${counted(shown.held.length, "old fork")} held back.`), button("Let them in", () => trying(() => app.api.call("conversation.merge_forks", { conversation }).then(again)))),
     h("div", { class: "stack" },
       admin && button("Change title and description", () => change(app, shown), { "data-key": "change" }),
       joined && button("Link to join", () => link(app, conversation), { "data-key": "link" }),
@@ -54,7 +54,7 @@ async function verify(app, conversation) {
   const found = await trying(() => app.api.alone("verify", { conversation }));
   if (!found) return;
   open(found.valid ? "The history is valid" : "The history is not valid", () => [
-    h("p", {}, `${found.commits} commits, ${found.merges} of them merges, each judged again from nothing.`),
+    h("p", {}, `${counted(found.commits, "commit")}, ${found.merges} of them merges, each judged again from nothing.`),
     found.rejections.length > 0 && h("ul", {}, found.rejections.map((one) => h("li", {}, plain(`${one.rule}: ${one.reason}`)))),
   ]);
 }
