@@ -355,11 +355,6 @@ def joined(
     return state, over
 
 
-def waiting_for(state: State) -> frozenset[AccountId]:
-    """The accounts that an invitation of ours waits for."""
-    return frozenset(invitation.account for invitation in state.invitations.values())
-
-
 def _offer(sender: AccountId, mail: TrustRequest | SwarmInvite) -> Offer:
     match mail:
         case TrustRequest(conversation, commit, name, at_ms):
