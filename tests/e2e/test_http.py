@@ -17,6 +17,7 @@ import pytest
 
 from swarmchat.account.home import Home
 from swarmchat.api.bots import Node, Place, connect, follow
+from tests.support.browser import free_port
 from tests.support.process import PATIENCE_S, NodeProcess, introduce, nodes
 from tests.support.terminals import ROOT
 from tests.support.transcript import Saved, steps
@@ -25,12 +26,6 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 
 SEED = 20261121
 ON_LOOPBACK = ("--listen", "127.0.0.1:0", "--no-lan", "--no-dht")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 Act = tuple[Any, ...]
@@ -651,8 +651,3 @@ def kahn(nodes: list[Node]) -> list[Node]:
         left.remove(chosen)
         order.append(chosen)
     return order
-
-
-def without_devices(standing: Standing) -> Standing:
-    """Without what a text may bring as housekeeping."""
-    return replace(standing, devices=frozenset(), renewals=frozenset())
