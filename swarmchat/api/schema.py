@@ -66,7 +66,9 @@ _ACCOUNT = Param("account", "string", "account: id, unique prefix (≥ 4) or nam
 _MESSAGE = Param("message", "string", "commit id of the message, or a unique prefix (≥ 4)", required=True)
 _CONTACT = Param("contact", "string", "account: id, unique prefix (≥ 4) or name", required=True)
 _TEXT = Param("text", "string", "the text", required=True, largest=limits.BODY_BYTES_MAX)
-_REQUEST = Param("request", "string", "id of the request, its conversation or its sender, a unique prefix, or a name", required=True)
+_REQUEST = Param(
+    "request", "string", "id of the request, its conversation or its sender, a unique prefix, or a name", required=True
+)
 _WAIT = Param("wait", "string", "return when others have it: `any`, `all` or a number of accounts", needs_network=True)
 _TIMEOUT = Param("timeout", "number", "seconds to wait at most", smallest=0, largest=86_400)
 _ANY_MODE = Param("any_mode", "boolean", "join even if its mode is not the one that the invitation named")
