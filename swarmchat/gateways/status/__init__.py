@@ -1,0 +1,1 @@
+"""Signed group events of Status. (SCP-09 §3)"""
