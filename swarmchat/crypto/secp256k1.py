@@ -5,6 +5,7 @@ A signature is r (32 bytes) ‖ s (32) ‖ v (1): big endian, nonce of RFC 6979,
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -19,6 +20,7 @@ SECRET_BYTES = 32
 _ORDER = 0xFFFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFE_BAAEDCE6_AF48A03B_BFD25E8C_D0364141
 _MULTICODEC = b"\xe7\x01"  # secp256k1-pub
 _ALPHABET = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+_LEGACY_CHARS = 132
 _COMPRESSED_CHARS = 49  # of the one prefix and length there are
 
 
@@ -40,10 +42,10 @@ class Key:
     def parse(cls, text: str) -> Key:
         """A key as people write it: `0x04…` with 130 hex digits, or `zQ3sh…`; ValueError otherwise."""
         if text[:2] in {"0x", "0X"}:
-            try:
-                return cls.read(bytes.fromhex(text[2:]))
-            except ValueError:
-                raise ValueError("a key in hex is 0x04 and 128 digits, and a point of the curve") from None
+            if len(text) == _LEGACY_CHARS:  # `fromhex` overlooks spaces
+                with contextlib.suppress(ValueError):
+                    return cls.read(bytes.fromhex(text[2:]))
+            raise ValueError("a key in hex is 0x04 and 128 digits, and a point of the curve")
         if len(text) != _COMPRESSED_CHARS or text[0] != "z":
             raise ValueError("a key is 0x04… (132 characters) or zQ3sh… (49 characters)")
         raw = _base58(text[1:])
