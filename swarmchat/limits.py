@@ -500,3 +500,7 @@ DHT_METRICS_REQUEST_BYTES_MAX: Final = 8 * KIB
 DHT_METRICS_TIMEOUT_S: Final = 5.0  # a reader of metrics that says nothing, or reads nothing
 DHT_METRICS_READERS_MAX: Final = 16
 DHT_CLOCKS_MIN: Final = 5  # networks that say what time it is, before any of them counts
+
+# --- gateways (SCP-09)
+PROTOBUF_BYTES_MAX: Final = 4 * MIB  # one message: a list of group events may carry several pictures
+PROTOBUF_FIELDS_MAX: Final = 16_384  # of one message, those of messages inside of it included

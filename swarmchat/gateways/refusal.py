@@ -1,0 +1,13 @@
+"""Why something from outside was not taken. (SCP-09 §2)"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A stable code out of the vocabulary of whoever refused, and for people what it was about; nothing else was kept."""
+
+    reason: str
+    about: str = ""
