@@ -15,11 +15,11 @@ from swarmchat.account.home import Home
 from swarmchat.account.store import AccountStore
 from swarmchat.api.httpdoor import HttpDoor
 from swarmchat.api.server import serve
+from swarmchat.gateways.commands import GatewayCommands
 from swarmchat.links.tcp import TcpCarrier
 from swarmchat.node import config as configs
 from swarmchat.node import logs
 from swarmchat.node.accounts import AccountVerbs
-from swarmchat.node.commands import NodeCommands
 from swarmchat.node.node import Node, Parts
 from swarmchat.node.tokens import Tokens
 from swarmchat.node.web import Web
@@ -64,7 +64,7 @@ async def _run(node: Node, accounts: AccountVerbs, supervisor: Supervisor) -> No
         loop.add_signal_handler(number, stop.set)
     tokens = Tokens(node.home, node.runtime.now, node.runtime.entropy)
     door = HttpDoor(node, tokens)
-    commands = NodeCommands(node, accounts, os.getpid(), stop.set, Web(tokens, door.base))
+    commands = GatewayCommands(node, accounts, os.getpid(), stop.set, Web(tokens, door.base))
     up = asyncio.Event()
     running = loop.create_task(node.run(up.set))
     try:

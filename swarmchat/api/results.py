@@ -71,6 +71,12 @@ SENT: Final[ObjectShape] = {
     "received?": [{"account": "account", "device": "device"}],
 }
 VERSION: Final[ObjectShape] = {"id": "commit", "time": "time", "body": "text"}
+VIA: Final[ObjectShape] = {
+    "gateway": "text",  # status, mvds
+    "account": "account",  # under which the conversation keeps them
+    "key": "text",  # 0x04…
+    "name": "text",  # as they call themselves; empty where they do not say
+}
 MESSAGE: Final[ObjectShape] = {
     "id": "commit",
     "type": "text",
@@ -80,8 +86,9 @@ MESSAGE: Final[ObjectShape] = {
     "body": "any",  # text/plain: the newest text, "" when deleted; else an object with the commit's other keys
     "reply_to": "commit?",
     "edits": [VERSION],
-    "reactions": [{"id": "commit", "author": "account", "reaction": "text", "time": "time"}],
+    "reactions": [{"id": "commit", "author": "account", "reaction": "text", "time": "time", "via?": VIA}],
     "hidden": "bool",
+    "via?": VIA,  # where the author speaks for somebody who has no account (SCP-09)
     "status?": {"state": "text", "sent": ["account"], "read": ["account"]},  # only with `local`
     "delivery?": [  # only with `delivery`: who is joined or invited; state: written, sent, read, – (the author, or not joined)
         {

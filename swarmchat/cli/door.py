@@ -109,9 +109,10 @@ class HomeDoor:
         raise AssertionError("the last try raises or returns")
 
     def _open(self, password: str | None) -> Any:
-        from swarmchat.node.offline import open_commands  # noqa: PLC0415 - git and keys are loaded only without a daemon
+        from swarmchat.gateways.commands import GatewayCommands  # noqa: PLC0415 - git and keys: only without a daemon
+        from swarmchat.node.offline import open_commands  # noqa: PLC0415 - see above
 
-        return self._stack.enter_context(open_commands(self._home, password=password))
+        return self._stack.enter_context(open_commands(self._home, password=password, commands=GatewayCommands))
 
 
 def _patience_s(method: str, arguments: JsonObject) -> float | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -60,12 +60,14 @@ class Catalog:
                 log = CommitLog.open(path, conversation, files=self._files, accept_old_forks=self._accept_old_forks)
             return self._used(log)
 
-    def create(self, writer: Writer, root: Initial, *, now: int) -> CommitLog:
+    def create(
+        self, writer: Writer, root: Initial, *, now: int, extra: Mapping[str, object] | None = None
+    ) -> CommitLog:
         """A new conversation; RefusedError, StorageError."""
         with self._lock:
             draft = self._folder / ".new"
             self._files.remove_tree(draft)
-            log = CommitLog.create(draft, writer, root, now=now, files=self._files)
+            log = CommitLog.create(draft, writer, root, now=now, extra=extra, files=self._files)
             log.close()
             path = self.path(log.conversation)
             self._files.rename(draft, path)

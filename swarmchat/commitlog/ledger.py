@@ -6,11 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from swarmchat.commitlog.shelf import Objects, Shelf
-from swarmchat.commitlog.trees import Folder, rebuild
+from swarmchat.commitlog.trees import COMMIT, Folder, rebuild
 from swarmchat.conversation.actions import Initial
 from swarmchat.conversation.branch import Branch
+from swarmchat.conversation.commit import Commit, Merge, parse
 from swarmchat.conversation.entries import Fact
 from swarmchat.conversation.history import History
+from swarmchat.conversation.rejection import Rejection
 from swarmchat.conversation.roster import Roster
 from swarmchat.conversation.rules.settling import Settler
 from swarmchat.conversation.tree import Mode
@@ -79,6 +81,12 @@ class Provisional:
         """The tree of one of the commits; KeyError."""
         number = self.history.number(commit)
         return self._ledger.trees[number] if number < self.size else self.added[number - self.size].tree
+
+    def commit(self, commit: CommitId) -> Commit | Merge:
+        """One of the commits, parsed; MissingObjectError."""
+        parsed = parse(commit, self.objects.read(COMMIT, bytes.fromhex(commit)))
+        assert not isinstance(parsed, Rejection), "what is accepted can be parsed"
+        return parsed
 
     def load(self, oid: bytes, path: str) -> Folder:
         """The folder at `path` with this id; TreeFaultError, MissingObjectError."""

@@ -56,14 +56,26 @@ class CommitLog:
     # --- opening
 
     @classmethod
-    def create(cls, path: Path, writer: Writer, root: Initial, *, now: int, files: Files | None = None) -> CommitLog:
-        """A new conversation at `path`, which appears there only when it is whole. RefusedError, StorageError."""
+    def create(
+        cls,
+        path: Path,
+        writer: Writer,
+        root: Initial,
+        *,
+        now: int,
+        extra: Mapping[str, object] | None = None,
+        files: Files | None = None,
+    ) -> CommitLog:
+        """A new conversation at `path`, which appears there only when it is whole. RefusedError, StorageError.
+
+        `extra` adds keys to the JSON of its first commit.
+        """
         files = files or Files()
         draft = path.with_name(f".{path.name}.draft")
         files.remove_tree(draft)
         repository = Repository.create(draft, files)
         staging = Staging(repository)
-        commit = found(Provisional(Ledger(), staging, Shelf()), staging, writer, root, now)
+        commit = found(Provisional(Ledger(), staging, Shelf()), staging, writer, root, now, extra)
         if isinstance(commit, Rejection):
             raise _refused(commit)
         conversation = ConversationId(commit)

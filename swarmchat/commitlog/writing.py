@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 from swarmchat import limits
 from swarmchat.commitlog.judging import Judging
@@ -46,7 +46,10 @@ class Writer:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A commit to be written. `now` in seconds; `extra` adds keys to its JSON; `at` names the parent, None is `main`."""
+    """A commit to be written. `now` in seconds; `extra` adds keys to its JSON; `at` names the parent, None is `main`.
+
+    `annotate` adds more of them once the parent is chosen.
+    """
 
     action: Action
     writer: Writer
@@ -54,6 +57,11 @@ class Pending:
     profile: bytes | None = None
     extra: Mapping[str, object] | None = None
     at: CommitId | None = None
+    annotate: Annotate | None = None
+
+
+Annotate = Callable[[Provisional, Pending, CommitId], Mapping[str, object]]
+"""What a commit that comes after that parent says besides: a foreign form of it. Under the log's lock; StorageError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +79,21 @@ class Admission:
     effect_changed: Mapping[CommitId, str]
 
 
-def found(here: Provisional, staging: Staging, writer: Writer, root: Initial, now: int) -> CommitId | Rejection:
+def found(
+    here: Provisional,
+    staging: Staging,
+    writer: Writer,
+    root: Initial,
+    now: int,
+    extra: Mapping[str, object] | None = None,
+) -> CommitId | Rejection:
     """Stage the first commit of a conversation."""
     before = rosters.empty(root.mode)
     changes = changes_for(root, writer.author, before, Past(here.history, None))
     if isinstance(changes, Rejection):
         return changes
     tree = TreeId(rebuild(None, changes, here.load, staging.put).hex())
-    return _seal(staging, Pending(root, writer, now), None, now, tree)
+    return _seal(staging, Pending(root, writer, now, extra=extra), None, now, tree)
 
 
 def write(judging: Judging, staging: Staging, tip: Tip, item: Pending) -> CommitId | Rejection:
@@ -99,6 +114,8 @@ def write(judging: Judging, staging: Staging, tip: Tip, item: Pending) -> Commit
     tree = here.tree_of(parent)
     if changes:
         tree = TreeId(rebuild(bytes.fromhex(tree), changes, here.load, staging.put).hex())
+    if item.annotate is not None:
+        item = replace(item, extra={**item.annotate(here, item, parent), **(item.extra or {})})
     time = _time(judging, parent, item)
     commit = _seal(staging, item, parent, time, tree)
     while commit in here.history:  # the same words on the same parent in the same second: another message all the same

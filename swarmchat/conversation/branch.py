@@ -87,6 +87,11 @@ class Branch(History):
     def numbers_of_device(self, device: DeviceId) -> Sequence[int]:
         return self._both(self._base.numbers_of_device(device), self._rows.by_device(device))
 
+    def has_type(self, kind: str) -> bool:
+        if self._rows.has_type(kind):
+            return True
+        return self._base.has_type(kind) and any(entry.fact.type == kind for entry in self.entries)
+
     def _both(self, base: Sequence[int], own: Sequence[int]) -> Sequence[int]:
         count = len(base)
         while count and base[count - 1] >= self._size:

@@ -279,6 +279,10 @@ class History:
             yield controls[lowest.bit_length() - 1]
             mask ^= lowest
 
+    def has_type(self, kind: str) -> bool:
+        """Whether a commit of that type is here; looks at none of them."""
+        return self._rows.has_type(kind)
+
     # --- ancestry
 
     def is_ancestor(self, older: CommitId, newer: CommitId) -> bool:

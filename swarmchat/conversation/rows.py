@@ -100,6 +100,10 @@ class Rows:
             self.types.append(kind)
         return number
 
+    def has_type(self, kind: str) -> bool:
+        """Whether one of them names that type."""
+        return kind in self._type_numbers
+
     def parents(self, row: int) -> tuple[int, ...]:
         """The numbers of the parents."""
         parent = self.only_parents[row]

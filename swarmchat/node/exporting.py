@@ -73,7 +73,7 @@ def _told(view: View, commits: list[CommitId]) -> Iterator[Line]:
         with view.log.still():
             hidden = view.hidden()
             page = [
-                views.message(view.timeline.item(commit, hidden), view.history, view.log.commit)
+                views.message(view.timeline.item(commit, hidden), view.history, view.log.commit, credit=view.credit)
                 for commit in commits[start : start + _AT_ONCE]
             ]
         yield from page

@@ -117,7 +117,13 @@ class MessageVerbs(Verbs):
             )
             told = self._node.delivery(view.log) if local else None
             return [
-                views.message(item, view.history, view.log.commit, None if told is None else told.status(item.commit))
+                views.message(
+                    item,
+                    view.history,
+                    view.log.commit,
+                    None if told is None else told.status(item.commit),
+                    view.credit,
+                )
                 for item in items
             ]
 
@@ -133,7 +139,7 @@ class MessageVerbs(Verbs):
     def _shown(self, view: View, target: CommitId, *, local: bool, delivery: bool) -> JsonObject:
         item = view.timeline.item(target, view.hidden())
         told = self._node.delivery(view.log)
-        shown = views.message(item, view.history, view.log.commit, told.status(target) if local else None)
+        shown = views.message(item, view.history, view.log.commit, told.status(target) if local else None, view.credit)
         if not delivery:
             return shown
         reached = told.reached(target, self._node.account.device, self._node.moments(view.log.conversation))

@@ -39,6 +39,7 @@ from swarmchat.links.streams import Carrier
 from swarmchat.node.config import Config
 from swarmchat.node.delivery import Delivery, Moments
 from swarmchat.node.dht import DhtPart
+from swarmchat.node.gateways import Gateways
 from swarmchat.node.indexing import Indexing, Library, Size
 from swarmchat.node.journal import Journal
 from swarmchat.node.keeper import Keeper
@@ -121,12 +122,18 @@ class Node:
             directory=self.dht if config.dht_enabled else None,
         )
         library = Library(self.view, self._size, self.readable, self.swarm.met)
+        self._gateways: Gateways | None = None
         self.indexing = Indexing(SearchIndex(home.data / "search.sqlite"), library, parts.runtime)
 
     @property
     def account(self) -> Account:
         """Who this node is, revocations included."""
         return self.swarm.account
+
+    def attach(self, gateways: Gateways) -> None:
+        """Have conversations told in foreign vocabularies as well; once, before anything runs. (SCP-09)"""
+        self._gateways = gateways
+        self.swarm.attach(gateways)
 
     # --- running
 
@@ -152,6 +159,8 @@ class Node:
                 tasks.create_task(self._renew_sealing_keys())
                 tasks.create_task(self.journal.run())
                 tasks.create_task(self.indexing.run())
+                if self._gateways is not None:
+                    tasks.create_task(self._gateways.run())
                 up()
                 await asyncio.shield(running)  # who ends the node does not cut it off in the middle of a goodbye
             finally:
@@ -166,6 +175,8 @@ class Node:
         self.journal.close()
         self.receipts.close()
         self.indexing.index.close()
+        if self._gateways is not None:
+            self._gateways.close()
 
     async def _listen(self) -> Sequence[Address]:
         bound: list[Address] = []
@@ -240,6 +251,8 @@ class Node:
             self._linked.set()
         self.journal.record(event)
         self.indexing.note(event)
+        if self._gateways is not None:
+            self._gateways.note(event)
 
     def _try_to_save_hints(self) -> None:
         """A disk that refuses costs hints and not the node."""
@@ -295,7 +308,7 @@ class Node:
             log: CommitLog | ArchivedLog = await self.runtime.offload(self.archives.open, conversation)
         else:
             log = await self.swarm.log(conversation)
-        return View(log, self.timeline(log))
+        return View(log, self.timeline(log), self._gateways)
 
     async def _size(self, conversation: ConversationId) -> Size:
         if self.is_archived(conversation):

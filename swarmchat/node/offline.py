@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
@@ -23,19 +23,23 @@ from swarmchat.node.settings import SettingsFile
 from swarmchat.node.verbs import absolute
 from swarmchat.runtime import SystemRuntime
 
+MakeCommands = Callable[[Node, AccountVerbs, int, None], NodeCommands]
+
 _LOCK_WAIT_S = 2.0  # another command is over in a moment; a daemon is not
 
 
 class Offline:
     """A node that no link leads to: `call` does one verb."""
 
-    def __init__(self, home: Home, password: str | None, runner: asyncio.Runner) -> None:
+    def __init__(self, home: Home, password: str | None, runner: asyncio.Runner, commands: MakeCommands) -> None:
+        self._commands = commands
         self._home = home
         self._password = password
         self._runner = runner
         self._runtime = SystemRuntime()
         self._accounts = AccountVerbs(home, self._runtime)
         self._node: Node | None = None
+        self._verbs: NodeCommands | None = None
 
     def call(self, method: str, arguments: dict[str, Any]) -> Any:
         """The result of one method whose parameters are checked; raises what the verb raises."""
@@ -91,11 +95,12 @@ class Offline:
             account = await self._runtime.offload(self._accounts.store.load, self._password)
             parts = Parts(self._runtime, TcpCarrier())
             self._node = Node(self._home, configs.load(self._home.config_file), self._accounts.store, account, parts)
+            self._verbs = self._commands(self._node, self._accounts, os.getpid(), None)
             await self._node.swarm.load()
             self._node.journal.flush()  # what the last run had not told
-        commands = NodeCommands(self._node, self._accounts, os.getpid(), None)
+        assert self._verbs is not None
         try:
-            return await getattr(commands, method.replace(".", "_"))(**arguments)
+            return await getattr(self._verbs, method.replace(".", "_"))(**arguments)
         finally:
             self._node.journal.flush()
 
@@ -106,12 +111,14 @@ class Offline:
 
 
 @contextmanager
-def open_commands(home: Home, *, password: str | None = None) -> Iterator[Offline]:
-    """The verbs of a home while no daemon runs. Raises UserError when somebody else holds the home."""
+def open_commands(
+    home: Home, *, password: str | None = None, commands: MakeCommands = NodeCommands
+) -> Iterator[Offline]:
+    """The verbs of a home while no daemon runs, as `commands` makes them of its node. Raises UserError when somebody else holds the home."""
     made = home.absent()
     home.prepare()
     with home.lock("a command", wait_s=_LOCK_WAIT_S), asyncio.Runner() as runner:
-        offline = Offline(home, password, runner)
+        offline = Offline(home, password, runner, commands)
         try:
             yield offline
         finally:

@@ -134,13 +134,15 @@ def _shown(
     if commit in unseen and not hidden:
         return None
     item = view.timeline.item(commit, unseen)
-    message = views.message(item, view.history, view.log.commit)
+    message = views.message(item, view.history, view.log.commit, credit=view.credit)
     body = message["body"]
     if not isinstance(body, str) or not query.fits(body):
         return None
     around = [view.timeline.page(context, before=commit, hidden=unseen) if context else []]
     around.append(view.timeline.following(commit, context, unseen) if context else [])
-    before, after = ([views.message(one, view.history, view.log.commit) for one in side] for side in around)
+    before, after = (
+        [views.message(one, view.history, view.log.commit, credit=view.credit) for one in side] for side in around
+    )
     return {
         "conversation": hit.conversation,
         "message": message,

@@ -5,19 +5,27 @@ from __future__ import annotations
 from swarmchat.commitlog.archives import ArchivedLog
 from swarmchat.commitlog.log import CommitLog
 from swarmchat.conversation import hiding
+from swarmchat.conversation.commit import Commit
 from swarmchat.conversation.history import History
 from swarmchat.conversation.roster import Roster
 from swarmchat.conversation.timeline import Timeline
 from swarmchat.ids import AccountId, CommitId
 from swarmchat.node import views
+from swarmchat.node.gateways import Gateways
+from swarmchat.node.views import JsonObject
 
 
 class View:
     """To be read in a worker under the log's lock: then nothing changes while it is looked at."""
 
-    def __init__(self, log: CommitLog | ArchivedLog, timeline: Timeline) -> None:
+    def __init__(self, log: CommitLog | ArchivedLog, timeline: Timeline, gateways: Gateways | None = None) -> None:
         self.log = log
         self.timeline = timeline
+        self._gateways = gateways
+
+    def credit(self, commit: Commit) -> JsonObject | None:
+        """Who really says what a commit says, where its author speaks for somebody who has no account. (SCP-09 §1)"""
+        return None if self._gateways is None else self._gateways.credit(self.log, commit)
 
     @property
     def roster(self) -> Roster:

@@ -24,6 +24,7 @@ from swarmchat.index.receipt_rows import ReadMark
 
 JsonObject = dict[str, Any]
 Read = Callable[[CommitId], Commit | Merge]
+Credit = Callable[[Commit], JsonObject | None]
 
 MODE_NUMBERS = {word: number for number, word in enumerate(MODE_WORDS)}
 ROLES = ("admin", "member", "invited", "banned", "left")  # the order of `member list`
@@ -151,8 +152,10 @@ class Status:
         return {"state": state, "sent": sorted(self.sent), "read": sorted(self.read)}
 
 
-def message(item: Item, history: History, read: Read, status: Status | None = None) -> JsonObject:
-    """One line of `log`, with its edits and reactions folded."""
+def message(
+    item: Item, history: History, read: Read, status: Status | None = None, credit: Credit = lambda commit: None
+) -> JsonObject:
+    """One line of `log`, with its edits and reactions folded; `via` where its author speaks for somebody else."""
     commit = _ordinary(read(item.commit))
     relation = history[item.commit].fact.relation
     versions = [_version(_ordinary(read(edit))) for edit in item.edits]
@@ -166,8 +169,11 @@ def message(item: Item, history: History, read: Read, status: Status | None = No
         "body": versions[-1]["body"] if versions else _body(commit),
         "reply_to": relation[1] if relation is not None and relation[0] == "reply" else None,
         "edits": versions,
-        "reactions": [shown for reaction in reactions if (shown := _reaction(reaction, history, read)) is not None],
+        "reactions": [
+            shown for reaction in reactions if (shown := _reaction(reaction, history, read, credit)) is not None
+        ],
         "hidden": item.hidden,
+        **_via(commit, credit),
     } | ({} if status is None else {"status": status.shown()})
 
 
@@ -182,7 +188,7 @@ def text_of(item: Item, read: Read) -> str:
     return body if isinstance(body, str) else ""
 
 
-def _reaction(reaction: Reaction, history: History, read: Read) -> JsonObject | None:
+def _reaction(reaction: Reaction, history: History, read: Read, credit: Credit) -> JsonObject | None:
     newest = _ordinary(read(reaction.edits[-1] if reaction.edits else reaction.commit))
     if not _body(newest):
         return None  # taken back
@@ -191,7 +197,13 @@ def _reaction(reaction: Reaction, history: History, read: Read) -> JsonObject | 
         "author": history[reaction.commit].fact.account,
         "reaction": _body(newest),
         "time": time(newest.time),
+        **_via(_ordinary(read(reaction.commit)), credit),
     }
+
+
+def _via(commit: Commit, credit: Credit) -> JsonObject:
+    who = credit(commit)
+    return {} if who is None else {"via": who}
 
 
 def _version(commit: Commit) -> JsonObject:

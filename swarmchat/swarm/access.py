@@ -216,7 +216,7 @@ class Access:
         if self.standing(link.peer.account, link.peer.device) is LinkClass.PAIRING:
             return "forbidden"  # we open the one channel that there is
         match opening.get("c"):
-            case "sync":
+            case "sync" | "mvds":
                 return None if self.is_in_step(link.peer.account, link.peer.device) else "forbidden"
             case "invite":
                 return None

@@ -376,6 +376,8 @@ class Outreach:
         holdings = []
         for invitee, add in sorted(adds.items()):
             author = add.fact.account
+            if self._parts.bridge.is_foreign(conversation, invitee):
+                continue  # nobody has that account
             if author is not None and (invitee in chosen or author == mine.id):  # or another device of ours invited
                 holdings.append(_Held(invitee, chosen.get(invitee, ()), author, add))
         self._held[conversation] = roster, holdings[:HELD_PER_CONVERSATION_MAX]

@@ -16,12 +16,14 @@ from swarmchat.account.records import OwnDevice
 from swarmchat.account.state import State
 from swarmchat.addresses import Address
 from swarmchat.commitlog.catalog import Catalog
-from swarmchat.commitlog.writing import Writer
+from swarmchat.commitlog.log import CommitLog
+from swarmchat.commitlog.writing import Annotate, Writer
 from swarmchat.crypto.revocation import RevocationList
 from swarmchat.discovery.finder import Finder
 from swarmchat.errors import SwarmchatError
-from swarmchat.ids import ConversationId, DeviceId
+from swarmchat.ids import AccountId, ConversationId, DeviceId
 from swarmchat.index.receipts import Receipts
+from swarmchat.links.channel import Channel
 from swarmchat.runtime import Runtime
 from swarmchat.swarm.access import Access
 from swarmchat.swarm.events import Event, of_devices
@@ -67,6 +69,38 @@ class AccountKeeper(Protocol):
     async def rename(self, name: str) -> None:
         """It is called so."""
         ...
+
+
+class Bridge(Protocol):
+    """Foreign vocabularies that conversations of this node are told in as well. (SCP-09)"""
+
+    def annotator(self, log: CommitLog) -> Annotate | None:
+        """What adds the foreign form to commits that are about to be written; None where there is none. Quick: in the loop."""
+        ...
+
+    def is_foreign(self, conversation: ConversationId, account: AccountId) -> bool:
+        """Whether that account stands for somebody who has none: nobody looks for it. Quick: in the loop."""
+        ...
+
+    async def serve(self, channel: Channel) -> None:
+        """A peer opened the channel `mvds`."""
+        ...
+
+
+class NoBridge:
+    """There is none."""
+
+    def annotator(self, log: CommitLog) -> Annotate | None:
+        """Nothing."""
+        return None
+
+    def is_foreign(self, conversation: ConversationId, account: AccountId) -> bool:
+        """Nobody."""
+        return False
+
+    async def serve(self, channel: Channel) -> None:
+        """Refuse it."""
+        await channel.refuse("unknown-channel", channel.name)
 
 
 class Audience(enum.StrEnum):
@@ -162,6 +196,7 @@ class Parts:
     chores: Chores = field(default_factory=Chores)
     witness: Witness | None = None
     way: DhtWay = DhtWay()
+    bridge: Bridge = field(default_factory=NoBridge)
     shared: Callable[[], None] = lambda: None  # what own devices share has changed
     _devices: Mapping[DeviceId, OwnDevice] = field(init=False)  # as the observer knows them
     _writer: tuple[Account, Writer] | None = field(default=None, init=False)  # of which account

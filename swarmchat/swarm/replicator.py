@@ -10,7 +10,7 @@ from typing import Any
 
 from swarmchat.commitlog.files import DamageError
 from swarmchat.commitlog.log import CommitLog
-from swarmchat.commitlog.writing import Admission, Pending, Writer
+from swarmchat.commitlog.writing import Admission, Annotate, Pending, Writer
 from swarmchat.conversation.actions import Action
 from swarmchat.conversation.rejection import Rejection
 from swarmchat.errors import LinkError, NotFoundError, StorageError, SwarmchatError
@@ -53,6 +53,7 @@ class Wires:
     held: Callable[[ConversationId, DeviceId], None]  # a device holds more than before
     level: Callable[[ConversationId], None]  # all that was announced is here
     barren: Callable[[ConversationId], Iterable[CommitId]]  # heads whose history was invalid before (SCP-06 §5)
+    annotator: Callable[[CommitLog], Annotate | None] = lambda log: None  # what adds a foreign form to what is written
 
 
 class Replicator:
@@ -119,7 +120,8 @@ class Replicator:
         """Write one commit; durable when it returns. NotFoundError for an unknown `at`, StorageError."""
         if at is not None and not self.log.knows(at):
             raise NotFoundError(f"no commit {at} in this conversation")
-        pending = Pending(action, self._wires.writer(), int(self._runtime.now()), profile, extra, at)
+        annotate = self._wires.annotator(self.log)
+        pending = Pending(action, self._wires.writer(), int(self._runtime.now()), profile, extra, at, annotate)
         (outcome,) = await self._writes.put((pending,))
         return outcome
 
@@ -134,8 +136,8 @@ class Replicator:
 
     async def append_at_once(self, actions: Sequence[Action]) -> list[Outcome]:
         """Write several with nothing between them, whatever becomes of each. Raises StorageError."""
-        writer, now = self._wires.writer(), int(self._runtime.now())
-        return await self._writes.put(tuple(Pending(action, writer, now) for action in actions))
+        writer, now, annotate = self._wires.writer(), int(self._runtime.now()), self._wires.annotator(self.log)
+        return await self._writes.put(tuple(Pending(action, writer, now, annotate=annotate) for action in actions))
 
     async def merge_old_forks(self) -> Admission:
         """The user agrees to the heads that `main` leaves out as old forks. (SCP-02 §6.4 g) StorageError."""

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from functools import partial
 from itertools import islice
+from typing import Any
 
 from swarmchat.account.records import ConversationState, RequestKind
 from swarmchat.account.state import State
 from swarmchat.commitlog.files import DamageError
 from swarmchat.commitlog.log import CommitLog
-from swarmchat.commitlog.writing import Admission
+from swarmchat.commitlog.writing import Admission, Annotate
 from swarmchat.conversation import profile
 from swarmchat.conversation.actions import Add, Initial
 from swarmchat.conversation.rejection import Rejection
@@ -72,6 +74,7 @@ class Rooms:
             held=self._held,
             level=self.clones.look_at,
             barren=self.clones.barren,
+            annotator=self._annotator,
         )
 
     # --- what is here
@@ -193,12 +196,12 @@ class Rooms:
 
     # --- making
 
-    async def create(self, mode: Mode, invited: AccountId | None) -> Replicator:
-        """Write a new conversation. RefusedError, StorageError."""
+    async def create(self, mode: Mode, invited: AccountId | None, extra: Mapping[str, Any] | None = None) -> Replicator:
+        """Write a new conversation; `extra` adds keys to the JSON of its first commit. RefusedError, StorageError."""
         parts = self._parts
         root = Initial(mode, parts.runtime.entropy(16).hex(), invited)
         writer, now = parts.writer(), int(parts.runtime.now())
-        log = await parts.runtime.offload(lambda: parts.catalog.create(writer, root, now=now))
+        log = await parts.runtime.offload(lambda: parts.catalog.create(writer, root, now=now, extra=extra))
         replicator = self._enter(log)
         await self._adopt(log)
         parts.tell(ConversationAdded(log.conversation))
@@ -378,6 +381,9 @@ class Rooms:
             self._lines.reevaluate()
 
     # --- inside
+
+    def _annotator(self, log: CommitLog) -> Annotate | None:
+        return self._parts.bridge.annotator(log)  # that of now: it comes after this
 
     async def _go(self, conversation: ConversationId) -> None:
         if await self._departures.go(conversation):

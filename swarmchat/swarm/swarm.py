@@ -55,6 +55,7 @@ from swarmchat.swarm.own_marks import OwnMarks
 from swarmchat.swarm.parts import (
     AccountKeeper,
     Audience,
+    Bridge,
     DhtWay,
     Fixed,
     InMemory,
@@ -206,6 +207,10 @@ class Swarm:
         """Who this is, revocations included."""
         return self._parts.account
 
+    def attach(self, bridge: Bridge) -> None:
+        """From now on conversations are told in foreign vocabularies as well. (SCP-09)"""
+        self._parts.bridge = bridge
+
     async def load(self) -> None:
         """Open every conversation of this home; once. StorageError."""
         async with self._loading:
@@ -259,10 +264,17 @@ class Swarm:
 
     # --- conversations
 
-    async def create(self, mode: Mode, *, title: str = "", invited: AccountId | None = None) -> ConversationId:
-        """A new conversation with us as admin. RefusedError, StorageError."""
+    async def create(
+        self,
+        mode: Mode,
+        *,
+        title: str = "",
+        invited: AccountId | None = None,
+        extra: Mapping[str, Any] | None = None,
+    ) -> ConversationId:
+        """A new conversation with us as admin; `extra` adds keys to its first commit. RefusedError, StorageError."""
         await self._ready()
-        replicator = await self._rooms.create(mode, invited)
+        replicator = await self._rooms.create(mode, invited, extra)
         if title:
             content = profile.write(profile.Profile(title=title))
             outcome = await replicator.append(UpdateProfile(), profile=content)

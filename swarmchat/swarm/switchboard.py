@@ -250,6 +250,8 @@ class Switchboard:
                     dialogue.try_again()  # it may have fetched what makes us one of its members
             case "device":
                 await self._own_devices.serve(channel)
+            case "mvds":
+                await self._parts.bridge.serve(channel)
             case "invite":
                 await self._postman.receive(channel)
                 if (dialogue := self._dialogues.get(channel.link)) is not None:

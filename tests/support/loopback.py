@@ -18,10 +18,10 @@ from swarmchat.account.store import AccountStore
 from swarmchat.addresses import Address
 from swarmchat.commitlog.log import CommitLog
 from swarmchat.conversation.tree import Mode
+from swarmchat.gateways.commands import GatewayCommands
 from swarmchat.ids import ConversationId
 from swarmchat.links.tcp import TcpCarrier
 from swarmchat.node.accounts import AccountVerbs
-from swarmchat.node.commands import NodeCommands
 from swarmchat.node.config import Config
 from swarmchat.node.node import Node, Parts
 from swarmchat.runtime import SystemRuntime
@@ -48,7 +48,7 @@ class Living:
         store.create(account, State())
         config = Config(listen=(LOOPBACK,), lan_enabled=False)
         self.node = Node(home, config, store, account, Parts(runtime, TcpCarrier()))
-        self.door = NodeCommands(self.node, AccountVerbs(home, runtime), os.getpid(), None)
+        self.door = GatewayCommands(self.node, AccountVerbs(home, runtime), os.getpid(), None)
         self.account = account
         self.swarm = self.node.swarm
         self._task: asyncio.Task[None] | None = None

@@ -1,0 +1,21 @@
+"""The verbs of a node and of its gateways in one object. (SCP-09 §1.2)"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from swarmchat.gateways.hub import Hub
+from swarmchat.node.accounts import AccountVerbs
+from swarmchat.node.commands import NodeCommands
+from swarmchat.node.node import Node
+from swarmchat.node.web import Web
+
+
+class GatewayCommands(NodeCommands):
+    """All verbs; made once for a node, and before that runs."""
+
+    def __init__(
+        self, node: Node, accounts: AccountVerbs, pid: int, stop: Callable[[], None] | None, web: Web | None = None
+    ) -> None:
+        super().__init__(node, accounts, pid, stop, web)
+        node.attach(Hub(node, ()))

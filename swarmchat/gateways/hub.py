@@ -1,0 +1,165 @@
+"""All gateways of one node: which conversations they are opened for, and what is to be written there without anybody asking. (SCP-09 §1)"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Final, Protocol
+
+from swarmchat.commitlog.archives import ArchivedLog
+from swarmchat.commitlog.ledger import Provisional
+from swarmchat.commitlog.log import CommitLog
+from swarmchat.commitlog.writing import Annotate, Pending
+from swarmchat.conversation.commit import Commit
+from swarmchat.errors import SwarmchatError
+from swarmchat.ids import AccountId, CommitId, ConversationId
+from swarmchat.links.channel import Channel
+from swarmchat.node.node import Node
+from swarmchat.node.views import JsonObject
+from swarmchat.swarm.events import (
+    ConversationReady,
+    ConversationRemoved,
+    Event,
+    MessageAdded,
+    MessageUpdated,
+    ReactionAdded,
+    ReactionRemoved,
+)
+
+_TEND_AFTER_S: Final = 0.2  # of news: what comes together is looked at once
+
+_log = logging.getLogger(__name__)
+
+
+class Gateway(Protocol):
+    """One foreign vocabulary."""
+
+    def is_open(self, log: CommitLog) -> bool:
+        """Whether it is opened for a conversation. Quick: in the loop."""
+        ...
+
+    def annotate(self, log: CommitLog, here: Provisional, item: Pending, parent: CommitId) -> Mapping[str, object]:
+        """The keys that a commit about to be written gets; in a worker, under the log's lock. StorageError."""
+        ...
+
+    def is_foreign(self, conversation: ConversationId, account: AccountId) -> bool:
+        """Whether that account stands for somebody who takes part through this gateway alone. Quick: in the loop."""
+        ...
+
+    def credit(self, log: CommitLog | ArchivedLog, commit: Commit) -> JsonObject | None:
+        """Who really says what a commit says; None for its author. In a worker, under the log's lock."""
+        ...
+
+    async def tend(self, conversation: ConversationId) -> None:
+        """Write what is due from this device in a conversation that it is opened for. SwarmchatError."""
+        ...
+
+    async def serve(self, channel: Channel) -> bool:
+        """Hold the dialogue of a channel that a peer opened; False for one that is not its own."""
+        ...
+
+    def forget(self, conversation: ConversationId) -> None:
+        """It is gone."""
+        ...
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        ...
+
+    def close(self) -> None:
+        """Close every file."""
+        ...
+
+
+class Hub:
+    """The `Gateways` of a node."""
+
+    def __init__(self, node: Node, gateways: Sequence[Gateway]) -> None:
+        self._node = node
+        self._gateways = gateways
+        self._dirty: set[ConversationId] = set()
+        self._news = asyncio.Event()
+
+    # --- see `swarm.parts.Bridge`
+
+    def annotator(self, log: CommitLog) -> Annotate | None:
+        """See Bridge."""
+        if log.is_empty:
+            return None
+        opened = [gateway for gateway in self._gateways if gateway.is_open(log)]
+        if not opened:
+            return None
+
+        def annotate(here: Provisional, item: Pending, parent: CommitId) -> Mapping[str, object]:
+            found: dict[str, object] = {}
+            for gateway in opened:
+                found |= gateway.annotate(log, here, item, parent)
+            return found
+
+        return annotate
+
+    def is_foreign(self, conversation: ConversationId, account: AccountId) -> bool:
+        """See Bridge."""
+        return any(gateway.is_foreign(conversation, account) for gateway in self._gateways)
+
+    async def serve(self, channel: Channel) -> None:
+        """See Bridge."""
+        for gateway in self._gateways:
+            if await gateway.serve(channel):
+                return
+        await channel.refuse("unknown-channel", channel.name)
+
+    # --- see `node.gateways.Gateways`
+
+    def credit(self, log: CommitLog | ArchivedLog, commit: Commit) -> JsonObject | None:
+        """See Gateways."""
+        for gateway in self._gateways:
+            if (found := gateway.credit(log, commit)) is not None:
+                return found
+        return None
+
+    def note(self, event: Event) -> None:
+        """See Gateways."""
+        match event:
+            case ConversationRemoved(conversation):
+                self._dirty.discard(conversation)
+                for gateway in self._gateways:
+                    gateway.forget(conversation)
+            case MessageAdded() | MessageUpdated() | ReactionAdded() | ReactionRemoved() | ConversationReady():
+                self._dirty.add(event.conversation)
+                self._news.set()
+            case _:
+                pass
+
+    async def run(self) -> None:
+        """See Gateways."""
+        async with asyncio.TaskGroup() as tasks:
+            for gateway in self._gateways:
+                tasks.create_task(gateway.run())
+            self._dirty.update(self._node.keeper.state.conversations)
+            while True:
+                await self._node.runtime.sleep(_TEND_AFTER_S)
+                self._news.clear()
+                dirty, self._dirty = self._dirty, set()
+                for conversation in sorted(dirty):
+                    await self.tend(conversation)
+                if not self._dirty:
+                    await self._news.wait()
+
+    def close(self) -> None:
+        """See Gateways."""
+        for gateway in self._gateways:
+            gateway.close()
+
+    async def tend(self, conversation: ConversationId) -> None:
+        """Write what is due from this device. What refuses costs this conversation, until there is news of it."""
+        try:
+            if self._node.swarm.state_of(conversation) != "ready":
+                return
+            log = await self._node.swarm.log(conversation)
+            for gateway in self._gateways:
+                if gateway.is_open(log):
+                    await gateway.tend(conversation)
+        except SwarmchatError as fault:
+            _log.warning("gateways of %s: %s", conversation, fault)

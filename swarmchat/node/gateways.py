@@ -1,0 +1,32 @@
+"""What a node asks of gateways: foreign forms of what is written, and who speaks through whom. (SCP-09)"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from swarmchat.commitlog.archives import ArchivedLog
+from swarmchat.commitlog.log import CommitLog
+from swarmchat.conversation.commit import Commit
+from swarmchat.node.views import JsonObject
+from swarmchat.swarm.events import Event
+from swarmchat.swarm.parts import Bridge
+
+
+class Gateways(Bridge, Protocol):
+    """All gateways of one node."""
+
+    def credit(self, log: CommitLog | ArchivedLog, commit: Commit) -> JsonObject | None:
+        """Who really says what a commit says, as `via` of a message shows it; None for its author. Under the log's lock."""
+        ...
+
+    def note(self, event: Event) -> None:
+        """Something happened. Quick: in the loop."""
+        ...
+
+    async def run(self) -> None:
+        """Do what is due until cancelled."""
+        ...
+
+    def close(self) -> None:
+        """Close every file."""
+        ...
