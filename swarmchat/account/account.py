@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Self
 
 from swarmchat import limits
+from swarmchat.account.statuskey import StatusKey
 from swarmchat.crypto.certificates import Certificate, check_chain, issue_account, issue_device
 from swarmchat.crypto.exchange import exchange_public
 from swarmchat.crypto.keys import PrivateKey
@@ -64,6 +65,7 @@ class Account:
     account_key: PrivateKey | None = field(repr=False)
     sealing: SealingKeys = field(repr=False)
     revocations: RevocationList | None = None
+    status_key: StatusKey | None = None  # made on first use
 
     def __post_init__(self) -> None:
         """Raises ValueError where certificates and keys do not belong together."""
@@ -172,6 +174,7 @@ def new_device(
     revocations: RevocationList | None,
     now: int,
     entropy: Entropy,
+    status_key: StatusKey | None = None,
 ) -> Account:
     """An account that exists, on a new device (SCP-01 §4.4); UsageError for a bad name, ValueError if the parts do not fit."""
     name = display_name(name)
@@ -184,6 +187,7 @@ def new_device(
         account_key=account_key,
         sealing=SealingKeys(current=entropy(32), previous=None, made_s=now),
         revocations=revocations,
+        status_key=status_key,
     )
 
 

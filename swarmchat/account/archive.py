@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Self
@@ -32,7 +32,14 @@ from swarmchat.account.statefile import (
     requests_to_json,
     sharing_to_json,
 )
-from swarmchat.account.store import from_base64, read_certificate, read_key, to_base64
+from swarmchat.account.store import (
+    from_base64,
+    read_certificate,
+    read_key,
+    read_status_key,
+    status_key_to_json,
+    to_base64,
+)
 from swarmchat.account.strict import Fields
 from swarmchat.crypto.certificates import Certificate
 from swarmchat.crypto.keys import PrivateKey
@@ -41,11 +48,12 @@ from swarmchat.crypto.sealing import SealError, SealFault, open_archive, seal_ar
 from swarmchat.errors import PasswordNeededError, RefusedError, UsageError, VerificationError
 from swarmchat.ids import AccountId, CommitId, ConversationId, account_id, commit_id, conversation_id
 
-_VERSION = 2
+_VERSION = 3
 _KEYS = (
     *("version", "account_key", "certificate", "revocations", "name", "settings", "contacts", "requests", "declined"),
-    *("conversations", "invitations", "devices", "preferences", "sharing"),
+    *("conversations", "invitations", "devices", "preferences", "sharing", "status_key"),
 )
+_SINCE_3: Mapping[str, object] = MappingProxyType({"status_key": None})
 _CONVERSATION_KEYS = (
     *("id", "title", "mode", "added", "removed"),
     *("invited_by", "invitation", "members", "hosts"),
@@ -145,6 +153,7 @@ def document(account: Account, state: State, conversations: Iterable[ArchivedCon
         "devices": devices_to_json(state.devices.values()),
         "preferences": dict(sorted(state.preferences.items())),
         "sharing": sharing_to_json(state.stamps, state.seen),
+        "status_key": status_key_to_json(account.status_key),
     }
     return strict.encode(fields)
 
@@ -165,6 +174,7 @@ def import_archive(
             revocations=content.revocations,
             now=now,
             entropy=entropy,
+            status_key=content.status_key,
         )
     except ValueError as error:
         raise VerificationError(f"the archive is damaged: {error}", hint="nothing was written") from None
@@ -185,10 +195,16 @@ def check(data: bytes, password: str) -> ArchiveSummary:
 
 
 class Content:
-    """What `document` wrote, read again: every value within its bound, nothing beside them. ValueError."""
+    """What `document` wrote, read again: every value within its bound, nothing beside them. ValueError.
+
+    Version 2, from before accounts had a key with Status, is read as well.
+    """
 
     def __init__(self, data: bytes) -> None:
-        fields = Fields(strict.decode(data), "archive", _KEYS)
+        found = strict.decode(data)
+        if isinstance(found, dict) and found.get("version") == 2 and not found.keys() & _SINCE_3.keys():
+            found = {**found, **_SINCE_3, "version": _VERSION}
+        fields = Fields(found, "archive", _KEYS)
         if fields.number("version") != _VERSION:
             raise ValueError(f"version {fields.number('version')} is not known here")
         self.account_key: PrivateKey | None = fields.optional("account_key", read_key)
@@ -217,6 +233,7 @@ class Content:
         self.devices = read_devices(fields)
         self.preferences = read_preferences(fields)
         self.stamps, self.seen = read_sharing(fields)
+        self.status_key = read_status_key(fields, "archive")
 
     def state(self, devices: Iterable[OwnDevice], *, now_ms: int) -> State:
         """What a device knows that begins with it: every conversation waits to be cloned. `devices` are known besides."""

@@ -14,6 +14,7 @@ from swarmchat.account.account import Account, Entropy, SealingKeys
 from swarmchat.account.home import Home
 from swarmchat.account.state import State
 from swarmchat.account.statefile import state_from_json, state_to_json
+from swarmchat.account.statuskey import StatusKey
 from swarmchat.account.strict import Fields
 from swarmchat.crypto.certificates import Certificate
 from swarmchat.crypto.keys import PrivateKey
@@ -22,7 +23,8 @@ from swarmchat.crypto.sealing import SealError, SealFault, open_archive, seal_ar
 from swarmchat.errors import NotFoundError, PasswordNeededError, StorageError, UserError
 from swarmchat.ids import AccountId, DeviceId
 
-_VERSION = 1
+_VERSION = 2
+_SECRETS = {1: ("device_key", "account_key", "sealing"), 2: ("device_key", "account_key", "sealing", "status_key")}
 _KEYS = ("version", "name", "certificate", "device_certificate", "revocations", "secrets", "sealed")
 
 
@@ -158,7 +160,7 @@ class AccountStore:
 
     def _account(self, document: _Document, secrets: object) -> Account:
         try:
-            fields = Fields(secrets, "secrets", ("device_key", "account_key", "sealing"))
+            fields = Fields(secrets, "secrets", _SECRETS[document.version])
             sealing = Fields(fields.value("sealing"), "sealing", ("current", "previous", "made_s"))
             return Account(
                 name=document.name,
@@ -172,6 +174,7 @@ class AccountStore:
                     made_s=sealing.number("made_s"),
                 ),
                 revocations=document.revocations,
+                status_key=read_status_key(fields, "secrets") if document.version > 1 else None,
             )
         except ValueError as error:
             raise self._damaged(self._account_file, error) from None
@@ -185,6 +188,7 @@ class AccountStore:
                 "previous": to_base64(account.sealing.previous) if account.sealing.previous else None,
                 "made_s": account.sealing.made_s,
             },
+            "status_key": status_key_to_json(account.status_key),
         }
         sealed = None
         if password is not None:
@@ -215,8 +219,9 @@ class _Document:
 
     def __init__(self, document: object) -> None:
         fields = Fields(document, "account", _KEYS)
-        if fields.number("version") != _VERSION:
-            raise ValueError(f"version {fields.number('version')} is not known here")
+        self.version = fields.number("version")
+        if self.version not in _SECRETS:
+            raise ValueError(f"version {self.version} is not known here")
         self.name = fields.text("name", limits.DISPLAY_NAME_CHARS_MAX)
         self.certificate = fields.parsed("certificate", read_certificate, limits.CERTIFICATE_BYTES_MAX)
         self.device = fields.parsed("device_certificate", read_certificate, limits.CERTIFICATE_BYTES_MAX)
@@ -250,6 +255,24 @@ def from_base64(text: str) -> bytes:
 def read_key(text: str) -> PrivateKey:
     """A private key from its seed in base64, else ValueError."""
     return PrivateKey.from_seed(_read_seed(text))
+
+
+def status_key_to_json(key: StatusKey | None) -> dict[str, object] | None:
+    """The account's key with Status as it stands among secrets."""
+    return None if key is None else {"generation": key.generation, "secret": to_base64(key.secret)}
+
+
+def read_status_key(fields: Fields, where: str) -> StatusKey | None:
+    """Back again, from the field `status_key` of an object that errors call `where`; ValueError."""
+    value = fields.value("status_key")
+    if value is None:
+        return None
+    inner = Fields(value, f"{where}.status_key", ("generation", "secret"))
+    generation, secret = inner.number("generation"), inner.parsed("secret", _read_seed)
+    try:
+        return StatusKey(generation, secret)
+    except ValueError as error:
+        raise fields.wrong("status_key", str(error)) from None
 
 
 def read_certificate(text: str) -> Certificate:

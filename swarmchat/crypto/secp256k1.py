@@ -12,12 +12,11 @@ from functools import cached_property
 from coincurve import PrivateKey, PublicKey
 
 from swarmchat.crypto.keccak import keccak256
+from swarmchat.crypto.scalars import ORDER, is_secret
 from swarmchat.ids import AccountId
 
 SIGNATURE_BYTES = 65
 KEY_BYTES = 65
-SECRET_BYTES = 32
-_ORDER = 0xFFFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFE_BAAEDCE6_AF48A03B_BFD25E8C_D0364141
 _MULTICODEC = b"\xe7\x01"  # secp256k1-pub
 _ALPHABET = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _LEGACY_CHARS = 132
@@ -79,7 +78,7 @@ class Secret:
 
     def __init__(self, raw: bytes) -> None:
         """ValueError unless it is 32 bytes that are a number from 1 up to the order of the curve."""
-        if len(raw) != SECRET_BYTES or not 0 < int.from_bytes(raw) < _ORDER:
+        if not is_secret(raw):
             raise ValueError("a secret is 32 bytes, more than 0 and less than the order of the curve")
         self.raw = raw
         self._key = PrivateKey(raw)
@@ -95,7 +94,7 @@ def recover(digest: bytes, signature: bytes) -> Key | None:
 
     The other form of a signature (high s) is refused as well: else anybody could make two of one, and signatures name events.
     """
-    if len(signature) != SIGNATURE_BYTES or signature[64] > 1 or int.from_bytes(signature[32:64]) > _ORDER // 2:
+    if len(signature) != SIGNATURE_BYTES or signature[64] > 1 or int.from_bytes(signature[32:64]) > ORDER // 2:
         return None
     try:
         return Key(PublicKey.from_signature_and_message(signature, digest, hasher=None).format(compressed=False))

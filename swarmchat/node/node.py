@@ -14,6 +14,7 @@ from swarmchat import disk, limits
 from swarmchat.account.account import Account
 from swarmchat.account.home import Home
 from swarmchat.account.records import ConversationState, OwnDevice
+from swarmchat.account.statuskey import StatusKey
 from swarmchat.account.store import AccountStore
 from swarmchat.addresses import Address
 from swarmchat.commitlog.archives import ArchivedLog, Archives
@@ -425,6 +426,17 @@ class Node:
             await self.keeper.save_account(self.account.renamed(name))
             self._name = name
             self.swarm.own.renewed(self.account.renamed(self.config.name or name))
+
+    async def rekey_status(self, step: Callable[[StatusKey | None], StatusKey]) -> StatusKey:
+        """See `swarm.parts.AccountKeeper`."""
+        async with self._account_turn:
+            held = self.account.status_key
+            key = step(held)
+            if key is not held:
+                account = replace(self.account, status_key=key)
+                await self.keeper.save_account(account.renamed(self._name))
+                self.swarm.own.renewed(account)
+            return key
 
     async def with_account(self, work: Callable[[Account], T]) -> T:
         """Blocking work on the account's file, while nobody else changes it."""

@@ -17,10 +17,12 @@ from swarmchat.limits import NOT_BEFORE_SLACK_S
 from swarmchat.links.connection_manager import ConnectionManager
 from swarmchat.links.link import Link
 from swarmchat.swarm.choices import Choices
+from swarmchat.swarm.own_status_key import OwnStatusKey
 from swarmchat.swarm.parts import Parts
 from swarmchat.swarm.revocations import Revocations
 
 if TYPE_CHECKING:
+    from swarmchat.crypto.secp256k1 import Secret
     from swarmchat.swarm.linking import Linking
 
 
@@ -32,6 +34,7 @@ class OwnAccount:
         parts: Parts,
         choices: Choices,
         revocations: Revocations,
+        status: OwnStatusKey,
         links: ConnectionManager,
         directory: Directory | None,
         *,
@@ -44,6 +47,7 @@ class OwnAccount:
         self._parts = parts
         self._choices = choices
         self._revocations = revocations
+        self._status = status
         self._links = links
         self._directory = directory
         self._load = load
@@ -82,6 +86,24 @@ class OwnAccount:
     def must_be_ours(self) -> None:
         """RefusedError where this device is no longer one of its account. (SCP-01 §3.3)"""
         self._revocations.must_be_ours()
+
+    # --- its key with Status (SCP-09 §2.1)
+
+    def status_key(self) -> Secret | None:
+        """The key in force, None where none was made yet; cheap, from any thread."""
+        return self._status.now()
+
+    async def ensure_status_key(self) -> Secret:
+        """The same, made now if there was none; durable, and told to all own devices. RefusedError, StorageError."""
+        await self._load()
+        self._revocations.must_be_ours()
+        return await self._status.ensure()
+
+    async def set_status_key(self, secret: bytes) -> Secret:
+        """The key is this one from now on, on all own devices; the very same changes nothing. ValueError, RefusedError, StorageError."""
+        await self._load()
+        self._revocations.must_be_ours()
+        return await self._status.set(secret)
 
     # --- its devices
 

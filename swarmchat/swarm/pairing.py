@@ -346,6 +346,7 @@ class NewDevice(_Side["Say | Offer | Grant"]):
             account_key=content.account_key,
             sealing=SealingKeys(current=self._entropy(32), previous=None, made_s=wall_s),
             revocations=content.revocations,
+            status_key=content.status_key,
         )
         now_ms = wall_s * 1000
         known = content.devices.get(existing) or OwnDevice(existing, "", 0, may_link=True)

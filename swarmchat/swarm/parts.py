@@ -14,6 +14,7 @@ from swarmchat.account import sharing
 from swarmchat.account.account import Account
 from swarmchat.account.records import OwnDevice
 from swarmchat.account.state import State
+from swarmchat.account.statuskey import StatusKey
 from swarmchat.addresses import Address
 from swarmchat.commitlog.catalog import Catalog
 from swarmchat.commitlog.log import CommitLog
@@ -68,6 +69,10 @@ class AccountKeeper(Protocol):
 
     async def rename(self, name: str) -> None:
         """It is called so."""
+        ...
+
+    async def rekey_status(self, step: Callable[[StatusKey | None], StatusKey]) -> StatusKey:
+        """Its key with Status is what a pure `step` makes of the one it holds; the one in force then."""
         ...
 
 
@@ -266,6 +271,12 @@ class InMemory:
     async def rename(self, name: str) -> None:
         """See AccountKeeper."""
         self._parts.account = self._parts.account.renamed(name)
+
+    async def rekey_status(self, step: Callable[[StatusKey | None], StatusKey]) -> StatusKey:
+        """See AccountKeeper."""
+        key = step(self._parts.account.status_key)
+        self._parts.account = replace(self._parts.account, status_key=key)
+        return key
 
 
 def _first(here: bool | None, state: State, name: str, otherwise: bool) -> bool:

@@ -52,6 +52,7 @@ from swarmchat.swarm.own_account import OwnAccount
 from swarmchat.swarm.own_cards import OwnCards
 from swarmchat.swarm.own_devices import OwnDevices
 from swarmchat.swarm.own_marks import OwnMarks
+from swarmchat.swarm.own_status_key import OwnStatusKey
 from swarmchat.swarm.parts import (
     AccountKeeper,
     Audience,
@@ -186,6 +187,7 @@ class Swarm:
             self._parts,
             self._choices,
             self._revocations,
+            OwnStatusKey(self._parts, kept, self._own_devices),
             self.links,
             directory,
             load=self.load,

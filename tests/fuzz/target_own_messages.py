@@ -12,7 +12,9 @@ from swarmchat.account.records import ConversationState, OwnDevice, RequestKind,
 from swarmchat.account.sharing import Entry
 from swarmchat.account.state import State
 from swarmchat.account.statefile import state_from_json, state_to_json
+from swarmchat.account.statuskey import StatusKey
 from swarmchat.links.frames import FrameError, decode_map
+from swarmchat.swarm import own_status_key
 from swarmchat.swarm.merges import effects
 from swarmchat.swarm.messages import MessageError
 from swarmchat.swarm.own_messages import Delta, Have, Other, decode, encode
@@ -20,6 +22,7 @@ from tests.support.accounts import account, ask, commit, conversation, device, i
 
 NOW = 1_750_000_000_000
 HERE, THERE = device(1), device(2)
+HELD = StatusKey(2, b"\7" * 32)
 TOKENS = (
     *(
         b"\xa1t",
@@ -40,6 +43,7 @@ TOKENS = (
         f"{topic}/".encode()
         for topic in ("invitation", "device", "device-name", "device-revoked", "setting", "preference")
     ),
+    *(b"\xaastatus-key", b"\xaageneration", b"\xa6secret"),
     *(b"send_typing", b"\xd9\x28", b"\xd9\x40", b"\xcf\x00\x1f\xff\xff\xff\xff\xff\xff"),
 )
 
@@ -80,21 +84,31 @@ def seeds() -> Iterator[bytes]:
     for message in messages:
         yield msgpack.packb(encode(message))
     yield msgpack.packb({"t": "marks", "of": [1, 2]})
+    for key in (HELD, StatusKey(2**53 - 1, b"\1" * 32)):
+        yield msgpack.packb(own_status_key.encode(key))
 
 
 def run(data: bytes) -> None:
     """Read or refused; merged whole or not at all; what was merged is read from the disk again, and told again as it is."""
     try:
         message = decode(decode_map(data))
+        if isinstance(message, Other):
+            if message.kind == own_status_key.KIND:
+                _agree(own_status_key.decode(message.fields))
+            return
     except (FrameError, MessageError):
         return
     match message:
-        case Other():
-            return
         case Have():
             assert decode(encode(message)) == message
         case Delta():
             _merge(message)
+
+
+def _agree(told: StatusKey) -> None:
+    assert own_status_key.decode(own_status_key.encode(told)) == told
+    assert told.merged(HELD) == HELD.merged(told), "who told and who heard hold other keys"
+    assert told.merged(HELD) in {told, HELD}
 
 
 def _merge(piece: Delta) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 
 from swarmchat import limits
 from swarmchat.account.account import create
 from swarmchat.account.archive import document
 from swarmchat.account.state import State
+from swarmchat.account.statuskey import StatusKey
 from swarmchat.errors import UsageError
 from swarmchat.ids import DeviceId
 from swarmchat.links.frames import FrameDecoder, FrameError, encode
@@ -19,11 +21,12 @@ from tests.fuzz.recipe import Recipe
 from tests.support.accounts import seeded
 
 WORDS, WALL, EXPORTER = "acid-zoom-stew-oasis-crisp-cable", 1_750_000_000, bytes(32)
-ANN, T = create(name="Ann", now=WALL, entropy=seeded()), DeviceId("ee" * 32)
+ANN = replace(create(name="Ann", now=WALL, entropy=seeded()), status_key=StatusKey(1, b"\7" * 32))
+T = DeviceId("ee" * 32)
 TOKENS = (
     *(b"\xa1n", b"\xa5spake", b"\xa7confirm", b"\xa7account", b"\xa4name", b"\xa6device", b"\xa4spki", b"\xa5proof", b"\xa4cert"),
     *(b"\xa7archive", b"\xa2at", b"\xa2ok", b"\xa5error", b"\xa4left", b"\xa4auth", b"\xc4\x14", b"\xc4\x20", b"\xc4\x21"),
-    *(b"swarm-link:", b"?at=", b"acid-", b'"account_key":null', b'"devices":[', b'"sharing":{'),
+    *(b"swarm-link:", b"?at=", b"acid-", b'"account_key":null', b'"devices":[', b'"sharing":{', b'"status_key":null', b'"generation":'),
 )  # fmt: skip
 _NEW, _EXISTING, _DOCUMENT, _CODE = range(4)
 _STAGES = 4

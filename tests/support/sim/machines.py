@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from swarmchat.account import account as accounts
 from swarmchat.account.account import Account
 from swarmchat.account.state import State
+from swarmchat.account.statuskey import StatusKey
 from swarmchat.addresses import Address
 from swarmchat.commitlog.catalog import Catalog
 from swarmchat.crypto.revocation import RevocationList
@@ -143,6 +144,13 @@ class MachineAccount:
 
     async def rename(self, name: str) -> None:
         await self._save(self._life.swarm.account.renamed(name))
+
+    async def rekey_status(self, step: Callable[[StatusKey | None], StatusKey]) -> StatusKey:
+        held = self._life.swarm.account.status_key
+        key = step(held)
+        if key is not held:
+            await self._save(replace(self._life.swarm.account, status_key=key))
+        return key
 
     async def _save(self, account: Account) -> None:
         life = self._life

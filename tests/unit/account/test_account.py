@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from swarmchat.account.account import SealingKeys, create, display_name, new_device
+from swarmchat.account.statuskey import StatusKey
 from swarmchat.crypto.revocation import device_prefix
 from swarmchat.errors import RefusedError, UsageError
 from tests.support.accounts import device, seeded
@@ -28,6 +29,7 @@ def test_no_key_shows_in_its_repr() -> None:
     for secret in (account.device_key.seed, account.account_key.seed, account.sealing.current):
         assert repr(secret) not in repr(account) + repr(account.sealing)
         assert secret.hex() not in repr(account) + repr(account.sealing)
+    assert repr(b"\7" * 32) not in repr(replace(account, status_key=StatusKey.made(b"\7" * 32)))
 
 
 def test_parts_that_do_not_fit_make_no_account() -> None:

@@ -22,6 +22,7 @@ from swarmchat.account.archive import (
 )
 from swarmchat.account.records import ConversationState, Host, OwnDevice, RequestKind
 from swarmchat.account.state import State
+from swarmchat.account.statuskey import StatusKey
 from swarmchat.addresses import Address
 from swarmchat.crypto.sealing import open_archive, seal_archive
 from swarmchat.errors import PasswordNeededError, RefusedError, UsageError, VerificationError
@@ -186,6 +187,33 @@ def test_a_document_that_is_not_exactly_an_archive_is_refused(
     ann: Account, state: State, changes: dict[str, object]
 ) -> None:
     """C-36"""
+    with pytest.raises(VerificationError, match="damaged") as caught:
+        restored(resealed(exported(ann, state), **changes))
+    assert caught.value.hint == "nothing was written"
+
+
+KEY = StatusKey(3, b"\7" * 32)
+
+
+def test_the_key_with_status_comes_along(ann: Account, state: State) -> None:
+    assert restored(exported(replace(ann, status_key=KEY), state))[0].status_key == KEY
+    assert restored(exported(ann, state))[0].status_key is None
+
+
+def test_an_archive_of_version_2_is_read_as_one_without_that_key(ann: Account, state: State) -> None:
+    data = exported(replace(ann, status_key=KEY), state)
+    old: dict[str, Any] = json.loads(open_archive(data, WORDS))
+    assert (old.pop("status_key"), old.pop("version")) == ({"generation": 3, "secret": "Bw" + "cHBw" * 10 + "c="}, 3)
+    sealed = seal_archive(strict.encode(old | {"version": 2}), WORDS, salt=bytes(16), nonce=bytes(12))
+    assert restored(sealed) == restored(exported(ann, state))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"version": 2}, {"status_key": {}}, {"status_key": {"generation": 0, "secret": base64.b64encode(KEY.secret).decode()}},
+     {"status_key": {"generation": 1, "secret": base64.b64encode(bytes(32)).decode()}}, {"status_key": "7"}],
+)  # fmt: skip
+def test_an_archive_with_a_wrong_status_key_is_refused(ann: Account, state: State, changes: dict[str, object]) -> None:
     with pytest.raises(VerificationError, match="damaged") as caught:
         restored(resealed(exported(ann, state), **changes))
     assert caught.value.hint == "nothing was written"

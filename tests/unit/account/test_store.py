@@ -1,17 +1,20 @@
 from __future__ import annotations
 
+import base64
 import errno
 import json
 import os
 import stat
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from swarmchat.account.account import Account, create
 from swarmchat.account.home import Home
 from swarmchat.account.state import State
+from swarmchat.account.statuskey import StatusKey
 from swarmchat.account.store import AccountStore, Identity
 from swarmchat.crypto.revocation import device_prefix, issue_revocations
 from swarmchat.errors import NotFoundError, PasswordNeededError, StorageError, UserError
@@ -20,6 +23,7 @@ from tests.support.accounts import device, seeded
 
 NOW = 1_750_000_000
 SEALED = "correct horse"
+B64 = base64.b64encode(b"\7" * 32).decode()
 
 
 @pytest.fixture
@@ -33,7 +37,8 @@ def home(tmp_path: Path) -> Home:
 def ann() -> Account:
     account = create(name="Ann", now=NOW, entropy=seeded())
     account = account.with_revocations(account.revoke(device(1), now=NOW))
-    return replace(account, sealing=account.sealing.rotated(now=NOW * 2, entropy=seeded(3)))
+    status = StatusKey(2, b"\7" * 32)
+    return replace(account, sealing=account.sealing.rotated(now=NOW * 2, entropy=seeded(3)), status_key=status)
 
 
 def store(home: Home) -> AccountStore:
@@ -57,9 +62,36 @@ def test_an_account_and_its_state_are_read_back(home: Home, ann: Account) -> Non
 
 
 def test_a_device_without_the_account_key_is_read_back(home: Home, ann: Account) -> None:
-    plain = replace(ann, account_key=None, revocations=None)
+    plain = replace(ann, account_key=None, revocations=None, status_key=None)
     store(home).create(plain, State())
     assert store(home).load() == plain
+
+
+def test_the_file_of_an_earlier_version_is_read_and_written_as_one_of_today(home: Home, ann: Account) -> None:
+    """It knew no key with Status."""
+    store(home).create(ann, State())
+    old: Any = document(home) | {"version": 1}
+    del old["secrets"]["status_key"]
+    (home.data / "account.json").write_text(json.dumps(old))
+    read = store(home).load()
+    assert read == replace(ann, status_key=None)
+    store(home).save(read)
+    assert (document(home)["version"], store(home).load()) == (2, read)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [{}, [], 5, {"generation": 1}, {"generation": 0, "secret": B64}, {"generation": True, "secret": B64}, {"generation": 2**53, "secret": B64},
+     {"generation": 1, "secret": "BwcH"}, {"generation": 1, "secret": "A" * 43 + "="}, {"generation": 1, "secret": B64 + " "},
+     {"generation": 1, "secret": B64, "more": 1}],
+)  # fmt: skip
+def test_a_status_key_that_is_none_is_damage(home: Home, ann: Account, told: object) -> None:
+    store(home).create(ann, State())
+    broken: Any = document(home)
+    broken["secrets"]["status_key"] = told
+    (home.data / "account.json").write_text(json.dumps(broken))
+    with pytest.raises(StorageError, match=r"account\.json is damaged: secrets\.status_key"):
+        store(home).load()
 
 
 def test_an_empty_home_says_how_to_make_an_account(home: Home) -> None:
@@ -83,6 +115,7 @@ def test_under_a_password_no_key_lies_open_and_only_the_password_opens(home: Hom
     store(home).create(ann, State(), SEALED)
     text = (home.data / "account.json").read_text()
     assert json.loads(text)["secrets"] is None
+    assert B64 not in text
     assert store(home).identity().sealed
     with pytest.raises(PasswordNeededError, match="is sealed") as caught:
         store(home).load()
@@ -188,7 +221,7 @@ def document(home: Home) -> dict[str, object]:
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("version", 2), ("name", 1), ("certificate", "x"), ("device_certificate", "x"), ("revocations", "AAAA"), ("secrets", None),
+    [("version", 0), ("version", 1), ("version", 3), ("version", True), ("name", 1), ("certificate", "x"), ("device_certificate", "x"), ("revocations", "AAAA"), ("secrets", None),
      ("secrets", {}), ("sealed", "AAAA"), ("revocations", "é"), ("secrets", {"device_key": "AA==", "account_key": None, "sealing": {}})],
 )  # fmt: skip
 def test_an_account_file_with_a_wrong_field_is_damaged(home: Home, ann: Account, key: str, value: object) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import hmac
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from swarmchat import limits
 from swarmchat.account.account import Account, create
 from swarmchat.account.archive import document
 from swarmchat.account.state import State
+from swarmchat.account.statuskey import StatusKey
 from swarmchat.addresses import Address
 from swarmchat.crypto.certificates import issue_device
 from swarmchat.crypto.keys import PrivateKey
@@ -132,6 +134,17 @@ def test_a_device_is_linked(ann: Account, state: State, with_key: bool) -> None:
     assert shown == {made.account.device: ("laptop", with_key), ann.device: ("desk", True)}
     assert isinstance(old.receive(new.done(), 4), Linked)
     assert new.is_over(4), "the words are used up"
+
+
+@pytest.mark.parametrize("with_key", [False, True])
+def test_the_new_device_is_given_the_key_with_status(ann: Account, state: State, with_key: bool) -> None:
+    """It is the account's, whether or not the device may link others."""
+    ann = replace(ann, status_key=StatusKey(2, b"\7" * 32))
+    new = waiting()
+    _, data = granted(existing(ann), new, ann, state, with_key=with_key)
+    made = new.install(data, WALL + 100)
+    assert isinstance(made, Installation)
+    assert made.account.status_key == ann.status_key
 
 
 def test_the_new_device_shows_whose_it_would_become(ann: Account) -> None:
