@@ -115,7 +115,7 @@ def write(judging: Judging, staging: Staging, tip: Tip, item: Pending) -> Commit
     if changes:
         tree = TreeId(rebuild(bytes.fromhex(tree), changes, here.load, staging.put).hex())
     if item.annotate is not None:
-        item = replace(item, extra={**item.annotate(here, item, parent), **(item.extra or {})})
+        item = _annotated(item, item.annotate(here, item, parent))
     time = _time(judging, parent, item)
     commit = _seal(staging, item, parent, time, tree)
     while commit in here.history:  # the same words on the same parent in the same second: another message all the same
@@ -127,6 +127,13 @@ def write(judging: Judging, staging: Staging, tip: Tip, item: Pending) -> Commit
         staging.undo(mark)
         return rejection
     return commit
+
+
+def _annotated(item: Pending, notes: Mapping[str, object]) -> Pending:
+    """With the annotation, unless that would make too much of it: what people write is worth more."""
+    extra = {**notes, **(item.extra or {})}
+    fits = len(actions.message(item.action, extra)) <= limits.MESSAGE_BYTES_MAX
+    return replace(item, extra=extra) if fits else item
 
 
 def _parent(judging: Judging, tip: Tip, at: CommitId | None) -> CommitId:
