@@ -8,15 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from swarmchat.conversation.actions import Add
 from swarmchat.crypto.padding import SIZES
 from swarmchat.discovery import cards
 from swarmchat.discovery.addressbook import Source
 from swarmchat.discovery.blinding import DhtKey, Purpose, blinded_key, reading
 from swarmchat.discovery.directory import Entry, Found
-from swarmchat.ids import ConversationId
+from swarmchat.ids import AccountId, ConversationId
 from swarmchat.limits import DHT_CARD_BITS, DHT_HOSTED_AFTER_S, DHT_HOSTED_MAX, DHT_WORK_BITS
 from swarmchat.swarm.mail import Ask
-from swarmchat.swarm.parts import Audience, Settings
+from swarmchat.swarm.parts import Audience, NoBridge, Settings
 from tests.support.sim.dht import SimDht, right_time
 from tests.support.sim.runtime import EPOCH
 from tests.support.swarms import House, World, account_of, play
@@ -232,6 +233,33 @@ def test_two_contacts_whose_request_is_withdrawn_are_left_alone(tmp_path: Path) 
         await asyncio.sleep(240.0)
         assert dht.puts - puts <= 4, "cards are put, and no letters"
         assert bob.account.id not in {whose for _, whose in outreach._cards._watched}
+
+    play(tmp_path, story)
+
+
+def test_nobody_looks_for_who_takes_part_without_an_account(tmp_path: Path) -> None:
+    """SCP-09 §1.6; whoever is invited with an account is looked for beside it."""
+
+    class Foreign(NoBridge):
+        def is_foreign(self, conversation: ConversationId, account: AccountId) -> bool:
+            return account == far
+
+    far = AccountId("f0" * 20)
+
+    async def story(world: World) -> None:
+        over_the_dht(world)
+        (alice,) = await there(world, "alice")
+        away = account_of("bob", 1).id
+        alice.swarm.attach(Foreign())
+        where = await alice.swarm.create(1)
+        await alice.swarm.append(where, Add(far))
+        await alice.swarm.append(where, Add(away))
+        await asyncio.sleep(60.0)
+        outreach = alice.swarm._outreach
+        assert outreach is not None
+        watched = {whose for _, whose in outreach._cards._watched}
+        assert away in watched
+        assert far not in watched
 
     play(tmp_path, story)
 

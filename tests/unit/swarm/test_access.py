@@ -125,6 +125,8 @@ def test_who_is_blocked_sees_what_a_stranger_sees() -> None:
         (BEN, "sync", None, None),
         (CAT, "sync", None, None),
         (DAN, "sync", None, "forbidden"),
+        (CAT, "mvds", None, None),
+        (DAN, "mvds", None, "forbidden"),
         (DAN, "invite", None, None),
         (ANN, "pack", ROOM, None),
         (BEN, "pack", ROOM, None),
