@@ -292,6 +292,7 @@ INVITATIONS_LOOKED_BACK_MAX: Final = (
 )
 INVITATION_RESEND_S: Final = 600.0  # SCP-05 §1.11
 OWN_DEVICES_MAX: Final = 64  # revoked ones included
+PHRASE_CHARS_MAX: Final = 1_024  # of a recovery phrase of 24 words, with room; of its passphrase
 STATUS_KEY_GENERATION_MAX: Final = 2**53 - 1  # how often the key with Status may be replaced: what JSON keeps exactly
 PREFERENCES_MAX: Final = 32  # of one conversation
 PREFERENCE_CHARS_MAX: Final = 256

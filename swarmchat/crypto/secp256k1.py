@@ -57,10 +57,15 @@ class Key:
         """`0x04…`: 132 characters, lower case; how a key stands inside of events and chat ids."""
         return "0x" + self.raw.hex()
 
+    @property
+    def point(self) -> bytes:
+        """33 bytes: one half of the point, and which of the two other halves."""
+        return bytes((2 + self.raw[-1] % 2,)) + self.raw[1:33]
+
     @cached_property
     def compressed(self) -> str:
         """`zQ3sh…`: 49 characters, multibase base58btc of the multicodec `e7 01` and 33 bytes; how people see it."""
-        number = int.from_bytes(_MULTICODEC + PublicKey(self.raw).format(compressed=True))
+        number = int.from_bytes(_MULTICODEC + self.point)
         digits = []
         while number:
             number, digit = divmod(number, 58)

@@ -146,7 +146,8 @@ def test_a_daemon_loads_nothing_that_only_some_command_needs() -> None:
     code = (
         "import sys, swarmchat.daemon, swarmchat.cli.daemon\n"
         "print([m for m in ('pycparser', 'cffi', 'html', 'email.header', 'importlib.resources', 'difflib', 'swarmchat.node.debugbundle',"
-        " 'swarmchat.node.exports.forms', 'swarmchat.cli.demo', 'rich', 'textual', 'zeroconf', 'kademlia') if m in sys.modules])"
+        " 'swarmchat.node.exports.forms', 'swarmchat.cli.demo', 'rich', 'textual', 'zeroconf', 'kademlia',"
+        " 'coincurve', 'Crypto', 'mnemonic') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
