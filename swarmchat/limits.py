@@ -506,3 +506,8 @@ DHT_CLOCKS_MIN: Final = 5  # networks that say what time it is, before any of th
 # --- gateways (SCP-09)
 PROTOBUF_BYTES_MAX: Final = 4 * MIB  # one message: a list of group events may carry several pictures
 PROTOBUF_FIELDS_MAX: Final = 16_384  # of one message, those of messages inside of it included
+STATUS_CLOCK_AHEAD_MS_MAX: Final = 120_000  # further ahead than that no client of Status takes a message
+STATUS_CHAT_ID_CHARS_MAX: Final = 256  # real ones have 169
+STATUS_EVENTS_MAX: Final = 8_192  # of one group: all travel with each message, and each costs 133 µs
+STATUS_EVENT_BYTES_MAX: Final = 512 * KIB  # a picture of 256 KiB and some; in base64 it fits into a commit
+STATUS_TEXT_CHARS_MAX: Final = 4_096  # code points
