@@ -1,0 +1,339 @@
+"""What the commits of one conversation say for Status, taken in as they come: chats, keys, events, ids, clocks. Pure. (SCP-09 §3.5, §3.7)
+
+What is asked about a commit depends on that commit and its ancestors alone, or on the set of all commits: never on the
+order in which they came here.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from swarmchat.conversation.actions import Initial, Other
+from swarmchat.conversation.commit import Commit, Merge
+from swarmchat.conversation.history import History
+from swarmchat.conversation.roster import Roster
+from swarmchat.crypto.secp256k1 import SIGNATURE_BYTES, Key
+from swarmchat.gateways import bindings
+from swarmchat.gateways.bindings import BINDING, Binding, Bindings
+from swarmchat.gateways.refusal import Refused
+from swarmchat.gateways.status import agreement, chat_ids, clock, events, notes
+from swarmchat.gateways.status.events import SignedEvent
+from swarmchat.gateways.status.fold import Fold, fold
+from swarmchat.gateways.status.notes import Note
+from swarmchat.gateways.status.wire import EventType
+from swarmchat.ids import AccountId, CommitId, ConversationId
+
+_ID_BYTES = 32
+_FOLDS_KEPT_MAX = 16
+
+
+class Source(Protocol):
+    """Where commits are read: a log, or what may come on top of it."""
+
+    @property
+    def history(self) -> History:
+        """All commits there."""
+        ...
+
+    def commit(self, commit: CommitId) -> Commit | Merge:
+        """One of them, parsed. StorageError."""
+        ...
+
+    def roster_at(self, commit: CommitId) -> Roster:
+        """The roster after one of them. StorageError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Chat:
+    """A chat of Status that the conversation is told in, and the commit that opened it; of two with one generation the lesser counts."""
+
+    number: int  # of the commit
+    commit: CommitId
+    generation: int
+    id: str
+    creator: Key
+    account: AccountId  # who opened it; of a chat that came from Status, who brought it here
+    clock: int
+
+    @property
+    def rank(self) -> tuple[int, int, CommitId]:
+        """The least counts."""
+        return -self.generation, self.clock, self.commit
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A group event and the commit that brought it."""
+
+    number: int
+    chat: Chat
+    signed: SignedEvent
+
+
+class Ledger:
+    """Of one conversation. To be used under the lock of its log."""
+
+    def __init__(self, conversation: ConversationId) -> None:
+        self.conversation = conversation
+        self.bindings = Bindings(conversation, self._is_ancestor)
+        self._here: Source | None = None
+        self._settled = 0
+        self._tail: list[CommitId] = []  # commits from `_settled` on: they may come to nothing
+        self._clocks = array("Q")
+        self._chats: list[Chat] = []
+        self._claims: list[tuple[int, AccountId, Key]] = []  # proofs that hold, whether they count or not
+        self._bound: list[tuple[int, Binding]] = []
+        self._told: list[Told] = []
+        self._faults: dict[int, str] = {}  # rising
+        self._signatures: dict[bytes, int] = {}
+        self._named: list[tuple[int, AccountId]] = []
+        self._keys: dict[AccountId, Key] = {}
+        self._ids = bytearray()
+        self._id_numbers = array("I")
+        self._folds: dict[tuple[str, tuple[int, ...] | int], Fold] = {}
+
+    # --- growing
+
+    def follow(self, here: Source, settled: int) -> None:
+        """Take in all commits of `here`; those from number `settled` on may still come to nothing. StorageError.
+
+        What was taken in of commits that are not in `here` is forgotten.
+        """
+        history, kept = here.history, self._settled
+        for commit in self._tail:
+            if kept >= len(history) or history.id(kept) != commit:
+                break
+            kept += 1
+        self._truncate(kept)
+        self._here = here
+        for number in range(kept, len(history)):
+            self._take(number)
+        self._settled = settled
+        self._tail = [history.id(number) for number in range(settled, len(history))]
+
+    def _take(self, number: int) -> None:
+        history, clocks = self._source.history, self._clocks
+        before = [clocks[parent] for parent in history.parents(number)]
+        commit = None if history.is_merge(number) else self._source.commit(history.id(number))
+        note = notes.read(commit.body) if isinstance(commit, Commit) else None
+        clocks.append(clock.of_commit(history.time(number), note.clock if note else None, before))
+        if note is not None and isinstance(commit, Commit):
+            self._take_note(number, commit, note)
+
+    def _take_note(self, number: int, commit: Commit, note: Note) -> None:
+        author = self._source.history.entry(number).fact.account
+        assert author is not None, "only merges are nobody's"
+        if not note.is_whole:
+            self._faults[number] = "malformed"
+        if isinstance(commit.action, Other) and commit.action.type == BINDING:
+            self._take_binding(number, commit, author)
+        read = self._take_chat(number, commit, author, note)
+        for signed in read:
+            self._tell(number, commit, signed)
+        if note.id is not None and (note.spoken or note.envelopes):
+            self._ids += bytes.fromhex(note.id[2:])
+            self._id_numbers.append(number)
+
+    def _take_binding(self, number: int, commit: Commit, author: AccountId) -> None:
+        key = bindings.read(self.conversation, author, commit.body)
+        if key is None:
+            self._faults[number] = "bad-proof"
+            return
+        self._claims.append((number, author, key))
+        binding = self.bindings.take(commit.id, author, commit.body)
+        if binding is not None:
+            self._bound.append((number, binding))
+
+    def _take_chat(self, number: int, commit: Commit, author: AccountId, note: Note) -> list[SignedEvent]:
+        """The events of a commit, read for the chat that they are about; that chat first, if the commit opens one."""
+        opens = isinstance(commit.action, Other) and commit.action.type == notes.BRIDGE
+        named = commit.body.get("body") if opens else note.chat if isinstance(commit.action, Initial) else None
+        if not opens and named is None:
+            chat = self.chat_at(number)
+            return [] if chat is None else self._read(number, note, chat.id)
+        if not isinstance(named, str) or not 0 < len(named) <= 256:
+            self._faults[number] = "bad-chat"
+            return []
+        read = self._read(number, note, named)
+        before = self.chat_at(number)
+        generation = 0 if before is None else before.generation + 1
+        if not self._may_open(number, commit, author, named, generation, read):
+            self._faults[number] = "bad-chat"
+            return []
+        self._chats.append(Chat(number, commit.id, generation, named, read[0].author, author, self._clocks[number]))
+        return read
+
+    def _may_open(
+        self, number: int, commit: Commit, author: AccountId, chat: str, generation: int, read: list[SignedEvent]
+    ) -> bool:
+        if not read or read[0].event.type != EventType.CHAT_CREATED:
+            return False
+        creator = read[0].author
+        if commit.parent is None:
+            return chat_ids.is_by(chat, creator)
+        return (
+            chat == chat_ids.of_conversation(self.conversation, generation, creator)
+            and creator in self.claims_at(number, author)
+            and self._source.roster_at(commit.parent).is_admin(author)
+        )
+
+    def _read(self, number: int, note: Note, chat: str) -> list[SignedEvent]:
+        found = []
+        for raw in note.events:
+            signed = events.read(raw, chat)
+            if isinstance(signed, Refused):
+                self._faults[number] = signed.reason
+            else:
+                found.append(signed)
+        return found
+
+    def _tell(self, number: int, commit: Commit, signed: SignedEvent) -> None:
+        chat = self.chat_at(number)
+        self._name(number, signed)
+        if chat is None or not agreement.agrees(commit.action, signed, lambda who: self.claims_at(number, who)):
+            self._faults[number] = "disagrees"
+            return
+        self._told.append(Told(number, chat, signed))
+        self._signatures.setdefault(signed.signature, number)
+
+    def _name(self, number: int, signed: SignedEvent) -> None:
+        for key in (signed.author, *agreement.members(signed)):
+            if key.uri not in self._keys:
+                self._keys[key.uri] = key
+                self._named.append((number, key.uri))
+
+    def _truncate(self, size: int) -> None:
+        """Forget all commits from number `size` on."""
+        del self._clocks[size:]
+        while self._chats and self._chats[-1].number >= size:
+            self._chats.pop()
+        while self._claims and self._claims[-1][0] >= size:
+            self._claims.pop()
+        while self._bound and self._bound[-1][0] >= size:
+            self.bindings.drop(self._bound.pop()[1])
+        while self._told and self._told[-1].number >= size:
+            told = self._told.pop()
+            if self._signatures.get(told.signed.signature) == told.number:
+                del self._signatures[told.signed.signature]
+            self._folds.clear()
+        while self._named and self._named[-1][0] >= size:
+            del self._keys[self._named.pop()[1]]
+        while self._faults and next(reversed(self._faults)) >= size:
+            self._faults.popitem()
+        kept = bisect_left(self._id_numbers, size)
+        del self._id_numbers[kept:]
+        del self._ids[kept * _ID_BYTES :]
+
+    # --- asking about one commit: the answer is the same for ever
+
+    def __len__(self) -> int:
+        return len(self._clocks)
+
+    def clock(self, number: int) -> int:
+        """clock(c), ms: greater than those of all its ancestors."""
+        return self._clocks[number]
+
+    def fault(self, number: int) -> str | None:
+        """What is wrong with what the commit says for Status; it is not exported."""
+        return self._faults.get(number)
+
+    def chat_at(self, number: int) -> Chat | None:
+        """The chat that a commit after this one is about: the newest generation among it and its ancestors."""
+        known = [chat for chat in self._chats if self._reaches(number, chat.number)]
+        return min(known, key=lambda chat: chat.rank, default=None)
+
+    def told_at(self, number: int) -> list[Told]:
+        """The events of that chat in this commit and its ancestors."""
+        chat = self.chat_at(number)
+        if chat is None:
+            return []
+        count = bisect_right(self._told, number, key=lambda told: told.number)
+        if count and self._source.history.floor(number) > self._told[count - 1].number:
+            return [told for told in self._told[:count] if told.chat is chat]
+        return [told for told in self._told[:count] if told.chat is chat and self._reaches(number, told.number)]
+
+    def fold_at(self, number: int) -> Fold | None:
+        """What these events come to, as clients have it; the group is not to be changed. None before there is a chat."""
+        chat = self.chat_at(number)
+        if chat is None:
+            return None
+        told = self.told_at(number)
+        name = chat.id, tuple([id(one) for one in told])
+        known = self._folds.get(name)
+        if known is None:
+            if len(self._folds) >= _FOLDS_KEPT_MAX:
+                self._folds.clear()
+            known = self._folds[name] = fold(chat.id, [one.signed for one in told])
+        return known
+
+    def claims_at(self, number: int, account: AccountId) -> list[Key]:
+        """The keys that an account has proved to hold, in this commit or its ancestors."""
+        return [key for claim, who, key in self._claims if who == account and self._reaches(number, claim)]
+
+    # --- asking about all that is here
+
+    @property
+    def chats(self) -> list[Chat]:
+        """All chats, the one that counts first."""
+        return sorted(self._chats, key=lambda chat: chat.rank)
+
+    @property
+    def told(self) -> list[Told]:
+        """All events that agree with the commit that brought them, in the order of their commits; not to be changed."""
+        return self._told
+
+    def has_event(self, signature: bytes) -> bool:
+        """Whether an event with that signature stands here."""
+        return signature in self._signatures
+
+    def key_of(self, account: AccountId) -> Key | None:
+        """The key that events name an account by: that which it bound, else that of a foreign member."""
+        binding = self.bindings.of(account)
+        return self._keys.get(account) if binding is None else binding.key
+
+    def account_of(self, key: Key) -> AccountId:
+        """Whose key it is; the foreign uri where it is nobody's here."""
+        return self.bindings.owner(key) or key.uri
+
+    def is_foreign(self, account: AccountId) -> bool:
+        """Whether that account is the foreign uri of a key that some event names."""
+        return account in self._keys
+
+    def message_of(self, number: int) -> str | None:
+        """The id that a commit gives to what it says first; whether that is true tells who rebuilds it."""
+        place = bisect_left(self._id_numbers, number)
+        if place == len(self._id_numbers) or self._id_numbers[place] != number:
+            return None
+        return "0x" + self._ids[place * _ID_BYTES : (place + 1) * _ID_BYTES].hex()
+
+    def numbers_of(self, message: str) -> Iterator[int]:
+        """The commits that say that they hold this message, rising."""
+        wanted, at = bytes.fromhex(message[2:]), -1
+        while (at := self._ids.find(wanted, at + 1)) >= 0:
+            if at % _ID_BYTES == 0:
+                yield self._id_numbers[at // _ID_BYTES]
+
+    # --- inside
+
+    @property
+    def _source(self) -> Source:
+        assert self._here is not None, "followed first"
+        return self._here
+
+    def _reaches(self, number: int, target: int) -> bool:
+        history = self._source.history
+        return number == target or (
+            target < number
+            and (target < history.floor(number) or history.is_ancestor(history.id(target), history.id(number)))
+        )
+
+    def _is_ancestor(self, older: CommitId, newer: CommitId) -> bool:
+        return self._source.history.is_ancestor(older, newer)
+
+
+assert _ID_BYTES * 2 + 1 == SIGNATURE_BYTES
