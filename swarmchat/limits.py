@@ -513,3 +513,24 @@ STATUS_EVENT_BYTES_MAX: Final = 512 * KIB  # a picture of 256 KiB and some; in b
 STATUS_TEXT_CHARS_MAX: Final = 4_096  # code points
 STATUS_COMMIT_EVENTS_MAX: Final = 16  # that one commit brings: what opens a conversation brings four
 STATUS_COMMIT_PARTS_MAX: Final = 16  # messages of one commit: the longest text that a commit may hold, in pieces
+
+# --- data sync (SCP-09 §4)
+DATASYNC_FRAME_BYTES_MAX: Final = MIB  # one payload on its channel
+DATASYNC_IDS_PER_PAYLOAD_MAX: Final = 256  # ids and messages that we send in one tick, and messages that we read of one
+DATASYNC_IDS_READ_MAX: Final = 1_024  # of each list of a payload: others send more than we do
+DATASYNC_MESSAGE_BYTES_MAX: Final = 512 * KIB  # one message, and all messages of one payload that we send
+DATASYNC_PARENTS_MAX: Final = 256  # of one message; eight times what a merge joins
+DATASYNC_SENDS_MAX: Final = 14  # then a record is given up, as Status does; 10 days
+DATASYNC_RECORDS_PER_PEER_MAX: Final = (
+    10_000  # what waits for one peer; what finds no room it learns of from what follows
+)
+DATASYNC_REQUESTS_PER_PEER_MAX: Final = 1_024  # of them what we ask it for: it may offer ids without end
+DATASYNC_ACKS_PER_PEER_MAX: Final = 1_024  # owed to one peer; the others it asks for again
+DATASYNC_HELD_PER_PEER_MAX: Final = 1_000  # messages that one peer brought and whose parents are not here
+DATASYNC_HELD_BYTES_PER_PEER_MAX: Final = 16 * MIB
+DATASYNC_HELD_S: Final = 7 * 86_400.0  # then they go on without their parents
+DATASYNC_REFUSED_PER_PEER_MAX: Final = 1_024  # remembered of what one peer brought, so that nobody waits for it
+DATASYNC_EPHEMERAL_BYTES_MAX: Final = 4 * KIB  # typing marks and the like
+DATASYNC_EPHEMERAL_PER_PEER_MAX: Final = 64  # waiting for the next payload to one peer
+DATASYNC_EPHEMERAL_REMEMBERED_MAX: Final = 1_024  # that one peer brought, so that they do not go round
+DATASYNC_IDLE_MESSAGES_PER_PEER_MAX: Final = 1_000  # kept of what one peer brought into a group and does not count

@@ -273,9 +273,10 @@ def _written(field: Field, value: Any) -> bytes:
     if isinstance(kind, type) or kind in {STRING, BYTES}:
         content = value if kind is BYTES else value.encode()
         return b"".join((tag, _varint(len(content)), content))
-    if value not in _RANGES[kind]:
-        raise ValueError(f"field {field.number} cannot hold {value}")
-    return tag + _varint(value % 2**64)
+    number = int(value)  # a range asked for a member of an enum compares it with every number it has
+    if number not in _RANGES[kind]:
+        raise ValueError(f"field {field.number} cannot hold {number}")
+    return tag + _varint(number % 2**64)
 
 
 def _wire(kind: Scalar | type[Message]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -212,3 +213,12 @@ def test_a_broken_stream_is_refused_whole(stream: bytes, expected: str) -> None:
     refused = undelimited(stream, 3)
     assert isinstance(refused, Refused)
     assert refused.reason == expected
+
+
+def test_a_member_of_an_enum_is_written_as_quickly_as_its_number() -> None:
+    class Number(enum.IntEnum):
+        LAST = 2**63 - 1
+
+    assert (
+        Inner(number=Number.LAST).encode().hex() == "08ffffffffffffffff7f"
+    )  # a range looked through would take for ever
