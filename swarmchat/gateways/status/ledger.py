@@ -304,6 +304,11 @@ class Ledger:
         """Whether that account is the foreign uri of a key that some event names."""
         return account in self._keys
 
+    @property
+    def speaking(self) -> Iterator[int]:
+        """The commits that say that something is said in them, rising."""
+        return iter(self._id_numbers)
+
     def message_of(self, number: int) -> str | None:
         """The id that a commit gives to what it says first; whether that is true tells who rebuilds it."""
         place = bisect_left(self._id_numbers, number)
