@@ -46,6 +46,21 @@ class Commands(Protocol):
         """PasswordNeededError unless `old` opens what is sealed now."""
         ...
 
+    async def status_identity(
+        self,
+        *,
+        secret: str | None = None,
+        phrase: str | None = None,
+        passphrase: str | None = None,
+        replace: bool = False,
+    ) -> JsonObject:
+        """RefusedError with `data["bound"]` where conversations know this account by another key, unless `replace`."""
+        ...
+
+    async def status_identity_export(self, *, path: str) -> JsonObject:
+        """Write a new file of mode 0600 at the absolute `path`; UserError when it exists."""
+        ...
+
     async def daemon_status(self) -> JsonObject: ...
 
     async def daemon_stop(self) -> JsonObject:

@@ -77,6 +77,13 @@ VIA: Final[ObjectShape] = {
     "key": "text",  # 0x04…
     "name": "text",  # as they call themselves; empty where they do not say
 }
+STATUS_KEY: Final[ObjectShape] = {
+    "state": "text",  # held; made or set by this very call
+    "key": "text",  # 0x04…
+    "compressed": "text",  # zQ3sh…
+    "account": "account",  # under which the key stands in conversations where it is nobody's account
+    "bound": [{"id": "conversation", "key": "text", "current": "bool"}],  # those that know this account by a key
+}
 MESSAGE: Final[ObjectShape] = {
     "id": "commit",
     "type": "text",

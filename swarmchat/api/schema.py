@@ -41,6 +41,7 @@ from swarmchat.api.results import (
     SETTING,
     STATE,
     STATUS,
+    STATUS_KEY,
     SYNC,
     TOKEN,
     VERDICT,
@@ -488,6 +489,24 @@ _TABLE: Final = (
         "declare a device of mine no longer mine, in every conversation",
         (Param("device", "string", "device id or unique prefix", required=True),),
         {"id": "device", "state": "text", "conversations": "int", "may_link": "bool?"},
+    ),
+    # --- gateways
+    Method(
+        "status.identity",
+        "the account's key with Status, on all its devices: shown, and made on first use; with `secret` or `phrase` it is that one",
+        (
+            Param("secret", "string", "64 hex digits", largest=66),
+            Param("phrase", "string", "the recovery phrase of a Status account", largest=limits.PHRASE_CHARS_MAX),
+            Param("passphrase", "string", "what the phrase was made with", largest=limits.PHRASE_CHARS_MAX),
+            Param("replace", "boolean", "though conversations know this account by another key, which they keep"),
+        ),
+        STATUS_KEY,
+    ),
+    Method(
+        "status.identity_export",
+        "write the secret half of that key into one file that must not exist yet",
+        (_PATH,),
+        {"path": "text", "key": "text"},
     ),
     # --- audit
     Method(

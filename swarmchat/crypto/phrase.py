@@ -1,4 +1,4 @@
-"""The key that a recovery phrase of Status stands for. (SCP-09 §3.2; BIP-39, BIP-32, EIP-1581)
+"""The key that a recovery phrase of Status stands for. (SCP-09 §2.4; BIP-39, BIP-32, EIP-1581)
 
 Loads the list of words; nothing imports it before somebody has a phrase.
 """

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from swarmchat.gateways.hub import Hub
+from swarmchat.gateways.identity import IdentityVerbs
 from swarmchat.node.accounts import AccountVerbs
 from swarmchat.node.commands import NodeCommands
 from swarmchat.node.node import Node
 from swarmchat.node.web import Web
 
 
-class GatewayCommands(NodeCommands):
+class GatewayCommands(NodeCommands, IdentityVerbs):
     """All verbs; made once for a node, and before that runs."""
 
     def __init__(

@@ -31,10 +31,12 @@ def test_a_device_is_linked_and_both_write_in_the_conversation_that_was_there_be
         ann.did("send", room, "written before")
         same(room, ann, ben)
         ann.did("contact", "add", ben.account, "--name", "Ben of the boats")
+        key = ann.did("status", "identity")["key"]
         laptop = linked(ann, tmp_path / "laptop")
         try:
             laptop.start()
             assert laptop.account == ann.account
+            assert laptop.did("status", "identity")["key"] == key
             laptop.until(lambda: laptop.call("conversation.show", conversation=room)["state"] == "ready")
             same(room, ann, laptop)
             assert "written before" in laptop.texts(room)

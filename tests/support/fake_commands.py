@@ -91,6 +91,17 @@ ANSWERS: Mapping[str, Any] = {
     "account.export": {"id": ALICE, "path": "/tmp/a", "bytes": 812, "conversations": 1},
     "account.import": {"id": ALICE, "device": LAPTOP, "name": "Alice", "conversations": 1, "contacts": 2},
     "account.set_password": {"id": ALICE, "sealed": True},
+    "status.identity": {
+        "state": "held",
+        "key": "0x04" + "5e" * 64,
+        "compressed": "zQ3sh" + "y" * 44,
+        "account": CAROL,
+        "bound": [
+            {"id": ROOM, "key": "0x04" + "5e" * 64, "current": True},
+            {"id": FIRST, "key": "0x04ab" + "5e" * 63, "current": False},
+        ],
+    },
+    "status.identity_export": {"path": "/tmp/key", "key": "0x04" + "5e" * 64},
     "daemon.status": {
         "pid": 4711,
         "version": "0.1.0",

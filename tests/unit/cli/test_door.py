@@ -24,7 +24,7 @@ class Offline:
         self.opened = self.closed = 0
 
     @contextmanager
-    def open_commands(self, _home: Home, *, password: str | None = None) -> Iterator[Offline]:
+    def open_commands(self, _home: Home, *, password: str | None = None, commands: object) -> Iterator[Offline]:
         self.opened += 1
         self._given = password
         try:

@@ -1,0 +1,119 @@
+"""`swarmchat status …`: the gateway to Status. (SCP-09 §3)"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from swarmchat import limits
+from swarmchat.cli.session import Noun, Session, pass_session
+from swarmchat.cli.terminal import counted, plain, short
+from swarmchat.errors import RefusedError, UsageError
+
+_BYTES_MAX: Final = 8 * limits.PHRASE_CHARS_MAX + 4  # two lines of what UTF-8 makes of so many characters
+_KEY_BYTES_MAX: Final = 80
+
+
+@click.group(cls=Noun)
+def status() -> None:
+    """Conversations with people who use Status."""
+
+
+@status.command()
+@click.option("--phrase", is_flag=True, help="ask for the recovery phrase of a Status account, whose key it is then")
+@click.option("--passphrase", is_flag=True, help="ask for what that phrase was made with, too")
+@click.option(
+    "--key-file", type=click.Path(path_type=Path), metavar="FILE", help="the key is that in FILE: 64 hex digits"
+)
+@click.option(
+    "--export",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="write the secret half into FILE, which must not exist",
+)
+@click.option("--yes", is_flag=True, help="do not ask before another key is set than conversations know")
+@pass_session
+def identity(
+    session: Session, phrase: bool, passphrase: bool, key_file: Path | None, export: Path | None, yes: bool
+) -> None:
+    """Show the key by which people on Status know this account; it is made when first asked for.
+
+    It is one for all devices of the account, and in its archive. Words and secrets are asked for, or read from standard input or a file: never from the command line, where others on this machine see them.
+    """
+    if sum((phrase, key_file is not None, export is not None)) > 1:
+        raise UsageError("--phrase, --key-file and --export exclude each other")
+    if passphrase and not phrase:
+        raise UsageError("--passphrase is nothing without --phrase")
+    if export is not None:
+        done = session.door.call("status.identity_export", path=str(export.absolute()))
+        session.output.emit(done, lambda: plain(done["path"]))
+        session.output.note("who has this file speaks as this account with Status")
+        return
+    wanted: dict[str, str] = {}
+    if phrase:
+        wanted = _words(session, passphrase=passphrase)
+    elif key_file is not None:
+        wanted = {"secret": _secret(key_file)}
+    try:
+        shown = session.door.call("status.identity", **wanted, replace=yes or None)
+    except RefusedError as error:
+        bound = error.data.get("bound")
+        if not isinstance(bound, list) or not session.may_ask:
+            raise
+        known = counted(len(bound), "conversation")
+        session.confirm(f"{known} will go on knowing this account by the old key. Set another one?", yes=False)
+        shown = session.door.call("status.identity", **wanted, replace=True)
+    session.output.emit(shown, lambda: _card(shown))
+    if shown["state"] == "set":
+        session.output.note("conversations that know another key of this account keep that one")
+
+
+def _words(session: Session, *, passphrase: bool) -> dict[str, str]:
+    """The phrase, and its passphrase: asked for, unseen; or two lines of standard input."""
+    if sys.stdin.isatty():
+        found = {"phrase": session.passwords.ask("Recovery phrase", instead="standard input")}
+        if passphrase:
+            found["passphrase"] = session.passwords.ask("Passphrase", instead="the second line of standard input")
+        return found
+    try:
+        told = sys.stdin.buffer.read(_BYTES_MAX + 1).decode() if hasattr(sys.stdin, "buffer") else sys.stdin.read()
+    except UnicodeDecodeError:
+        raise UsageError("standard input is not UTF-8") from None
+    if len(told) > _BYTES_MAX:
+        raise UsageError("standard input is longer than any recovery phrase")
+    lines = told.splitlines()
+    if passphrase:
+        if len(lines) < 2:
+            raise UsageError("the passphrase is missing", hint="it stands on the second line of standard input")
+        return {"phrase": lines[0], "passphrase": lines[1]}
+    return {"phrase": " ".join(lines)}
+
+
+def _secret(path: Path) -> str:
+    """What a file says, as one word; whether it is a key is the node's to judge."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(_KEY_BYTES_MAX + 1)
+    except OSError as error:
+        raise UsageError(f"cannot read the key from {path}: {error.strerror}") from None
+    text = data.decode("ascii", "replace").strip()
+    if len(data) > _KEY_BYTES_MAX or len(text) > 66:
+        raise UsageError(f"{path} holds no key", hint="64 hex digits on one line, with 0x before them or without")
+    return text
+
+
+def _card(shown: dict[str, Any]) -> list[str]:
+    rows = [
+        f"key      {plain(shown['compressed'])}",
+        f"in hex   {plain(shown['key'])}",
+        f"uri      {plain(shown['account'])}  (where it is nobody's account)",
+    ]
+    others = [row for row in shown["bound"] if not row["current"]]
+    known = len(shown["bound"]) - len(others)
+    if known:
+        rows.append(f"known    in {counted(known, 'conversation')}")
+    rows += [f"other    {short(row['id'])} knows this account by {plain(row['key'])[:18]}…" for row in others]
+    return rows

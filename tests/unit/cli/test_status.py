@@ -1,0 +1,181 @@
+"""`swarmchat status …` against a pretended node."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from swarmchat import limits
+from swarmchat.cli.session import Session
+from swarmchat.errors import RefusedError
+from tests.support.fake_commands import ANSWERS, FIRST, FakeCommands
+from tests.support.fake_door import Terminal, swarmchat
+
+WORDS = "abandon " * 11 + "about"
+SECRET = "6d" * 32
+
+
+def stdin(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data), "utf-8"))
+
+
+def identity(*words: str, node: FakeCommands | None = None) -> tuple[list[tuple[str, Any]], Any]:
+    made = node or FakeCommands()
+    outcome = swarmchat("status", "identity", *words, node=made)
+    return made.calls, outcome
+
+
+def test_both_forms_the_uri_and_who_knows_another_key_are_shown() -> None:
+    shown = ANSWERS["status.identity"]
+    _, outcome = identity()
+    for part in (
+        shown["key"],
+        shown["compressed"],
+        shown["account"],
+        "in 1 conversation\n",
+        f"{FIRST[:8]} knows this account by 0x04ab",
+    ):
+        assert part in outcome.out
+    assert outcome.err == ""
+
+
+def test_words_come_from_standard_input_where_no_terminal_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On one line or on many."""
+    for said in (f"{WORDS}\n", WORDS, WORDS.replace(" ", "\n")):
+        stdin(monkeypatch, said.encode())
+        calls, outcome = identity("--phrase")
+        assert (outcome.status, calls) == (0, [("status.identity", {"phrase": WORDS})])
+        assert "about" not in outcome.out + outcome.err
+
+
+def test_the_passphrase_is_the_second_line_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    stdin(monkeypatch, f"{WORDS}\n né st \n".encode())
+    calls, _ = identity("--phrase", "--passphrase")
+    assert calls == [("status.identity", {"phrase": WORDS, "passphrase": " né st "})]
+    stdin(monkeypatch, f"{WORDS}\n".encode())
+    calls, outcome = identity("--phrase", "--passphrase")
+    assert (outcome.status, calls) == (2, [])
+    assert "second line" in outcome.err
+
+
+@pytest.mark.parametrize("said", [b"\xff", b"zoo " * (2 * limits.PHRASE_CHARS_MAX + 2)])
+def test_standard_input_that_cannot_be_a_phrase_is_refused(monkeypatch: pytest.MonkeyPatch, said: bytes) -> None:
+    stdin(monkeypatch, said)
+    calls, outcome = identity("--phrase")
+    assert (outcome.status, calls) == (2, [])
+    assert outcome.err.startswith("error: standard input is ")
+
+
+def test_at_a_terminal_words_are_asked_for_unseen(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, bool]] = []
+    answers = iter([WORDS, "secret"])
+
+    def prompt(text: str, *, hide_input: bool, **_: Any) -> str:
+        asked.append((text, hide_input))
+        return next(answers)
+
+    monkeypatch.setattr("sys.stdin", Terminal())
+    monkeypatch.setattr(Session, "may_ask", property(lambda session: True))
+    monkeypatch.setattr("click.prompt", prompt)
+    calls, _ = identity("--phrase", "--passphrase")
+    assert calls == [("status.identity", {"phrase": WORDS, "passphrase": "secret"})]
+    assert asked == [("Recovery phrase", True), ("Passphrase", True)]
+
+
+def test_nobody_is_asked_with_no_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", Terminal())
+    calls, outcome = identity("--phrase", "--no-input")
+    assert (outcome.status, calls) == (1, [])
+    assert "recovery phrase is needed and there is nobody to ask" in outcome.err
+    assert "standard input" in outcome.err
+
+
+def test_a_key_comes_from_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    for said, secret in ((f"{SECRET}\n", SECRET), (f"  0x{SECRET}\r\n", f"0x{SECRET}"), ("nonsense", "nonsense")):
+        file.write_text(said)
+        calls, outcome = identity("--key-file", str(file))
+        assert (outcome.status, calls) == (0, [("status.identity", {"secret": secret})])
+        assert secret not in outcome.out + outcome.err
+
+
+@pytest.mark.parametrize("said", ["6d" * 34, "\n" * 100, f"{SECRET}\n{SECRET}\n"])
+def test_a_file_that_holds_no_key_is_refused_unrepeated(tmp_path: Path, said: str) -> None:
+    file = tmp_path / "key"
+    file.write_text(said)
+    calls, outcome = identity("--key-file", str(file))
+    assert (outcome.status, calls) == (2, [])
+    assert "holds no key" in outcome.err
+    assert "6d6d" not in outcome.err
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    calls, outcome = identity("--key-file", str(tmp_path / "none"))
+    assert (outcome.status, calls) == (2, [])
+    assert "cannot read the key from" in outcome.err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("--phrase", "--key-file", "/x"), ("--phrase", "--export", "/x"), ("--key-file", "/x", "--export", "/y"), ("--passphrase",),
+     ("--passphrase", "--export", "/x"), ("--phrase", "abandon"), ("--secret", SECRET)],
+)  # fmt: skip
+def test_what_does_not_go_together_or_would_show_a_secret_is_no_command(words: tuple[str, ...]) -> None:
+    calls, outcome = identity(*words)
+    assert (outcome.status, calls) == (2, [])
+
+
+def node_that_asks(first: list[Any]) -> FakeCommands:
+    """It refuses the first time."""
+    node = FakeCommands()
+
+    async def answer(**params: Any) -> Any:
+        first.append(params)
+        if not params.get("replace"):
+            raise RefusedError("known by another key", hint="`--yes`", data={"bound": [FIRST, FIRST]})
+        return ANSWERS["status.identity"] | {"state": "set"}
+
+    node.answers["status.identity"] = answer
+    return node
+
+
+@pytest.mark.parametrize("agreed", [True, False])
+def test_before_a_key_that_conversations_know_is_replaced_one_is_asked(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, agreed: bool
+) -> None:
+    asked: list[str] = []
+
+    def confirm(text: str, **_: Any) -> bool:
+        asked.append(text)
+        return agreed
+
+    monkeypatch.setattr(Session, "may_ask", property(lambda session: True))
+    monkeypatch.setattr(click, "confirm", confirm)
+    said: list[Any] = []
+    (tmp_path / "key").write_text(SECRET)
+    _, outcome = identity("--key-file", str(tmp_path / "key"), node=node_that_asks(said))
+    assert len(asked) == 1
+    assert asked[0].startswith("2 conversations will go on knowing this account by the old key")
+    assert said == [{"secret": SECRET}, {"secret": SECRET, "replace": True}][: 1 + agreed]
+    assert (outcome.status == 0) is agreed
+    assert ("keep that one" in outcome.err) is agreed
+
+
+def test_where_nobody_can_be_asked_the_refusal_says_what_to_add(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text(SECRET)
+    said: list[Any] = []
+    _, outcome = identity("--key-file", str(tmp_path / "key"), node=node_that_asks(said))
+    assert (outcome.status, len(said)) == (4, 1)
+    assert "--yes" in outcome.err
+    _, outcome = identity("--key-file", str(tmp_path / "key"), "--yes", node=node_that_asks(said))
+    assert outcome.status == 0
+
+
+def test_what_is_written_into_a_file_is_not_shown() -> None:
+    _, outcome = identity("--export", "/x/key")
+    assert outcome.out == "/tmp/key\n"
+    assert "speaks as this account" in outcome.err
