@@ -533,4 +533,5 @@ DATASYNC_REFUSED_PER_PEER_MAX: Final = 1_024  # remembered of what one peer brou
 DATASYNC_EPHEMERAL_BYTES_MAX: Final = 4 * KIB  # typing marks and the like
 DATASYNC_EPHEMERAL_PER_PEER_MAX: Final = 64  # waiting for the next payload to one peer
 DATASYNC_EPHEMERAL_REMEMBERED_MAX: Final = 1_024  # that one peer brought, so that they do not go round
-DATASYNC_IDLE_MESSAGES_PER_PEER_MAX: Final = 1_000  # kept of what one peer brought into a group and does not count
+DATASYNC_IDLE_MESSAGES_PER_PEER_MAX: Final = 20_000  # brought by one peer into a group and not counting: a history may come newest first
+DATASYNC_IDLE_BYTES_PER_PEER_MAX: Final = 64 * MIB

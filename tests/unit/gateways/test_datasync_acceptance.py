@@ -7,32 +7,47 @@ from dataclasses import replace
 
 import pytest
 
+from swarmchat.crypto.secp256k1 import Key
 from swarmchat.gateways.datasync import payload as payloads
 from swarmchat.gateways.datasync.effects import Confirmed, Deliver, GivenUp, Ignored
 from swarmchat.gateways.datasync.effects import Fault as MachineFault
+from swarmchat.gateways.datasync.group import Fault as GroupFault
+from swarmchat.gateways.datasync.group import Group
 from swarmchat.gateways.datasync.machine import Mode, Resolution
 from swarmchat.gateways.datasync.messages import (
+    Ack,
     ClientMessage,
     Content,
+    Invite,
+    Join,
+    Kick,
+    Leave,
     Post,
     Type,
     read_body,
     read_client,
+    text_post,
     write_client,
 )
+from swarmchat.gateways.datasync.messages import Fault as ClientFault
 from swarmchat.gateways.datasync.payload import (
+    GroupId,
     Message,
     MessageId,
     Metadata,
     Payload,
+    PeerId,
     Profile,
     read_payload,
     write_payload,
 )
-from swarmchat.gateways.datasync.records import Kind, Record
+from swarmchat.gateways.datasync.records import Kind as RecordKind
+from swarmchat.gateways.datasync.records import Record
 from swarmchat.gateways.datasync.schedule import CHANNEL, SIMULATION, STATUS, Schedule
+from swarmchat.gateways.datasync.standing import Fault as StandingFault
+from swarmchat.gateways.datasync.standing import Law
 from swarmchat.gateways.refusal import Refused
-from tests.support.datasync import ANNA, BERT, CARL, GROUP, Air, Peer
+from tests.support.datasync import ANNA, BERT, CARL, GROUP, SECRET_OF, Air, Chain, Peer
 from tests.support.mvds_vectors import GROUP as VECTOR_GROUP
 from tests.support.mvds_vectors import SECRETS, VECTORS
 
@@ -176,7 +191,7 @@ def test_7_a_record_is_dropped_after_its_last_sending() -> None:
     anna.records.epoch = record.send_epoch
     assert anna.tick() == {BERT: Payload(messages=(message,))}
     assert anna.records.of(BERT) == []
-    assert anna.effects == [GivenUp(BERT, message.id, Kind.MESSAGE)]
+    assert anna.effects == [GivenUp(BERT, message.id, RecordKind.MESSAGE)]
     assert thrown == [30] * 14
 
 
@@ -277,3 +292,149 @@ def test_10_eventual_mode_delivers_at_once_and_asks() -> None:
     assert bert.delivered == [second]
     bert.tick()
     assert bert.tick() == {ANNA: Payload(requests=(first.id,))}
+
+
+# --- 11-13: who may do what
+
+
+def founded(*members: PeerId) -> tuple[Chain, Group]:
+    """A group of Anna's that these have joined."""
+    chain, group = Chain(), Group(GROUP, Law(founder=ANNA))
+    assert group.add(chain.write(ANNA, Invite(Key(ANNA), GROUP))) is None
+    invited(chain, group, *members)
+    return chain, group
+
+
+def invited(chain: Chain, group: Group, *members: PeerId) -> None:
+    for member in members:
+        assert added(group, chain.write(ANNA, Invite(Key(member), GROUP))) is None
+        assert added(group, chain.write(member, Join(Key(member), GROUP))) is None
+    assert group.standing.members == {ANNA, *members}
+
+
+def added(group: Group, message: Message) -> str | None:
+    """Why a message does not count."""
+    assert group.add(message, BERT) is None
+    verdict = group.verdict(message.id)
+    return verdict and verdict.reason
+
+
+def test_11_previous_message_of_another_sender_or_group_or_none_of_a_known_sender_is_refused() -> None:
+    chain, group = founded(BERT, CARL)
+    of_bert, of_carl = chain.last[BERT], chain.last[CARL]
+    assert of_bert
+    assert of_carl
+    assert added(group, chain.write(BERT, text_post("moved"), previous=of_carl)) == GroupFault.PREVIOUS_OF_ANOTHER
+    elsewhere = Chain(GroupId(bytes(32))).write(BERT, text_post("elsewhere"))
+    assert (
+        added(group, chain.write(BERT, text_post("carried over"), previous=elsewhere.id)) == GroupFault.PREVIOUS_MISSING
+    )
+    assert added(group, chain.write(BERT, text_post("as if new"), previous="none")) == GroupFault.PREVIOUS_EMPTY
+    assert group.add(elsewhere) == Refused(GroupFault.WRONG_GROUP)
+    assert added(group, chain.write(BERT, text_post("well"), previous=of_bert)) is None
+    assert [entry.body for entry in group.shown()] == [text_post("well")]
+
+
+def test_11_previous_message_is_empty_or_32_bytes() -> None:
+    for length in (1, 31, 33, 64):
+        client = ClientMessage(Type.POST, b"\1x", MessageId(bytes(length)), b"")
+        signed = replace(client, signature=SECRET_OF[ANNA].sign(client.digest))
+        assert read_client(write_client(signed)) == Refused(ClientFault.BAD_PREVIOUS, f"{length} bytes")
+
+
+def test_11_bytes_moved_out_of_previous_message_have_the_same_signature_and_do_not_count() -> None:
+    chain, group = founded(BERT)
+    post = chain.write(BERT, text_post("hello"))
+    client = read_client(post.body)
+    assert isinstance(client, ClientMessage)
+    assert client.previous
+    moved = read_client(write_client(replace(client, body=client.body + client.previous, previous=None)))
+    assert isinstance(moved, ClientMessage)
+    assert moved.sender == client.sender
+    assert added(group, replace(post, body=write_client(moved))) == GroupFault.PREVIOUS_EMPTY
+    assert added(group, post) is None
+
+
+def test_12_a_join_copied_into_another_group_is_refused() -> None:
+    there = Chain(GroupId(bytes(32)))
+    join = there.write(BERT, Join(Key(BERT), there.group))
+    chain, group = founded()
+    assert added(group, chain.write(ANNA, Invite(Key(BERT), GROUP))) is None
+    assert added(group, replace(join, group=GROUP, metadata=Metadata(chain.heads()))) == GroupFault.WRONG_GROUP
+    assert group.standing.invited == {BERT}
+
+
+def test_12_a_join_that_names_no_group_counts_as_its_senders_first_message_only() -> None:
+    chain, group = founded()
+    assert added(group, chain.write(ANNA, Invite(Key(BERT), GROUP))) is None
+    assert added(group, chain.write(BERT, Join(Key(BERT), None))) is None
+    assert added(group, chain.write(BERT, Leave(Key(BERT), None))) is None
+    assert added(group, chain.write(ANNA, Invite(Key(BERT), GROUP))) is None
+    assert added(group, chain.write(BERT, Join(Key(BERT), None))) == GroupFault.NAMES_NO_GROUP
+    assert added(group, chain.write(BERT, Join(Key(BERT), None), previous="none")) == GroupFault.PREVIOUS_EMPTY
+    assert group.standing.invited == {BERT}
+
+
+def test_13_a_kick_removes_and_a_post_after_it_is_hidden() -> None:
+    chain, group = founded(BERT, CARL)
+    before = chain.write(BERT, text_post("before"))
+    kick = chain.write(ANNA, Kick(Key(BERT), GROUP))
+    after = chain.write(BERT, text_post("after"))
+    assert [added(group, each) for each in (before, kick, after)] == [None, None, StandingFault.NOT_A_MEMBER]
+    assert group.standing.members == {ANNA, CARL}
+    assert group.standing.kicked == {BERT}
+    assert added(group, chain.write(BERT, Join(Key(BERT), GROUP))) == StandingFault.NOT_INVITED
+    assert added(group, chain.write(ANNA, Invite(Key(BERT), GROUP))) is None
+    assert added(group, chain.write(BERT, Join(Key(BERT), GROUP))) is None
+    assert added(group, chain.write(BERT, text_post("again"))) is None
+    assert [entry.body for entry in group.shown()] == [text_post("before"), text_post("again")]
+
+
+def test_13_a_post_beside_the_kick_is_hidden_until_somebody_else_says_that_he_saw_it_before() -> None:
+    chain, group = founded(BERT, CARL)
+    last = [chain.messages[each] for each in chain.heads()]
+    kick = chain.write(ANNA, Kick(Key(BERT), GROUP), parents=last)
+    pretended = chain.write(BERT, text_post("I saw no kick"), parents=last)
+    assert [added(group, each) for each in (kick, pretended)] == [None, GroupFault.KICKED]
+    own = chain.write(BERT, text_post("me neither"), parents=[pretended])
+    assert added(group, own) == GroupFault.KICKED
+    assert group.verdict(pretended.id) is not None, "nobody vouches for himself"
+    late = chain.write(CARL, text_post("I saw both"), parents=[pretended, kick])
+    assert added(group, late) is None
+    assert group.verdict(pretended.id) is not None, "who has seen the kick says nothing about what was before it"
+    joined = next(entry.id for entry in group.entries() if entry.sender == CARL)
+    witness = chain.write(CARL, text_post("I saw it before"), parents=[pretended], previous=joined)
+    assert added(group, witness) is None
+    assert group.verdict(pretended.id) is None
+    assert group.verdict(own.id) is not None
+
+
+def test_13_who_leaves_is_out_and_comes_back_by_invitation() -> None:
+    chain, group = founded(BERT)
+    assert added(group, chain.write(BERT, Leave(None, None))) is None
+    assert group.standing.members == {ANNA}
+    assert added(group, chain.write(BERT, text_post("one more thing"))) == StandingFault.NOT_A_MEMBER
+    assert added(group, chain.write(BERT, Join(Key(BERT), GROUP))) == StandingFault.NOT_INVITED
+    invited(chain, group, BERT)
+
+
+def test_13_the_owner_who_leaves_dissolves_the_group() -> None:
+    chain, group = founded(BERT)
+    last = [chain.messages[each] for each in chain.heads()]
+    leave = chain.write(ANNA, Leave(Key(ANNA), GROUP), parents=last)
+    beside = chain.write(BERT, text_post("beside"), parents=last)
+    after = chain.write(BERT, text_post("after"))
+    assert [added(group, each) for each in (leave, beside, after)] == [None, None, StandingFault.DISSOLVED]
+    assert group.standing.dissolved
+    assert added(group, chain.write(BERT, Ack(leave.id))) is None
+    assert added(group, chain.write(BERT, Invite(Key(CARL), GROUP))) == StandingFault.DISSOLVED
+
+
+def test_13_the_vectors_make_one_group_though_they_have_no_metadata() -> None:
+    group = Group(VECTOR_GROUP, Law())
+    for vector in VECTORS["client"]:
+        message = Message(VECTOR_GROUP, vector["timestamp"], of_hex(vector["wire_hex"]))
+        assert added(group, message) is None, vector["type"]
+    assert [entry.body for entry in group.shown()] == [text_post("Привет")]
+    assert group.standing.dissolved
+    assert group.standing.members == frozenset()
