@@ -105,11 +105,11 @@ def test_a_damaged_history_leaves_no_half_file(
         say(node, room, f"boat {number}")
     reading, read = exporting.views.message, []
 
-    def message(*arguments: Any) -> Any:
+    def message(*arguments: Any, **named: Any) -> Any:
         read.append(arguments)
         if len(read) > 150:
             raise StorageError("damaged")
-        return reading(*arguments)
+        return reading(*arguments, **named)
 
     monkeypatch.setattr(exporting.views, "message", message)
     with pytest.raises(StorageError, match="damaged"):
