@@ -512,6 +512,7 @@ STATUS_EVENTS_MAX: Final = 8_192  # of one group: all travel with each message, 
 STATUS_EVENT_BYTES_MAX: Final = 512 * KIB  # a picture of 256 KiB and some; in base64 it fits into a commit
 STATUS_TEXT_CHARS_MAX: Final = 4_096  # code points
 STATUS_COMMIT_EVENTS_MAX: Final = 16  # that one commit brings: what opens a conversation brings four
+STATUS_WRAPPER_BYTES_MAX: Final = 256  # signature and lengths around a message
 STATUS_COMMIT_PARTS_MAX: Final = 16  # messages of one commit: the longest text that a commit may hold, in pieces
 
 # --- data sync (SCP-09 §4)

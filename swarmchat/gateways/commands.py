@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from swarmchat.gateways.hub import Hub
 from swarmchat.gateways.identity import IdentityVerbs
+from swarmchat.gateways.status.gateway import StatusGateway
 from swarmchat.node.accounts import AccountVerbs
 from swarmchat.node.commands import NodeCommands
 from swarmchat.node.node import Node
@@ -19,4 +20,5 @@ class GatewayCommands(NodeCommands, IdentityVerbs):
         self, node: Node, accounts: AccountVerbs, pid: int, stop: Callable[[], None] | None, web: Web | None = None
     ) -> None:
         super().__init__(node, accounts, pid, stop, web)
-        node.attach(Hub(node, ()))
+        self.status = StatusGateway(node)
+        node.attach(Hub(node, (self.status,)))

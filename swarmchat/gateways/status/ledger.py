@@ -234,6 +234,10 @@ class Ledger:
     def __len__(self) -> int:
         return len(self._clocks)
 
+    def number_of(self, commit: CommitId) -> int | None:
+        """The number of a commit, here and now."""
+        return self._source.history.find(commit)
+
     def clock(self, number: int) -> int:
         """clock(c), ms: greater than those of all its ancestors."""
         return self._clocks[number]
@@ -275,6 +279,14 @@ class Ledger:
         """The keys that an account has proved to hold, in this commit or its ancestors."""
         return [key for claim, who, key in self._claims if who == account and self._reaches(number, claim)]
 
+    def key_at(self, number: int, account: AccountId) -> Key | None:
+        """The key by which who writes after this commit may name an account: that which it bound, else that of a foreign member."""
+        binding = self.bindings.of(account)
+        if binding is None:
+            return self._keys.get(account)
+        bound = self._source.history.number(binding.commit)
+        return binding.key if self._reaches(number, bound) else None
+
     # --- asking about all that is here
 
     @property
@@ -290,6 +302,16 @@ class Ledger:
     def has_event(self, signature: bytes) -> bool:
         """Whether an event with that signature stands here."""
         return signature in self._signatures
+
+    def has_claimed(self, account: AccountId) -> bool:
+        """Whether the account has proved to hold a key, be it one that does not count."""
+        return any(who == account for _, who, _ in self._claims)
+
+    def number_bound(self, account: AccountId) -> int:
+        """The commit that binds the key of an account which has one; AssertionError."""
+        binding = self.bindings.of(account)
+        assert binding is not None, "only asked for who has bound a key"
+        return self._source.history.number(binding.commit)
 
     def key_of(self, account: AccountId) -> Key | None:
         """The key that events name an account by: that which it bound, else that of a foreign member."""

@@ -1,0 +1,242 @@
+"""Status in the conversations of one node: what it writes is signed for Status as well, and what is due there is written. (SCP-09 §3.7)
+
+What needs keys and events is imported when a conversation is first seen that is told to Status: a node without one pays for
+nothing of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
+
+from swarmchat.commitlog.archives import ArchivedLog
+from swarmchat.commitlog.ledger import Provisional
+from swarmchat.commitlog.log import CommitLog
+from swarmchat.commitlog.writing import Pending
+from swarmchat.conversation.actions import Other
+from swarmchat.conversation.commit import Commit
+from swarmchat.conversation.history import History
+from swarmchat.conversation.rejection import Rejection
+from swarmchat.conversation.roster import Roster
+from swarmchat.errors import RefusedError, SwarmchatError
+from swarmchat.ids import AccountId, CommitId, ConversationId
+from swarmchat.links.channel import Channel
+from swarmchat.node.node import Node
+from swarmchat.node.views import JsonObject
+
+if TYPE_CHECKING:
+    from swarmchat.crypto.secp256k1 import Secret
+    from swarmchat.gateways.status.ledger import Ledger, Source
+    from swarmchat.gateways.status.tending import Due
+
+_BRIDGE: Final = "application/status-bridge"
+_EVENT: Final = "application/status-event"
+_UNASKED: Final = (_BRIDGE, _EVENT)
+_OURS: Final = (_EVENT, "application/status-identity")  # one of them is in what came from Status
+_AGAIN_S_MIN: Final = 1.0
+_LATE_MS_MAX: Final = 60_000  # the clock that a commit states may be so much after its own time
+_CREDITS_MAX: Final = 4_096
+
+_log = logging.getLogger(__name__)
+
+
+class StatusGateway:
+    """See `gateways.hub.Gateway`."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._ledgers: dict[ConversationId, tuple[History, Ledger]] = {}
+        self._from_status: dict[ConversationId, bool] = {}
+        self._credits: dict[CommitId, JsonObject | None] = {}
+        self._again: dict[ConversationId, float] = {}  # when to tend it, by the monotonic clock
+        self._written: set[tuple[ConversationId, str]] = set()  # what was written unasked, in this life
+        self._stir = asyncio.Event()
+
+    # --- what is asked by the node
+
+    def is_open(self, log: CommitLog | ArchivedLog) -> bool:
+        """See Gateway."""
+        history = log.history
+        if history.has_type(_BRIDGE):
+            return True
+        if not any(history.has_type(kind) for kind in _OURS):
+            return False
+        known = self._from_status.get(log.conversation)
+        if known is None:
+            root = log.commit(history.root.id)
+            status = root.body.get("status") if isinstance(root, Commit) else None
+            known = self._from_status[log.conversation] = isinstance(status, dict) and "chat" in status
+        return known
+
+    def annotate(self, log: CommitLog, here: Provisional, item: Pending, parent: CommitId) -> Mapping[str, object]:
+        """See Gateway."""
+        secret = self._node.swarm.own.status_key()
+        if secret is None or "status" in (item.extra or {}):
+            return {}
+        from swarmchat.gateways.status import speaking  # noqa: PLC0415 - see above
+
+        ledger, now_ms = self._followed(log, here, here.size), self._now_ms(item.now)
+        if isinstance(item.action, Other) and item.action.type in _UNASKED:
+            due = self._due_at(ledger, here, here.history.number(parent), here.roster_at(parent), secret, now_ms)
+            return due.extra if due.extra is not None and due.kind == item.action.type else {}
+        wish = speaking.Wish(item.action, item.writer.account, item.writer.name, parent, item.profile, now_ms)
+        found = speaking.spoken(ledger, here, wish, secret)
+        if isinstance(found, dict):
+            return {"status": found}
+        if found is not None:
+            _log.debug("%s: Status does not hear of it: %s", log.conversation, found.reason)
+        return {}
+
+    def is_foreign(self, conversation: ConversationId, account: AccountId) -> bool:
+        """See Gateway. Of a conversation that was not tended yet nothing is known."""
+        known = self._ledgers.get(conversation)
+        return known is not None and known[1].is_foreign(account)
+
+    def credit(self, log: CommitLog | ArchivedLog, commit: Commit) -> JsonObject | None:
+        """See Gateway."""
+        status = commit.body.get("status")
+        if not isinstance(status, dict) or "envelope" not in status:
+            return None
+        if not isinstance(log, CommitLog) or not self.is_open(log):
+            return None
+        if commit.id not in self._credits:
+            if len(self._credits) >= _CREDITS_MAX:
+                self._credits.clear()
+            self._credits[commit.id] = self._credit(log, commit)
+        return self._credits[commit.id]
+
+    async def tend(self, conversation: ConversationId) -> None:
+        """See Gateway."""
+        log = await self._node.swarm.log(conversation)
+        if await self._node.runtime.offload(self._must_bind, log):
+            await self.bind(conversation)
+        secret = self._node.swarm.own.status_key()
+        if secret is None:
+            return
+        due = await self._node.runtime.offload(self._due, log, secret)
+        while due.extra is not None and (conversation, due.about) not in self._written:
+            self._written.add((conversation, due.about))  # a second time would not help
+            await self.write(conversation, due.kind)  # what it says is found where it is written
+            due = await self._node.runtime.offload(self._due, log, secret)
+        if due.again_s is not None:
+            self._again[conversation] = self._node.runtime.monotonic() + max(due.again_s, _AGAIN_S_MIN)
+            self._stir.set()
+
+    async def serve(self, channel: Channel) -> bool:
+        """See Gateway."""
+        return False
+
+    def forget(self, conversation: ConversationId) -> None:
+        """See Gateway."""
+        self._ledgers.pop(conversation, None)
+        self._from_status.pop(conversation, None)
+        self._again.pop(conversation, None)
+        self._written = {one for one in self._written if one[0] != conversation}
+
+    async def run(self) -> None:
+        """See Gateway: tend again what waits for others."""
+        while True:
+            now = self._node.runtime.monotonic()
+            for conversation in sorted(one for one, at in self._again.items() if at <= now):
+                del self._again[conversation]
+                try:
+                    await self.tend(conversation)
+                except SwarmchatError as fault:
+                    _log.warning("%s: %s", conversation, fault)
+            self._stir.clear()
+            first = min(self._again.values(), default=None)
+            try:
+                async with asyncio.timeout(None if first is None else first - self._node.runtime.monotonic()):
+                    await self._stir.wait()
+            except TimeoutError:
+                pass
+
+    def close(self) -> None:
+        """See Gateway."""
+        self._ledgers.clear()
+
+    # --- for the verbs
+
+    def ledger(self, log: CommitLog) -> Ledger:
+        """What the log says for Status; to be asked for, and used, in a worker under its lock. StorageError."""
+        return self._followed(log, log, len(log.history))
+
+    async def bind(self, conversation: ConversationId) -> None:
+        """Say there which key this account has, which is made if there is none. RefusedError, StorageError."""
+        secret = await self._node.swarm.own.ensure_status_key()
+        from swarmchat.gateways import bindings  # noqa: PLC0415 - see above
+
+        await self.write(conversation, bindings.BINDING, bindings.body(conversation, self._node.account.id, secret))
+
+    async def write(
+        self,
+        conversation: ConversationId,
+        kind: str,
+        extra: Mapping[str, object] | None = None,
+        at: CommitId | None = None,
+    ) -> CommitId:
+        """Write a commit of a gateway's type. RefusedError, StorageError."""
+        outcome = await self._node.swarm.append(conversation, Other(kind), extra=extra, at=at)
+        if isinstance(outcome, Rejection):
+            raise RefusedError(str(outcome), data={"rule": outcome.rule})
+        return outcome.new[-1]
+
+    # --- inside, in workers
+
+    def _followed(self, log: CommitLog, here: CommitLog | Provisional, settled: int) -> Ledger:
+        from swarmchat.gateways.status.ledger import Ledger  # noqa: PLC0415 - see above
+
+        known = self._ledgers.get(log.conversation)
+        if known is None or known[0] is not log.history:  # a repair begins it anew
+            known = self._ledgers[log.conversation] = log.history, Ledger(log.conversation)
+        known[1].follow(here, settled)
+        return known[1]
+
+    def _must_bind(self, log: CommitLog) -> bool:
+        from swarmchat.gateways.status import tending  # noqa: PLC0415 - see above
+
+        with log.still():
+            return tending.must_bind(self.ledger(log), log.roster, self._node.account.id)
+
+    def _due(self, log: CommitLog, secret: Secret) -> Due:
+        from swarmchat.gateways.status import tending  # noqa: PLC0415 - see above
+
+        with log.still():
+            ledger, now_ms = self.ledger(log), self._now_ms(None)
+            places = tending.parents(log, log.main, log.heads)
+            found = [self._due_at(ledger, log, number, log.roster, secret, now_ms) for number in places]
+            waiting = [one for one in found if one.again_s is not None]
+            return next((one for one in found if one.extra is not None), waiting[0] if waiting else tending.Due())
+
+    def _due_at(self, ledger: Ledger, here: Source, number: int, roster: Roster, secret: Secret, now_ms: int) -> Due:
+        from swarmchat.gateways.status import tending  # noqa: PLC0415 - see above
+
+        return tending.due(ledger, here, number, roster, self._node.account.id, secret, now_ms)
+
+    def _credit(self, log: CommitLog, commit: Commit) -> JsonObject | None:
+        from swarmchat.gateways.refusal import Refused  # noqa: PLC0415 - see above
+        from swarmchat.gateways.status import reading, words  # noqa: PLC0415
+        from swarmchat.gateways.status.wire import ChatMessage  # noqa: PLC0415
+
+        entry = log.history.get(commit.id)
+        if entry is None or entry.fact.account is None:
+            return None
+        ledger = self.ledger(log)
+        said = reading.said(ledger, entry.seq, commit, entry.fact.account)
+        if isinstance(said, Refused) or not said or said[0].author in ledger.claims_at(entry.seq, entry.fact.account):
+            return None
+        first = said[0]
+        name = words.display_name(first.entity.display_name) if isinstance(first.entity, ChatMessage) else ""
+        return {
+            "gateway": "status",
+            "account": ledger.account_of(first.author),
+            "key": first.author.legacy,
+            "name": name,
+        }
+
+    def _now_ms(self, asked_s: int | None) -> int:
+        """The wall clock, ms; for a commit that was asked for then, near to that."""
+        now = int(self._node.runtime.now() * 1000)
+        return now if asked_s is None else min(max(now, asked_s * 1000), asked_s * 1000 + _LATE_MS_MAX)

@@ -1,0 +1,58 @@
+"""A conversation is opened for Status by one of its admins. (SCP-09 §3.7)"""
+
+from __future__ import annotations
+
+from swarmchat.errors import RefusedError
+from swarmchat.gateways.status import notes, tending
+from swarmchat.gateways.status.gateway import StatusGateway
+from swarmchat.gateways.status.mapping import Unmappable
+from swarmchat.gateways.status.speaking import Note
+from swarmchat.ids import CommitId, ConversationId
+from swarmchat.node.node import Node
+
+
+async def open_for(node: Node, gateway: StatusGateway, conversation: ConversationId) -> CommitId:
+    """Open a conversation for Status: bind our key first, as events count only after it, then tell all that stands.
+
+    The commit that opened it. NotFoundError, StorageError; RefusedError where it is open, is a one-to-one, or we are no admin.
+    """
+    log = await node.swarm.log(conversation)
+    me = node.account.id
+    if log.mode == 0:
+        raise RefusedError("a one-to-one conversation is not told to Status", data={"reason": "one-to-one"})
+    if not log.roster.is_admin(me):
+        raise RefusedError("only an admin opens a conversation for Status", data={"reason": "not-an-admin"})
+
+    def looked() -> tuple[bool, bool]:
+        with log.still():
+            ledger = gateway.ledger(log)
+            return bool(ledger.chats), tending.must_bind(ledger, log.roster, me)
+
+    is_open, must_bind = await node.runtime.offload(looked)
+    if is_open:
+        raise RefusedError("this conversation is open for Status", data={"reason": "open"})
+    if must_bind:
+        await gateway.bind(conversation)
+    secret = await node.swarm.own.ensure_status_key()
+
+    def opened() -> tuple[CommitId, Note | Unmappable] | None:
+        with log.still():
+            ledger = gateway.ledger(log)
+            places = tending.parents(log, log.main, log.heads)
+            number = max(places, key=lambda place: (ledger.clock(place), log.history.id(place)))
+            at = log.history.id(number)
+            if not ledger.bindings.is_bound(me, secret.public, at):
+                return None
+            return at, tending.opening(ledger, log, number, me, secret, int(node.runtime.now() * 1000))
+
+    found = await node.runtime.offload(opened)
+    if found is None:
+        raise RefusedError(
+            "this account has bound another key in this conversation",
+            hint="a conversation keeps the first key: `swarmchat status identity` shows which that is",
+            data={"reason": "other-key"},
+        )
+    at, note = found
+    if isinstance(note, Unmappable):
+        raise RefusedError("the clocks of this conversation are too far ahead", data={"reason": note.reason})
+    return await gateway.write(conversation, notes.BRIDGE, note, at)

@@ -1,0 +1,136 @@
+"""What a commit about to be written says for Status, signed by its author. Pure. (SCP-09 §3.8)"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from swarmchat import limits
+from swarmchat.conversation.actions import Action
+from swarmchat.crypto.keccak import keccak256
+from swarmchat.crypto.secp256k1 import Secret
+from swarmchat.gateways.status import clock, envelopes, events, mapping, notes, reading
+from swarmchat.gateways.status.fold import Fold
+from swarmchat.gateways.status.ledger import Chat, Ledger, Source
+from swarmchat.gateways.status.mapping import Entity, Speaker, Unmappable, Why
+from swarmchat.gateways.status.notes import Spoken
+from swarmchat.gateways.status.wire import ChatMessage, MembershipUpdateEvent
+from swarmchat.ids import AccountId, CommitId
+
+Note = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A commit about to be written: what it does, by whom, after which commit, with which profile."""
+
+    action: Action
+    account: AccountId
+    name: str
+    parent: CommitId
+    profile: bytes | None
+    now_ms: int
+
+
+def spoken(ledger: Ledger, here: Source, wish: Wish, secret: Secret) -> Note | Unmappable | None:
+    """What the commit notes for Status; None where there is nothing to say. The ledger has followed `here`.
+
+    Nothing is signed that clients would refuse, nor with a key that is not bound at the parent.
+    """
+    if mapping.is_of_gateways(wish.action):
+        return None
+    number = here.history.number(wish.parent)
+    chat, fold = ledger.chat_at(number), ledger.fold_at(number)
+    if chat is None or fold is None:
+        return Unmappable(Why.BEFORE)
+    if not ledger.bindings.is_bound(wish.account, secret.public, wish.parent):
+        return Unmappable(Why.NOT_BOUND)
+    pen = _Pen(ledger, number, chat, fold, wish.now_ms, secret)
+    speaker = Speaker(ledger, here, number, chat.id, wish.account, secret.public, wish.name, wish.now_ms)
+    entities = speaker.says(wish.action)
+    if isinstance(entities, Unmappable):
+        return entities
+    if entities is not None:
+        return pen.entities(speaker, entities)
+    found = mapping.events_of(
+        wish.action,
+        wish.account,
+        lambda account: ledger.key_at(number, account),
+        here.roster_at(wish.parent).profile,
+        wish.profile,
+    )
+    if isinstance(found, Unmappable):
+        return found
+    return Unmappable(Why.OTHER_TYPE) if found is None else pen.events(found)
+
+
+def events_note(
+    ledger: Ledger, number: int, found: Sequence[MembershipUpdateEvent], secret: Secret, now_ms: int
+) -> Note | Unmappable:
+    """What a commit after that one notes of these events, signed in this order."""
+    chat, fold = ledger.chat_at(number), ledger.fold_at(number)
+    if chat is None or fold is None:
+        return Unmappable(Why.BEFORE)
+    return _Pen(ledger, number, chat, fold, now_ms, secret).events(found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pen:
+    """Signs for one chat after one commit."""
+
+    ledger: Ledger
+    number: int
+    chat: Chat
+    fold: Fold
+    now_ms: int
+    secret: Secret
+
+    def events(self, found: Sequence[MembershipUpdateEvent]) -> Note | Unmappable:
+        fault = mapping.group_fault(mapping.copied(self.fold.group), self.secret.public, found)
+        clocks = self._clocks(len(found))
+        if fault is not None or isinstance(clocks, Unmappable):
+            return fault or clocks  # type: ignore[return-value]  # one of them is there
+        if len(self.fold.events) + len(found) > limits.STATUS_EVENTS_MAX:
+            return Unmappable(Why.TOO_BIG)
+        signed = [
+            events.sign(replace(event, clock=at), self.chat.id, self.secret)
+            for event, at in zip(found, clocks, strict=True)
+        ]
+        if any(len(one.raw) > limits.STATUS_EVENT_BYTES_MAX for one in signed):
+            return Unmappable(Why.TOO_BIG)
+        return notes.of_events(signed, clocks[-1])
+
+    def entities(self, speaker: Speaker, found: Sequence[Entity]) -> Note | Unmappable:
+        if self.secret.public.legacy not in self.fold.group.members:
+            return Unmappable(Why.RULES, reading.Fault.NOT_A_MEMBER)
+        for entity in found:
+            if (fault := speaker.fault(entity)) is not None:
+                return fault
+        clocks = self._clocks(len(found))
+        if isinstance(clocks, Unmappable):
+            return clocks
+        if len(found) > limits.STATUS_COMMIT_PARTS_MAX:
+            return Unmappable(Why.TOO_BIG)
+        said = [replace(entity, clock=at) for entity, at in zip(found, clocks, strict=True)]
+        messages = [entity for entity in said if isinstance(entity, ChatMessage)]
+        if messages:
+            return self._messages(messages, clocks[-1])
+        return notes.of_envelopes([envelopes.sign(entity, self.secret) for entity in said], clocks[-1])
+
+    def _messages(self, messages: Sequence[ChatMessage], last: int) -> Note | Unmappable:
+        found: list[Spoken] = []
+        first = ""
+        for message in messages:
+            payload = reading.payload(self.chat, self.fold, message)
+            raw = payload.encode()
+            if len(raw) > limits.PROTOBUF_BYTES_MAX - limits.STATUS_WRAPPER_BYTES_MAX:
+                return Unmappable(Why.TOO_BIG)
+            signature = self.secret.sign(keccak256(raw))
+            if not first:
+                first = envelopes.message_id(self.secret.public, envelopes.assembled(payload, signature))
+            found.append(Spoken(message.encode(), signature))
+        return notes.of_spoken(found, first, last)
+
+    def _clocks(self, count: int) -> range | Unmappable:
+        found = clock.bids((self.ledger.clock(self.number),), self.now_ms, count)
+        return found if clock.is_acceptable(found[-1], self.now_ms) else Unmappable(Why.CLOCK_AHEAD)
