@@ -536,3 +536,6 @@ DATASYNC_EPHEMERAL_PER_PEER_MAX: Final = 64  # waiting for the next payload to o
 DATASYNC_EPHEMERAL_REMEMBERED_MAX: Final = 1_024  # that one peer brought, so that they do not go round
 DATASYNC_IDLE_MESSAGES_PER_PEER_MAX: Final = 20_000  # brought by one peer into a group and not counting: a history may come newest first
 DATASYNC_IDLE_BYTES_PER_PEER_MAX: Final = 64 * MIB
+STATUS_STREAM_BYTES_MAX: Final = 256 * MIB  # a file that is imported: each text in it carries all events of its group
+STATUS_STREAM_MESSAGES_MAX: Final = 100_000  # of one file
+STATUS_IMAGE_BYTES_MAX: Final = 256 * KIB  # a picture of a group that is made the conversation's

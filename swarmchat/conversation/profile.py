@@ -72,6 +72,14 @@ def parse(content: bytes) -> Profile:
             raise ProfileError("no vCard of version 4.0 or 2.1")
 
 
+def picture(data: bytes) -> str:
+    """A picture as `Profile.photo` holds it; ProfileError for a kind that nobody would show."""
+    kind = _kind(data)
+    if kind is None:
+        raise ProfileError("the picture is no png, jpeg, gif or webp")
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+
+
 def read_loosely(content: bytes) -> Profile:
     """What can be shown of the vCard of an archive, which Jami writes without escapes and bounds: never an error. (SCP-02 §9.14)"""
     try:
@@ -184,11 +192,14 @@ def _description(text: str) -> str:
 
 def _picture(encoded: str) -> str | None:
     """The data URI of a picture whose kind only its first bytes tell; None for a kind that nobody would show."""
-    data = _decoded(encoded)
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return f"data:image/webp;base64,{encoded}"
-    kind = next((kind for magic, kind in _MAGIC if data.startswith(magic)), None)
+    kind = _kind(_decoded(encoded))
     return None if kind is None else f"data:image/{kind};base64,{encoded}"
+
+
+def _kind(data: bytes) -> str | None:
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "webp"
+    return next((kind for magic, kind in _MAGIC if data.startswith(magic)), None)
 
 
 def _decoded(encoded: str) -> bytes:

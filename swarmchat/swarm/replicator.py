@@ -35,7 +35,7 @@ from swarmchat.swarm.telling import Teller
 from swarmchat.swarm.told_heads import ToldHeads
 from swarmchat.swarm.turns import Turn, Turns
 from swarmchat.swarm.upkeep import Task, Upkeep
-from swarmchat.swarm.write_queue import Outcome, WriteQueue
+from swarmchat.swarm.write_queue import Intent, Outcome, WriteQueue
 
 _log = logging.getLogger(__name__)
 
@@ -134,10 +134,12 @@ class Replicator:
                 break
         return outcomes
 
-    async def append_at_once(self, actions: Sequence[Action]) -> list[Outcome]:
-        """Write several with nothing between them, whatever becomes of each. Raises StorageError."""
+    async def append_at_once(self, wanted: Sequence[Action | Intent]) -> list[Outcome]:
+        """Write several with nothing between them and one sync, whatever becomes of each. Raises StorageError."""
         writer, now, annotate = self._wires.writer(), int(self._runtime.now()), self._wires.annotator(self.log)
-        return await self._writes.put(tuple(Pending(action, writer, now, annotate=annotate) for action in actions))
+        intents = [each if isinstance(each, Intent) else Intent(each) for each in wanted]
+        pending = [Pending(each.action, writer, now, each.profile, each.extra, None, annotate) for each in intents]
+        return await self._writes.put(tuple(pending))
 
     async def merge_old_forks(self) -> Admission:
         """The user agrees to the heads that `main` leaves out as old forks. (SCP-02 §6.4 g) StorageError."""

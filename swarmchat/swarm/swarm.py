@@ -76,7 +76,7 @@ from swarmchat.swarm.status import PeerRow, Status, SyncRow
 from swarmchat.swarm.surroundings import Surroundings
 from swarmchat.swarm.switchboard import Switchboard
 from swarmchat.swarm.waiting import Waiting
-from swarmchat.swarm.write_queue import Outcome
+from swarmchat.swarm.write_queue import Intent, Outcome
 
 _log = logging.getLogger(__name__)
 
@@ -323,6 +323,15 @@ class Swarm:
         outcomes = await replicator.append_all(actions)
         self._wrote(conversation, outcomes)
         await self.people.unbanned(replicator, actions)
+        await self._parts.chores.drain()
+        return outcomes
+
+    async def append_at_once(self, conversation: ConversationId, intents: Sequence[Intent]) -> list[Outcome]:
+        """Write several with nothing between them and one sync of the disk, whatever becomes of each. NotFoundError, StorageError."""
+        replicator = await self._written_to(conversation)
+        outcomes = await replicator.append_at_once(intents)
+        self._wrote(conversation, outcomes)
+        await self.people.unbanned(replicator, [intent.action for intent in intents])
         await self._parts.chores.drain()
         return outcomes
 

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from swarmchat.commitlog.writing import Admission, Pending
+from swarmchat.conversation.actions import Action
 from swarmchat.conversation.rejection import Rejection
 from swarmchat.errors import StorageError
 
 Outcome = Admission | Rejection
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A commit of ours to be written: `profile` is what an update-profile makes, `extra` adds keys to its JSON."""
+
+    action: Action
+    profile: bytes | None = None
+    extra: Mapping[str, object] | None = None
 
 
 @dataclass(slots=True)

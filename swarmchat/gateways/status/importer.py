@@ -1,0 +1,264 @@
+"""Writes what an import lacks, in order and never twice: one that was broken off goes on when it is run again. (SCP-09 §3.9)"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final, Protocol
+
+from swarmchat import disk, limits
+from swarmchat.commitlog.log import CommitLog
+from swarmchat.conversation.actions import Action, Add, Edit, FileWithdrawal, Initial, Other, Post, React
+from swarmchat.conversation.commit import Commit
+from swarmchat.conversation.rejection import Rejection
+from swarmchat.conversation.rules.authorship import Author
+from swarmchat.errors import NotFoundError, RefusedError, UserError
+from swarmchat.gateways import bindings
+from swarmchat.gateways.refusal import Refused
+from swarmchat.gateways.status import importing, notes, reading, streams
+from swarmchat.gateways.status.ledger import Ledger
+from swarmchat.gateways.status.sayings import NOWHERE
+from swarmchat.gateways.status.steps import Fate, Here, Placed, Plan, Row, Step, Why
+from swarmchat.gateways.status.streams import Stream
+from swarmchat.ids import AccountId, CommitId, ConversationId
+from swarmchat.node.node import Node
+from swarmchat.swarm.write_queue import Intent
+
+_AT_ONCE: Final = 64  # commits that share one sync of the disk
+_TOLD_EVERY: Final = 1_000  # commits
+
+_log = logging.getLogger(__name__)
+
+
+class Ledgers(Protocol):
+    """What the gateway knows of each log."""
+
+    def ledger(self, log: CommitLog) -> Ledger:
+        """All that a log says for Status; in a worker, under its lock. StorageError."""
+        ...
+
+
+@dataclass(slots=True)
+class Report:
+    """What an import came to. `others` hold the same chat, and stay as they are."""
+
+    plan: Plan
+    conversation: ConversationId | None
+    others: tuple[ConversationId, ...]
+    written: int = 0
+    rows: list[Row] = field(default_factory=list)
+
+
+class Importer:
+    """Of one node; one import at a time, for two of one file would write all of it twice."""
+
+    def __init__(self, node: Node, ledgers: Ledgers) -> None:
+        self._node = node
+        self._ledgers = ledgers
+        self._turn = asyncio.Lock()
+
+    async def run(self, path: Path, *, dry_run: bool) -> Report:
+        """Write what a file holds and this node lacks; with `dry_run` say only what that would be.
+
+        UserError for a file that holds no chat, RefusedError where the chat's conversation cannot be written to, StorageError.
+        """
+        async with self._turn:
+            stream = await self._node.runtime.offload(self._read, path)
+            found = await self._holding(stream.chat_id)
+            where = found[0] if found else None
+            plan = await self._plan(stream, where)
+            report = Report(plan, where, tuple(found[1:]), rows=list(plan.rows))
+            if plan.steps and not dry_run:
+                await self._write(report, stream)
+            return report
+
+    # --- looking
+
+    def _read(self, path: Path) -> Stream:
+        data = disk.read_bounded(path, limits.STATUS_STREAM_BYTES_MAX)
+        if data is None:
+            raise NotFoundError(f"there is no file {path}")
+        wrappers = streams.split(data)
+        stream = wrappers if isinstance(wrappers, Refused) else streams.read(wrappers, self._now_ms())
+        if isinstance(stream, Refused):
+            raise _unreadable(path, stream)
+        return stream
+
+    async def _holding(self, chat: str) -> list[ConversationId]:
+        """The conversations that hold a chat, the one that counts first. RefusedError for one that is not ours to write to."""
+        found = []
+        for where in sorted(self._node.keeper.state.conversations):
+            if self._node.swarm.state_of(where) != "ready":
+                continue
+            log = await self._node.swarm.log(where)
+            if await self._node.runtime.offload(self._holds, log, chat):
+                found.append(where)
+        return found
+
+    def _holds(self, log: CommitLog, chat: str) -> bool:
+        with log.still():
+            if log.is_empty or not log.roster.is_joined(self._node.account.id):
+                return False
+            root = log.commit(log.history.root.id)
+            said = notes.read(root.body) if isinstance(root, Commit) else None
+            if said is not None and said.chat is not None:
+                return said.chat == chat or any(one.id == chat for one in self._ledgers.ledger(log).chats)
+            if not log.history.has_type(notes.BRIDGE):
+                return False
+            return any(one.id == chat for one in self._ledgers.ledger(log).chats)
+
+    async def _plan(self, stream: Stream, where: ConversationId | None) -> Plan:
+        here = None
+        if where is not None:
+            log = await self._node.swarm.log(where)
+            here = await self._node.runtime.offload(self._look, log, stream.chat_id)
+        account = self._node.account
+        me = Author(account.id, account.device, b"", b"")  # no rule that is asked here looks at certificates
+        secret = self._node.swarm.own.status_key()
+        own = None if secret is None else secret.public
+        plan = await self._node.runtime.offload(importing.plan, stream, here, me, own, self._now_ms())
+        if isinstance(plan, Refused):
+            raise UserError(f"its events make no chat: {plan.reason}", data={"reason": plan.reason})
+        return plan
+
+    def _look(self, log: CommitLog, chat: str) -> Here:
+        with log.still():
+            ledger = self._ledgers.ledger(log)
+            if not ledger.chats or ledger.chats[0].id != chat:
+                raise RefusedError(
+                    "this chat is closed: the conversation goes on in a newer one",
+                    hint="swarmchat status show CONV names it",
+                    data={"conversation": log.conversation},
+                )
+            return here(ledger, log, chat, self._node.account.id)
+
+    # --- writing
+
+    async def _write(self, report: Report, stream: Stream) -> None:
+        steps = list(report.plan.steps)
+        where = report.conversation
+        key = (await self._node.swarm.own.ensure_status_key()).public
+        if where is None:
+            where = await self._found(steps.pop(0))
+            report.conversation, report.written = where, 1
+        commits = {} if report.plan.founds else await self._placed(where, stream.chat_id)
+        _log.info(
+            "%s: %d commits are written of a chat of Status, signed for it by %s", where, len(steps), key.compressed
+        )
+        waiting: list[Step] = []
+        for step in steps:
+            if len(waiting) == _AT_ONCE or (step.about and any(one.id == step.about for one in waiting)):
+                await self._write_all(where, waiting, commits, report)
+                waiting = []
+            waiting.append(step)
+        await self._write_all(where, waiting, commits, report)
+
+    async def _found(self, root: Step) -> ConversationId:
+        assert isinstance(root.action, Initial), "a plan that founds begins with the root"
+        return await self._node.swarm.create(root.action.mode, extra={notes.KEY: root.status})
+
+    async def _placed(self, where: ConversationId, chat: str) -> dict[str, CommitId]:
+        log = await self._node.swarm.log(where)
+        found = await self._node.runtime.offload(self._look, log, chat)
+        return {placed.said.envelope.id: placed.commit for placed in found.said if placed.counts}
+
+    async def _write_all(
+        self, where: ConversationId, steps: Sequence[Step], commits: dict[str, CommitId], report: Report
+    ) -> None:
+        """Write these; what the law refuses after all is kept in commits that change nothing."""
+        intents = [self._intent(where, step, commits) for step in steps]
+        if not intents:
+            return
+        refused: list[tuple[Step, Rejection]] = []
+        for step, outcome in zip(steps, await self._node.swarm.append_at_once(where, intents), strict=True):
+            if isinstance(outcome, Rejection):
+                refused.append((step, outcome))
+                continue
+            self._count(report)
+            if step.id and not step.is_kept:
+                commits[step.id] = outcome.new[-1]
+        for step, rejection in refused:
+            await self._keep(where, step, rejection, report)
+
+    def _intent(self, where: ConversationId, step: Step, commits: Mapping[str, CommitId]) -> Intent:
+        if step.binds:
+            secret = self._node.swarm.own.status_key()
+            assert secret is not None, "made before anything is written"
+            return Intent(step.action, extra=bindings.body(where, self._node.account.id, secret))
+        extra = {**step.more, notes.KEY: step.status}
+        action = _about(step.action, commits.get(step.about)) if step.about else step.action
+        return Intent(action or Other(notes.EVENT), step.profile, extra)
+
+    async def _keep(self, where: ConversationId, step: Step, rejection: Rejection, report: Report) -> None:
+        fate = Fate.IGNORED
+        if not (step.is_kept or step.binds or "of" in step.status):
+            extra = {notes.KEY: step.status}
+            (outcome,) = await self._node.swarm.append_at_once(where, [Intent(Other(notes.EVENT), extra=extra)])
+            if not isinstance(outcome, Rejection):
+                fate = Fate.KEPT
+                self._count(report)
+        report.rows.append(Row(type(step.action).__name__.lower(), step.id, fate, Why.LAW, rejection.detail))
+
+    def _count(self, report: Report) -> None:
+        report.written += 1
+        if report.written % _TOLD_EVERY == 0:
+            _log.info("%s: %d of %d commits", report.conversation, report.written, len(report.plan.steps))
+
+    def _now_ms(self) -> int:
+        return int(self._node.runtime.now() * 1000)
+
+
+def here(ledger: Ledger, log: CommitLog, chat: str, account: AccountId) -> Here:
+    """What a log holds of a chat. Under its lock; StorageError."""
+    history = log.history
+    said: list[Placed] = []
+    for number in ledger.speaking:
+        commit = log.commit(history.id(number))
+        author = history.entry(number).fact.account
+        assert isinstance(commit, Commit), "what says something is no merge"
+        assert author is not None, "nor nobody's"
+        found = reading.said(ledger, number, commit, author)
+        counts = commit.action != Other(notes.EVENT)
+        for place, one in enumerate(() if isinstance(found, Refused) else found):
+            if one.entity.chat_id == chat:
+                said.append(Placed(one, commit.id, author, counts and place == 0))
+    told = [one for one in ledger.told if one.chat.id == chat]
+    imported = [one.signed.id for one in told if _stands_for(log.commit(history.id(one.number)))]
+    controls = [entry.fact.control for entry in history.controls]
+    added = {control.action.uri for control in controls if control is not None and isinstance(control.action, Add)}
+    return Here(
+        log.roster,
+        tuple(one.signed for one in told),
+        tuple(said),
+        {key: owner for owner, key in ledger.bindings.all().items()},
+        frozenset(imported),
+        frozenset(added | log.roster.joined | log.roster.invited | set(history.accounts)),
+        ledger.bindings.of(account) is not None,
+    )
+
+
+def _stands_for(commit: object) -> bool:
+    return isinstance(commit, Commit) and isinstance(commit.action, Initial | Add)
+
+
+def _about(action: Action, target: CommitId | None) -> Action | None:
+    """The action about the commit of its message; None where there is none, and it is nothing without."""
+    match action:
+        case Post(reply_to=answered) if answered == NOWHERE:
+            return replace(action, reply_to=target)
+        case React() | Edit() | FileWithdrawal():
+            return None if target is None else replace(action, target=target)
+        case _:
+            return action
+
+
+def _unreadable(path: Path, refused: Refused) -> UserError:
+    about = f" ({refused.about})" if refused.about else ""
+    return UserError(
+        f"{path} holds no chat of Status: {refused.reason}{about}",
+        hint="a file of `swarmchat status export`, or messages as clients send them, each after its length",
+        data={"reason": refused.reason},
+    )
