@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Container, Iterator
+from collections.abc import Container
 from typing import Final
 
 from swarmchat import limits
@@ -98,28 +98,8 @@ def change_fault(
 
 
 def reaction_id(author: Key, reaction: EmojiReaction) -> str:
-    """`0x` and 64 digits: one for each author, message and feeling."""
+    """`0x` and 64 digits: one for each author, message and feeling; of those with one id the greatest clock counts."""
     return "0x" + keccak256(f"{author.legacy}{reaction.message_id}{reaction.type}".encode()).hex()
-
-
-class Reactions:
-    """Which reactions stand: of those with one id, the one with the greatest clock, unless it says that it ended."""
-
-    def __init__(self) -> None:
-        self._last: dict[str, EmojiReaction] = {}
-
-    def take(self, author: Key, reaction: EmojiReaction) -> bool:
-        """Whether it counts: its clock must be greater than that of the one before."""
-        name = reaction_id(author, reaction)
-        before = self._last.get(name)
-        if before is not None and reaction.clock <= before.clock:
-            return False
-        self._last[name] = reaction
-        return True
-
-    def standing(self) -> Iterator[tuple[str, EmojiReaction]]:
-        """Ids and reactions that were not retracted, in the order in which each was first made."""
-        return ((name, reaction) for name, reaction in self._last.items() if not reaction.retracted)
 
 
 def _message_fault(message: ChatMessage) -> Refused | None:

@@ -10,8 +10,7 @@ from swarmchat import limits
 from swarmchat.crypto.keccak import keccak256
 from swarmchat.crypto.secp256k1 import SIGNATURE_BYTES, Key, Secret, recover
 from swarmchat.gateways.refusal import Refused
-from swarmchat.gateways.status import clock
-from swarmchat.gateways.status.wire import MembershipUpdateEvent, MembershipUpdateMessage
+from swarmchat.gateways.status.wire import MembershipUpdateEvent
 
 
 class Fault(enum.StrEnum):
@@ -76,21 +75,6 @@ def read(raw: bytes, chat_id: str) -> SignedEvent | Refused:
     if author is None:
         return Refused(Fault.BAD_SIGNATURE)
     return SignedEvent(raw, event, author)
-
-
-def read_all(update: MembershipUpdateMessage, now_ms: int) -> tuple[SignedEvent, ...] | Refused:
-    """All events of a message, as they stand in it, at most STATUS_EVENTS_MAX; one that is no event or has a bad clock refuses all."""
-    if len(update.events) > limits.STATUS_EVENTS_MAX:
-        return Refused(Fault.TOO_MANY_EVENTS)
-    events: list[SignedEvent] = []
-    for raw in update.events:
-        event = read(raw, update.chat_id)
-        if isinstance(event, Refused):
-            return event
-        if not clock.is_acceptable(event.event.clock, now_ms):
-            return Refused(Fault.BAD_CLOCK, str(event.event.clock))
-        events.append(event)
-    return tuple(events)
 
 
 def _digest(chat_id: str, payload: bytes) -> bytes:

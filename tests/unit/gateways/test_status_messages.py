@@ -37,7 +37,6 @@ from swarmchat.limits import (
     STATUS_CHAT_ID_CHARS_MAX,
     STATUS_CLOCK_AHEAD_MS_MAX,
     STATUS_EVENT_BYTES_MAX,
-    STATUS_EVENTS_MAX,
     STATUS_TEXT_CHARS_MAX,
 )
 from tests.support.status_groups import ANN, BOB, CHAT, EVE, NOW_MS, event, founded
@@ -265,19 +264,6 @@ def test_an_event_that_is_no_message_is_refused() -> None:
     assert events.read(founded()[0].raw[:65] + b"\x08", CHAT) == Refused(BytesFault.CUT_SHORT, "MembershipUpdateEvent")
 
 
-def test_one_element_that_is_no_event_refuses_the_whole_message() -> None:
-    update = replace(WHOLE, events=(*WHOLE.events, bytes(65)))
-    assert events.read_all(update, NOW_MS) == Refused(events.Fault.EVENT_TOO_SHORT)
-
-
-def test_a_message_has_so_many_events_and_no_more() -> None:
-    first = founded()[0].raw
-    fits = replace(WHOLE, events=(first[:1],) * STATUS_EVENTS_MAX)
-    assert events.read_all(fits, NOW_MS) == Refused(events.Fault.EVENT_TOO_SHORT)  # it was looked into
-    over = replace(WHOLE, events=(first[:1],) * (STATUS_EVENTS_MAX + 1))
-    assert events.read_all(over, NOW_MS) == Refused(events.Fault.TOO_MANY_EVENTS)
-
-
 # --- clocks and ids
 
 
@@ -311,17 +297,11 @@ def test_the_clock_that_a_commit_states_is_a_plain_decimal(text: object, expecte
     assert clock.parsed(text) == expected
 
 
-def test_the_events_of_a_commit_share_its_clock_out() -> None:
-    assert list(clock.shares(10, 1)) == [10]
-    assert list(clock.shares(10, 3)) == [8, 9, 10]
-
-
 def test_events_about_to_be_signed_bid_after_the_parents_and_the_commit_states_the_last() -> None:
     assert list(clock.bids([5, 7], 100, 3)) == [100, 101, 102]
     assert list(clock.bids([5, 100], 100, 2)) == [101, 102]
     bid = clock.bids([5, 100], 100, 2)
     assert clock.of_commit(0, bid[-1], [5, 100]) == bid[-1]
-    assert clock.shares(bid[-1], len(bid)) == bid
 
 
 def test_a_new_chat_id_is_a_uuid_of_version_4_and_the_key() -> None:
