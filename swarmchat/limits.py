@@ -503,6 +503,14 @@ DHT_METRICS_TIMEOUT_S: Final = 5.0  # a reader of metrics that says nothing, or 
 DHT_METRICS_READERS_MAX: Final = 16
 DHT_CLOCKS_MIN: Final = 5  # networks that say what time it is, before any of them counts
 
+# --- data sync on nodes (SCP-09 §4.5, §4.6)
+DATASYNC_HELLO_S: Final = 10.0  # until then a peer has proved who it is
+DATASYNC_SESSIONS_MAX: Final = 64  # peers at once
+DATASYNC_UNSENT_PAYLOADS_MAX: Final = 8  # to one peer; what finds no room is sent again later
+DATASYNC_FIRST_MESSAGES: Final = 200  # the newest of each group, which who comes in is told of
+DATASYNC_CLIENTS_MAX: Final = 1_000  # peers for whom messages are kept while they are away
+DATASYNC_TICK_MS_MAX: Final = 60_000  # between two sendings; 300 unless a trial asks for another
+
 # --- gateways (SCP-09)
 PROTOBUF_BYTES_MAX: Final = 4 * MIB  # one message: a list of group events may carry several pictures
 PROTOBUF_FIELDS_MAX: Final = 16_384  # of one message, those of messages inside of it included
@@ -534,7 +542,9 @@ DATASYNC_REFUSED_PER_PEER_MAX: Final = 1_024  # remembered of what one peer brou
 DATASYNC_EPHEMERAL_BYTES_MAX: Final = 4 * KIB  # typing marks and the like
 DATASYNC_EPHEMERAL_PER_PEER_MAX: Final = 64  # waiting for the next payload to one peer
 DATASYNC_EPHEMERAL_REMEMBERED_MAX: Final = 1_024  # that one peer brought, so that they do not go round
-DATASYNC_IDLE_MESSAGES_PER_PEER_MAX: Final = 20_000  # brought by one peer into a group and not counting: a history may come newest first
+DATASYNC_IDLE_MESSAGES_PER_PEER_MAX: Final = (
+    20_000  # brought by one peer into a group and not counting: a history may come newest first
+)
 DATASYNC_IDLE_BYTES_PER_PEER_MAX: Final = 64 * MIB
 STATUS_STREAM_BYTES_MAX: Final = 256 * MIB  # a file that is imported: each text in it carries all events of its group
 STATUS_STREAM_MESSAGES_MAX: Final = 100_000  # of one file

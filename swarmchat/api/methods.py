@@ -61,6 +61,22 @@ class Commands(Protocol):
         """Write a new file of mode 0600 at the absolute `path`; UserError when it exists."""
         ...
 
+    async def mvds_open(self, *, conversation: str) -> JsonObject:
+        """One that is open stays as it is."""
+        ...
+
+    async def mvds_invite(self, *, conversation: str, key: str) -> JsonObject:
+        """`key` is `0x04…` or `zQ3sh…`; RefusedError for who takes part already."""
+        ...
+
+    async def mvds_serve(
+        self, *, listen: str | None = None, stop: bool = False, tick_ms: int | None = None
+    ) -> JsonObject:
+        """RefusedError where it listens already; with `stop`, nothing happens where it does not."""
+        ...
+
+    async def mvds_status(self) -> JsonObject: ...
+
     async def daemon_status(self) -> JsonObject: ...
 
     async def daemon_stop(self) -> JsonObject:

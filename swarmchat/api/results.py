@@ -84,6 +84,31 @@ STATUS_KEY: Final[ObjectShape] = {
     "account": "account",  # under which the key stands in conversations where it is nobody's account
     "bound": [{"id": "conversation", "key": "text", "current": "bool"}],  # those that know this account by a key
 }
+DATASYNC: Final[ObjectShape] = {
+    "key": "text?",  # this account's, 0x04…; null: none was made yet
+    "listen": "text?",  # where it is served over TCP
+    "tick_ms": "any",  # how often is sent what is due; null while nothing is served
+    "peers": ["text"],  # keys of those that are connected
+    "conversations": [
+        {
+            "conversation": "conversation",
+            "group": "text",  # 64 hex digits
+            "owner": "text?",  # key of who opened it
+            "messages": "int",
+            "over": "bool",  # the owner left: nothing more can be said there
+            "members": [
+                {
+                    "key": "text",
+                    "account": "account",
+                    "foreign": "bool",  # has no account: the conversation keeps the key under this id
+                    "state": "text",  # member, invited, kicked
+                    "connected": "bool",
+                }
+            ],
+        }
+    ],
+    "metrics": "any",  # numbers since the daemon started, by name
+}
 MESSAGE: Final[ObjectShape] = {
     "id": "commit",
     "type": "text",

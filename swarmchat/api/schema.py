@@ -21,6 +21,7 @@ from swarmchat.api.results import (
     CONVERSATION,
     CONVERSATION_PAGE,
     CONVERSATION_ROW,
+    DATASYNC,
     DEVICE,
     DHT,
     EVENTS,
@@ -508,6 +509,30 @@ _TABLE: Final = (
         (_PATH,),
         {"path": "text", "key": "text"},
     ),
+    Method(
+        "mvds.open",
+        "open a conversation for data sync: from then on what is said there reaches peers without account",
+        (_CONVERSATION,),
+        {"id": "commit", "conversation": "conversation", "group": "text"},
+    ),
+    Method(
+        "mvds.invite",
+        "invite somebody who has no account into a conversation that is opened for data sync",
+        (_CONVERSATION, Param("key", "string", "his key, 0x04… or zQ3sh…", required=True, largest=140)),
+        {"conversation": "conversation", "key": "text", "account": "account", "commit": "commit"},
+    ),
+    Method(
+        "mvds.serve",
+        "accept data-sync peers over TCP until the daemon ends or `stop` is asked for",
+        (
+            Param("listen", "string", "HOST:PORT; port 0 is any", largest=80),
+            Param("stop", "boolean", "accept nobody any more"),
+            Param("tick_ms", "integer", "send what is due so often", smallest=1, largest=limits.DATASYNC_TICK_MS_MAX),
+        ),
+        {"listen": "text?", "stopped": "bool", "warning": "text?"},
+        needs_network=True,
+    ),
+    Method("mvds.status", "what is opened for data sync, and who takes part", (), DATASYNC, read_only=True),
     # --- audit
     Method(
         "verify",

@@ -64,6 +64,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, Entry]]] = {
         "contact": Entry("contacts:contact", "contacts: add, list, show, remove, block, unblock"),
         "device": Entry("devices:device", "my devices: list, add, link, rename, revoke"),
         "status": Entry("status:status", "the gateway to Status: identity"),
+        "gateway": Entry("gateways:gateway", "people without an account: mvds"),
         "peer": Entry("sync:peer", "where others listen: list, add, remove"),
     },
     "Proof": {

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from swarmchat.gateways.datasync.gateway import DatasyncGateway
+from swarmchat.gateways.datasync.verbs import DatasyncVerbs
 from swarmchat.gateways.hub import Hub
 from swarmchat.gateways.identity import IdentityVerbs
 from swarmchat.gateways.status.gateway import StatusGateway
@@ -13,7 +15,7 @@ from swarmchat.node.node import Node
 from swarmchat.node.web import Web
 
 
-class GatewayCommands(NodeCommands, IdentityVerbs):
+class GatewayCommands(NodeCommands, IdentityVerbs, DatasyncVerbs):
     """All verbs; made once for a node, and before that runs."""
 
     def __init__(
@@ -21,4 +23,5 @@ class GatewayCommands(NodeCommands, IdentityVerbs):
     ) -> None:
         super().__init__(node, accounts, pid, stop, web)
         self.status = StatusGateway(node)
-        node.attach(Hub(node, (self.status,)))
+        self._datasync, self._serves = DatasyncGateway(node), stop is not None
+        node.attach(Hub(node, (self.status, self._datasync)))

@@ -41,6 +41,9 @@ class Config:
     api_hosts: tuple[str, ...] = ()  # names by which this node is called over HTTP, beside the loopback ones
     api_tls_certificate: str | None = None
     api_tls_key: str | None = None
+    mvds_listen: Address | None = (
+        None  # where data-sync peers are answered over TCP; None: on links alone (SCP-09 §4.6)
+    )
 
     @property
     def api_tls(self) -> tuple[Path, Path] | None:
@@ -332,6 +335,13 @@ _TABLE = (
         _file,
     ),
     Setting("api.tls_key", "api_tls_key", "the key (PEM) of that certificate", _text(), _file),
+    Setting(
+        "gateways.mvds_listen",
+        "mvds_listen",
+        "where data-sync peers are answered over TCP, as HOST:PORT",
+        _text(),
+        _http,
+    ),
     Setting("log.level", "log_level", "the least that is logged", _text(enum=list(LOG_LEVELS)), _one_of(LOG_LEVELS)),
     Setting(
         "log.format",

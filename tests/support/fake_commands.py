@@ -102,6 +102,34 @@ ANSWERS: Mapping[str, Any] = {
         ],
     },
     "status.identity_export": {"path": "/tmp/key", "key": "0x04" + "5e" * 64},
+    "mvds.open": {"id": FIRST, "conversation": ROOM, "group": "9a" * 32},
+    "mvds.invite": {"conversation": ROOM, "key": "0x04" + "5e" * 64, "account": CAROL, "commit": FIRST},
+    "mvds.serve": {"listen": "127.0.0.1:4100", "stopped": False, "warning": None},
+    "mvds.status": {
+        "key": "0x04" + "5e" * 64,
+        "listen": "127.0.0.1:4100",
+        "tick_ms": 300,
+        "peers": ["0x04" + "ca" * 64],
+        "conversations": [
+            {
+                "conversation": ROOM,
+                "group": "9a" * 32,
+                "owner": "0x04" + "5e" * 64,
+                "messages": 12,
+                "over": False,
+                "members": [
+                    {
+                        "key": "0x04" + "ca" * 64,
+                        "account": CAROL,
+                        "foreign": True,
+                        "state": "member",
+                        "connected": True,
+                    }
+                ],
+            }
+        ],
+        "metrics": {"swarmchat_datasync_relayed_total": 3},
+    },
     "daemon.status": {
         "pid": 4711,
         "version": "0.1.0",

@@ -1,0 +1,185 @@
+"""A thin data-sync peer on a terminal: its key file, its lines, what it tells. (SCP-09 §4.7)"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import re
+import signal
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from swarmchat import disk
+from swarmchat.addresses import Address
+from swarmchat.cli.output import Output
+from swarmchat.cli.session import Session
+from swarmchat.cli.terminal import lines as cleaned
+from swarmchat.cli.terminal import plain
+from swarmchat.crypto.scalars import SECRET_BYTES
+from swarmchat.crypto.secp256k1 import Secret
+from swarmchat.errors import UsageError, UserError
+from swarmchat.gateways.datasync.payload import GroupId, group_of
+from swarmchat.gateways.datasync.thin import ThinPeer, Wishes
+from swarmchat.gateways.datasync.thinstore import ThinStore
+from swarmchat.ids import conversation_id
+from swarmchat.limits import BODY_BYTES_MAX
+from swarmchat.runtime import SystemRuntime
+
+_SECRET_FILE_BYTES_MAX = 80
+_GROUP_HEX = 64
+_LINE_BYTES_MAX = 2 * BODY_BYTES_MAX
+_SHORT = 12
+
+
+def run(session: Session, node: Address, key_file: Path, folder: Path | None, options: Mapping[str, Any]) -> None:
+    """Be one until it leaves, is done, or is ended by SIGINT or SIGTERM. UsageError, UserError, StorageError."""
+    secret = _secret(key_file, SystemRuntime().entropy)
+    place = folder or key_file.with_name(f"{key_file.name}.state")
+    if not place.exists():
+        disk.make_directory(place)
+    with _held(place / f"{secret.public.uri}.lock"):
+        _stay(session, secret, place / f"{secret.public.uri}.sqlite", node, options)
+
+
+def _stay(session: Session, secret: Secret, file: Path, node: Address, options: Mapping[str, Any]) -> None:
+    store = ThinStore(file)
+    try:
+        _choose(store, options["group"])
+        wishes = Wishes(node, options["tick_ms"] / 1000, options["loss"], options["seed"], once=options["once"])
+        peer = ThinPeer(secret, store, SystemRuntime(), wishes, _Told(session.output))
+        asyncio.run(_run(peer))
+    finally:
+        store.close()
+
+
+async def _run(peer: ThinPeer) -> None:
+    running = asyncio.current_task()
+    assert running is not None
+    loop = asyncio.get_running_loop()
+    asked = False
+
+    def end() -> None:
+        nonlocal asked
+        asked = True
+        running.cancel()
+
+    for one in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(one, end)
+    try:
+        await peer.run(_typed())
+    except asyncio.CancelledError:
+        if not asked:
+            raise
+
+
+async def _typed() -> AsyncIterator[str]:
+    """The lines of standard input; a thread reads one when the last was dealt with."""
+    loop, wanted = asyncio.get_running_loop(), threading.Semaphore(0)
+    read: asyncio.Queue[str | None] = asyncio.Queue()
+
+    def tell(line: str | None) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+            loop.call_soon_threadsafe(read.put_nowait, line)
+
+    def follow() -> None:
+        while True:
+            wanted.acquire()
+            raw = sys.stdin.buffer.readline(_LINE_BYTES_MAX)
+            tell(raw.decode(errors="replace").rstrip("\r\n") if raw else None)
+
+    threading.Thread(target=follow, name="standard input", daemon=True).start()
+    while True:
+        wanted.release()
+        line = await read.get()
+        if line is None:
+            return
+        yield line
+
+
+class _Told:
+    """What happens, as it happens."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+
+    def __call__(self, event: dict[str, Any]) -> None:
+        if self._output.json:
+            self._output.emit(event, list)
+            return
+        match event["event"]:
+            case "message":
+                said = event["text"] if event["text"] is not None else f"[{event['content']}]"
+                first, *rest = cleaned(said)
+                self._output.emit(event, lambda: [f"{_name(event)}  {first}", *(f"    {line}" for line in rest)])
+            case "invite" | "kick":
+                self._output.note(f"{_name(event)}: {event['event']} of {event['who'][:_SHORT]}…")
+            case "join" | "leave":
+                self._output.note(f"{_name(event)}: {event['event']}")
+            case "key":
+                self._output.note(f"my key is {event['short']}")
+                self._output.note(f"          {event['key']}")
+            case "invited" | "joined":
+                self._output.note(f"{event['event']}: group {event['group']}")
+            case "connected":
+                self._output.note(f"connected to the node of {event['node']}")
+            case "disconnected" | "refused":
+                self._output.note(f"{event['event']}: {event['reason']}")
+            case "kicked" | "left":
+                self._output.note(f"{event['event']}: nothing more can be said")
+            case _:
+                pass  # posted, delivered, what changes another message: for programs
+
+
+def _name(event: Mapping[str, Any]) -> str:
+    return plain(event["short"][-_SHORT:])
+
+
+def _secret(path: Path, entropy: Callable[[int], bytes]) -> Secret:
+    """The key in a file; a new one, of mode 0600, where there is no file."""
+    data = disk.read_bounded(path, _SECRET_FILE_BYTES_MAX)
+    if data is None:
+        secret = Secret(entropy(SECRET_BYTES))
+        disk.write_new(path, secret.raw.hex().encode() + b"\n")
+        return secret
+    try:
+        return Secret(bytes.fromhex(data.decode("ascii").strip()))
+    except ValueError as fault:
+        raise UserError(f"{path} holds no key: {fault}", hint="it is 64 hex digits on one line") from None
+
+
+@contextlib.contextmanager
+def _held(path: Path) -> Iterator[None]:
+    """Nobody else is this peer meanwhile: two would say different things as one. UserError, StorageError."""
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, disk.FILE_MODE)
+    except OSError as fault:
+        raise disk.refusal(fault, path, "lock") from fault
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise UserError("another process is this peer", hint="end it, or give another --key-file") from None
+    finally:
+        os.close(handle)
+
+
+def _choose(store: ThinStore, text: str | None) -> None:
+    """The group that was asked for; one that is known already stays."""
+    if text is None:
+        return
+    wanted = text.strip().lower()
+    if re.fullmatch(r"[0-9a-f]{64}", wanted):
+        group = GroupId(bytes.fromhex(wanted))
+    else:
+        try:
+            group = group_of(conversation_id(wanted))
+        except ValueError:
+            raise UsageError(f"{text!r} is neither a group (64 hex digits) nor a conversation (40)") from None
+    if store.group not in {None, group}:
+        raise UserError("what is kept here is of another group", hint="give another folder with --state")
+    store.set_group(group)

@@ -1,0 +1,195 @@
+"""The conversations of a node that are opened for data sync, as its machine asks for them. (SCP-09 §4.5)"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from swarmchat.commitlog.log import CommitLog
+from swarmchat.conversation.history import History
+from swarmchat.gateways.datasync.ledger import Ledger, Said
+from swarmchat.gateways.datasync.mapping import BRIDGE
+from swarmchat.gateways.datasync.messages import Body, Invite, Join, Kick, read_body, read_client
+from swarmchat.gateways.datasync.payload import GroupId, Message, MessageId, PeerId
+from swarmchat.gateways.datasync.standing import Standing
+from swarmchat.gateways.refusal import Refused
+from swarmchat.ids import AccountId, ConversationId
+
+
+@dataclass(slots=True)
+class _Book:
+    log: CommitLog
+    history: History  # a repair begins it anew
+    ledger: Ledger
+    foreign: frozenset[AccountId] = frozenset()
+
+
+class Logs:
+    """A ledger for each, kept while its log is; the `Messages` and `Groups` of the machine. All but `foreign` in workers."""
+
+    def __init__(self, clients: Callable[[], Collection[PeerId]]) -> None:
+        """`clients`: the peers for whom something is kept while they are away."""
+        self._clients = clients
+        self._books: dict[ConversationId, _Book] = {}
+        self._groups: dict[GroupId, ConversationId] = {}
+
+    # --- ledgers
+
+    def ledger(self, log: CommitLog) -> Ledger:
+        """The ledger of a log, up to date; under the log's lock. StorageError."""
+        book = self._books.get(log.conversation)
+        if book is None or book.log is not log or book.history is not log.history:
+            book = self._books[log.conversation] = _Book(log, log.history, Ledger(log.conversation))
+        ledger = book.ledger
+        if ledger.size < len(log.history):
+            ledger.grow(log.history, log.commit, log.roster_at)
+            book.foreign = ledger.foreign
+        self._groups[ledger.group] = log.conversation
+        return ledger
+
+    @contextmanager
+    def held(self, conversation: ConversationId) -> Iterator[tuple[CommitLog, Ledger] | None]:
+        """The log, held still, and its ledger; None unless it was asked for before. StorageError."""
+        book = self._books.get(conversation)
+        if book is None:
+            yield None
+            return
+        with book.log.still():
+            yield book.log, self.ledger(book.log)
+
+    def foreign(self, conversation: ConversationId) -> frozenset[AccountId]:
+        """Who takes part and has no account, as far as the log was looked through. Quick."""
+        book = self._books.get(conversation)
+        return frozenset() if book is None else book.foreign
+
+    def note_foreign(self, conversation: ConversationId, account: AccountId) -> None:
+        """Such a one is about to be invited."""
+        if (book := self._books.get(conversation)) is not None:
+            book.foreign |= {account}
+
+    def forget(self, conversation: ConversationId) -> None:
+        """It is gone."""
+        if (book := self._books.pop(conversation, None)) is not None:
+            self._groups.pop(book.ledger.group, None)
+
+    @property
+    def conversations(self) -> tuple[ConversationId, ...]:
+        """All that were asked for, sorted."""
+        return tuple(sorted(self._books))
+
+    def conversation_of(self, group: GroupId) -> ConversationId | None:
+        """The conversation that a group is."""
+        return self._groups.get(group)
+
+    # --- see `records.Messages`
+
+    def get(self, message: MessageId) -> Message | None:
+        """See `Messages`. StorageError."""
+        found = self._said(message)
+        return None if found is None else found.message
+
+    def has(self, message: MessageId) -> bool:
+        """See `Messages`. StorageError."""
+        return self._said(message) is not None
+
+    def add(self, message: Message) -> None:
+        """See `Messages`: its commit is the message."""
+
+    def heads(self, group: GroupId) -> tuple[MessageId, ...]:
+        """See `Messages`. StorageError."""
+        conversation = self._groups.get(group)
+        if conversation is None:
+            return ()
+        with self.held(conversation) as book:
+            return () if book is None else book[1].parents_of_heads(book[0].heads)
+
+    def _said(self, message: MessageId) -> Said | None:
+        for conversation in self.conversations:
+            with self.held(conversation) as book:
+                if book is not None and (found := book[1].said(message)) is not None:
+                    return found
+        return None
+
+    # --- see `records.Groups`
+
+    def members(self, group: GroupId) -> Collection[PeerId]:
+        """See `Groups`: those of them that are clients of this node. StorageError."""
+        standing = self.standing(group)
+        if standing is None:
+            return frozenset()
+        return (standing.members | standing.invited | standing.kicked) & frozenset(self._clients())
+
+    def reads(self, peer: PeerId, message: Message) -> bool:
+        """See `Groups`. StorageError."""
+        standing = self.standing(message.group)
+        if standing is None:
+            return False
+        if peer in standing.members:
+            return True
+        return (peer in standing.invited and invites(message, peer)) or (
+            peer in standing.kicked and kicks(message, peer)
+        )
+
+    def writes(self, peer: PeerId, message: Message) -> bool:
+        """See `Groups`. StorageError."""
+        standing = self.standing(message.group)
+        if standing is None:
+            return False
+        if peer in standing.members:
+            return True
+        return (peer in standing.invited or self._is_public(message.group)) and joins(message, peer)
+
+    def standing(self, group: GroupId) -> Standing | None:
+        """Who is in a group; None for one that is not here. StorageError."""
+        conversation = self._groups.get(group)
+        if conversation is None:
+            return None
+        with self.held(conversation) as book:
+            return None if book is None or not is_open(book[0]) else book[1].fold.standing
+
+    def groups_of(self, peer: PeerId) -> list[ConversationId]:
+        """The conversations that a peer is in, or invited to. StorageError."""
+        found = []
+        for conversation in self.conversations:
+            with self.held(conversation) as book:
+                standing = None if book is None or not is_open(book[0]) else book[1].fold.standing
+            if standing is not None and peer in standing.members | standing.invited:
+                found.append(conversation)
+        return found
+
+    def _is_public(self, group: GroupId) -> bool:
+        conversation = self._groups.get(group)
+        if conversation is None:
+            return False
+        with self.held(conversation) as book:
+            return book is not None and book[1].is_public
+
+
+def is_open(log: CommitLog) -> bool:
+    """Whether a conversation is opened for data sync. Quick."""
+    return log.history.has_type(BRIDGE)
+
+
+def invites(message: Message, peer: PeerId) -> bool:
+    """Whether it asks that peer in."""
+    body = _body(message)
+    return isinstance(body, Invite) and body.invitee.raw == peer
+
+
+def kicks(message: Message, peer: PeerId) -> bool:
+    """Whether it puts that peer out: the last that he hears."""
+    body = _body(message)
+    return isinstance(body, Kick) and body.target.raw == peer
+
+
+def joins(message: Message, peer: PeerId) -> bool:
+    """Whether by it that peer comes in."""
+    body = _body(message)
+    return isinstance(body, Join) and body.who.raw == peer
+
+
+def _body(message: Message) -> Body | None:
+    client = read_client(message.body)
+    body = None if isinstance(client, Refused) else read_body(client)
+    return None if isinstance(body, Refused) else body

@@ -1,0 +1,133 @@
+"""Whether a message that a peer brought is taken in, and as which commit. Pure. (SCP-09 §4.5)"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from swarmchat.conversation.roster import Roster
+from swarmchat.crypto.secp256k1 import Key
+from swarmchat.gateways.datasync import mapping, messages
+from swarmchat.gateways.datasync.ledger import Ledger, field
+from swarmchat.gateways.datasync.mapping import FIELD, Plan, Unmappable
+from swarmchat.gateways.datasync.messages import ClientMessage, read_body, read_client
+from swarmchat.gateways.datasync.payload import Message, MessageId, PeerId
+from swarmchat.gateways.datasync.standing import Kind, Standing
+from swarmchat.gateways.refusal import Refused
+from swarmchat.ids import AccountId, CommitId
+
+
+class Fault(StrEnum):
+    """Why a message is not taken in."""
+
+    NOT_A_MEMBER = "not-a-member"
+    NOT_INVITED = "not-invited"
+    NOT_ALLOWED = "not-allowed"  # only who opened the group, or an admin, may say that
+    OTHER_GROUP = "other-group"  # its body names another one
+    FOREIGN_PREVIOUS = "foreign-previous"  # it claims to follow what another sender said
+    NO_PREVIOUS = "no-previous"  # it claims to be the first of a sender who has spoken
+    REPLAYED = "replayed"  # the same signature stands under another id
+    OVER = "over"  # who opened the group has left
+    RECEIPT = "receipt"  # not wrong, and nothing to keep
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """It is in the log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Relay:
+    """A commit to be written; where the law refuses it, the other one is."""
+
+    plan: Plan
+    otherwise: Plan
+
+
+def considered(ledger: Ledger, roster: Roster, me: AccountId, message: Message) -> Known | Relay | Refused:
+    """What is to be done with a message of this group; `me` writes the commit."""
+    if ledger.said(message.id) is not None:
+        return Known()
+    client = read_client(message.body)
+    if isinstance(client, Refused):
+        return client
+    body, key = read_body(client), client.sender
+    if isinstance(body, Refused):
+        return body
+    assert key is not None, "a message that was read has a sender"
+    fault = _chain_fault(ledger, client, message.id, key) or _fault(ledger, body, key, roster)
+    if fault is not None:
+        return Refused(fault, message.id.hex())
+    plan = mapping.imported(body, _Scene(ledger, roster, me, PeerId(key.raw)))
+    if isinstance(plan, Unmappable):
+        return Refused(Fault.RECEIPT, message.id.hex())
+    carried = field(message.timestamp, message.body)
+    otherwise = mapping.event(client.type.name.lower(), mapping.Why.NOT_ALLOWED)
+    return Relay(_with(plan, carried), _with(otherwise, carried))
+
+
+def _with(plan: Plan, carried: dict[str, str]) -> Plan:
+    return Plan(plan.action, {**plan.extra, FIELD: carried})
+
+
+def _chain_fault(ledger: Ledger, client: ClientMessage, message: MessageId, key: Key) -> Fault | None:
+    sender = PeerId(key.raw)
+    if ledger.is_replayed(client, message):
+        return Fault.REPLAYED
+    if client.previous is None:
+        return Fault.NO_PREVIOUS if ledger.has_spoken(sender) and not client.legacy else None
+    before = ledger.said(client.previous)
+    return Fault.FOREIGN_PREVIOUS if before is not None and before.sender != sender else None
+
+
+def _fault(ledger: Ledger, body: messages.Body, key: Key, roster: Roster) -> Fault | None:
+    standing, sender = ledger.fold.standing, PeerId(key.raw)
+    if standing.dissolved:
+        return Fault.OVER
+    if getattr(body, "group", None) not in {None, ledger.group}:
+        return Fault.OTHER_GROUP
+    if isinstance(body, messages.Join):
+        return _join_fault(ledger, standing, sender)
+    if sender not in standing.members:
+        return Fault.NOT_A_MEMBER
+    if isinstance(body, messages.Kick) and not _is_admin(ledger, key, roster):
+        return Fault.NOT_ALLOWED
+    if isinstance(body, messages.Invite) and ledger.kind is Kind.GROUP and not _is_admin(ledger, key, roster):
+        return Fault.NOT_ALLOWED
+    return None
+
+
+def _join_fault(ledger: Ledger, standing: Standing, sender: PeerId) -> Fault | None:
+    if sender in standing.invited or (ledger.is_public and sender not in standing.kicked | standing.members):
+        return None
+    return Fault.NOT_INVITED
+
+
+def _is_admin(ledger: Ledger, key: Key, roster: Roster) -> bool:
+    return ledger.bindings.owner(key) in roster.admins
+
+
+@dataclass(frozen=True, slots=True)
+class _Scene:
+    """See `mapping.Scene`."""
+
+    ledger: Ledger
+    roster: Roster
+    me: AccountId
+    sender: PeerId
+
+    def commit_of(self, message: MessageId) -> CommitId | None:
+        return self.ledger.commit_of(message)
+
+    def account_of(self, key: Key) -> AccountId:
+        return self.ledger.account_of(key)
+
+    def is_theirs(self, commit: CommitId) -> bool:
+        said = self.ledger.said_by(commit)
+        return said is not None and said.sender == self.sender and said.author == self.me
+
+    def may_add(self, account: AccountId) -> bool:
+        return not self.roster.is_joined(account) and not self.roster.is_invited(account)
+
+    def may_kick(self, account: AccountId) -> bool:
+        return self.me in self.roster.admins

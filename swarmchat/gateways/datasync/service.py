@@ -1,0 +1,295 @@
+"""Data sync of a node: its machine between the logs and whoever is connected. (SCP-09 §4.5, §4.6)"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Final
+
+from swarmchat.addresses import Address
+from swarmchat.conversation.rejection import Rejection
+from swarmchat.errors import RefusedError, SwarmchatError, UserError
+from swarmchat.gateways.datasync import relaying, session
+from swarmchat.gateways.datasync.effects import Confirmed, Deliver, GivenUp, Ignored
+from swarmchat.gateways.datasync.exchange import Exchange, Outcome
+from swarmchat.gateways.datasync.hello import NONCE_BYTES, UNBOUND, Handshake
+from swarmchat.gateways.datasync.logs import Logs, invites
+from swarmchat.gateways.datasync.machine import Machine, Mode
+from swarmchat.gateways.datasync.messages import causes
+from swarmchat.gateways.datasync.payload import Message, MessageId, PeerId
+from swarmchat.gateways.datasync.relaying import Known, Relay
+from swarmchat.gateways.datasync.schedule import CHANNEL
+from swarmchat.gateways.datasync.session import ChannelWire, StreamWire, Wire
+from swarmchat.gateways.datasync.store import Store
+from swarmchat.gateways.refusal import Refused
+from swarmchat.ids import ConversationId
+from swarmchat.limits import DATASYNC_FIRST_MESSAGES, DATASYNC_SESSIONS_MAX
+from swarmchat.node.node import Node
+
+if TYPE_CHECKING:
+    from swarmchat.links.channel import Channel
+
+_PASSED_MAX: Final = 4_096  # messages that the machine knows from its peers, until the log tells of them again
+
+_log = logging.getLogger(__name__)
+
+
+class Service:
+    """The `Side` of the machine. Opens `datasync.sqlite`: made in a worker. StorageError."""
+
+    def __init__(self, node: Node, logs: Logs) -> None:
+        self.counters: Counter[str] = Counter()
+        self.clients: frozenset[PeerId]
+        self._node = node
+        self._logs = logs
+        self._store = Store(node.home.data / "datasync.sqlite")
+        self.clients = self._store.clients()
+        machine = Machine(
+            records=self._store,
+            messages=logs,
+            groups=logs,
+            dice=lambda sides: int(node.runtime.random() * sides),
+            schedule=CHANNEL,
+            causes=causes,
+        )
+        self._exchange = Exchange(machine, self, node.runtime, CHANNEL.tick_s)
+        self._turns: dict[ConversationId, asyncio.Lock] = {}
+        self._passed: dict[MessageId, None] = {}
+        self._greeted: set[tuple[PeerId, ConversationId]] = set()
+        self._server: asyncio.Server | None = None
+        self._tasks: asyncio.TaskGroup | None = None
+        self._wires: set[Wire] = set()  # over TCP
+        self.address: Address | None = None
+
+    # --- running
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
+            try:
+                while True:
+                    try:
+                        await self._exchange.run()
+                    except SwarmchatError as fault:  # a disk that refuses costs what was to be sent now
+                        _log.warning("data sync: %s", fault)
+                        await self._node.runtime.sleep(self._exchange.tick_s)
+            finally:
+                self._tasks = None
+                self.stop_listening()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._store.close()
+
+    async def listen(self, where: Address, tick_s: float | None = None) -> Address:
+        """Accept peers over TCP; where they really find us. `tick_s` is for trials. RefusedError if it listens already, UserError."""
+        if self._server is not None:
+            raise RefusedError(
+                f"data sync is served on {self.address} already", hint="swarmchat gateway mvds serve --stop"
+            )
+        try:
+            self._server = await asyncio.start_server(self._accept, where.host, where.port)
+        except OSError as fault:
+            raise UserError(
+                f"cannot listen on {where}: {fault.strerror or fault}", hint="choose another port"
+            ) from None
+        host, port, *_ = self._server.sockets[0].getsockname()
+        self.address = Address(host, port)
+        if tick_s is not None:
+            self._exchange.tick_s = tick_s
+        _log.info("data sync is served on %s", self.address)
+        return self.address
+
+    def stop_listening(self) -> bool:
+        """Accept nobody any more, and end what came over TCP; whether there was anything to end."""
+        server, self._server, self.address = self._server, None, None
+        if server is None:
+            return False
+        server.close()
+        for wire in self._wires:
+            wire.close()
+        return True
+
+    @property
+    def peers(self) -> tuple[PeerId, ...]:
+        """Who is connected."""
+        return self._exchange.peers
+
+    @property
+    def tick_s(self) -> float:
+        """How often is sent what is due."""
+        return self._exchange.tick_s
+
+    def metrics(self) -> dict[str, int]:
+        """What was counted since the start, by its name."""
+        return {f"swarmchat_datasync_{name}_total": count for name, count in sorted(self.counters.items())}
+
+    # --- peers
+
+    async def serve_channel(self, channel: Channel) -> None:
+        """Hold the dialogue of a channel that a peer opened."""
+        if len(self._exchange.peers) >= DATASYNC_SESSIONS_MAX:
+            await channel.refuse("busy")
+            return
+        await channel.accept()
+        await self._serve(ChannelWire(channel), channel.link.exporter(session.EXPORTER_LABEL), "a link")
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        where = str(writer.get_extra_info("peername"))
+        wire = StreamWire(reader, writer)
+        if self._tasks is None or len(self._wires) >= DATASYNC_SESSIONS_MAX:
+            self._refuse(Refused("busy", where))
+            wire.close()
+            return
+        self._wires.add(wire)
+        self._tasks.create_task(self._serve(wire, UNBOUND, where))
+
+    async def _serve(self, wire: Wire, binding: bytes, where: str) -> None:
+        """Hold a dialogue; nothing that it does to us is an error of ours."""
+        try:
+            secret = await self._node.swarm.own.ensure_status_key()
+            nonce = self._node.runtime.entropy(NONCE_BYTES)
+            tick_ms = int(1000 * self._exchange.tick_s)
+            handshake = Handshake(secret, nonce, binding=binding, mode=Mode.INTERACTIVE.value, tick_ms=tick_ms)
+            shaken = await session.shake(wire, handshake)
+            if isinstance(shaken, Refused):
+                self._refuse(Refused(shaken.reason, f"{where} {shaken.about}".strip()))
+                return
+            self.counters["sessions"] += 1
+            peer = shaken.peer
+            ended = await self._exchange.attend(shaken, lambda: self._greet(peer))
+            if ended is not None:
+                self._refuse(ended)
+        except (OSError, SwarmchatError) as fault:
+            _log.info("data sync with %s: %s", where, fault)
+        finally:
+            self._wires.discard(wire)
+            wire.close()
+
+    async def _greet(self, peer: PeerId) -> None:
+        """Tell a peer what it may not have heard of: once for each group, for its records tell the rest."""
+        groups = await self._node.runtime.offload(self._logs.groups_of, peer)
+        if groups:
+            await self._note_client(peer)
+        for conversation in groups:
+            await self._offer(peer, conversation)
+
+    async def _offer(self, peer: PeerId, conversation: ConversationId) -> None:
+        """Its newest messages to who is in a group; the invitation to who is not yet."""
+        if (peer, conversation) in self._greeted:
+            return
+
+        def found() -> tuple[bool, list[MessageId]]:
+            with self._logs.held(conversation) as book:
+                if book is None:
+                    return False, []
+                ledger = book[1]
+                if peer in ledger.fold.standing.members:
+                    return True, [one.message.id for one in ledger.newest(DATASYNC_FIRST_MESSAGES)]
+                asked = (one.message for one in reversed(ledger.newest(ledger.size)))
+                return False, [message.id for message in asked if invites(message, peer)][:1]
+
+        is_in, messages = await self._node.runtime.offload(found)
+        if is_in:
+            self._greeted.add((peer, conversation))
+        machine = self._exchange.machine
+        await self._exchange.tell(lambda: machine.offer(peer, messages))
+
+    async def _note_client(self, peer: PeerId) -> None:
+        now = int(self._node.runtime.now())
+        await self._node.runtime.offload(self._store.note_client, peer, now)
+        self.clients = await self._node.runtime.offload(self._store.clients)
+
+    # --- the log
+
+    async def catch_up(self, conversation: ConversationId) -> None:
+        """Pass on what is new in a log, and what is there to who came in. StorageError."""
+        store = self._store
+        count = await self._node.runtime.offload(store.looked_through, conversation)
+
+        def news() -> tuple[list[Message], int, Collection[PeerId]]:
+            with self._logs.held(conversation) as book:
+                if book is None:
+                    return [], count, ()
+                ledger = book[1]
+                standing = ledger.fold.standing
+                said = ledger.since(count if count <= ledger.size else 0)  # what was damaged is shorter for a while
+                return [one.message for one in said], ledger.size, standing.members | standing.invited
+
+        messages, size, everybody = await self._node.runtime.offload(news)
+        here = [peer for peer in self._exchange.peers if peer in everybody]
+        for peer in here:
+            if peer not in self.clients:
+                await self._note_client(peer)
+        machine = self._exchange.machine
+        for message in messages:
+            if message.id not in self._passed:
+                await self._exchange.do(lambda message=message: machine.publish(message))  # type: ignore[misc]
+            self._passed.pop(message.id, None)
+        for peer in here:
+            await self._offer(peer, conversation)
+        if size != count:
+            await self._node.runtime.offload(store.note_looked_through, conversation, size)
+
+    # --- see `exchange.Side`
+
+    async def delivered(self, effect: Deliver) -> Outcome:
+        """See Side: a message becomes a commit, once."""
+        message = effect.message
+        conversation = self._logs.conversation_of(message.group)
+        if message.ephemeral:
+            return Outcome.PASSED
+        if conversation is None:
+            return Outcome.DROPPED
+        async with self._turns.setdefault(conversation, asyncio.Lock()):
+            try:
+                return await self._relay(conversation, message)
+            except SwarmchatError as fault:
+                _log.warning("data sync of %s: %s", conversation, fault)
+                return Outcome.DROPPED
+
+    def told(self, effect: Confirmed | GivenUp | Ignored) -> None:
+        """See Side."""
+        match effect:
+            case Confirmed():
+                self.counters["confirmed"] += 1
+            case GivenUp():
+                self.counters["given_up"] += 1
+            case Ignored(_, why):
+                self._refuse(why)
+
+    async def _relay(self, conversation: ConversationId, message: Message) -> Outcome:
+        me = self._node.account.id
+
+        def consider() -> Known | Relay | Refused | None:
+            with self._logs.held(conversation) as book:
+                return None if book is None else relaying.considered(book[1], book[0].roster, me, message)
+
+        found = await self._node.runtime.offload(consider)
+        match found:
+            case None:
+                return Outcome.DROPPED
+            case Known():
+                return Outcome.TAKEN
+            case Refused():
+                self._refuse(found)
+                return Outcome.REFUSED
+            case Relay(plan, otherwise):
+                outcome = await self._node.swarm.append(conversation, plan.action, extra=plan.extra)
+                if isinstance(outcome, Rejection):
+                    outcome = await self._node.swarm.append(conversation, otherwise.action, extra=otherwise.extra)
+                if isinstance(outcome, Rejection):
+                    self._refuse(Refused(outcome.reason.code, message.id.hex()))
+                    return Outcome.REFUSED
+        self.counters["relayed"] += 1
+        self._passed[message.id] = None
+        if len(self._passed) > _PASSED_MAX:
+            self._passed.pop(next(iter(self._passed)))
+        return Outcome.TAKEN
+
+    def _refuse(self, why: Refused) -> None:
+        self.counters[f"refused_{why.reason.replace('-', '_')}"] += 1
+        _log.info("data sync: %s %s", why.reason, why.about)

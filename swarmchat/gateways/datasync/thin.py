@@ -1,0 +1,377 @@
+"""A client without git, certificates and account: one key, one group, one connection to a node of it. (SCP-09 §4.7)"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Callable, Collection
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from swarmchat.addresses import Address
+from swarmchat.crypto.secp256k1 import Key, Secret
+from swarmchat.gateways.datasync import messages, session
+from swarmchat.gateways.datasync.effects import Confirmed, Deliver, GivenUp, Ignored
+from swarmchat.gateways.datasync.exchange import Exchange, Outcome
+from swarmchat.gateways.datasync.group import Fault as GroupFault
+from swarmchat.gateways.datasync.group import Group
+from swarmchat.gateways.datasync.hello import NONCE_BYTES, Handshake
+from swarmchat.gateways.datasync.machine import Machine, Mode
+from swarmchat.gateways.datasync.messages import (
+    Content,
+    Invite,
+    Join,
+    Kick,
+    Leave,
+    Post,
+    Type,
+    read_body,
+    read_client,
+    sign,
+    write_client,
+)
+from swarmchat.gateways.datasync.payload import GroupId, Message, MessageId, Metadata, PeerId
+from swarmchat.gateways.datasync.records import Kind as RecordKind
+from swarmchat.gateways.datasync.records import MemoryMessages
+from swarmchat.gateways.datasync.schedule import CHANNEL
+from swarmchat.gateways.datasync.session import StreamWire
+from swarmchat.gateways.datasync.standing import Fault as StandingFault
+from swarmchat.gateways.datasync.standing import Law
+from swarmchat.gateways.datasync.thinstore import ThinStore
+from swarmchat.gateways.refusal import Refused
+from swarmchat.limits import BODY_BYTES_MAX, DATASYNC_PARENTS_MAX
+from swarmchat.runtime import Runtime
+
+Event = dict[str, Any]
+
+_RETRY_S: Final = 0.2
+_RETRY_MAX_S: Final = 5.0
+# What a message is judged by that lacks what came before it here. The node that sent it had all of it.
+_FOR_LACK: Final = frozenset({GroupFault.PREVIOUS_MISSING, StandingFault.NOT_FOUNDED, StandingFault.NOT_A_MEMBER})
+
+
+class Word(StrEnum):
+    """What the user can say beside a text."""
+
+    LEAVE = "/leave"
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """Where the node is, how often is sent what is due, and for trials what share of payloads is lost, by which seed."""
+
+    node: Address
+    tick_s: float = CHANNEL.tick_s
+    loss: float = 0.0
+    seed: int = 0
+    once: bool = False  # end when there is nothing more to say and all of it was delivered
+
+
+class Losses:
+    """Tells of one payload after the other whether it is lost: a share of them, the same with the same seed."""
+
+    def __init__(self, share: float, seed: int) -> None:
+        self._share, self._seed, self._count = share, seed, 0
+
+    def __call__(self) -> bool:
+        self._count += 1
+        digest = hashlib.sha256(f"{self._seed}/{self._count}".encode()).digest()
+        return int.from_bytes(digest[:6]) < self._share * 2**48
+
+
+class ThinPeer:
+    """The `Side`, `Groups` and `Messages` of its machine. `tell` is given what happens, as it happens."""
+
+    def __init__(
+        self, secret: Secret, store: ThinStore, runtime: Runtime, wishes: Wishes, tell: Callable[[Event], None]
+    ) -> None:
+        self._secret, self._store, self._runtime, self._wishes, self._tell = secret, store, runtime, wishes, tell
+        self._me = PeerId(secret.public.raw)
+        self._group = store.group
+        self._held = MemoryMessages()
+        self._kept: list[Message] = []
+        self._fold = Group(GroupId(bytes(32)), Law())
+        self._admins: frozenset[PeerId] = frozenset()
+        self._lacking: set[MessageId] = set()
+        self._untold: dict[MessageId, Message] = {}
+        self._unconfirmed: dict[MessageId, Message] = {}
+        self._last: MessageId | None = None  # of our own
+        self._is_in = self._is_asked = False
+        self._entered = asyncio.Event()
+        self._over = asyncio.Event()
+        self._all_said = False
+        self._node: PeerId | None = None
+        self._loses = Losses(wishes.loss, wishes.seed)
+        machine = Machine(
+            records=store,
+            messages=self._held,
+            groups=self,
+            dice=lambda sides: int(runtime.random() * sides),
+            mode=Mode.BATCH,
+            causes=self._awaited,
+        )
+        self._exchange = Exchange(machine, self, runtime, wishes.tick_s)
+        for kept in store.kept():
+            self._take_up(kept.message, confirmed=kept.confirmed or not kept.mine)
+            if kept.mine and not kept.confirmed:
+                self._unconfirmed[kept.message.id] = kept.message
+            if not kept.told:
+                self._untold[kept.message.id] = kept.message
+
+    # --- running
+
+    async def run(self, lines: AsyncIterator[str]) -> None:
+        """Stay connected, say what `lines` brings, until it leaves, or all is said that was to be said. StorageError."""
+        self._tell({"event": "key", "key": self._secret.public.legacy, "short": self._secret.public.compressed})
+        async with asyncio.TaskGroup() as tasks:
+            running = [
+                tasks.create_task(self._exchange.run()),
+                tasks.create_task(self._stay_connected()),
+                tasks.create_task(self._listen(lines)),
+            ]
+            self._show()
+            await self._over.wait()
+            for task in running:
+                task.cancel()
+        self._exchange.close()
+
+    async def _stay_connected(self) -> None:
+        patience = _RETRY_S
+        while True:
+            try:
+                if await self._connect():
+                    patience = _RETRY_S
+            except OSError as fault:
+                self._tell({"event": "disconnected", "reason": fault.strerror or str(fault)})
+            await self._runtime.sleep(patience * (0.5 + self._runtime.random()))
+            patience = min(2 * patience, _RETRY_MAX_S)
+
+    async def _connect(self) -> bool:
+        """One connection, to its end; whether anybody we could speak with was there. OSError, StorageError."""
+        where = self._wishes.node
+        reader, writer = await asyncio.open_connection(where.host, where.port)
+        wire = StreamWire(reader, writer)
+        try:
+            nonce, tick_ms = self._runtime.entropy(NONCE_BYTES), int(1000 * self._wishes.tick_s)
+            handshake = Handshake(self._secret, nonce, mode=Mode.BATCH.value, tick_ms=tick_ms)
+            shaken = await session.shake(wire, handshake, loses=self._loses)
+            if isinstance(shaken, Refused):
+                self._tell({"event": "disconnected", "reason": f"{shaken.reason} {shaken.about}".strip()})
+                return False
+            self._node = shaken.peer
+            self._tell({"event": "connected", "node": Key(shaken.peer).compressed})
+            ended = await self._exchange.attend(shaken, self._send_again)
+            self._tell({"event": "disconnected", "reason": "the node hung up" if ended is None else ended.reason})
+            return True
+        finally:
+            self._node = None
+            wire.close()
+
+    async def _send_again(self) -> None:
+        """What no node has confirmed, and what a crash kept from being sent at all."""
+        for message in list(self._unconfirmed.values()):
+            await self._publish(message)
+        await self._join_if_asked()
+
+    async def _publish(self, message: Message) -> None:
+        to = () if self._node is None else (self._node,)
+        await self._exchange.do(lambda: self._exchange.machine.publish(message, to))
+
+    # --- what the user says
+
+    async def _listen(self, lines: AsyncIterator[str]) -> None:
+        await self._entered.wait()
+        async for line in lines:
+            if self._is_in:
+                await self._say(line)
+            else:
+                self._tell({"event": "refused", "text": line, "reason": "put out of the group"})
+        self._all_said = True
+        self._end_if_done()
+
+    async def _say(self, line: str) -> None:
+        if line == Word.LEAVE:
+            await self._compose(Leave(self._secret.public, self._group))
+        elif line.startswith("/") and not line.startswith("//"):
+            self._tell(
+                {"event": "refused", "text": line, "reason": "a line with / is a command: /leave, or // for a text"}
+            )
+        elif line:
+            text = line.removeprefix("/")
+            if len(text.encode()) > BODY_BYTES_MAX:
+                self._tell({"event": "refused", "text": text[:80], "reason": f"more than {BODY_BYTES_MAX} bytes"})
+                return
+            message = await self._compose(messages.text_post(text))
+            self._tell({"event": "posted", "id": message.id.hex(), "text": text})
+
+    async def _compose(self, body: messages.Body) -> Message:
+        """Say something: it is kept before it is sent, so that a second run sends the same and not another."""
+        assert self._group is not None
+        client = write_client(sign(body, self._last, self._secret))
+        parents = self._held.heads(self._group)[:DATASYNC_PARENTS_MAX]
+        message = Message(self._group, int(self._runtime.now()), client, Metadata(parents))
+        await self._runtime.offload(lambda: self._store.keep(message, mine=True))
+        self._unconfirmed[message.id] = message
+        self._take_up(message, confirmed=False)
+        await self._publish(message)
+        return message
+
+    # --- see `exchange.Side`
+
+    async def delivered(self, effect: Deliver) -> Outcome:
+        """See Side."""
+        message = effect.message
+        if message.ephemeral:
+            return Outcome.PASSED
+        client = read_client(message.body)
+        if isinstance(client, Refused) or isinstance(read_body(client), Refused):
+            return Outcome.REFUSED
+        if self._group is None:
+            self._group = message.group
+            await self._runtime.offload(self._store.set_group, message.group)
+        await self._runtime.offload(lambda: self._store.keep(message, mine=False))
+        self._untold[message.id] = message
+        was_in = self._is_in
+        self._take_up(message, confirmed=True)
+        if was_in and not self._is_in:
+            self._tell({"event": "kicked"})
+        await self._join_if_asked()
+        self._show()
+        return Outcome.TAKEN
+
+    def told(self, effect: Confirmed | GivenUp | Ignored) -> None:
+        """See Side."""
+        match effect:
+            case Confirmed(_, message) if message in self._unconfirmed:
+                sent = self._unconfirmed.pop(message)
+                self._store.note_confirmed(message)
+                self._tell({"event": "delivered", "id": message.hex()})
+                self._note(_read(sent), confirmed=True)
+                self._end_if_done()
+            case Ignored(_, why):
+                self._tell({"event": "ignored", "reason": why.reason, "about": why.about})
+            case _:
+                pass
+
+    # --- see `records.Groups`
+
+    def members(self, group: GroupId) -> Collection[PeerId]:
+        """See Groups: what comes from the node goes nowhere else."""
+        return ()
+
+    def reads(self, peer: PeerId, message: Message) -> bool:
+        """See Groups: the node is given what we said."""
+        client = read_client(message.body)
+        return not isinstance(client, Refused) and client.sender == self._secret.public
+
+    def writes(self, peer: PeerId, message: Message) -> bool:
+        """See Groups: what is of our group; before there is one, what asks us in."""
+        if self._group is not None:
+            return message.group == self._group
+        client = read_client(message.body)
+        body = None if isinstance(client, Refused) else read_body(client)
+        return isinstance(body, Invite) and body.invitee == self._secret.public
+
+    # --- inside
+
+    def _awaited(self, message: Message) -> list[MessageId]:
+        """What a message follows and is on its way here: what is older nobody promised us."""
+        node = self._node
+        if node is None:
+            return []
+        wanted = RecordKind.REQUEST
+        return [each for each in messages.causes(message) if self._store.get(node, each, wanted) is not None]
+
+    def _take_up(self, message: Message, *, confirmed: bool) -> None:
+        self._held.add(message)
+        self._kept.append(message)
+        self._lacking.discard(message.id)
+        self._lacking.update(each for each in messages.causes(message) if not self._held.has(each))
+        said = _read(message)
+        if said.sender == self._secret.public:
+            self._last = message.id
+        admins = self._admins
+        if said.type in {Type.KICK, Type.INVITE} and said.sender is not None:
+            admins |= {PeerId(said.sender.raw)}  # the node has judged who might
+        if len(self._kept) == 1 or admins != self._admins:
+            self._admins = admins
+            self._fold = Group(message.group, Law(admins=admins))
+            for each in self._kept:
+                self._fold.add(each)
+        else:
+            self._fold.add(message)
+        self._note(said, confirmed=confirmed)
+
+    def _note(self, said: messages.ClientMessage, *, confirmed: bool) -> None:
+        """What a message means for whether we are in: where nothing is lacking the group says it, else the last we heard."""
+        body, mine = read_body(said), self._secret.public
+        if isinstance(body, Invite) and body.invitee == mine:
+            self._is_asked = True
+        elif isinstance(body, Kick) and body.target == mine:
+            self._is_in = self._is_asked = False
+        elif said.sender == mine:
+            if isinstance(body, Join):
+                self._is_asked = False
+            if confirmed:
+                self._is_in = not isinstance(body, Leave)
+        if not self._lacking:
+            standing = self._fold.standing
+            self._is_asked = self._me in standing.invited
+            self._is_in = self._is_in and self._me in standing.members
+        if self._is_in and not self._entered.is_set():
+            self._entered.set()
+            self._tell({"event": "joined", "group": "" if self._group is None else self._group.hex()})
+        if isinstance(body, Leave) and said.sender == mine and confirmed:
+            self._tell({"event": "left"})
+            self._over.set()
+
+    async def _join_if_asked(self) -> None:
+        if self._is_asked and not self._is_in:
+            self._is_asked = False
+            self._tell({"event": "invited", "group": "" if self._group is None else self._group.hex()})
+            await self._compose(Join(self._secret.public, self._group))
+
+    def _show(self) -> None:
+        """Tell of what counts and was not told of."""
+        for message in list(self._untold.values()):
+            if self._counts(message.id):
+                event = _event(message, _read(message))
+                if event is not None:
+                    self._tell(event)
+                self._store.note_told(message.id)
+                del self._untold[message.id]
+
+    def _counts(self, message: MessageId) -> bool:
+        try:
+            verdict = self._fold.verdict(message)
+        except KeyError:
+            return False
+        return verdict is None or (bool(self._lacking) and verdict.reason in _FOR_LACK)
+
+    def _end_if_done(self) -> None:
+        if self._wishes.once and self._all_said and not self._unconfirmed:
+            self._over.set()
+
+
+def _read(message: Message) -> messages.ClientMessage:
+    client = read_client(message.body)
+    assert not isinstance(client, Refused), "what was kept was read"
+    return client
+
+
+def _event(message: Message, said: messages.ClientMessage) -> Event | None:
+    """What is told of a message."""
+    body, sender = read_body(said), said.sender
+    if isinstance(body, Refused | messages.Ack) or sender is None:
+        return None
+    told: Event = {"id": message.id.hex(), "from": sender.legacy, "short": sender.compressed, "time": message.timestamp}
+    match body:
+        case Post(Content.COMMIT, _, text):
+            return {"event": "commit", **told, "commit": text}
+        case Post(content, _, text):
+            return {"event": "message", **told, "content": content.name.lower(), "text": text}
+        case Invite(whom) | Kick(whom):
+            return {"event": said.type.name.lower(), **told, "who": whom.legacy}
+        case _:
+            return {"event": said.type.name.lower(), **told}

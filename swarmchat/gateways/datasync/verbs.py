@@ -1,0 +1,174 @@
+"""The verbs of data sync. (SCP-08 §2.1, SCP-09 §4)"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+from typing import TYPE_CHECKING
+
+from swarmchat.addresses import Address
+from swarmchat.conversation.actions import Action, Add, Other
+from swarmchat.errors import RefusedError, UnreachableError, UsageError
+from swarmchat.gateways.datasync.gateway import BRIDGE, DatasyncGateway
+from swarmchat.ids import ConversationId
+from swarmchat.node.verbs import JsonObject, Verbs
+
+if TYPE_CHECKING:
+    from swarmchat.commitlog.log import CommitLog
+    from swarmchat.crypto.secp256k1 import Key
+    from swarmchat.gateways.datasync.ledger import Ledger
+    from swarmchat.gateways.datasync.payload import PeerId
+
+_NOT_OPEN = "open it first: swarmchat gateway mvds open CONV"
+_log = logging.getLogger(__name__)
+
+
+class DatasyncVerbs(Verbs):
+    """Everything about data sync that is asked of a node."""
+
+    _datasync: DatasyncGateway
+    _serves: bool  # whether there is a daemon whose peers could call
+
+    async def mvds_open(self, *, conversation: str) -> JsonObject:
+        """Open a conversation for data sync; one that is open stays so."""
+        from swarmchat.gateways.datasync import speaking  # noqa: PLC0415 - keys and codecs, for who uses them
+
+        where = await self._conversation(conversation)
+        node, gateway = self._node, self._datasync
+        log = await node.swarm.log(where)
+        if not gateway.is_open(log):
+            if node.account.id not in log.roster.admins:
+                raise RefusedError("only an admin opens a conversation for data sync", data={"rule": "SCP-09 §4.5"})
+            secret = await node.swarm.own.ensure_status_key()
+            await gateway.bind(log)
+            now = int(node.runtime.now())
+            said = await gateway.look(log, lambda ledger: speaking.founding(ledger, secret, now))
+            self._admitted(await node.swarm.append(where, Other(BRIDGE), extra=said))
+        opening = await gateway.look(log, lambda ledger: ledger.opening)
+        if opening is None:
+            raise RefusedError("who opened it was no admin, or had no key", hint="an admin opens it again")
+        return {"id": opening.commit, "conversation": where, "group": opening.message.group.hex()}
+
+    async def mvds_invite(self, *, conversation: str, key: str) -> JsonObject:
+        """Invite somebody who has no account, by his key."""
+        from swarmchat.crypto.secp256k1 import Key  # noqa: PLC0415 - see above
+        from swarmchat.gateways.datasync.mapping import EVENT, intention  # noqa: PLC0415
+
+        where = await self._conversation(conversation)
+        try:
+            whom = Key.parse(key.strip())
+        except ValueError as fault:
+            raise UsageError(f"{key!r}: {fault}", hint="`swarmchat gateway mvds peer` prints its own") from None
+        log = await self._opened(where)
+        roster = log.roster
+        standing, account = await self._datasync.look(
+            log, lambda ledger: (ledger.fold.standing, ledger.account_of(whom))
+        )
+        if whom.raw in standing.members:
+            raise RefusedError("whose key that is takes part already")
+        me = await self._node.swarm.own.ensure_status_key()
+        if me.public.raw not in standing.members:
+            raise RefusedError(
+                "this account does not take part in data sync here yet",
+                hint="it comes in by itself as soon as an admin's node has let it in",
+            )
+        if account != whom.uri and roster.is_joined(account):
+            raise RefusedError("that is a member's key: its own node lets it in, with the next link")
+        action: Action = Add(account)
+        said: dict[str, str] = {}
+        if roster.is_invited(account):
+            action, said = Other(EVENT), intention("invite", account)
+        self._datasync.expect(where, whom)
+        commit = self._admitted(await self._node.swarm.append(where, action, extra=said))
+        return {"conversation": where, "key": whom.legacy, "account": account, "commit": commit}
+
+    async def mvds_serve(
+        self, *, listen: str | None = None, stop: bool = False, tick_ms: int | None = None
+    ) -> JsonObject:
+        """Accept data-sync peers over TCP, or stop that."""
+        if not self._serves:
+            raise UnreachableError("no daemon is running", hint="swarmchat daemon start")
+        if stop:
+            serving = self._datasync.serving
+            stopped = serving is not None and serving.stop_listening()
+            return {"listen": None, "stopped": stopped, "warning": None}
+        if listen is None:
+            raise UsageError("where is it to listen?", hint="--listen 127.0.0.1:0 takes any free port of this machine")
+        where = _address(listen)
+        service = await self._datasync.service()
+        address = await service.listen(where, None if tick_ms is None else tick_ms / 1000)
+        warning = None
+        if not ipaddress.ip_address(where.host).is_loopback:
+            warning = "whoever reaches this address can read along: there is no TLS"
+            _log.warning("data sync on %s: %s", address, warning)
+        return {"listen": str(address), "stopped": False, "warning": warning}
+
+    async def mvds_status(self) -> JsonObject:
+        """What is opened for data sync, who takes part, who is connected."""
+        service = self._datasync.serving
+        peers = () if service is None else service.peers
+        key = self._node.swarm.own.status_key()
+        rows = []
+        for known in self._known():
+            if self._node.swarm.state_of(known.id) != "ready":
+                continue
+            log = await self._node.swarm.log(known.id)
+            if self._datasync.is_open(log):
+                rows.append(await self._datasync.look(log, lambda ledger: _row(ledger, peers)))
+        return {
+            "key": None if key is None else key.public.legacy,
+            "listen": None if service is None or service.address is None else str(service.address),
+            "tick_ms": None if service is None else round(service.tick_s * 1000, 3),
+            "peers": [_legacy(peer) for peer in peers],
+            "conversations": rows,
+            "metrics": {} if service is None else service.metrics(),
+        }
+
+    async def _opened(self, where: ConversationId) -> CommitLog:
+        log = await self._node.swarm.log(where)
+        if not self._datasync.is_open(log):
+            raise RefusedError("the conversation is not opened for data sync", hint=_NOT_OPEN)
+        return log
+
+
+def _row(ledger: Ledger, peers: tuple[PeerId, ...]) -> JsonObject:
+    standing, opening = ledger.fold.standing, ledger.opening
+    states = [("member", standing.members), ("invited", standing.invited), ("kicked", standing.kicked)]
+    return {
+        "conversation": ledger.conversation,
+        "group": ledger.group.hex(),
+        "owner": None if opening is None else _legacy(opening.sender),
+        "messages": ledger.count,
+        "over": standing.dissolved,
+        "members": [
+            {
+                "key": _legacy(peer),
+                "account": ledger.account_of(_key(peer)),
+                "foreign": ledger.bindings.owner(_key(peer)) is None,
+                "state": state,
+                "connected": peer in peers,
+            }
+            for state, found in states
+            for peer in sorted(found)
+        ],
+    }
+
+
+def _key(peer: PeerId) -> Key:
+    from swarmchat.crypto.secp256k1 import Key  # noqa: PLC0415 - see above
+
+    return Key(peer)
+
+
+def _legacy(peer: PeerId) -> str:
+    return _key(peer).legacy
+
+
+def _address(text: str) -> Address:
+    try:
+        address = Address.parse(text)
+    except ValueError as fault:
+        raise UsageError(str(fault), hint="for example 127.0.0.1:0") from None
+    if not address.is_literal:
+        raise UsageError(f"{address.host} is a name; an IP address is wanted", hint="for example 127.0.0.1:0")
+    return address
