@@ -1,0 +1,200 @@
+"""What of a conversation goes out to Status, what does not, and why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from swarmchat.conversation.actions import Add, CastVote, Demote, Edit, Join, Kick, Leave, Other, Post, Promote, React
+from swarmchat.gateways.protobuf import undelimited
+from swarmchat.gateways.refusal import Refused
+from swarmchat.gateways.status import envelopes, events, notes
+from swarmchat.gateways.status.envelopes import Envelope
+from swarmchat.gateways.status.export import Exported, Fault, export
+from swarmchat.gateways.status.fold import fold_strictly
+from swarmchat.gateways.status.ledger import Ledger
+from swarmchat.gateways.status.mapping import Why
+from swarmchat.gateways.status.wire import ApplicationMetadataMessage, MembershipUpdateMessage, PayloadType
+from tests.support.builders import ALICE, BOB, CAROL
+from tests.support.commitlogs import pull
+from tests.support.status_rooms import StatusRoom, key, secret
+
+
+def listed(exported: Exported) -> MembershipUpdateMessage:
+    """The list of all events, which is the first wrapper."""
+    wrapper = ApplicationMetadataMessage.decode(exported.wrappers[0])
+    assert isinstance(wrapper, ApplicationMetadataMessage)
+    assert wrapper.type == PayloadType.MEMBERSHIP_UPDATE_MESSAGE
+    message = MembershipUpdateMessage.decode(wrapper.payload)
+    assert isinstance(message, MembershipUpdateMessage)
+    return message
+
+
+def folds(exported: Exported) -> None:
+    """Clients take the whole list."""
+    message = listed(exported)
+    read = [events.read(raw, message.chat_id) for raw in message.events]
+    assert all(not isinstance(one, Refused) for one in read)
+    assert not isinstance(fold_strictly(message.chat_id, read), Refused)  # type: ignore[arg-type]
+
+
+def story(room: StatusRoom) -> None:
+    text = room.write(ALICE, Post("one"))
+    room.write(BOB, React("\u2764", text))
+    room.title(ALICE, title="Lab", color="#112233")
+    room.write(BOB, Post("two", text))
+    room.write(ALICE, Edit("uno", text))
+    room.write(ALICE, Promote(BOB.id))
+
+
+def test_the_file_holds_all_events_and_then_what_was_said_by_clock(tmp_path: Path) -> None:
+    room = StatusRoom.opened(tmp_path, BOB)
+    story(room)
+    exported = room.export()
+    assert undelimited(exported.stream, 100) == exported.wrappers
+    folds(exported)
+    assert list(listed(exported).events) == [signed.raw for signed in room.fold().events]
+    assert exported.report.events == len(room.fold().events)
+    said = [envelopes.read(raw) for raw in exported.wrappers[1:]]
+    assert all(isinstance(one, Envelope) for one in said)
+    assert exported.report.sayings == len(said) == 4
+    clocks = [
+        room.one(commit).entity.clock
+        for commit in room.log.history.ids
+        if room.follow().message_of(room.log.history.number(commit)) is not None
+    ]
+    assert clocks == sorted(clocks)
+    assert not exported.report.dropped
+
+
+def test_without_an_attester_nobodys_key_is_needed_and_two_nodes_export_the_same_bytes(tmp_path: Path) -> None:
+    room = StatusRoom.opened(tmp_path, BOB)
+    other = room.copy(tmp_path / "other.git")
+    story(room)
+    other.now = room.now
+    other.write(BOB, Post("meanwhile"))
+    pull(room.log, other.log)
+    room.write(ALICE, Post("after"))
+    pull(other.log, room.log)
+    assert list(room.log.history.ids) != list(other.log.history.ids), "they took the commits in another order"
+    first, second = room.export(), other.export()
+    assert first == second
+    assert first.stream == second.stream
+
+
+def test_a_conversation_that_is_not_open_has_nothing_to_export(tmp_path: Path) -> None:
+    room = StatusRoom.of(tmp_path)
+    assert export(Ledger(room.log.conversation), room.log, ()) == Refused(Fault.NO_CHAT)
+
+
+def test_what_came_before_what_nobody_signed_and_what_has_no_form_is_told_with_its_commit(tmp_path: Path) -> None:
+    room = StatusRoom.of(tmp_path, BOB)
+    before = room.write(ALICE, Post("before"))
+    room.open(ALICE)
+    unbound = room.write(BOB, Post("unbound"))
+    room.bind(BOB)
+    stranger = room.write(BOB, Post("not in the chat"))
+    room.tend(ALICE)
+    unsigned = room.write(BOB, Post("unsigned"), signs=False)
+    vote = room.write(ALICE, CastVote("ban", BOB.id))
+    added = room.write(ALICE, Add(CAROL.id))
+    else_ = room.write(ALICE, Other("application/x-else"))
+    about = room.write(ALICE, React("\u2764", unsigned))
+    emptied = room.title(ALICE, title="Lab", description="this")
+    assert room.reasons() == {
+        **dict.fromkeys(list(room.log.history.ids)[1:3], Why.BEFORE),
+        before: Why.BEFORE,
+        unbound: Why.NOT_BOUND,
+        stranger: Why.RULES,
+        unsigned: Why.NOT_SIGNED,
+        vote: Why.VOTE,
+        added: Why.KEY_UNKNOWN,
+        else_: Why.OTHER_TYPE,
+        about: Why.MESSAGE_UNKNOWN,
+        emptied: Why.DESCRIPTION,
+    }
+    assert room.group.name == "Lab", "its name is told all the same"
+
+
+def test_an_add_whose_key_came_later_is_no_loss_once_it_was_told(tmp_path: Path) -> None:
+    room = StatusRoom.opened(tmp_path)
+    added = room.write(ALICE, Add(CAROL.id))
+    room.write(CAROL, Join(CAROL.id))
+    room.bind(CAROL)
+    assert room.reasons()[added] == Why.NOT_SIGNED
+    room.tend(ALICE)
+    assert added not in room.reasons()
+
+
+def test_what_a_member_forges_is_told_and_goes_nowhere(tmp_path: Path) -> None:
+    room = StatusRoom.opened(tmp_path, BOB)
+    honest = room.write(ALICE, Post("honest"))
+    note = room.log.commit(honest).body["status"]  # type: ignore[union-attr]
+    forged = {
+        room.write(
+            BOB, Post("honest"), extra={"status": note}
+        ): "forged",  # the events are the same, the key is not his
+        room.write(ALICE, Post("another text"), extra={"status": note}): "disagrees",
+        room.write(ALICE, Post("honest"), extra={"status": note | {"id": "0x" + "0" * 64}}): "wrong-id",
+        room.write(ALICE, Post("honest"), extra={"status": note | {"signature": 7}}): "malformed",
+        room.write(ALICE, Post("honest"), extra={"status": {"events": ["AAAA"]}}): "event-too-short",
+        room.write(ALICE, Post("honest"), extra={"status": {"envelope": "AAAA", "id": note["id"]}}): "bad-field",
+        room.write(ALICE, Other(notes.BRIDGE), extra={"body": "else", "status": {"events": []}}): "bad-chat",
+    }
+    exported = room.export()
+    assert {commit: room.reasons(exported).get(commit) for commit in forged} == forged
+    assert exported.report.sayings == 1
+
+
+def test_an_event_that_says_something_else_than_its_commit_does_not_count(tmp_path: Path) -> None:
+    room = StatusRoom.opened(tmp_path, BOB)
+    honest = room.write(ALICE, Promote(BOB.id))
+    note = room.log.commit(honest).body["status"]  # type: ignore[union-attr]
+    wrong = room.write(ALICE, Add(CAROL.id), extra={"status": note})
+    assert room.reasons()[wrong] == "disagrees"
+    assert sum(told.number == room.log.history.number(wrong) for told in room.follow().told) == 0
+
+
+def test_an_attester_signs_what_others_left_unsigned_where_status_lets_an_admin(tmp_path: Path) -> None:
+    room = StatusRoom.opened(tmp_path, BOB)
+    promoted = room.write(ALICE, Promote(BOB.id), signs=False)
+    demoted = room.write(BOB, Demote(BOB.id), signs=False)
+    kicked = room.write(ALICE, Kick(BOB.id), signs=False)
+    assert {room.reasons()[one] for one in (promoted, kicked)} == {Why.NOT_SIGNED}
+    exported = room.export(ALICE)
+    folds(exported)
+    assert exported.report.attested == 2
+    assert room.reasons(exported).keys() >= {demoted}
+    wrapper = envelopes.read(exported.wrappers[0])
+    assert isinstance(wrapper, Envelope)
+    assert wrapper.author == secret(ALICE).public
+    assert [(one.commit, one.reason) for one in exported.report.dropped] == [(kicked, "target-is-admin")]
+    assert exported.report.events == room.export().report.events + 1
+
+
+def test_what_an_attester_may_not_do_there_is_dropped_and_told(tmp_path: Path) -> None:
+    room = StatusRoom.opened(tmp_path, BOB)
+    promoted = room.write(ALICE, Promote(BOB.id), signs=False)
+    exported = room.export(BOB)
+    folds(exported)
+    assert [(one.commit, one.reason) for one in exported.report.dropped] == [(promoted, "not-an-admin")]
+
+
+def test_who_left_unsigned_is_taken_out_by_an_attesting_admin(tmp_path: Path) -> None:
+    room = StatusRoom.opened(tmp_path, BOB)
+    room.write(BOB, Leave(BOB.id), signs=False)
+    exported = room.export(ALICE)
+    folds(exported)
+    assert exported.report.attested == 1
+    assert key(BOB) in room.group.members
+    assert exported.report.dropped == ()
+
+
+@pytest.mark.parametrize("attested", [False, True])
+def test_what_was_imported_twice_goes_out_once(tmp_path: Path, attested: bool) -> None:
+    room = StatusRoom.opened(tmp_path, BOB)
+    text = room.write(ALICE, Post("once"))
+    envelope = room.one(text).envelope
+    room.write(BOB, Post("once"), extra={"status": notes.of_envelopes([envelope])})
+    assert room.export(ALICE if attested else None).report.sayings == 1
