@@ -13,14 +13,13 @@ import hashlib
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from functools import cached_property
-from typing import Annotated, Final
+from typing import Final
 
 from swarmchat.conversation.actions import read_object
 from swarmchat.conversation.rejection import Rejection
 from swarmchat.crypto.secp256k1 import KEY_BYTES, SIGNATURE_BYTES, Key, Secret, recover
-from swarmchat.gateways import protobuf
+from swarmchat.gateways.datasync import wire
 from swarmchat.gateways.datasync.payload import ID_BYTES, GroupId, Message, MessageId
-from swarmchat.gateways.protobuf import BYTES, ENUM, Field
 from swarmchat.gateways.refusal import Refused
 
 
@@ -139,7 +138,7 @@ def write_client(message: ClientMessage) -> bytes:
     """Its bytes; ValueError for a legacy one."""
     if message.legacy:
         raise ValueError("the form of 2019 is not written")
-    return _Client(
+    return wire.Client(
         message_type=message.type,
         body=message.body,
         previous_message=message.previous or b"",
@@ -152,20 +151,20 @@ def read_client(data: bytes) -> ClientMessage | Refused:
 
     Without a signature in field 4 and with one in field 3 it is of the form that knew no previous message.
     """
-    wire = _Client.decode(data)
-    if isinstance(wire, Refused):
-        return wire
+    raw = wire.Client.decode(data)
+    if isinstance(raw, Refused):
+        return raw
     try:
-        kind = Type(wire.message_type)
+        kind = Type(raw.message_type)
     except ValueError:
-        return Refused(Fault.UNKNOWN_TYPE, str(wire.message_type))
-    previous, signature = wire.previous_message, wire.signature
+        return Refused(Fault.UNKNOWN_TYPE, str(raw.message_type))
+    previous, signature = raw.previous_message, raw.signature
     legacy = not signature and len(previous) == SIGNATURE_BYTES
     if legacy:
         previous, signature = b"", previous
     if len(previous) not in {0, ID_BYTES}:
         return Refused(Fault.BAD_PREVIOUS, f"{len(previous)} bytes")
-    message = ClientMessage(kind, wire.body, MessageId(previous) if previous else None, signature, legacy)
+    message = ClientMessage(kind, raw.body, MessageId(previous) if previous else None, signature, legacy)
     return message if message.sender is not None else Refused(Fault.BAD_SIGNATURE)
 
 
@@ -231,17 +230,6 @@ def causes(message: Message) -> tuple[MessageId, ...]:
     client = read_client(message.body)
     more = () if isinstance(client, Refused) else named(client)
     return tuple(sorted({*message.parents, *more}))
-
-
-# --- the wire
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Client(protobuf.Message):
-    message_type: Annotated[int, Field(1, ENUM)] = 0
-    body: Annotated[bytes, Field(2, BYTES)] = b""
-    previous_message: Annotated[bytes, Field(3, BYTES)] = b""
-    signature: Annotated[bytes, Field(4, BYTES)] = b""
 
 
 _TYPES: Final[dict[type[Body], Type]] = {

@@ -10,12 +10,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from functools import cached_property
-from typing import Annotated, Final, NewType, TypeVar
+from typing import Final, NewType, TypeVar
 
 from swarmchat.crypto.keccak import keccak256
 from swarmchat.crypto.secp256k1 import Key
-from swarmchat.gateways import protobuf
-from swarmchat.gateways.protobuf import BOOL, BYTES, INT64, Field
+from swarmchat.gateways.datasync import wire
 from swarmchat.gateways.refusal import Refused
 from swarmchat.ids import ConversationId
 from swarmchat.limits import (
@@ -172,12 +171,12 @@ def private_group(one: Key, other: Key) -> GroupId:
 
 def write_payload(payload: Payload) -> bytes:
     """Its bytes, in the numbers of the specification; ValueError if there are more than DATASYNC_FRAME_BYTES_MAX."""
-    data = _Payload(
+    data = wire.Payload(
         acks=payload.acks,
         offers=payload.offers,
         requests=payload.requests,
         messages=tuple(map(_written, payload.messages)),
-        group_offers=tuple(_Offer(group_id=each.group, message_ids=each.messages) for each in payload.group_offers),
+        group_offers=tuple(wire.Offer(group_id=each.group, message_ids=each.messages) for each in payload.group_offers),
     ).encode()
     if len(data) > DATASYNC_FRAME_BYTES_MAX:
         raise ValueError(f"a payload has at most {DATASYNC_FRAME_BYTES_MAX} bytes, this one {len(data)}")
@@ -193,19 +192,19 @@ def read_payload(data: bytes, profile: Profile = Profile.SPEC) -> Payload | Refu
     if len(data) > DATASYNC_FRAME_BYTES_MAX:
         return Refused(Fault.TOO_BIG, f"{len(data)} bytes")
     kind, others = _PROFILES[profile]
-    wire = kind.decode(data)
-    if isinstance(wire, Refused):
-        return wire
-    if not (wire.acks or wire.offers or wire.requests or wire.messages or wire.group_offers):
-        foreign = any(each.number in others for each in wire.unknown)
+    raw = kind.decode(data)
+    if isinstance(raw, Refused):
+        return raw
+    if not (raw.acks or raw.offers or raw.requests or raw.messages or raw.group_offers):
+        foreign = any(each.number in others for each in raw.unknown)
         return Refused(Fault.WRONG_FIELD_NUMBERS if foreign else Fault.EMPTY)
     sieve = _Sieve()
     return Payload(
-        acks=sieve.ids(wire.acks),
-        offers=sieve.ids(wire.offers),
-        requests=sieve.ids(wire.requests),
-        messages=sieve.messages(wire.messages),
-        group_offers=sieve.offers(wire.group_offers),
+        acks=sieve.ids(raw.acks),
+        offers=sieve.ids(raw.offers),
+        requests=sieve.ids(raw.requests),
+        messages=sieve.messages(raw.messages),
+        group_offers=sieve.offers(raw.group_offers),
         passed_over=sieve.passed_over,
     )
 
@@ -219,64 +218,15 @@ def read_message(data: bytes) -> Message | Refused:
     """One message by itself, of DATASYNC_MESSAGE_BYTES_MAX at most."""
     if len(data) > DATASYNC_MESSAGE_BYTES_MAX:
         return Refused(Fault.TOO_BIG, f"{len(data)} bytes")
-    wire = _Message.decode(data)
-    if isinstance(wire, Refused):
-        return wire
-    return _read(wire) or Refused(Fault.BAD_MESSAGE)
+    raw = wire.Message.decode(data)
+    if isinstance(raw, Refused):
+        return raw
+    return _read(raw) or Refused(Fault.BAD_MESSAGE)
 
 
-# --- the tables
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Metadata(protobuf.Message):
-    parents: Annotated[tuple[bytes, ...], Field(1, BYTES, repeated=True)] = ()
-    ephemeral: Annotated[bool, Field(2, BOOL)] = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Offer(protobuf.Message):
-    group_id: Annotated[bytes, Field(1, BYTES)] = b""
-    message_ids: Annotated[tuple[bytes, ...], Field(2, BYTES, repeated=True)] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Message(protobuf.Message):
-    group_id: Annotated[bytes, Field(6001, BYTES)] = b""
-    timestamp: Annotated[int, Field(6002, INT64)] = 0
-    body: Annotated[bytes, Field(6003, BYTES)] = b""
-    metadata: Annotated[_Metadata | None, Field(6004, _Metadata)] = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Payload(protobuf.Message):
-    acks: Annotated[tuple[bytes, ...], Field(5001, BYTES, repeated=True)] = ()
-    offers: Annotated[tuple[bytes, ...], Field(5002, BYTES, repeated=True)] = ()
-    requests: Annotated[tuple[bytes, ...], Field(5003, BYTES, repeated=True)] = ()
-    messages: Annotated[tuple[_Message, ...], Field(5004, _Message, repeated=True)] = ()
-    group_offers: Annotated[tuple[_Offer, ...], Field(5005, _Offer, repeated=True)] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _OldMessage(protobuf.Message):
-    group_id: Annotated[bytes, Field(1, BYTES)] = b""
-    timestamp: Annotated[int, Field(2, INT64)] = 0
-    body: Annotated[bytes, Field(3, BYTES)] = b""
-    metadata: Annotated[_Metadata | None, Field(4, _Metadata)] = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _OldPayload(protobuf.Message):
-    acks: Annotated[tuple[bytes, ...], Field(1, BYTES, repeated=True)] = ()
-    offers: Annotated[tuple[bytes, ...], Field(2, BYTES, repeated=True)] = ()
-    requests: Annotated[tuple[bytes, ...], Field(3, BYTES, repeated=True)] = ()
-    messages: Annotated[tuple[_OldMessage, ...], Field(4, _OldMessage, repeated=True)] = ()
-    group_offers: tuple[_Offer, ...] = ()  # younger than these numbers
-
-
-_PROFILES: Final[dict[Profile, tuple[type[_Payload | _OldPayload], range]]] = {
-    Profile.SPEC: (_Payload, range(1, 5)),
-    Profile.VACP2P: (_OldPayload, range(5001, 5006)),
+_PROFILES: Final[dict[Profile, tuple[type[wire.Payload | wire.OldPayload], range]]] = {
+    Profile.SPEC: (wire.Payload, range(1, 5)),
+    Profile.VACP2P: (wire.OldPayload, range(5001, 5006)),
 }
 _T = TypeVar("_T")
 
@@ -292,7 +242,7 @@ class _Sieve:
         self.passed_over += len(raw) - len(kept)
         return kept
 
-    def messages(self, raw: Iterable[_Message | _OldMessage]) -> tuple[Message, ...]:
+    def messages(self, raw: Iterable[wire.Message | wire.OldMessage]) -> tuple[Message, ...]:
         kept: list[Message] = []
         for each in raw:
             message = _read(each) if len(kept) < DATASYNC_IDS_PER_PAYLOAD_MAX else None
@@ -302,7 +252,7 @@ class _Sieve:
                 kept.append(message)
         return tuple(kept)
 
-    def offers(self, raw: tuple[_Offer, ...]) -> tuple[Offer, ...]:
+    def offers(self, raw: tuple[wire.Offer, ...]) -> tuple[Offer, ...]:
         kept: list[Offer] = []
         room = DATASYNC_IDS_READ_MAX
         for each in raw:
@@ -318,23 +268,23 @@ def _ids(raw: Iterable[bytes]) -> tuple[MessageId, ...]:
     return tuple(MessageId(each) for each in raw if len(each) == ID_BYTES)
 
 
-def _written(message: Message) -> _Message:
+def _written(message: Message) -> wire.Message:
     metadata = None
     if message.metadata is not None:
-        metadata = _Metadata(parents=message.metadata.parents, ephemeral=message.metadata.ephemeral)
-    return _Message(group_id=message.group, timestamp=message.timestamp, body=message.body, metadata=metadata)
+        metadata = wire.Metadata(parents=message.metadata.parents, ephemeral=message.metadata.ephemeral)
+    return wire.Message(group_id=message.group, timestamp=message.timestamp, body=message.body, metadata=metadata)
 
 
-def _read(wire: _Message | _OldMessage) -> Message | None:
+def _read(raw: wire.Message | wire.OldMessage) -> Message | None:
     """The message; None without a group, and when it names more parents than any has."""
-    if len(wire.group_id) != ID_BYTES:
+    if len(raw.group_id) != ID_BYTES:
         return None
     metadata = None
-    if wire.metadata is not None:
-        metadata = Metadata(_ids(wire.metadata.parents), wire.metadata.ephemeral)
+    if raw.metadata is not None:
+        metadata = Metadata(_ids(raw.metadata.parents), raw.metadata.ephemeral)
         if len(metadata.parents) > DATASYNC_PARENTS_MAX:
             return None
-    return Message(GroupId(wire.group_id), wire.timestamp, wire.body, metadata)
+    return Message(GroupId(raw.group_id), raw.timestamp, raw.body, metadata)
 
 
 def _x(raw: bytes) -> bytes:

@@ -153,7 +153,7 @@ def test_every_bit_is_under_the_signature_but_those_that_wander() -> None:
 
 def test_the_form_of_2019_is_told_by_a_signature_where_the_previous_message_stands_now() -> None:
     wire = bytes.fromhex(VECTORS["dasy_legacy"]["wire_hex"])
-    assert read_client(wire[:-1]) == Refused(protobuf.Fault.CUT_SHORT, "_Client")
+    assert read_client(wire[:-1]) == Refused(protobuf.Fault.CUT_SHORT, "Client")
     both = read_client(wire + b"\x22\x41" + bytes(65))
     assert both == Refused(Fault.BAD_PREVIOUS, "65 bytes")
 

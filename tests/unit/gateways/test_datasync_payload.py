@@ -132,8 +132,8 @@ def test_a_payload_has_so_many_bytes_and_no_more() -> None:
 
 
 def test_broken_bytes_are_refused_with_what_is_wrong() -> None:
-    assert read_payload(b"\xca\xb8\x02\x20cut") == Refused(protobuf.Fault.CUT_SHORT, "_Payload")
-    assert read_message(b"\x8a") == Refused(protobuf.Fault.CUT_SHORT, "_Message")
+    assert read_payload(b"\xca\xb8\x02\x20cut") == Refused(protobuf.Fault.CUT_SHORT, "Payload")
+    assert read_message(b"\x8a") == Refused(protobuf.Fault.CUT_SHORT, "Message")
 
 
 def test_a_field_that_is_newer_than_we_are_is_not_taken_for_the_old_numbers() -> None:
