@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import takewhile
 from typing import Generic, TypeVar, overload
 
 from swarmchat.conversation.actions import Relation
@@ -88,9 +89,12 @@ class Branch(History):
         return self._both(self._base.numbers_of_device(device), self._rows.by_device(device))
 
     def has_type(self, kind: str) -> bool:
-        if self._rows.has_type(kind):
-            return True
-        return self._base.has_type(kind) and any(entry.fact.type == kind for entry in self.entries)
+        return next(self.numbers_of_type(kind), None) is not None
+
+    def numbers_of_type(self, kind: str, after: int = -1) -> Iterator[int]:
+        yield from takewhile(lambda number: number < self._size, self._base.numbers_of_type(kind, after))
+        for row in self._rows.of_type(kind, max(after - self._size, -1)):
+            yield row + self._size
 
     def _both(self, base: Sequence[int], own: Sequence[int]) -> Sequence[int]:
         count = len(base)

@@ -283,6 +283,10 @@ class History:
         """Whether a commit of that type is here; looks at none of them."""
         return self._rows.has_type(kind)
 
+    def numbers_of_type(self, kind: str, after: int = -1) -> Iterator[int]:
+        """The numbers of the commits of a type that come after `after`, rising."""
+        return self._rows.of_type(kind, after)
+
     # --- ancestry
 
     def is_ancestor(self, older: CommitId, newer: CommitId) -> bool:

@@ -104,6 +104,16 @@ class Rows:
         """Whether one of them names that type."""
         return kind in self._type_numbers
 
+    def of_type(self, kind: str, after: int) -> Iterator[int]:
+        """Those that name a type, of higher number than `after`, rising."""
+        number = self._type_numbers.get(kind)
+        while number is not None:
+            try:
+                after = self._type.index(number, after + 1)
+            except ValueError:
+                return
+            yield after
+
     def parents(self, row: int) -> tuple[int, ...]:
         """The numbers of the parents."""
         parent = self.only_parents[row]

@@ -18,6 +18,13 @@ _MEMBER_WORDS: Final[Mapping[str, str]] = {
     "ban": "banned {target}",
     "unban": "unbanned {target}",
 }
+OF_GATEWAYS: Final[Mapping[str, str]] = {  # what their devices write by themselves, mostly (SCP-09)
+    "application/status-identity": "said by which key gateways know them",
+    "application/status-bridge": "opened the conversation for Status",
+    "application/status-event": "passed on what happened in Status",
+    "application/mvds-bridge": "opened the conversation for data sync",
+    "application/mvds-event": "passed on what happened in data sync",
+}
 _SHORT: Final = 8  # characters of an id
 
 
@@ -47,5 +54,7 @@ def deed(kind: str, content: Any, called: Callable[[str], str]) -> str:
             whom = f" {called(str(body['to']))}" if body.get("to") else ""
             length = int(str(body["duration"])[:12]) // 1000
             return f"called{whom} ({plain(body.get('reason') or f'{length} s')})"
+        case gateway if gateway in OF_GATEWAYS:
+            return OF_GATEWAYS[gateway]
         case other:
             return plain(f"{other} {to_json(content)}"[:400])

@@ -9,6 +9,7 @@ from typing import Final
 from swarmchat.conversation.history import History
 from swarmchat.ids import AccountId, CommitId
 from swarmchat.limits import UNREAD_MAX
+from swarmchat.node.deeds import OF_GATEWAYS
 
 _DEEDS: Final = frozenset(
     {"initial", "member", "vote", "application/update-profile", "application/update-device"}
@@ -52,6 +53,8 @@ def _no_messages(history: History, read_to: int) -> Iterator[int]:
             yield number
     for entry in reversed(history.controls):
         if entry.seq <= read_to:
-            return
+            break
         if entry.fact.type in _DEEDS:
             yield entry.seq
+    for kind in OF_GATEWAYS:
+        yield from history.numbers_of_type(kind, read_to)

@@ -21,6 +21,14 @@ const DID = {
   demote: (who) => `${who} is no admin any more`,
 };
 
+const GATEWAYS = {
+  "application/status-identity": "said by which key gateways know them",
+  "application/status-bridge": "opened the conversation for Status",
+  "application/status-event": "passed on what happened in Status",
+  "application/mvds-bridge": "opened the conversation for data sync",
+  "application/mvds-event": "passed on what happened in data sync",
+};
+
 /** What a commit other than a text says; `null` kinds are named as they are. */
 export function sentence(message, name) {
   const who = name(message.author);
@@ -43,7 +51,7 @@ export function sentence(message, name) {
     case "application/call-history+json":
       return `${who} called`;
     default:
-      return `${who}: ${message.type}`;
+      return GATEWAYS[message.type] ? `${who} ${GATEWAYS[message.type]}` : `${who}: ${message.type}`;
   }
 }
 

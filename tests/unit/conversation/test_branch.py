@@ -52,6 +52,12 @@ def same(branch: History, plain: History) -> None:
     assert list(branch.controls) == list(plain.controls)
     assert branch.heads == plain.heads
     assert branch.root == plain.root
+    for kind in ("initial", "merge", "text/plain", "no/such"):
+        numbers = [number for number in range(len(plain)) if plain.entry(number).fact.type == kind]
+        for after in (-1, len(plain) // 2):
+            wanted = [number for number in numbers if number > after]
+            assert list(branch.numbers_of_type(kind, after)) == list(plain.numbers_of_type(kind, after)) == wanted
+        assert branch.has_type(kind) == plain.has_type(kind) == bool(numbers)
     commits = [entry.id for entry in plain.entries]
     for commit in commits:
         assert branch[commit] == plain[commit]

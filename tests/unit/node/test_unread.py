@@ -9,6 +9,7 @@ from swarmchat.conversation.entries import Control, Fact
 from swarmchat.conversation.history import History
 from swarmchat.ids import AccountId, CommitId, DeviceId
 from swarmchat.limits import UNREAD_MAX
+from swarmchat.node.deeds import OF_GATEWAYS
 from swarmchat.node.unread import unread
 
 ANN, BEN = AccountId("a" * 40), AccountId("b" * 40)
@@ -54,6 +55,12 @@ def test_edits_reactions_deeds_and_what_is_hidden_do_not_and_replies_do() -> Non
     assert unread(talk, ANN, root, ()) == 2
     assert unread(talk, ANN, root, {commit(6)}) == 1
     assert unread(talk, ANN, root, {commit(2), commit(6), commit(0), commit(99)}) == 1
+
+
+@pytest.mark.parametrize("kind", OF_GATEWAYS)
+def test_what_gateways_write_by_themselves_is_no_message(kind: str) -> None:
+    talk = history((ANN, TEXT), (BEN, kind), (BEN, TEXT), (ANN, kind), (BEN, kind))
+    assert [unread(talk, ANN, commit(number), ()) for number in range(5)] == [1, 1, 0, 0, 0]
 
 
 def test_a_first_message_of_a_new_device_is_a_message_though_it_changes_the_tree() -> None:
