@@ -147,25 +147,11 @@ def write_client(message: ClientMessage) -> bytes:
 
 
 def read_client(data: bytes) -> ClientMessage | Refused:
-    """The message of these bytes, its sender known; or why there is none.
-
-    Without a signature in field 4 and with one in field 3 it is of the form that knew no previous message.
-    """
-    raw = wire.Client.decode(data)
-    if isinstance(raw, Refused):
-        return raw
-    try:
-        kind = Type(raw.message_type)
-    except ValueError:
-        return Refused(Fault.UNKNOWN_TYPE, str(raw.message_type))
-    previous, signature = raw.previous_message, raw.signature
-    legacy = not signature and len(previous) == SIGNATURE_BYTES
-    if legacy:
-        previous, signature = b"", previous
-    if len(previous) not in {0, ID_BYTES}:
-        return Refused(Fault.BAD_PREVIOUS, f"{len(previous)} bytes")
-    message = ClientMessage(kind, raw.body, MessageId(previous) if previous else None, signature, legacy)
-    return message if message.sender is not None else Refused(Fault.BAD_SIGNATURE)
+    """The message of these bytes, its sender known; or why there is none."""
+    message = _parsed(data)
+    if isinstance(message, ClientMessage) and message.sender is None:
+        return Refused(Fault.BAD_SIGNATURE)
+    return message
 
 
 def write_body(body: Body) -> bytes:
@@ -226,8 +212,8 @@ def named(client: ClientMessage) -> tuple[MessageId, ...]:
 
 
 def causes(message: Message) -> tuple[MessageId, ...]:
-    """What a message follows: what its metadata says, and what its client message names."""
-    client = read_client(message.body)
+    """What a message follows: what its metadata says, and what its client message names; nobody's signature is looked at."""
+    client = _parsed(message.body)
     more = () if isinstance(client, Refused) else named(client)
     return tuple(sorted({*message.parents, *more}))
 
@@ -241,6 +227,27 @@ _TYPES: Final[dict[type[Body], Type]] = {
     Post: Type.POST,
 }
 _CONTENTS: Final = {bytes((each,)): each for each in Content if each is not Content.OPAQUE}
+
+
+def _parsed(data: bytes) -> ClientMessage | Refused:
+    """The message of these bytes, whoever signed it.
+
+    Without a signature in field 4 and with one in field 3 it is of the form that knew no previous message.
+    """
+    raw = wire.Client.decode(data)
+    if isinstance(raw, Refused):
+        return raw
+    try:
+        kind = Type(raw.message_type)
+    except ValueError:
+        return Refused(Fault.UNKNOWN_TYPE, str(raw.message_type))
+    previous, signature = raw.previous_message, raw.signature
+    legacy = not signature and len(previous) == SIGNATURE_BYTES
+    if legacy:
+        previous, signature = b"", previous
+    if len(previous) not in {0, ID_BYTES}:
+        return Refused(Fault.BAD_PREVIOUS, f"{len(previous)} bytes")
+    return ClientMessage(kind, raw.body, MessageId(previous) if previous else None, signature, legacy)
 
 
 def _digest(kind: Type, body: bytes, previous: MessageId | None) -> bytes:
