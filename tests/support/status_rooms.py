@@ -112,12 +112,23 @@ class StatusRoom:
 
     def tend(self, who: Person) -> CommitId | None:
         """Write what is due from somebody, if anything is."""
-        due = self.due(who)
-        return None if due.extra is None else self.write(who, Other(due.kind), extra=due.extra)
+        for number in self._places():
+            due = self._due_at(number, who)
+            if due.extra is not None:
+                return self.write(who, Other(due.kind), extra=due.extra, at=self.log.history.id(number))
+        return None
 
     def due(self, who: Person) -> tending.Due:
-        number = self.log.history.number(self.main)
-        return tending.due(self.follow(), self.log, number, self.log.roster, who.id, secret(who), self.now * 1000)
+        """What is due from somebody where there is one head."""
+        (number,) = self._places()
+        return self._due_at(number, who)
+
+    def _places(self) -> list[int]:
+        return tending.parents(self.log, self.main, self.log.heads)
+
+    def _due_at(self, number: int, who: Person) -> tending.Due:
+        ledger, now_ms = self.follow(), self.now * 1000
+        return tending.due(ledger, self.log, number, self.log.roster, who.id, secret(who), now_ms)
 
     def title(self, who: Person, **fields: str) -> CommitId:
         return self.write(who, UpdateProfile(), profile=write(Profile(**fields)))

@@ -21,7 +21,7 @@ from swarmchat.conversation.commit import Commit
 from swarmchat.crypto.secp256k1 import Key, Secret
 from swarmchat.gateways.protobuf import delimited
 from swarmchat.gateways.refusal import Refused
-from swarmchat.gateways.status import clock, envelopes, events, mapping, notes, reading
+from swarmchat.gateways.status import envelopes, events, mapping, notes, reading
 from swarmchat.gateways.status.events import SignedEvent
 from swarmchat.gateways.status.fold import fold
 from swarmchat.gateways.status.ledger import Chat, Ledger, Source
@@ -232,7 +232,7 @@ class _Walk:
         last = self.ledger.clock(number)
         if isinstance(commit.action, Add | Unban | Promote):
             last = max(last, self._bound_at(AccountId(commit.action.uri)))
-        for event, at in zip(found, clock.shares(last, len(found)), strict=True):
+        for event, at in zip(found, range(last - len(found) + 1, last + 1), strict=True):
             signed = events.sign(replace(event, clock=at), self.chat.id, self.attester.secret)
             self.found.append(_Found(commit.id, signed))
             self.attested += 1

@@ -9,7 +9,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from swarmchat.conversation.actions import Initial, Other
@@ -52,7 +52,7 @@ class Source(Protocol):
 class Chat:
     """A chat of Status that the conversation is told in, and the commit that opened it; of two with one generation the lesser counts."""
 
-    number: int  # of the commit
+    number: int = field(compare=False)  # of the commit, here
     commit: CommitId
     generation: int
     id: str

@@ -1,0 +1,144 @@
+"""The ledger answers the same however commits came here, and forgets without a trace those that came to nothing."""
+
+from __future__ import annotations
+
+import random
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from swarmchat.conversation.actions import Add, Kick, Other, Post, Promote, React
+from swarmchat.crypto.secp256k1 import Secret
+from swarmchat.gateways.status import notes, tending
+from swarmchat.gateways.status.ledger import Ledger
+from swarmchat.gateways.status.mapping import Unmappable
+from tests.support.builders import ALICE, BOB, CAROL, DAVE, Person
+from tests.support.commitlogs import pull
+from tests.support.status_rooms import StatusRoom, secret
+
+PEOPLE = (ALICE, BOB, CAROL)
+
+
+def step(room: StatusRoom, dice: random.Random) -> None:
+    """Somebody does something, honest or not."""
+    who = dice.choice(PEOPLE)
+    room.now += dice.choice((0, 1, 30))
+    posts = [entry.id for entry in room.log.history.entries if entry.fact.type == "text/plain"]
+    match dice.randrange(10):
+        case 0:
+            room.bind(who, Secret(bytes([dice.randrange(1, 4)]) * 32) if dice.random() < 0.3 else secret(who))
+        case 1:
+            chat_anew(room, dice.choice(PEOPLE))
+        case 2 if room.log.roster.is_admin(ALICE.id):
+            room.title(ALICE, title=f"Title {dice.random()}")
+        case 3 if not room.log.roster.is_invited(DAVE.id):
+            room.write(who if room.log.roster.is_admin(who.id) else ALICE, Add(DAVE.id))
+        case 4 if room.log.roster.is_invited(DAVE.id):
+            room.write(ALICE, Kick(DAVE.id))
+        case 5:
+            room.tend(ALICE)
+        case 6 if posts:
+            room.write(who, React("\u2764", dice.choice(posts)))
+        case 7:  # a clock of the liar's choice, and the note of another commit
+            note: dict[str, Any] = {"clock": str(room.now * 1000 + dice.randrange(-5_000, 200_000))}
+            room.write(who, Post("lie"), extra={"status": note})
+        case 8 if not room.log.roster.is_admin(BOB.id) and list(room.log.roster.admins) == [ALICE.id]:
+            room.write(ALICE, Promote(BOB.id))
+        case _:
+            room.write(who, Post(f"text {dice.randrange(99)}"))
+
+
+def chat_anew(room: StatusRoom, who: Person) -> None:
+    """Somebody opens the next chat, whether he may or not."""
+    number = room.log.history.find(room.main)
+    if number is None:
+        return
+    opened = tending.opening(room.follow(), room.log, number, who.id, secret(who), room.now * 1000)
+    if not isinstance(opened, Unmappable):
+        room.write(who, Other(notes.BRIDGE), extra=opened)
+
+
+def answers(room: StatusRoom) -> dict[str, object]:
+    """All that can be asked, by the names of commits."""
+    ledger, history = Ledger(room.log.conversation), room.log.history
+    ledger.follow(room.log, len(history))
+    found: dict[str, object] = {}
+    for number, commit in enumerate(history.ids):
+        chat, fold = ledger.chat_at(number), ledger.fold_at(number)
+        found[commit] = (
+            ledger.clock(number),
+            ledger.fault(number),
+            chat and (chat.commit, chat.generation, chat.id, chat.clock),
+            fold and (fold.group, [one.raw for one in fold.events], [one.reason for one in fold.ignored]),
+            ledger.message_of(number),
+            [sorted(key.legacy for key in ledger.claims_at(number, who.id)) for who in PEOPLE],
+        )
+    found["chats"] = [(chat.commit, chat.generation) for chat in ledger.chats]
+    found["told"] = sorted((history.id(told.number), told.signed.raw, told.chat.id) for told in ledger.told)
+    found["keys"] = [ledger.key_of(who.id) for who in (*PEOPLE, DAVE)]
+    found["bound"] = ledger.bindings.all()
+    return found
+
+
+def state(ledger: Ledger) -> dict[str, object]:
+    """All that a ledger remembers."""
+    kept = {name: value for name, value in vars(ledger).items() if name not in ("_here", "_folds", "bindings")}
+    return kept | {"bindings": ledger.bindings.all()}
+
+
+def forks(folder: Path, dice: random.Random) -> list[StatusRoom]:
+    """Three copies that went on alone, and heard of each other now and then."""
+    base = StatusRoom.opened(folder, BOB, CAROL)
+    for _ in range(3):
+        step(base, dice)
+    rooms = [base.copy(folder / f"{name}.git") for name in "xyz"]
+    for _ in range(12):
+        room = dice.choice(rooms)
+        if dice.random() < 0.15:
+            pull(room.log, dice.choice(rooms).log)
+        step(room, dice)
+    return rooms
+
+
+@settings(max_examples=5, deadline=None)
+@given(st.integers(0, 10**9))
+def test_the_answers_do_not_depend_on_the_order_in_which_commits_came(seed: int) -> None:
+    dice = random.Random(seed)
+    with tempfile.TemporaryDirectory() as folder:
+        rooms = forks(Path(folder), dice)
+        there = rooms[0].copy(Path(folder) / "there.git")
+        here = rooms[2].copy(Path(folder) / "here.git")
+        for number in (1, 2):
+            pull(there.log, rooms[number].log)
+        for number in (1, 0):
+            pull(here.log, rooms[number].log)
+        ours, theirs = answers(there), answers(here)
+        known = set(there.log.history.ids) & set(here.log.history.ids)
+        assert len(known) >= len(rooms[0].log.history)
+        both = {name for name in ours if name in known or not set(name) <= set("0123456789abcdef")}
+        assert {name: ours[name] for name in both} == {name: theirs[name] for name in both}
+        assert there.export() == here.export()
+
+
+@settings(max_examples=5, deadline=None)
+@given(st.integers(0, 10**9))
+def test_what_came_to_nothing_leaves_no_trace(seed: int) -> None:
+    dice = random.Random(seed)
+    with tempfile.TemporaryDirectory() as folder:
+        rooms = forks(Path(folder), dice)
+        settled = min(
+            next((n for n, (a, b) in enumerate(zip(r.log.history.ids, s.log.history.ids, strict=False)) if a != b), 1)
+            for r in rooms
+            for s in rooms
+            if r is not s
+        )
+        ledger = Ledger(rooms[0].log.conversation)
+        for _ in range(6):
+            room = dice.choice(rooms)
+            ledger.follow(room.log, settled)
+            fresh = Ledger(room.log.conversation)
+            fresh.follow(room.log, settled)
+            assert state(ledger) == state(fresh)
