@@ -40,6 +40,11 @@ def of_commit(commit_time_s: int, explicit: int | None, parents: Iterable[int]) 
     return following(before, commit_time_s * 1000)
 
 
+def shares(clock: int, count: int) -> range:
+    """The clocks of the events of a commit that has `count` of them, one at least: the last has the commit's own."""
+    return range(clock - count + 1, clock + 1)
+
+
 def bids(parents: Iterable[int], now_ms: int, count: int) -> range:
     """The clocks of `count` events that are about to be signed on top of commits with these clocks; the last is what the commit states."""
     first = following(max(parents, default=0), now_ms)

@@ -297,6 +297,11 @@ def test_the_clock_that_a_commit_states_is_a_plain_decimal(text: object, expecte
     assert clock.parsed(text) == expected
 
 
+def test_the_last_event_of_a_commit_has_its_clock() -> None:
+    assert list(clock.shares(10, 1)) == [10]
+    assert list(clock.shares(10, 3)) == [8, 9, 10]
+
+
 def test_events_about_to_be_signed_bid_after_the_parents_and_the_commit_states_the_last() -> None:
     assert list(clock.bids([5, 7], 100, 3)) == [100, 101, 102]
     assert list(clock.bids([5, 100], 100, 2)) == [101, 102]
