@@ -107,7 +107,6 @@ class StatusRoom:
         ledger = self.follow()
         number = self.log.history.number(self.main)
         note = tending.opening(ledger, self.log, number, who.id, secret(who), self.now * 1000)
-        assert not isinstance(note, Unmappable)
         return self.write(who, Other(notes.BRIDGE), extra=note)
 
     def tend(self, who: Person) -> CommitId | None:
@@ -175,7 +174,7 @@ class StatusRoom:
     def export(self, attester: Person | None = None) -> Exported:
         order = Timeline(self.log.history).order()
         by = None if attester is None else Attester(attester.id, secret(attester))
-        found = export(self.follow(), self.log, order, by)
+        found = export(self.follow(), self.log, order, by, now_ms=self.now * 1000)
         assert isinstance(found, Exported), found
         return found
 

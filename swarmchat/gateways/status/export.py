@@ -21,7 +21,7 @@ from swarmchat.conversation.commit import Commit
 from swarmchat.crypto.secp256k1 import Key, Secret
 from swarmchat.gateways.protobuf import delimited
 from swarmchat.gateways.refusal import Refused
-from swarmchat.gateways.status import envelopes, events, mapping, notes, reading
+from swarmchat.gateways.status import clock, envelopes, events, mapping, notes, reading
 from swarmchat.gateways.status.events import SignedEvent
 from swarmchat.gateways.status.fold import fold
 from swarmchat.gateways.status.ledger import Chat, Ledger, Source
@@ -97,16 +97,22 @@ class Exported:
 
 
 def export(
-    ledger: Ledger, here: Source, order: Iterable[CommitId], attester: Attester | None = None
+    ledger: Ledger,
+    here: Source,
+    order: Iterable[CommitId],
+    attester: Attester | None = None,
+    *,
+    now_ms: int | None = None,
 ) -> Exported | Refused:
     """All that Status is told of a conversation, in its newest chat. The ledger has followed `here`; `order` is that of display.
 
     Without an attester only what was signed when it was written: two nodes with the same commits give the same bytes.
+    With `now_ms`, events and sayings whose clock no client would take then are left out.
     """
     chats = ledger.chats
     if not chats:
         return Refused(Fault.NO_CHAT)
-    walk = _Walk(ledger, here, chats[0], attester)
+    walk = _Walk(ledger, here, chats[0], attester, now_ms)
     for commit in order:
         walk.take(commit)
     return walk.finished()
@@ -124,6 +130,7 @@ class _Walk:
     here: Source
     chat: Chat
     attester: Attester | None
+    now_ms: int | None
     found: list[_Found] = field(default_factory=list)
     attested: int = 0
     said: dict[str, Said] = field(default_factory=dict)
@@ -150,9 +157,11 @@ class _Walk:
         for told in self.ledger.told:
             if told.chat is self.chat:
                 self.found.append(_Found(self.here.history.id(told.number), told.signed))
-        folded = fold(self.chat.id, [one.signed for one in self.found])
+        ahead = [one for one in self.found if not self._is_timely(one.signed.event.clock)]
+        folded = fold(self.chat.id, [one.signed for one in self.found if one not in ahead])
         commits = {one.signed.raw: one.commit for one in sorted(self.found, key=lambda one: one.commit, reverse=True)}
         dropped = [Dropped(commits[one.event.raw], one.event.id, one.reason) for one in folded.ignored]
+        dropped += [Dropped(one.commit, one.signed.id, events.Fault.BAD_CLOCK) for one in ahead]
         listed = MembershipUpdateMessage(chat_id=self.chat.id, events=tuple([one.raw for one in folded.events]))
         raw = listed.encode()
         if len(folded.events) > limits.STATUS_EVENTS_MAX or len(raw) > limits.PROTOBUF_BYTES_MAX:
@@ -176,7 +185,9 @@ class _Walk:
         if isinstance(said, Refused):
             self._miss(commit.id, said.reason, said.about)
             return
-        self.said |= {one.envelope.id: one for one in said}
+        self.said |= {one.envelope.id: one for one in said if self._is_timely(one.entity.clock)}
+        if not all(self._is_timely(one.entity.clock) for one in said):
+            self._miss(commit.id, events.Fault.BAD_CLOCK)
         if isinstance(commit.action, UpdateProfile):
             for reason in mapping.profile_events(*self._profiles(commit))[1]:
                 self._miss(commit.id, reason)
@@ -232,6 +243,9 @@ class _Walk:
         last = self.ledger.clock(number)
         if isinstance(commit.action, Add | Unban | Promote):
             last = max(last, self._bound_at(AccountId(commit.action.uri)))
+        if not self._is_timely(last):
+            self._miss(commit.id, Why.CLOCK_AHEAD)
+            return
         for event, at in zip(found, range(last - len(found) + 1, last + 1), strict=True):
             signed = events.sign(replace(event, clock=at), self.chat.id, self.attester.secret)
             self.found.append(_Found(commit.id, signed))
@@ -261,6 +275,9 @@ class _Walk:
     def _profiles(self, commit: Commit) -> tuple[bytes | None, bytes | None]:
         assert commit.parent is not None, "the first commit changes no profile"
         return self.here.roster_at(commit.parent).profile, self.here.roster_at(commit.id).profile
+
+    def _is_timely(self, at: int) -> bool:
+        return self.now_ms is None or clock.is_acceptable(at, self.now_ms)
 
     def _miss(self, commit: CommitId, reason: str, about: str = "") -> None:
         self.missing.append(Missing(commit, reason, about))

@@ -251,22 +251,30 @@ class Ledger:
         known = [chat for chat in self._chats if self._reaches(number, chat.number)]
         return min(known, key=lambda chat: chat.rank, default=None)
 
-    def told_at(self, number: int) -> list[Told]:
-        """The events of that chat in this commit and its ancestors."""
+    def told_at(self, number: int, until_ms: int | None = None) -> list[Told]:
+        """The events of that chat in this commit and its ancestors, without those that who hears of them at `until_ms` would not take.
+
+        Clients refuse a list with one event of a clock too far ahead: so nobody's clock costs others their words.
+        """
         chat = self.chat_at(number)
         if chat is None:
             return []
         count = bisect_right(self._told, number, key=lambda told: told.number)
-        if count and self._source.history.floor(number) > self._told[count - 1].number:
-            return [told for told in self._told[:count] if told.chat is chat]
-        return [told for told in self._told[:count] if told.chat is chat and self._reaches(number, told.number)]
+        has_all = count > 0 and self._source.history.floor(number) > self._told[count - 1].number
+        return [
+            told
+            for told in self._told[:count]
+            if told.chat is chat
+            and (until_ms is None or clock.is_acceptable(told.signed.event.clock, until_ms))
+            and (has_all or self._reaches(number, told.number))
+        ]
 
-    def fold_at(self, number: int) -> Fold | None:
+    def fold_at(self, number: int, until_ms: int | None = None) -> Fold | None:
         """What these events come to, as clients have it; the group is not to be changed. None before there is a chat."""
         chat = self.chat_at(number)
         if chat is None:
             return None
-        told = self.told_at(number)
+        told = self.told_at(number, until_ms)
         name = chat.id, tuple([id(one) for one in told])
         known = self._folds.get(name)
         if known is None:

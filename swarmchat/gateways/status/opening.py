@@ -5,7 +5,6 @@ from __future__ import annotations
 from swarmchat.errors import RefusedError
 from swarmchat.gateways.status import notes, tending
 from swarmchat.gateways.status.gateway import StatusGateway
-from swarmchat.gateways.status.mapping import Unmappable
 from swarmchat.gateways.status.speaking import Note
 from swarmchat.ids import CommitId, ConversationId
 from swarmchat.node.node import Node
@@ -35,7 +34,7 @@ async def open_for(node: Node, gateway: StatusGateway, conversation: Conversatio
         await gateway.bind(conversation)
     secret = await node.swarm.own.ensure_status_key()
 
-    def opened() -> tuple[CommitId, Note | Unmappable] | None:
+    def opened() -> tuple[CommitId, Note] | None:
         with log.still():
             ledger = gateway.ledger(log)
             places = tending.parents(log, log.main, log.heads)
@@ -53,6 +52,4 @@ async def open_for(node: Node, gateway: StatusGateway, conversation: Conversatio
             data={"reason": "other-key"},
         )
     at, note = found
-    if isinstance(note, Unmappable):
-        raise RefusedError("the clocks of this conversation are too far ahead", data={"reason": note.reason})
     return await gateway.write(conversation, notes.BRIDGE, note, at)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from swarmchat.conversation.commit import Commit
@@ -55,34 +56,30 @@ def said(ledger: Ledger, number: int, commit: Commit, account: AccountId) -> tup
     note = notes.read(commit.body)
     if note is None or not (note.envelopes or note.spoken):
         return ()
-    chat, fold = ledger.chat_at(number), ledger.fold_at(number)
-    if chat is None or fold is None:
+    chat = ledger.chat_at(number)
+    if chat is None:
         return Refused(Fault.NO_CHAT)
     if not note.is_whole:
         return Refused(Fault.MALFORMED)
-    return _checked(ledger, number, commit, account, note, chat, fold)
+    return _checked(ledger, number, commit, account, note, chat)
 
 
 def payload(chat: Chat, fold: Fold, message: ChatMessage) -> MembershipUpdateMessage:
-    """A message in the group, with all that happened in it before."""
+    """A message in the group, with all that happened in it before: the fold at its parent, until its own clock."""
     return MembershipUpdateMessage(
         chat_id=chat.id, events=tuple([signed.raw for signed in fold.events]), message=message
     )
 
 
 def _checked(
-    ledger: Ledger, number: int, commit: Commit, account: AccountId, note: Note, chat: Chat, fold: Fold
+    ledger: Ledger, number: int, commit: Commit, account: AccountId, note: Note, chat: Chat
 ) -> tuple[Said, ...] | Refused:
     keys = ledger.claims_at(number, account)
     found: list[Said] = []
     for spoken in note.spoken:
-        rebuilt = _rebuilt(spoken, chat, fold)
+        rebuilt = _rebuilt(ledger, number, spoken, chat, keys)
         if isinstance(rebuilt, Refused):
             return rebuilt
-        if rebuilt.author not in keys:
-            return Refused(Fault.FORGED)
-        if rebuilt.author.legacy not in fold.group.members:
-            return Refused(Fault.NOT_A_MEMBER)
         found.append(_said(rebuilt))
     for raw in note.envelopes:
         envelope = envelopes.read(raw)
@@ -109,10 +106,17 @@ def _said(envelope: Envelope) -> Said:
     return Said(envelope, entity)
 
 
-def _rebuilt(spoken: Spoken, chat: Chat, fold: Fold) -> Envelope | Refused:
+def _rebuilt(ledger: Ledger, number: int, spoken: Spoken, chat: Chat, keys: Collection[Key]) -> Envelope | Refused:
     message = ChatMessage.decode(spoken.message)
     if isinstance(message, Refused):
         return message
     if message.encode() != spoken.message:
         return Refused(Fault.MALFORMED)  # spelled in another way than it would be rebuilt
-    return envelopes.read(envelopes.assembled(payload(chat, fold, message), spoken.signature))
+    fold = ledger.fold_at(number, message.clock)
+    assert fold is not None, "there is a chat"
+    envelope = envelopes.read(envelopes.assembled(payload(chat, fold, message), spoken.signature))
+    if isinstance(envelope, Refused):
+        return envelope
+    if envelope.author not in keys:
+        return Refused(Fault.FORGED)
+    return envelope if envelope.author.legacy in fold.group.members else Refused(Fault.NOT_A_MEMBER)

@@ -40,7 +40,7 @@ def spoken(ledger: Ledger, here: Source, wish: Wish, secret: Secret) -> Note | U
     if mapping.is_of_gateways(wish.action):
         return None
     number = here.history.number(wish.parent)
-    chat, fold = ledger.chat_at(number), ledger.fold_at(number)
+    chat, fold = ledger.chat_at(number), ledger.fold_at(number, wish.now_ms)
     if chat is None or fold is None:
         return Unmappable(Why.BEFORE)
     if not ledger.bindings.is_bound(wish.account, secret.public, wish.parent):
@@ -68,7 +68,7 @@ def events_note(
     ledger: Ledger, number: int, found: Sequence[MembershipUpdateEvent], secret: Secret, now_ms: int
 ) -> Note | Unmappable:
     """What a commit after that one notes of these events, signed in this order."""
-    chat, fold = ledger.chat_at(number), ledger.fold_at(number)
+    chat, fold = ledger.chat_at(number), ledger.fold_at(number, now_ms)
     if chat is None or fold is None:
         return Unmappable(Why.BEFORE)
     return _Pen(ledger, number, chat, fold, now_ms, secret).events(found)
@@ -88,8 +88,10 @@ class _Pen:
     def events(self, found: Sequence[MembershipUpdateEvent]) -> Note | Unmappable:
         fault = mapping.group_fault(mapping.copied(self.fold.group), self.secret.public, found)
         clocks = self._clocks(len(found))
-        if fault is not None or isinstance(clocks, Unmappable):
-            return fault or clocks  # type: ignore[return-value]  # one of them is there
+        if fault is not None:
+            return fault
+        if isinstance(clocks, Unmappable):
+            return clocks
         if len(self.fold.events) + len(found) > limits.STATUS_EVENTS_MAX:
             return Unmappable(Why.TOO_BIG)
         signed = [
@@ -98,7 +100,7 @@ class _Pen:
         ]
         if any(len(one.raw) > limits.STATUS_EVENT_BYTES_MAX for one in signed):
             return Unmappable(Why.TOO_BIG)
-        return notes.of_events(signed, clocks[-1])
+        return notes.of_events(signed, self._stated(clocks))
 
     def entities(self, speaker: Speaker, found: Sequence[Entity]) -> Note | Unmappable:
         if self.secret.public.legacy not in self.fold.group.members:
@@ -114,14 +116,16 @@ class _Pen:
         said = [replace(entity, clock=at) for entity, at in zip(found, clocks, strict=True)]
         messages = [entity for entity in said if isinstance(entity, ChatMessage)]
         if messages:
-            return self._messages(messages, clocks[-1])
-        return notes.of_envelopes([envelopes.sign(entity, self.secret) for entity in said], clocks[-1])
+            return self._messages(messages, self._stated(clocks))
+        return notes.of_envelopes([envelopes.sign(entity, self.secret) for entity in said], self._stated(clocks))
 
-    def _messages(self, messages: Sequence[ChatMessage], last: int) -> Note | Unmappable:
+    def _messages(self, messages: Sequence[ChatMessage], stated: int | None) -> Note | Unmappable:
         found: list[Spoken] = []
         first = ""
         for message in messages:
-            payload = reading.payload(self.chat, self.fold, message)
+            fold = self.ledger.fold_at(self.number, message.clock)
+            assert fold is not None, "there is a chat"
+            payload = reading.payload(self.chat, fold, message)
             raw = payload.encode()
             if len(raw) > limits.PROTOBUF_BYTES_MAX - limits.STATUS_WRAPPER_BYTES_MAX:
                 return Unmappable(Why.TOO_BIG)
@@ -129,8 +133,16 @@ class _Pen:
             if not first:
                 first = envelopes.message_id(self.secret.public, envelopes.assembled(payload, signature))
             found.append(Spoken(message.encode(), signature))
-        return notes.of_spoken(found, first, last)
+        return notes.of_spoken(found, first, stated)
 
     def _clocks(self, count: int) -> range | Unmappable:
-        found = clock.bids((self.ledger.clock(self.number),), self.now_ms, count)
-        return found if clock.is_acceptable(found[-1], self.now_ms) else Unmappable(Why.CLOCK_AHEAD)
+        """After all commits before; where those are so far ahead that clients would take nothing, after the events alone."""
+        for last in (self.ledger.clock(self.number), self.fold.group.last_clock):
+            found = clock.bids((last,), self.now_ms, count)
+            if clock.is_acceptable(found[-1], self.now_ms):
+                return found
+        return Unmappable(Why.CLOCK_AHEAD)
+
+    def _stated(self, clocks: range) -> int | None:
+        """What the commit states as its clock: nothing where that would not be after its parents'."""
+        return clocks[-1] if clocks[0] > self.ledger.clock(self.number) else None

@@ -52,14 +52,15 @@ def due(
     chat = ledger.chat_at(number)
     if chat is None or not ledger.bindings.is_bound(account, secret.public, here.history.id(number)):
         return Due()
-    group = fold(chat.id, [told.signed for told in ledger.told if told.chat is chat]).group
+    told = [one.signed for one in ledger.told if one.chat is chat]
+    group = fold(chat.id, [one for one in told if clock.is_acceptable(one.event.clock, now_ms)]).group
     bans = list(_bans(ledger, here, roster, group)) if roster.is_admin(account) else []
     if bans:
         left = _left_s(bans, account, now_ms)
         if left > 0:
             return Due(again_s=left)
         opened = opening(ledger, here, number, account, secret, now_ms)
-        return Due() if isinstance(opened, Unmappable) else Due(notes.BRIDGE, opened, f"a chat after {chat.id}")
+        return Due(notes.BRIDGE, opened, f"a chat after {chat.id}")
     late = _late(ledger, here, roster, chat, group, account, secret.public)
     ready = [one for one in late if _left_s([one.cause], account, now_ms) <= 0]
     found = _events(ready)
@@ -70,19 +71,19 @@ def due(
     return Due(again_s=min(waiting) if waiting else None)
 
 
-def opening(
-    ledger: Ledger, here: Source, number: int, account: AccountId, secret: Secret, now_ms: int
-) -> Note | Unmappable:
+def opening(ledger: Ledger, here: Source, number: int, account: AccountId, secret: Secret, now_ms: int) -> Note:
     """The keys of a commit after that one which opens a chat, the next one where there is one: all that stands, signed by us."""
     before = ledger.chat_at(number)
     generation = 0 if before is None else before.generation + 1
     chat = chat_ids.of_conversation(ledger.conversation, generation, secret.public)
     made = _snapshot(ledger, here, number, account, secret.public)
-    clocks = clock.bids((ledger.clock(number),), now_ms, len(made))
-    if not clock.is_acceptable(clocks[-1], now_ms):
-        return Unmappable(Why.CLOCK_AHEAD)
+    last = ledger.clock(number)
+    clocks = clock.bids((last,), now_ms, len(made))
+    stated: int | None = clocks[-1]
+    if not clock.is_acceptable(clocks[-1], now_ms):  # nobody's clock keeps others from a chat
+        clocks, stated = clock.bids((), now_ms, len(made)), None
     signed = [events.sign(replace(event, clock=at), chat, secret) for event, at in zip(made, clocks, strict=True)]
-    return {"body": chat, notes.KEY: notes.of_events(signed, clocks[-1])}
+    return {"body": chat, notes.KEY: notes.of_events(signed, stated)}
 
 
 def color_of(conversation: ConversationId, content: bytes | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -280,15 +281,50 @@ def test_an_event_that_clients_would_refuse_is_not_signed(tmp_path: Path) -> Non
     assert room.unmapped[-1].reason is Why.RULES
 
 
-def test_nothing_is_signed_after_clocks_that_no_client_would_take(tmp_path: Path) -> None:
+def far_ahead(room: StatusRoom, write: Callable[[], CommitId]) -> CommitId:
+    """What somebody writes whose clock is a year ahead."""
+    room.now += 365 * 86_400
+    commit = write()
+    room.now -= 365 * 86_400
+    return commit
+
+
+def test_a_commit_from_the_future_costs_nobody_his_words(tmp_path: Path) -> None:
+    room = StatusRoom.opened(tmp_path, BOB)
+    ahead = far_ahead(room, lambda: room.write(BOB, Post("tomorrow")))
+    text = room.write(ALICE, Post("today"))
+    note = room.note(text)
+    assert note is not None
+    assert note.clock is None, "it would not be after its parent's"
+    assert room.one(text).entity.clock == room.now * 1000 + 7
+    title = room.title(ALICE, title="Today")
+    assert kinds(room, title) == [EventType.NAME_CHANGED]
+    assert room.group.name == "Today"
+    exported = room.export()
+    assert room.reasons(exported)[ahead] == "bad-clock"
+    assert room.one(text).envelope.raw in exported.wrappers
+
+
+def test_an_event_from_the_future_travels_with_nobody_elses_words(tmp_path: Path) -> None:
+    room = StatusRoom.opened(tmp_path, BOB)
+    room.write(ALICE, Promote(BOB.id))
+    ahead = far_ahead(room, lambda: room.title(BOB, title="Tomorrow"))
+    raw = next(told.signed.raw for told in room.follow().told if room.log.history.id(told.number) == ahead)
+    message = room.one(room.write(ALICE, Post("today"))).envelope.message
+    assert isinstance(message, MembershipUpdateMessage)
+    assert raw not in message.events
+    exported = room.export()
+    assert [(one.commit, one.reason) for one in exported.report.dropped] == [(ahead, "bad-clock")]
+    room.now += 366 * 86_400
+    assert not room.export().report.dropped
+
+
+def test_a_clock_that_is_stated_too_high_is_not_believed(tmp_path: Path) -> None:
     room = StatusRoom.opened(tmp_path)
-    ahead = room.write(ALICE, Post("far"), extra={"status": {"clock": str((room.now + 1) * 1000 + 120_000)}})
-    assert room.follow().clock(room.log.history.number(ahead)) == room.now * 1000 + 120_000
-    room.now -= 2
-    assert room.note(room.write(ALICE, Post("too far"))) is None
-    assert room.unmapped[-1].reason is Why.CLOCK_AHEAD
-    room.now += 2
-    room.one(room.write(ALICE, Post("near enough")))
+    for ahead_ms, is_believed in ((120_000, True), (240_002, False)):
+        stated = (room.now + 1) * 1000 + ahead_ms
+        commit = room.write(ALICE, Post("far"), extra={"status": {"clock": str(stated)}})
+        assert (room.follow().clock(room.log.history.number(commit)) == stated) is is_believed
 
 
 def test_a_type_that_nobody_knows_has_no_form(tmp_path: Path) -> None:
