@@ -1,4 +1,4 @@
-"""Why something from outside was not taken. (SCP-09 §2)"""
+"""Why something from outside was not taken. (SCP-09 §1.3)"""
 
 from __future__ import annotations
 
