@@ -77,6 +77,24 @@ class Commands(Protocol):
 
     async def mvds_status(self) -> JsonObject: ...
 
+    async def status_bridge(self, *, conversation: str) -> JsonObject:
+        """RefusedError where it is open already, in a one-to-one, and for who is no admin."""
+        ...
+
+    async def status_export(
+        self, *, conversation: str, path: str, mode: str | None = None, force: bool = False
+    ) -> JsonObject:
+        """Appears under its name when it is whole; UserError when it exists, unless `force`."""
+        ...
+
+    async def status_import(self, *, path: str, dry_run: bool = False) -> JsonObject:
+        """UserError for a file that holds no chat. Nothing is written twice: what was broken off goes on when it is called again."""
+        ...
+
+    async def status_show(self, *, conversation: str) -> JsonObject:
+        """RefusedError for one that is not open for Status."""
+        ...
+
     async def daemon_status(self) -> JsonObject: ...
 
     async def daemon_stop(self) -> JsonObject:

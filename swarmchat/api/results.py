@@ -109,6 +109,58 @@ DATASYNC: Final[ObjectShape] = {
     ],
     "metrics": "any",  # numbers since the daemon started, by name
 }
+_LEFT_OUT: Final[ObjectShape] = {
+    "missing": [{"commit": "commit", "reason": "text", "about": "text"}],  # what Status does not hear of
+    "dropped": [{"commit": "commit", "id": "text", "reason": "text"}],  # signed events that clients would refuse
+    "more": "int",  # lines beyond 1,000 of each
+}
+STATUS_EXPORT: Final[ObjectShape] = {
+    "conversation": "conversation",
+    "path": "text",
+    "mode": "text",  # skip, attest
+    "bytes": "int",
+    "chat": "text",
+    "generation": "int",
+    "events": "int",
+    "attested": "int",  # of these, signed by this very export
+    "messages": "int",  # messages, reactions, edits, deletions
+    **_LEFT_OUT,
+}
+STATUS_IMPORT: Final[ObjectShape] = {
+    "conversation": "conversation?",  # null: it would be made (dry run)
+    "chat": "text",
+    "state": "text",  # made, grown, unchanged; planned (dry run)
+    "commits": "int",
+    "known": "int",  # events and messages of the file that stand here already
+    "told": [  # fate: kept (in the log, without effect there), ignored (not in the log), bad (not even understood)
+        {"what": "text", "id": "text?", "fate": "text", "reason": "text", "about": "text"}
+    ],
+    "more": "int",  # lines beyond 1,000
+    "others": ["conversation"],  # that hold the same chat, and stay as they are
+}
+STATUS_CHAT: Final[ObjectShape] = {
+    "conversation": "conversation",
+    "chat": "text",
+    "generation": "int",
+    "rules": "text",  # status-go
+    "creator": "text",
+    "name": "text",
+    "color": "text",
+    "image": "bool",
+    "events": "int",
+    "messages": "int",
+    "members": [
+        {
+            "key": "text",  # 0x04…
+            "compressed": "text?",  # zQ3sh…; null for what is no key: clients take any word
+            "account": "account?",  # under which the conversation keeps them
+            "name": "text",
+            "role": "text",  # admin, member
+            "bound": "bool",  # an account of ours has said that it is its key
+        }
+    ],
+    **_LEFT_OUT,
+}
 MESSAGE: Final[ObjectShape] = {
     "id": "commit",
     "type": "text",

@@ -42,6 +42,9 @@ from swarmchat.api.results import (
     SETTING,
     STATE,
     STATUS,
+    STATUS_CHAT,
+    STATUS_EXPORT,
+    STATUS_IMPORT,
     STATUS_KEY,
     SYNC,
     TOKEN,
@@ -58,6 +61,7 @@ MODE_WORDS: Final = ("one-to-one", "admin-invites", "private", "public")  # by m
 ON_OFF: Final = ("on", "off")
 SCOPES: Final = ("read", "send", "admin")  # of a token; each includes those before it
 EXPORT_FORMATS: Final = ("text", "json", "html", "mbox")
+STATUS_MODES: Final = ("skip", "attest")
 ROLES: Final = ("admin", "member", "invited", "banned", "left")
 
 # --- parameters that many methods share
@@ -533,6 +537,41 @@ _TABLE: Final = (
         needs_network=True,
     ),
     Method("mvds.status", "what is opened for data sync, and who takes part", (), DATASYNC, read_only=True),
+    Method(
+        "status.bridge",
+        "open a conversation for Status: what is written there is signed for it as well from now on",
+        (_CONVERSATION,),
+        {"conversation": "conversation", "commit": "commit", "chat": "text", "generation": "int"},
+    ),
+    Method(
+        "status.export",
+        "write what Status is told of a conversation into a file: its group events and what was said, signed",
+        (
+            _CONVERSATION,
+            _PATH,
+            Param(
+                "mode",
+                "string",
+                "what nobody signed when it was written: `skip` reports it (default), `attest` signs it as an admin now",
+                choices=STATUS_MODES,
+            ),
+            Param("force", "boolean", "replace a file that is there"),
+        ),
+        STATUS_EXPORT,
+    ),
+    Method(
+        "status.import",
+        "take in a file of signed Status messages: into the conversation of its chat, or into a new one",
+        (_PATH, _DRY_RUN),
+        STATUS_IMPORT,
+    ),
+    Method(
+        "status.show",
+        "a conversation as clients of Status see it, and what they do not hear of",
+        (_CONVERSATION,),
+        STATUS_CHAT,
+        read_only=True,
+    ),
     # --- audit
     Method(
         "verify",

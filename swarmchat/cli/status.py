@@ -9,8 +9,8 @@ from typing import Any, Final
 import click
 
 from swarmchat import limits
-from swarmchat.cli.session import Noun, Session, pass_session
-from swarmchat.cli.terminal import counted, plain, short
+from swarmchat.cli.session import CONV, Noun, Session, pass_session
+from swarmchat.cli.terminal import counted, plain, short, table
 from swarmchat.errors import RefusedError, UsageError
 
 _BYTES_MAX: Final = 8 * limits.PHRASE_CHARS_MAX + 4  # two lines of what UTF-8 makes of so many characters
@@ -69,6 +69,121 @@ def identity(
     session.output.emit(shown, lambda: _card(shown))
     if shown["state"] == "set":
         session.output.note("conversations that know another key of this account keep that one")
+
+
+@status.command()
+@click.argument("conv", type=CONV)
+@pass_session
+def bridge(session: Session, conv: str) -> None:
+    """Open a conversation for Status; for admins.
+
+    From now on each member's device signs what it writes for Status as well, so that any member can hand it on.
+    """
+    done = session.door.call("status.bridge", conversation=conv)
+    session.output.emit(done, lambda: f"{done['conversation']}  is open for Status: {plain(done['chat'])}")
+
+
+@status.command("export")
+@click.argument("conv", type=CONV)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="the file (default: CHAT.status, after the chat's id)",
+)
+@click.option("--attest", is_flag=True, help="sign as an admin what nobody signed when it was written")
+@click.option("--force", is_flag=True, help="replace FILE if it is there")
+@pass_session
+def export_(session: Session, conv: str, out: Path | None, attest: bool, force: bool) -> None:
+    """Write what Status is told of a conversation into a file: its group events and what was said, each signed by who did it.
+
+    Whoever has the file can read what is in it.
+    """
+    if out is None:
+        chat = session.door.call("status.show", conversation=conv)["chat"]
+        out = Path(f"{''.join(one for one in chat[:8] if one.isalnum())}.status")
+    with session.output.busy("exporting"):
+        done = session.door.call(
+            "status.export",
+            conversation=conv,
+            path=str(out.absolute()),
+            mode="attest" if attest else None,
+            force=force or None,
+        )
+    told = f"{counted(done['events'], 'group event')}, {counted(done['messages'], 'message')}, {done['bytes']} bytes"
+    session.output.emit(done, lambda: f"{plain(done['path'])}: {told}")
+    for line in _left_out(done):
+        session.output.note(line)
+
+
+@status.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--dry-run", is_flag=True, help="say what would be written, write nothing")
+@pass_session
+def import_(session: Session, file: Path, dry_run: bool) -> None:
+    """Take in a file of signed Status messages: into the conversation of its chat, or into a new one.
+
+    Nothing is written twice. If it is broken off, run it again: it goes on.
+    """
+    with session.output.busy("importing"):
+        done = session.door.call("status.import", path=str(file.absolute()), dry_run=dry_run or None)
+    session.output.emit(done, lambda: _imported(done))
+    for row in done["told"]:
+        about = f": {plain(row['about'])}" if row["about"] else ""
+        session.output.note(
+            f"{_FATES.get(row['fate'], row['fate'])}: {row['what']} {short(row['id'])}: {row['reason']}{about}"
+        )
+    if done["more"]:
+        session.output.note(f"and {done['more']} more")
+    for other in done["others"]:
+        session.output.note(f"{other} holds the same chat, and stays as it is")
+
+
+@status.command()
+@click.argument("conv", type=CONV)
+@pass_session
+def show(session: Session, conv: str) -> None:
+    """Show a conversation as clients of Status see it, and what they do not hear of."""
+    shown = session.door.call("status.show", conversation=conv)
+    session.output.emit(shown, lambda: _chat(shown))
+
+
+_FATES: Final = {"kept": "kept, without effect", "ignored": "left out", "bad": "not understood"}
+
+
+def _imported(done: dict[str, Any]) -> str:
+    where = done["conversation"] or "a new conversation"
+    return f"{where}  {plain(done['state'])}: {counted(done['commits'], 'commit')}, {done['known']} of the file known already"
+
+
+def _chat(shown: dict[str, Any]) -> list[str]:
+    rows = [
+        [plain(one["role"]), plain(one["name"]) or "–", plain(one["compressed"] or one["key"]), _account(one)]
+        for one in shown["members"]
+    ]
+    return [
+        f"chat     {plain(shown['chat'])}",
+        f"name     {plain(shown['name'])}",
+        f"rules    {plain(shown['rules'])}, generation {shown['generation']}",
+        f"told     {counted(shown['events'], 'group event')}, {counted(shown['messages'], 'message')}",
+        "",
+        *table(rows, ("ROLE", "NAME", "KEY", "ACCOUNT")),
+        *(["", *_left_out(shown)] if shown["missing"] or shown["dropped"] else []),
+    ]
+
+
+def _account(member: dict[str, Any]) -> str:
+    return f"{short(member['account'])}{'' if member['bound'] else ' (on Status only)'}"
+
+
+def _left_out(shown: dict[str, Any]) -> list[str]:
+    """What is not told, by reason."""
+    rows = [f"not told: {short(one['commit'])} {plain(one['reason'])}" for one in shown["missing"]]
+    rows += [
+        f"dropped, for clients would refuse it: {short(one['commit'])} {plain(one['reason'])}"
+        for one in shown["dropped"]
+    ]
+    return [*rows, *([f"and {shown['more']} more"] if shown["more"] else [])]
 
 
 def _words(session: Session, *, passphrase: bool) -> dict[str, str]:

@@ -9,13 +9,14 @@ from swarmchat.gateways.datasync.verbs import DatasyncVerbs
 from swarmchat.gateways.hub import Hub
 from swarmchat.gateways.identity import IdentityVerbs
 from swarmchat.gateways.status.gateway import StatusGateway
+from swarmchat.gateways.status.verbs import StatusVerbs
 from swarmchat.node.accounts import AccountVerbs
 from swarmchat.node.commands import NodeCommands
 from swarmchat.node.node import Node
 from swarmchat.node.web import Web
 
 
-class GatewayCommands(NodeCommands, IdentityVerbs, DatasyncVerbs):
+class GatewayCommands(NodeCommands, IdentityVerbs, StatusVerbs, DatasyncVerbs):
     """All verbs; made once for a node, and before that runs."""
 
     def __init__(

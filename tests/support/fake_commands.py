@@ -84,6 +84,13 @@ _ACCOUNT = {
     "typing": False,
 }
 
+_CHAT = "00010203-0405-4607-8809-0a0b0c0d0e0f-0x04" + "5e" * 64
+_LEFT_OUT: Mapping[str, Any] = {
+    "missing": [{"commit": FIRST, "reason": "vote", "about": ""}],
+    "dropped": [{"commit": FIRST, "id": "0x" + "cd" * 32, "reason": "not-a-member"}],
+    "more": 0,
+}
+
 ANSWERS: Mapping[str, Any] = {
     "account.create": {"id": ALICE, "device": PHONE, "name": "Alice"},
     "account.set": _ACCOUNT,
@@ -129,6 +136,62 @@ ANSWERS: Mapping[str, Any] = {
             }
         ],
         "metrics": {"swarmchat_datasync_relayed_total": 3},
+    },
+    "status.bridge": {"conversation": ROOM, "commit": FIRST, "chat": _CHAT, "generation": 0},
+    "status.export": {
+        "conversation": ROOM,
+        "path": "/tmp/boats.status",
+        "mode": "skip",
+        "bytes": 4_096,
+        "chat": _CHAT,
+        "generation": 0,
+        "events": 3,
+        "attested": 0,
+        "messages": 7,
+        **_LEFT_OUT,
+    },
+    "status.import": {
+        "conversation": ROOM,
+        "chat": _CHAT,
+        "state": "grown",
+        "commits": 4,
+        "known": 6,
+        "told": [
+            {
+                "what": "MEMBER_JOINED",
+                "id": "0x" + "ab" * 32,
+                "fate": "kept",
+                "reason": "nothing-changes-here",
+                "about": "",
+            },
+            {"what": "message 3", "id": None, "fate": "bad", "reason": "bad-clock", "about": "0"},
+        ],
+        "more": 1,
+        "others": [FIRST],
+    },
+    "status.show": {
+        "conversation": ROOM,
+        "chat": _CHAT,
+        "generation": 0,
+        "rules": "status-go",
+        "creator": "0x04" + "5e" * 64,
+        "name": "Boats",
+        "color": "#887af9",
+        "image": False,
+        "events": 3,
+        "messages": 7,
+        "members": [
+            {
+                "key": "0x04" + "5e" * 64,
+                "compressed": "zQ3sh" + "y" * 44,
+                "account": ALICE,
+                "name": "Alice",
+                "role": "admin",
+                "bound": True,
+            },
+            {"key": "Ben", "compressed": None, "account": None, "name": "", "role": "member", "bound": False},
+        ],
+        **_LEFT_OUT,
     },
     "daemon.status": {
         "pid": 4711,

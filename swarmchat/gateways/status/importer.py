@@ -23,7 +23,7 @@ from swarmchat.gateways.status.ledger import Ledger
 from swarmchat.gateways.status.sayings import NOWHERE
 from swarmchat.gateways.status.steps import Fate, Here, Placed, Plan, Row, Step, Why
 from swarmchat.gateways.status.streams import Stream
-from swarmchat.ids import AccountId, CommitId, ConversationId
+from swarmchat.ids import CommitId, ConversationId
 from swarmchat.node.node import Node
 from swarmchat.swarm.write_queue import Intent
 
@@ -133,7 +133,7 @@ class Importer:
                     hint="swarmchat status show CONV names it",
                     data={"conversation": log.conversation},
                 )
-            return here(ledger, log, chat, self._node.account.id)
+            return here(ledger, log, chat)
 
     # --- writing
 
@@ -211,7 +211,7 @@ class Importer:
         return int(self._node.runtime.now() * 1000)
 
 
-def here(ledger: Ledger, log: CommitLog, chat: str, account: AccountId) -> Here:
+def here(ledger: Ledger, log: CommitLog, chat: str) -> Here:
     """What a log holds of a chat. Under its lock; StorageError."""
     history = log.history
     said: list[Placed] = []
@@ -236,7 +236,7 @@ def here(ledger: Ledger, log: CommitLog, chat: str, account: AccountId) -> Here:
         {key: owner for owner, key in ledger.bindings.all().items()},
         frozenset(imported),
         frozenset(added | log.roster.joined | log.roster.invited | set(history.accounts)),
-        ledger.bindings.of(account) is not None,
+        history.has_type(bindings.BINDING),
     )
 
 

@@ -78,7 +78,7 @@ class _Planner:
             if one.event.raw in new_raw
         ]
         group = Group(self._stream.chat_id)
-        if not self._founds and not self._here.is_bound:
+        if not self._founds and not self._here.is_open:
             self._bind()
         for item in _in_order(folded.events, self._new):
             if isinstance(item, Said):

@@ -102,7 +102,7 @@ class Here:
     """What is here of a chat.
 
     `owners`: whose account a key is; `imported`: ids of events that the root or an invitation stands for; `ever`: all who were
-    ever in it; `is_bound`: whether this account has said which key it has.
+    ever in it; `is_open`: whether anybody has said there which key he has, so that every device does so by itself.
     """
 
     roster: Roster
@@ -111,7 +111,7 @@ class Here:
     owners: Mapping[Key, AccountId] = field(default_factory=dict)
     imported: frozenset[str] = frozenset()
     ever: frozenset[AccountId] = frozenset()
-    is_bound: bool = False
+    is_open: bool = False
 
 
 @dataclass(frozen=True, slots=True)

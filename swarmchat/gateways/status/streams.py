@@ -6,7 +6,8 @@ A file is a stream of signed wrappers, each after its length, or one bare wrappe
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from swarmchat import limits
@@ -63,7 +64,7 @@ def split(data: bytes) -> tuple[bytes, ...] | Refused:
 
 
 def read(wrappers: Iterable[bytes], now_ms: int) -> Stream | Refused:
-    """What these wrappers hold of one chat: that of the first list of events that makes one, else of the first that names one.
+    """What these wrappers hold of one chat: that which most of them name and a list of events makes; else that which most name.
 
     Every signature is checked, every clock, every chat id. Refused where nothing names a chat.
     """
@@ -171,15 +172,22 @@ class _Reader:
         return self._judged[1]
 
 
-def _chat(opened: Iterable[Opened]) -> str:
-    """The chat of the first list of events that makes one; else the first that something names."""
-    named, room = "", limits.STATUS_EVENTS_MAX  # so many events are looked at, in all
-    for one in opened:
-        message = one.message if isinstance(one, Envelope) else one
-        named = named or (message.chat_id if len(message.chat_id) <= limits.STATUS_CHAT_ID_CHARS_MAX else "")
-        if isinstance(message, MembershipUpdateMessage) and len(message.events) <= room:
+def _chat(opened: Sequence[Opened]) -> str:
+    """The chat that most messages name among those that a list of events makes; else, that most of them name."""
+    messages = [one.message if isinstance(one, Envelope) else one for one in opened]
+    named = Counter(one.chat_id for one in messages if 0 < len(one.chat_id) <= limits.STATUS_CHAT_ID_CHARS_MAX)
+    ranked = [chat for chat, _ in named.most_common()]  # of equals the first
+    room = limits.STATUS_EVENTS_MAX  # so many events are looked at, in all
+    for chat in ranked:
+        for message in messages:
+            if (
+                message.chat_id != chat
+                or not isinstance(message, MembershipUpdateMessage)
+                or len(message.events) > room
+            ):
+                continue
             room -= len(message.events)
-            listed = [events.read(raw, message.chat_id) for raw in message.events]
-            if fold(message.chat_id, [each for each in listed if isinstance(each, SignedEvent)]).events:
-                return message.chat_id
-    return named
+            listed = [events.read(raw, chat) for raw in message.events]
+            if fold(chat, [each for each in listed if isinstance(each, SignedEvent)]).events:
+                return chat
+    return ranked[0] if ranked else ""

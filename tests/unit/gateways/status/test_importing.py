@@ -79,7 +79,7 @@ def _here(group: Group, roster: Roster, *, account: AccountId = ME.account, **mo
         "events": tuple(group.events),
         "said": tuple(placed),
         "ever": frozenset({*roster.joined, *roster.invited}),
-        "is_bound": True,
+        "is_open": True,
         **more,
     }
     return Here(roster, **fields)

@@ -1,0 +1,76 @@
+"""A conversation as clients of Status see it. Pure but for reading the log. (SCP-09 §3.10)"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Final
+
+from swarmchat.commitlog.log import CommitLog
+from swarmchat.conversation.commit import Commit
+from swarmchat.crypto.secp256k1 import Key
+from swarmchat.gateways.refusal import Refused
+from swarmchat.gateways.status import reading, words
+from swarmchat.gateways.status.fold import Rules, fold
+from swarmchat.gateways.status.ledger import Chat, Ledger
+from swarmchat.gateways.status.wire import ChatMessage
+from swarmchat.node.view import View
+from swarmchat.node.views import JsonObject
+
+_LOOKED_BACK_MAX: Final = 1_000  # sayings among which it is looked what people call themselves
+
+
+def shown(ledger: Ledger, view: View, chat: Chat) -> JsonObject:
+    """The chat and who is in it, each by both forms of the key. Under the log's lock; StorageError."""
+    rules = Rules.STATUS_GO
+    group = fold(chat.id, [told.signed for told in ledger.told if told.chat is chat], rules).group
+    names, called = view.names(), _called(ledger, view.log)  # type: ignore[arg-type]
+    members = []
+    for text in (*group.admins, *(one for one in group.members if one not in group.admins)):
+        key = _key(text)
+        account = None if key is None else ledger.account_of(key)
+        is_bound = key is not None and ledger.bindings.owner(key) is not None
+        name = names.get(account, [""])[0] if account is not None and is_bound else called.get(text, "")
+        members.append(
+            {
+                "key": text,
+                "compressed": None if key is None else key.compressed,
+                "account": account,
+                "name": name,
+                "role": "admin" if text in group.admins else "member",
+                "bound": is_bound,
+            }
+        )
+    return {
+        "chat": chat.id,
+        "generation": chat.generation,
+        "rules": rules.value,
+        "creator": chat.creator.legacy,
+        "name": group.name,
+        "color": group.color,
+        "image": bool(group.image),
+        "events": sum(told.chat is chat for told in ledger.told),
+        "messages": sum(1 for _ in ledger.speaking),
+        "members": members,
+    }
+
+
+def _key(text: str) -> Key | None:
+    """The key that an event spells; None for what is none: clients take any word for a member."""
+    try:
+        return Key.parse(text)
+    except ValueError:
+        return None
+
+
+def _called(ledger: Ledger, log: CommitLog) -> dict[str, str]:
+    """What people call themselves in what they said last, by key."""
+    called: dict[str, str] = {}
+    for number in islice(reversed(list(ledger.speaking)), _LOOKED_BACK_MAX):
+        commit, account = log.commit(log.history.id(number)), log.history.entry(number).fact.account
+        assert isinstance(commit, Commit), "what says something is no merge"
+        assert account is not None, "nor nobody's"
+        said = reading.said(ledger, number, commit, account)
+        for one in () if isinstance(said, Refused) else said:
+            if isinstance(one.entity, ChatMessage) and (name := words.display_name(one.entity.display_name)):
+                called.setdefault(one.author.legacy, name)
+    return called

@@ -1,0 +1,149 @@
+"""The verbs of Status: a conversation opened for it, carried there and back as a file, and shown as clients see it. (SCP-09 §3.7–§3.10)
+
+What needs keys and events is imported with the first verb that is called.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from swarmchat import disk
+from swarmchat.errors import RefusedError, UserError
+from swarmchat.ids import ConversationId
+from swarmchat.node.verbs import JsonObject, Verbs, absolute
+from swarmchat.node.view import View
+
+if TYPE_CHECKING:
+    from swarmchat.gateways.status.export import Attester, Exported
+    from swarmchat.gateways.status.gateway import StatusGateway
+    from swarmchat.gateways.status.importer import Importer
+
+_TOLD_MAX: Final = 1_000  # lines of a report
+_NOT_OPEN: Final = ("this conversation is not open for Status", "an admin opens it with: swarmchat status bridge CONV")
+
+
+class StatusVerbs(Verbs):
+    """Conversations that are told to Status. `status` is the gateway."""
+
+    status: StatusGateway
+    _imports: Importer | None = None
+
+    async def status_bridge(self, *, conversation: str) -> JsonObject:
+        """Open a conversation for Status: from now on what is written there is signed for it as well."""
+        from swarmchat.gateways.status.opening import open_for  # noqa: PLC0415 - see above
+
+        where = await self._conversation(conversation)
+        self._must_be_ready(where)
+        commit = await open_for(self._node, self.status, where)
+        chat = await self._look(where, lambda view: self.status.ledger(view.log).chats[0])  # type: ignore[arg-type]
+        return {"conversation": where, "commit": commit, "chat": chat.id, "generation": chat.generation}
+
+    async def status_export(
+        self, *, conversation: str, path: str, mode: str | None = None, force: bool = False
+    ) -> JsonObject:
+        """Write all that Status is told of a conversation into a new file, whole or not at all."""
+        where = await self._conversation(conversation)
+        self._must_be_ready(where)
+        target, how = absolute(path), mode or "skip"
+        attester = await self._attester(where) if how == "attest" else None
+        done = await self._look(where, lambda view: self._exported(view, attester))
+
+        def write() -> int:
+            stream = done.stream
+            with disk.new_file(target, force=force) as file:
+                file.write(stream)
+            return len(stream)
+
+        report = done.report
+        return {
+            "conversation": where,
+            "path": str(target),
+            "mode": how,
+            "bytes": await self._node.runtime.offload(write),
+            "chat": report.chat.id,
+            "generation": report.chat.generation,
+            "events": report.events,
+            "attested": report.attested,
+            "messages": report.sayings,
+            **_left_out(done),
+        }
+
+    async def status_import(self, *, path: str, dry_run: bool = False) -> JsonObject:
+        """Take in what a file of Status messages holds and this node lacks; with `dry_run` say only what that would be."""
+        report = await self._importer().run(absolute(path), dry_run=dry_run)
+        plan = report.plan
+        state = "planned" if dry_run else "made" if plan.founds else "grown" if report.written else "unchanged"
+        told = [
+            {"what": row.what, "id": row.id or None, "fate": row.fate, "reason": row.reason, "about": row.about}
+            for row in report.rows[:_TOLD_MAX]
+        ]
+        return {
+            "conversation": report.conversation,
+            "chat": plan.chat_id,
+            "state": state,
+            "commits": len(plan.steps) if dry_run else report.written,
+            "known": plan.known,
+            "told": told,
+            "more": len(report.rows) - len(told),
+            "others": list(report.others),
+        }
+
+    async def status_show(self, *, conversation: str) -> JsonObject:
+        """A conversation as clients of Status see it, and what they do not hear of."""
+        from swarmchat.gateways.status.showing import shown  # noqa: PLC0415 - see above
+
+        where = await self._conversation(conversation)
+        self._must_be_ready(where)
+
+        def look(view: View) -> JsonObject:
+            done = self._exported(view, None)
+            return shown(self.status.ledger(view.log), view, done.report.chat) | _left_out(done)  # type: ignore[arg-type]
+
+        return {"conversation": where} | await self._look(where, look)
+
+    # --- inside
+
+    def _exported(self, view: View, attester: Attester | None) -> Exported:
+        from swarmchat.gateways.refusal import Refused  # noqa: PLC0415 - see above
+        from swarmchat.gateways.status.export import Fault, export  # noqa: PLC0415
+
+        done = export(self.status.ledger(view.log), view.log, view.timeline.order(), attester)  # type: ignore[arg-type]
+        if not isinstance(done, Refused):
+            return done
+        if done.reason == Fault.NO_CHAT:
+            raise RefusedError(_NOT_OPEN[0], hint=_NOT_OPEN[1], data={"reason": done.reason})
+        raise UserError(
+            f"clients of Status would not take it: {done.reason} ({done.about})", data={"reason": done.reason}
+        )
+
+    async def _attester(self, where: ConversationId) -> Attester:
+        from swarmchat.gateways.status.export import Attester  # noqa: PLC0415 - see above
+
+        me = self._node.account.id
+        if not await self._look(where, lambda view: view.roster.is_admin(me)):
+            raise RefusedError("only an admin vouches for what others did", hint="export it without --attest")
+        return Attester(me, await self._node.swarm.own.ensure_status_key())
+
+    def _must_be_ready(self, where: ConversationId) -> None:
+        state = self._node.swarm.state_of(where)
+        if state != "ready":
+            raise RefusedError(f"you are not in it: it is {state}")
+
+    def _importer(self) -> Importer:
+        if self._imports is None:
+            from swarmchat.gateways.status.importer import Importer  # noqa: PLC0415 - see above
+
+            self._imports = Importer(self._node, self.status)
+        return self._imports
+
+
+def _left_out(done: Exported) -> JsonObject:
+    """What is not in an export: commits that Status does not hear of, and events that clients would refuse."""
+    report = done.report
+    missing = [{"commit": one.commit, "reason": str(one.reason), "about": one.about} for one in report.missing]
+    dropped = [{"commit": one.commit, "id": one.id, "reason": str(one.reason)} for one in report.dropped]
+    return {
+        "missing": missing[:_TOLD_MAX],
+        "dropped": dropped[:_TOLD_MAX],
+        "more": max(0, len(missing) - _TOLD_MAX) + max(0, len(dropped) - _TOLD_MAX),
+    }
