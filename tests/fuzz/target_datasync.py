@@ -30,6 +30,7 @@ from swarmchat.gateways.datasync.payload import (
     Metadata,
     Offer,
     Payload,
+    PeerId,
     Profile,
     read_message,
     read_payload,
@@ -93,7 +94,7 @@ class _Node:
         )
         self.group = Group(GROUP, self.law)
         self.kept: list[Message] = []
-        self.settled: set[MessageId] = set()
+        self.refused: set[tuple[MessageId, PeerId]] = set()
         for peer in _PEOPLE:
             self.machine.online(peer)
 
@@ -107,12 +108,15 @@ class _Node:
                     things = (*payload.acks, *payload.offers, *payload.requests, *payload.messages)
                     assert 0 < len(things) <= DATASYNC_IDS_PER_PAYLOAD_MAX
                 case Deliver(message, sender) if not message.ephemeral:
-                    assert message.id not in self.settled, "delivered twice"
-                    self.settled.add(message.id)
+                    assert not self.messages.has(message.id), "delivered again"
+                    assert (message.id, sender) not in self.refused, "delivered again by who brought it"
                     refused = self.group.add(message, sender)
                     if refused is None:
                         self.kept.append(message)
-                    effects[:0] = self.machine.refused(message.id) if refused else self.machine.taken(message.id)
+                        effects[:0] = self.machine.taken(message.id)
+                    else:
+                        self.refused.add((message.id, sender))
+                        effects[:0] = self.machine.refused(message.id)
                 case _:
                     pass
 

@@ -8,7 +8,7 @@ Whatever a peer can make grow is counted against that peer.
 
 from __future__ import annotations
 
-from collections import OrderedDict, defaultdict, deque
+from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -76,7 +76,7 @@ class Machine:
         self._arrivals: dict[MessageId, _Arrival] = {}
         self._waiting: defaultdict[MessageId, set[MessageId]] = defaultdict(set)  # by what they wait for
         self._brought: defaultdict[PeerId, _Account] = defaultdict(_Account)
-        self._refused: set[MessageId] = set()  # of all accounts
+        self._refused: Counter[MessageId] = Counter()  # on how many accounts it stands
 
     # --- peers
 
@@ -119,16 +119,22 @@ class Machine:
         return self._here(arrival.message, self._groups.members(arrival.message.group))
 
     def refused(self, message: MessageId) -> list[Effect]:
-        """What was delivered is not wanted: it is acknowledged, so that it is not sent again, and that is all."""
+        """What was delivered is not wanted: its sender gets an ACK, so that he does not send it again, and that is all.
+
+        Others who bring it are heard anew: what its id does not cover may be another thing with them.
+        """
         arrival = self._leaves(message)
         if arrival is None:
             return []
         refused = self._brought[arrival.sender].refused
-        refused.append(message)
-        self._refused.add(message)
+        refused[message] = None
+        self._refused[message] += 1
         if len(refused) > DATASYNC_REFUSED_PER_PEER_MAX:
-            self._refused.discard(refused.popleft())
-        self._records.answered(message)
+            oldest, _ = refused.popitem(last=False)
+            self._refused[oldest] -= 1
+            if not self._refused[oldest]:
+                del self._refused[oldest]
+        arrival.bringers = {arrival.sender}
         return self._settled(arrival)
 
     def dropped(self, message: MessageId) -> None:
@@ -189,7 +195,7 @@ class Machine:
         if arrival := self._arrivals.get(message):
             arrival.bringers.add(peer)
             return []
-        if message in self._refused:
+        if self._is_refused(peer, message):
             return self._owe(peer, message)
         if not self._messages.has(message):
             return self._ask(peer, message)
@@ -205,11 +211,13 @@ class Machine:
             return self._brings_ephemeral(peer, message)
         self._records.remove(peer, message.id, Kind.REQUEST)
         effects = self._confirmed(peer, message.id)
-        if self._messages.has(message.id) or message.id in self._refused:
+        if self._messages.has(message.id) or self._is_refused(peer, message.id):
             return [*effects, *self._owe(peer, message.id)]
         if arrival := self._arrivals.get(message.id):
             arrival.bringers.add(peer)
-            return effects
+            if not arrival.missing or self._missing(message):
+                return effects
+            self._leaves(message.id)  # with other parents, which are here: those of the first copy may be nobody's
         return [*effects, *self._arrives(peer, message, now)]
 
     def _brings_ephemeral(self, peer: PeerId, message: Message) -> list[Effect]:
@@ -236,14 +244,10 @@ class Machine:
         if account.is_over(_UNSETTLED, message.size):
             return [_ignored(peer, Fault.TOO_MANY, message.id)]
         may_wait = self._resolution is Resolution.CONSISTENT and not account.is_over(1, message.size)
-        arrival = _Arrival(message, peer, now, {peer})
+        arrival = _Arrival(message, peer, now, {peer}, self._missing(message))
         effects: list[Effect] = []
-        for cause in self._causes(message):
-            if cause == message.id or self._messages.has(cause) or cause in self._refused:
-                continue
-            arrival.missing.add(cause)
-            if cause not in self._arrivals:
-                effects += self._ask(peer, cause)
+        for cause in sorted(arrival.missing - self._arrivals.keys()):
+            effects += self._ask(peer, cause)
         self._arrivals[message.id] = arrival
         account.count(arrival, 1)
         for cause in arrival.missing:
@@ -251,6 +255,15 @@ class Machine:
         if not (arrival.missing and may_wait):
             effects += self._release(arrival)
         return effects
+
+    def _missing(self, message: Message) -> set[MessageId]:
+        """What it follows and is neither taken nor refused."""
+        causes = set(self._causes(message)) - {message.id}
+        return {cause for cause in causes if not self._messages.has(cause) and cause not in self._refused}
+
+    def _is_refused(self, peer: PeerId, message: MessageId) -> bool:
+        """Whether this very peer brought it, and it was not wanted."""
+        return peer in self._brought and message in self._brought[peer].refused
 
     def _release(self, arrival: _Arrival) -> list[Effect]:
         """Deliver it, whatever it waits for."""
@@ -327,8 +340,7 @@ class Machine:
     def _put(self, draft: Draft, record: Record) -> bool | None:
         """Whether there was room for it; None if nobody needs it any more."""
         if record.kind is Kind.REQUEST:
-            known = self._messages.has(record.message) or record.message in self._refused
-            return None if known else draft.request(record.message)
+            return None if self._messages.has(record.message) else draft.request(record.message)
         message = self._messages.get(record.message)
         if message is None or not self._groups.reads(record.peer, message):
             return None
@@ -403,7 +415,7 @@ class _Account:
 
     arrivals: int = 0
     size: int = 0  # of them, in bytes
-    refused: deque[MessageId] = field(default_factory=deque)
+    refused: OrderedDict[MessageId, None] = field(default_factory=OrderedDict)
     ephemeral: OrderedDict[MessageId, None] = field(default_factory=OrderedDict)
 
     def is_over(self, share: int, more: int) -> bool:

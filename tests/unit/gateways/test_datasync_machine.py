@@ -78,8 +78,37 @@ def test_what_is_refused_is_acknowledged_and_goes_nowhere() -> None:
     assert peer.machine.refused(message.id) == []
     assert ticked(peer) == {ANNA: Payload(acks=(message.id,))}
     assert not peer.messages.has(message.id)
-    assert peer.receive(CARL, Payload(offers=(message.id,), messages=(message,))) == []
-    assert ticked(peer) == {CARL: Payload(acks=(message.id,))}, "it is neither asked for nor judged again"
+    assert peer.receive(ANNA, Payload(offers=(message.id,))) == []
+    assert peer.receive(ANNA, Payload(messages=(message,))) == []
+    assert ticked(peer) == {ANNA: Payload(acks=(message.id,))}, "it is neither asked for nor judged again"
+
+
+def test_what_one_peer_spoilt_and_was_refused_is_heard_of_another() -> None:
+    peer = bert()
+    peer.takes = False
+    whole = made("hello", 1, MessageId(bytes(32)))
+    spoilt = replace(whole, metadata=Metadata())
+    peer.receive(ANNA, Payload(messages=(spoilt,)))
+    peer.receive(CARL, Payload(messages=(whole,)))
+    peer.machine.refused(whole.id)
+    assert ticked(peer) == {ANNA: Payload(acks=(whole.id,))}, "Carl sends his again"
+    assert peer.receive(CARL, Payload(offers=(whole.id,))) == []
+    peer.tick()
+    assert peer.tick() == {CARL: Payload(requests=(whole.id,))}
+
+
+def test_a_message_that_is_held_for_parents_somebody_made_up_goes_on_with_another_copy() -> None:
+    peer = bert()
+    whole = made("hello")
+    spoilt = replace(whole, metadata=Metadata((MessageId(bytes(32)),)))
+    child = made("after it", 2, whole.id)
+    peer.receive(ANNA, Payload(messages=(spoilt, child)))
+    assert peer.delivered == []
+    also_spoilt = replace(whole, metadata=Metadata((MessageId(b"1" * 32),)))
+    assert peer.receive(CARL, Payload(messages=(also_spoilt,))) == []
+    peer.receive(CARL, Payload(messages=(whole,)))
+    assert peer.delivered == [whole, child]
+    assert peer.messages.get(whole.id) == whole
 
 
 def test_what_is_dropped_comes_again() -> None:
@@ -399,8 +428,29 @@ def test_of_what_was_refused_the_last_is_remembered() -> None:
     for message in refused:
         peer.receive(ANNA, Payload(messages=(message,)))
         peer.machine.refused(message.id)
-    assert peer.receive(CARL, Payload(messages=(refused[1],))) == []
-    assert peer.receive(CARL, Payload(messages=(refused[0],))) == [Deliver(refused[0], CARL)]
+    assert peer.receive(ANNA, Payload(messages=(refused[1],))) == []
+    assert peer.receive(ANNA, Payload(messages=(refused[0],))) == [Deliver(refused[0], ANNA)]
+    held, freed = made("y", 1, refused[0].id), made("y", 2, refused[1].id)
+    assert peer.receive(CARL, Payload(messages=(held, freed))) == [Deliver(freed, CARL)]
+
+
+def test_an_offer_of_what_is_on_its_way_in_is_acknowledged_with_it() -> None:
+    peer = bert()
+    peer.takes = False
+    message = made("hello")
+    peer.receive(ANNA, Payload(messages=(message,)))
+    assert peer.receive(CARL, Payload(offers=(message.id,))) == []
+    peer.machine.taken(message.id)
+    assert ticked(peer)[CARL] == Payload(acks=(message.id,))
+
+
+def test_two_of_one_parent_ask_for_it_once() -> None:
+    peer = bert()
+    parent = made("parent")
+    grandparent = MessageId(bytes(32))
+    middle = replace(parent, metadata=Metadata((grandparent,)))
+    peer.receive(ANNA, Payload(messages=(middle, made("one", 2, parent.id), made("other", 3, parent.id))))
+    assert ticked(peer) == {ANNA: Payload(requests=(grandparent,))}, "the parent is on its way in"
 
 
 # --- the order of things
