@@ -13,6 +13,12 @@ from swarmchat.cli.terminal import counted, plain, short, table
 from swarmchat.errors import UsageError
 
 _KEY_CHARS = 14  # of a key in a table
+_TICK = click.option(
+    "--tick-ms",
+    type=click.IntRange(1, limits.DATASYNC_TICK_MS_MAX),
+    metavar="MS",
+    help="for trials: send what is due so often, else each 300 ms, and again what was lost sooner",
+)
 
 
 @click.group(cls=Noun)
@@ -52,12 +58,7 @@ def invite(session: Session, conversation: str, key: str) -> None:
 @mvds.command()
 @click.option("--listen", metavar="HOST:PORT", help="accept peers here; port 0 is any that is free")
 @click.option("--stop", is_flag=True, help="accept nobody any more")
-@click.option(
-    "--tick-ms",
-    type=click.IntRange(1, limits.DATASYNC_TICK_MS_MAX),
-    metavar="MS",
-    help="send what is due so often; 300, unless a trial is in a hurry",
-)
+@_TICK
 @pass_session
 def serve(session: Session, listen: str | None, stop: bool, tick_ms: int | None) -> None:
     """Have the running daemon accept data-sync peers over TCP, until it ends or with --stop.
@@ -122,9 +123,7 @@ def status(session: Session) -> None:
     "--group", metavar="GROUP", help="64 hex digits, or the id of the conversation; else whoever invites first"
 )
 @click.option("--once", is_flag=True, help="end when standard input has ended and a node has all of it")
-@click.option(
-    "--tick-ms", type=click.IntRange(1, limits.DATASYNC_TICK_MS_MAX), default=300, show_default=True, metavar="MS"
-)
+@_TICK
 @click.option(
     "--loss",
     type=click.FloatRange(0, 1, max_open=True),

@@ -24,6 +24,7 @@ from swarmchat.crypto.scalars import SECRET_BYTES
 from swarmchat.crypto.secp256k1 import Secret
 from swarmchat.errors import UsageError, UserError
 from swarmchat.gateways.datasync.payload import GroupId, group_of
+from swarmchat.gateways.datasync.schedule import CHANNEL, Schedule, trial
 from swarmchat.gateways.datasync.thin import ThinPeer, Wishes
 from swarmchat.gateways.datasync.thinstore import ThinStore
 from swarmchat.ids import conversation_id
@@ -32,7 +33,8 @@ from swarmchat.runtime import SystemRuntime
 
 _SECRET_FILE_BYTES_MAX = 80
 _GROUP_HEX = 64
-_LINE_BYTES_MAX = 2 * BODY_BYTES_MAX
+_LINE_BYTES_MAX = 2 * BODY_BYTES_MAX  # without an end: it is refused as a text too long
+_READ_BYTES = 64 * 1024
 _SHORT = 12
 
 
@@ -50,7 +52,7 @@ def _stay(session: Session, secret: Secret, file: Path, node: Address, options: 
     store = ThinStore(file)
     try:
         _choose(store, options["group"])
-        wishes = Wishes(node, options["tick_ms"] / 1000, options["loss"], options["seed"], once=options["once"])
+        wishes = Wishes(node, _schedule(options["tick_ms"]), options["loss"], options["seed"], once=options["once"])
         peer = ThinPeer(secret, store, SystemRuntime(), wishes, _Told(session.output))
         asyncio.run(_run(peer))
     finally:
@@ -78,27 +80,32 @@ async def _run(peer: ThinPeer) -> None:
 
 
 async def _typed() -> AsyncIterator[str]:
-    """The lines of standard input; a thread reads one when the last was dealt with."""
+    """The lines of standard input; a thread reads on when what it read was dealt with."""
     loop, wanted = asyncio.get_running_loop(), threading.Semaphore(0)
-    read: asyncio.Queue[str | None] = asyncio.Queue()
-
-    def tell(line: str | None) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
-            loop.call_soon_threadsafe(read.put_nowait, line)
+    read: asyncio.Queue[bytes] = asyncio.Queue()
+    descriptor = (
+        sys.stdin.fileno()
+    )  # and no file on it: a thread that waits inside of one breaks the end of the process
 
     def follow() -> None:
         while True:
             wanted.acquire()
-            raw = sys.stdin.buffer.readline(_LINE_BYTES_MAX)
-            tell(raw.decode(errors="replace").rstrip("\r\n") if raw else None)
+            data = os.read(descriptor, _READ_BYTES)
+            with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+                loop.call_soon_threadsafe(read.put_nowait, data)
 
     threading.Thread(target=follow, name="standard input", daemon=True).start()
+    rest = b""
     while True:
         wanted.release()
-        line = await read.get()
-        if line is None:
+        data = await read.get()
+        *whole, rest = (rest + data).split(b"\n")
+        if len(rest) > _LINE_BYTES_MAX or not data:
+            whole, rest = [*whole, *([rest] if rest else [])], b""
+        for line in whole:
+            yield line.decode(errors="replace").removesuffix("\r")
+        if not data:
             return
-        yield line
 
 
 class _Told:
@@ -166,6 +173,10 @@ def _held(path: Path) -> Iterator[None]:
         raise UserError("another process is this peer", hint="end it, or give another --key-file") from None
     finally:
         os.close(handle)
+
+
+def _schedule(tick_ms: int | None) -> Schedule:
+    return CHANNEL if tick_ms is None else trial(tick_ms / 1000)
 
 
 def _choose(store: ThinStore, text: str | None) -> None:

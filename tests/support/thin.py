@@ -9,8 +9,14 @@ from typing import Any
 
 from swarmchat.addresses import Address
 from swarmchat.crypto.secp256k1 import Secret
+from swarmchat.gateways.datasync.frames import Frames, frame
+from swarmchat.gateways.datasync.hello import UNBOUND, Handshake
+from swarmchat.gateways.datasync.payload import MessageId, Payload, read_payload, write_payload
+from swarmchat.gateways.datasync.schedule import trial
+from swarmchat.gateways.datasync.session import StreamWire, Wire
 from swarmchat.gateways.datasync.thin import ThinPeer, Wishes
 from swarmchat.gateways.datasync.thinstore import ThinStore
+from swarmchat.gateways.refusal import Refused
 from swarmchat.runtime import SystemRuntime
 
 TICK_S = 0.01
@@ -33,7 +39,7 @@ class Thin:
 
     def up(self, node: Address) -> Thin:
         self._store = ThinStore(self._folder / f"thin-{self.key.uri}.sqlite")
-        wishes = Wishes(**{"node": node, "tick_s": TICK_S, **self._wishes})
+        wishes = Wishes(**{"node": node, "schedule": trial(TICK_S), **self._wishes})
         self.peer = ThinPeer(self.secret, self._store, SystemRuntime(), wishes, self._tell)
         self._task = asyncio.create_task(self.peer.run(self._read()))
         return self
@@ -71,3 +77,67 @@ class Thin:
     async def _read(self) -> AsyncIterator[str]:
         while True:
             yield await self._lines.get()
+
+
+class Caller:
+    """A data-sync peer in raw frames, who may send what no honest one would."""
+
+    def __init__(self, wire: Wire, secret: Secret, binding: bytes = UNBOUND) -> None:
+        self.wire = wire
+        self.secret = secret
+        self.frames = Frames()
+        self.handshake = Handshake(secret, bytes(31) + b"\1", binding=binding, mode=2, tick_ms=10)
+
+    @classmethod
+    async def call(cls, address: Address, number: int) -> Caller:
+        reader, writer = await asyncio.open_connection(address.host, address.port)
+        return cls(StreamWire(reader, writer), Secret(number.to_bytes(32)))
+
+    async def __aenter__(self) -> Caller:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.wire.close()
+
+    async def shake(self) -> Caller:
+        await self.wire.write(frame(self.handshake.first()))
+        while self.handshake.peer is None:
+            body = await self.body()
+            assert body is not None, "it hung up"
+            answer = self.handshake.receive(body)
+            assert not isinstance(answer, Refused), answer
+            if answer is not None:
+                await self.wire.write(frame(answer))
+        return self
+
+    async def send(self, payload: Payload) -> None:
+        await self.wire.write(frame(write_payload(payload)))
+
+    async def body(self) -> bytes | None:
+        """The next frame; None at the end."""
+        async with asyncio.timeout(PATIENCE_S):
+            while (found := self.frames.next()) is None:
+                data = await self.wire.read()
+                if not data:
+                    return None
+                self.frames.feed(data)
+        assert isinstance(found, bytes)
+        return found
+
+    async def payload(self) -> Payload | None:
+        body = await self.body()
+        if body is None:
+            return None
+        found = read_payload(body)
+        assert isinstance(found, Payload)
+        return found
+
+    async def acked(self, *wanted: MessageId) -> list[Payload]:
+        """Read until all of these are acknowledged."""
+        missing, heard = set(wanted), []
+        while missing:
+            payload = await self.payload()
+            assert payload is not None
+            missing -= set(payload.acks)
+            heard.append(payload)
+        return heard

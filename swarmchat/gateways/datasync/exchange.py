@@ -38,9 +38,8 @@ class Side(Protocol):
 class Exchange:
     """The machine's calls are made in workers, one at a time: behind it stand files."""
 
-    def __init__(self, machine: Machine, side: Side, runtime: Runtime, tick_s: float) -> None:
+    def __init__(self, machine: Machine, side: Side, runtime: Runtime) -> None:
         self.machine = machine
-        self.tick_s = tick_s
         self._side = side
         self._runtime = runtime
         self._sessions: dict[PeerId, Session] = {}
@@ -57,7 +56,7 @@ class Exchange:
         """Tick while anybody is connected, until cancelled. StorageError."""
         while True:
             await self._somebody.wait()
-            await self._runtime.sleep(self.tick_s)
+            await self._runtime.sleep(self.machine.schedule.tick_s)
             if self._sessions:
                 await self.do(lambda: self.machine.tick(self._runtime.now()))
 

@@ -70,7 +70,8 @@ class Machine:
     ) -> None:
         """`causes` names what a message follows; by default what its metadata says."""
         self._records, self._messages, self._groups = records, messages, groups
-        self._dice, self._mode, self._schedule, self._resolution = dice, mode, schedule, resolution
+        self._dice, self._mode, self._resolution = dice, mode, resolution
+        self.schedule = schedule  # may be another from now on
         self._causes = causes
         self._online: dict[PeerId, _Line] = {}
         self._arrivals: dict[MessageId, _Arrival] = {}
@@ -84,7 +85,7 @@ class Machine:
         """A peer is connected: what waits for it is due."""
         self._online.setdefault(peer, _Line())
         epoch = self._records.epoch
-        self._records.hasten(peer, lambda: self._schedule.online(epoch, self._dice))
+        self._records.hasten(peer, lambda: self.schedule.online(epoch, self._dice))
 
     def offline(self, peer: PeerId) -> None:
         """It is not any more. What it was owed it will ask for again; what was ephemeral is over."""
@@ -348,10 +349,10 @@ class Machine:
 
     def _sent(self, record: Record, epoch: int) -> list[Effect]:
         count = record.send_count + 1
-        if self._schedule.dropped_after is not None and count > self._schedule.dropped_after:
+        if self.schedule.dropped_after is not None and count > self.schedule.dropped_after:
             self._records.remove(record.peer, record.message, record.kind)
             return [GivenUp(record.peer, record.message, record.kind)]
-        due = self._schedule.next(count, epoch, self._dice)
+        due = self.schedule.next(count, epoch, self._dice)
         self._records.put(replace(record, send_count=count, send_epoch=due))
         return []
 

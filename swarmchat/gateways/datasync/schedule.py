@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from swarmchat.limits import DATASYNC_SENDS_MAX
+
+_TRIAL_DOUBLINGS: Final = 2
 
 Dice = Callable[[int], int]  # dice(n): one of 0 … n - 1
 
@@ -45,6 +47,11 @@ STATUS: Final = Schedule(
 CHANNEL: Final = Schedule(
     tick_s=0.3, step=90, doubling=True, doublings_max=7, spread=30, online_spread=0, dropped_after=None
 )
+
+
+def trial(tick_s: float) -> Schedule:
+    """That of channels with another tick, and pauses that soon grow no more: for trials with connections that lose much."""
+    return replace(CHANNEL, tick_s=tick_s, doublings_max=_TRIAL_DOUBLINGS)
 
 
 def _thrown(values: int, dice: Dice) -> int:

@@ -20,7 +20,7 @@ from swarmchat.gateways.datasync.machine import Machine, Mode
 from swarmchat.gateways.datasync.messages import causes
 from swarmchat.gateways.datasync.payload import Message, MessageId, PeerId
 from swarmchat.gateways.datasync.relaying import Known, Relay
-from swarmchat.gateways.datasync.schedule import CHANNEL
+from swarmchat.gateways.datasync.schedule import CHANNEL, trial
 from swarmchat.gateways.datasync.session import ChannelWire, StreamWire, Wire
 from swarmchat.gateways.datasync.store import Store
 from swarmchat.gateways.refusal import Refused
@@ -54,7 +54,7 @@ class Service:
             schedule=CHANNEL,
             causes=causes,
         )
-        self._exchange = Exchange(machine, self, node.runtime, CHANNEL.tick_s)
+        self._exchange = Exchange(machine, self, node.runtime)
         self._turns: dict[ConversationId, asyncio.Lock] = {}
         self._passed: dict[MessageId, None] = {}
         self._greeted: set[tuple[PeerId, ConversationId]] = set()
@@ -75,7 +75,7 @@ class Service:
                         await self._exchange.run()
                     except SwarmchatError as fault:  # a disk that refuses costs what was to be sent now
                         _log.warning("data sync: %s", fault)
-                        await self._node.runtime.sleep(self._exchange.tick_s)
+                        await self._node.runtime.sleep(self.tick_s)
             finally:
                 self._tasks = None
                 self.stop_listening()
@@ -99,7 +99,7 @@ class Service:
         host, port, *_ = self._server.sockets[0].getsockname()
         self.address = Address(host, port)
         if tick_s is not None:
-            self._exchange.tick_s = tick_s
+            self._exchange.machine.schedule = trial(tick_s)
         _log.info("data sync is served on %s", self.address)
         return self.address
 
@@ -121,7 +121,7 @@ class Service:
     @property
     def tick_s(self) -> float:
         """How often is sent what is due."""
-        return self._exchange.tick_s
+        return self._exchange.machine.schedule.tick_s
 
     def metrics(self) -> dict[str, int]:
         """What was counted since the start, by its name."""
@@ -152,7 +152,7 @@ class Service:
         try:
             secret = await self._node.swarm.own.ensure_status_key()
             nonce = self._node.runtime.entropy(NONCE_BYTES)
-            tick_ms = int(1000 * self._exchange.tick_s)
+            tick_ms = int(1000 * self.tick_s)
             handshake = Handshake(secret, nonce, binding=binding, mode=Mode.INTERACTIVE.value, tick_ms=tick_ms)
             shaken = await session.shake(wire, handshake)
             if isinstance(shaken, Refused):

@@ -34,7 +34,7 @@ from swarmchat.gateways.datasync.messages import (
 from swarmchat.gateways.datasync.payload import GroupId, Message, MessageId, Metadata, PeerId
 from swarmchat.gateways.datasync.records import Kind as RecordKind
 from swarmchat.gateways.datasync.records import MemoryMessages
-from swarmchat.gateways.datasync.schedule import CHANNEL
+from swarmchat.gateways.datasync.schedule import CHANNEL, Schedule
 from swarmchat.gateways.datasync.session import StreamWire
 from swarmchat.gateways.datasync.standing import Fault as StandingFault
 from swarmchat.gateways.datasync.standing import Law
@@ -45,6 +45,7 @@ from swarmchat.runtime import Runtime
 
 Event = dict[str, Any]
 
+_STEPS_BACK: Final = 4
 _RETRY_S: Final = 0.2
 _RETRY_MAX_S: Final = 5.0
 # What a message is judged by that lacks what came before it here. The node that sent it had all of it.
@@ -62,7 +63,7 @@ class Wishes:
     """Where the node is, how often is sent what is due, and for trials what share of payloads is lost, by which seed."""
 
     node: Address
-    tick_s: float = CHANNEL.tick_s
+    schedule: Schedule = CHANNEL
     loss: float = 0.0
     seed: int = 0
     once: bool = False  # end when there is nothing more to say and all of it was delivered
@@ -93,6 +94,7 @@ class ThinPeer:
         self._kept: list[Message] = []
         self._fold = Group(GroupId(bytes(32)), Law())
         self._admins: frozenset[PeerId] = frozenset()
+        self._back: dict[MessageId, int] = {}  # how far behind what was offered it was asked for
         self._lacking: set[MessageId] = set()
         self._untold: dict[MessageId, Message] = {}
         self._unconfirmed: dict[MessageId, Message] = {}
@@ -109,9 +111,10 @@ class ThinPeer:
             groups=self,
             dice=lambda sides: int(runtime.random() * sides),
             mode=Mode.BATCH,
+            schedule=wishes.schedule,
             causes=self._awaited,
         )
-        self._exchange = Exchange(machine, self, runtime, wishes.tick_s)
+        self._exchange = Exchange(machine, self, runtime)
         for kept in store.kept():
             self._take_up(kept.message, confirmed=kept.confirmed or not kept.mine)
             if kept.mine and not kept.confirmed:
@@ -153,7 +156,7 @@ class ThinPeer:
         reader, writer = await asyncio.open_connection(where.host, where.port)
         wire = StreamWire(reader, writer)
         try:
-            nonce, tick_ms = self._runtime.entropy(NONCE_BYTES), int(1000 * self._wishes.tick_s)
+            nonce, tick_ms = self._runtime.entropy(NONCE_BYTES), int(1000 * self._wishes.schedule.tick_s)
             handshake = Handshake(self._secret, nonce, mode=Mode.BATCH.value, tick_ms=tick_ms)
             shaken = await session.shake(wire, handshake, loses=self._loses)
             if isinstance(shaken, Refused):
@@ -261,9 +264,8 @@ class ThinPeer:
         return ()
 
     def reads(self, peer: PeerId, message: Message) -> bool:
-        """See Groups: the node is given what we said."""
-        client = read_client(message.body)
-        return not isinstance(client, Refused) and client.sender == self._secret.public
+        """See Groups: the node has all of it."""
+        return message.group == self._group
 
     def writes(self, peer: PeerId, message: Message) -> bool:
         """See Groups: what is of our group; before there is one, what asks us in."""
@@ -276,12 +278,19 @@ class ThinPeer:
     # --- inside
 
     def _awaited(self, message: Message) -> list[MessageId]:
-        """What a message follows and is on its way here: what is older nobody promised us."""
-        node = self._node
-        if node is None:
+        """What a message follows and comes too: what was offered, and few steps behind that, for offers may be lost.
+
+        Not all of a long history, and nothing of it before we are in.
+        """
+        back, node = self._back.pop(message.id, 0), self._node
+        lacking = [each for each in messages.causes(message) if not self._held.has(each)]
+        if not self._is_in or node is None:
             return []
-        wanted = RecordKind.REQUEST
-        return [each for each in messages.causes(message) if self._store.get(node, each, wanted) is not None]
+        offered = [each for each in lacking if self._store.get(node, each, RecordKind.REQUEST) is not None]
+        if back >= _STEPS_BACK:
+            return offered
+        self._back.update((each, back + 1) for each in lacking if each not in offered)
+        return lacking
 
     def _take_up(self, message: Message, *, confirmed: bool) -> None:
         self._held.add(message)

@@ -1,62 +1,419 @@
-"""Data sync between whole nodes and thin peers over loopback. (SCP-09 §4.5–§4.7)"""
+"""Data sync between whole nodes, thin peers and callers over loopback: what reaches whom, and what nobody gets. (SCP-09 §4.5–§4.7)"""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
+
 from swarmchat.addresses import Address
-from swarmchat.ids import ConversationId
-from tests.support.loopback import LOOPBACK, Living, Loopback, play
-from tests.support.thin import TICK_S, Thin
+from swarmchat.crypto.secp256k1 import Secret
+from swarmchat.errors import RefusedError, UsageError
+from swarmchat.gateways.datasync import messages
+from swarmchat.gateways.datasync.frames import frame
+from swarmchat.gateways.datasync.hello import Handshake
+from swarmchat.gateways.datasync.ledger import Said
+from swarmchat.gateways.datasync.payload import Message, MessageId, Metadata, Payload, PeerId, group_of
+from swarmchat.gateways.datasync.session import EXPORTER_LABEL, ChannelWire
+from swarmchat.ids import CommitId, ConversationId
+from swarmchat.limits import DATASYNC_FRAME_BYTES_MAX
+from tests.support.loopback import LOOPBACK, Living, Loopback, level, play
+from tests.support.thin import TICK_S, Caller, Thin
 
 
 async def opened(world: Loopback, founder: Living, *guests: Living) -> ConversationId:
+    """A conversation whose members are all in its group."""
     room = await world.room(founder, *guests)
     await founder.door.mvds_open(conversation=room)
-    for guest in guests:
-        await world.until(lambda guest=guest: is_in(guest, founder, room))
+    await world.until(lambda: all(is_in(guest, founder, room) for guest in guests))
     return room
 
 
 def is_in(guest: Living, founder: Living, room: ConversationId) -> bool:
-    log = founder.log(room)
-    key = guest.swarm.own.status_key()
-    with log.still():
-        return key is not None and key.public.raw in founder.door._datasync.logs.ledger(log).fold.standing.members
+    secret = guest.swarm.own.status_key()
+    with founder.door._datasync.logs.held(room) as book:
+        assert book is not None
+        return secret is not None and secret.public.raw in book[1].fold.standing.members
+
+
+def said(node: Living, room: ConversationId) -> list[Said]:
+    """All that counts of a group, as this node exports it."""
+    with node.door._datasync.logs.held(room) as book:
+        assert book is not None
+        return book[1].newest(10_000)
+
+
+def entry(node: Living, room: ConversationId, body: messages.Body | bytes, secret: Secret) -> Message:
+    """What the sender says next, after all that this node has."""
+    with node.door._datasync.logs.held(room) as book:
+        assert book is not None
+        log, ledger = book
+        main = log.main
+        assert main is not None
+        previous = ledger.previous(PeerId(secret.public.raw), main if log.knows(main) else log.heads[0])
+        parents = ledger.parents_of_heads(log.heads)
+    client = body if isinstance(body, bytes) else messages.write_client(messages.sign(body, previous, secret))
+    return Message(group_of(room), 1_750_000_000, client, Metadata(parents))
 
 
 async def served(node: Living) -> Address:
     service = await node.door._datasync.service()
-    return await service.listen(LOOPBACK, TICK_S)
+    return service.address or await service.listen(LOOPBACK, TICK_S)
 
 
-def test_a_text_of_a_thin_peer_is_a_commit_and_reaches_the_others_under_its_id(tmp_path: Path) -> None:
+@contextlib.asynccontextmanager
+async def thin(world: Loopback, node: Living, room: ConversationId, number: int) -> AsyncIterator[Thin]:
+    """A thin peer that is in."""
+    peer = Thin(world.folder, number).up(await served(node))
+    try:
+        await node.door.mvds_invite(conversation=room, key=peer.key.compressed)
+        await peer.until(lambda: peer.of("joined"))
+        yield peer
+    finally:
+        await peer.down()
+
+
+def counted(node: Living, name: str) -> int:
+    serving = node.door._datasync.serving
+    return 0 if serving is None else serving.counters[name]
+
+
+# --- the acceptance list
+
+
+def test_14_a_text_of_a_thin_peer_reaches_a_node_that_only_has_git_and_another_thin_peer_under_one_id(
+    tmp_path: Path,
+) -> None:
     async def story(world: Loopback) -> None:
-        ann, ben = await world.node("ann"), await world.node("ben")
-        room = await opened(world, ann, ben)
-        thins = [Thin(tmp_path, number).up(await served(node)) for number, node in ((7, ann), (8, ben))]
-        try:
-            for thin in thins:
-                await ann.door.mvds_invite(conversation=room, key=thin.key.compressed)
-            for thin in thins:
-                await thin.until(lambda thin=thin: thin.of("joined"))
-            one, two = thins
+        ann, ben, cat = [await world.node(name) for name in ("ann", "ben", "cat")]
+        room = await opened(world, ann, ben, cat)
+        async with thin(world, ann, room, 7) as one, thin(world, ann, room, 8) as two:
             one.say("hello from afar")
             (got,) = await two.until(lambda: two.of("message"))
-            assert got["text"] == "hello from afar"
-            assert got["from"] == one.key.legacy
+            assert (got["text"], got["from"]) == ("hello from afar", one.key.legacy)
             assert got["id"] == one.of("posted")[0]["id"]
             await ben.say(room, "hello from a node")
             await one.until(lambda: "hello from a node" in one.texts)
             await two.until(lambda: "hello from a node" in two.texts)
-            for node in (ann, ben):
-                assert (await node.texts(room)) == ["hello from afar", "hello from a node"]
+            await world.until(lambda: level(room, ann, ben, cat))
+            for node in (ann, ben, cat):
+                assert await node.texts(room) == ["hello from afar", "hello from a node"]
                 lines = await node.door.message_list(conversation=room)
                 (relayed,) = [line for line in lines if line["body"] == "hello from afar"]
-                assert relayed["via"]["key"] == one.key.legacy
-                assert relayed["via"]["account"] == one.key.uri
+                assert relayed["via"] == {
+                    "gateway": "mvds",
+                    "account": one.key.uri,
+                    "key": one.key.legacy,
+                    "name": "",
+                }
+                assert next(line for line in lines if line["body"] == "hello from a node").get("via") is None
+            assert cat.door._datasync.serving is None
+            commit = next(each for each in said(cat, room) if each.message.id.hex() == got["id"])
+            assert commit.commit == relayed["id"]
+
+    play(tmp_path, story)
+
+
+def test_15_two_nodes_export_a_conversation_under_the_same_ids(tmp_path: Path) -> None:
+    async def story(world: Loopback) -> None:
+        ann, ben = await world.node("ann"), await world.node("ben")
+        room = await opened(world, ann, ben)
+        async with thin(world, ann, room, 7) as one:
+            first = await ann.say(room, "first")
+            one.say("from afar")
+            await one.until(lambda: len(one.of("delivered")) == 2)
+            await ben.door.message_react(conversation=room, message=first, reaction="👍")
+            await ann.door.message_edit(conversation=room, message=first, text="the first")
+        await world.until(lambda: level(room, ann, ben))
+        of_ann, of_ben = said(ann, room), said(ben, room)
+        assert len(of_ann) == 9  # opened, ben and the thin peer let in and come in, four messages
+        assert {each.message.id: each.message for each in of_ann} == {each.message.id: each.message for each in of_ben}
+
+    play(tmp_path, story)
+
+
+def test_16_taking_everything_in_again_makes_no_commit(tmp_path: Path) -> None:
+    async def story(world: Loopback) -> None:
+        ann, ben = await world.node("ann"), await world.node("ben")
+        room = await opened(world, ann, ben)
+        async with thin(world, ann, room, 7) as one:
+            one.say("once")
+            await one.until(lambda: len(one.of("delivered")) == 2)
+        await world.until(lambda: level(room, ann, ben))
+        heads = ann.log(room).heads
+        every = [each.message for each in said(ann, room)]
+        for node in (ann, ben):
+            async with await Caller.call(await served(node), 7) as caller:
+                await caller.shake()
+                await caller.send(Payload(messages=tuple(every)))
+                await caller.acked(*(message.id for message in every))
+        assert (ann.log(room).heads, ben.log(room).heads) == (heads, heads)
+
+    play(tmp_path, story)
+
+
+def test_17_who_proves_nothing_is_hung_up_on_and_who_is_in_no_group_is_offered_nothing(tmp_path: Path) -> None:
+    async def story(world: Loopback) -> None:
+        ann = await world.node("ann")
+        room, other = await opened(world, ann), await opened(world, ann)
+        address = await served(ann)
+        await ann.say(other, "a secret")
+        async with await Caller.call(address, 9) as liar:
+            other_key = Secret((10).to_bytes(32)).public
+            handshake = liar.handshake
+            handshake._mine = type(handshake._mine)(peer_id=other_key.raw, nonce=bytes(32), mode=2, tick_ms=10)
+            await liar.wire.write(frame(handshake.first()))
+            first = await liar.body()
+            assert first is not None
+            answer = handshake.receive(first)
+            assert isinstance(answer, bytes)
+            await liar.wire.write(frame(answer))
+            assert await liar.body() is not None  # its own proof, which it owes anybody
+            assert await liar.body() is None
+        assert counted(ann, "refused_bad_proof") == 1
+        async with thin(world, ann, room, 7) as member, await Caller.call(address, 11) as stranger:
+            await stranger.shake()
+            secrets = tuple(each.message.id for each in said(ann, other))
+            async with await Caller.call(address, 12) as invited:
+                await ann.door.mvds_invite(conversation=room, key=invited.secret.public.legacy)
+                await invited.shake()
+                await ann.say(room, "for members")
+                await member.until(lambda: "for members" in member.texts)
+                offered = set((await invited.payload() or Payload()).offers)
+                (invitation,) = [each.message.id for each in said(ann, room)[-2:-1]]
+                assert offered == {invitation}, "nothing but what names him"
+                await invited.send(Payload(requests=(said(ann, room)[-1].message.id, *secrets, invitation)))
+                answer_to = await invited.payload()
+                assert answer_to is not None
+                assert [message.id for message in answer_to.messages] == [invitation]
+            await stranger.send(Payload(requests=secrets))
+            await world.until(lambda: counted(ann, "refused_unknown_message") >= len(secrets) + 1)
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(30 * TICK_S):
+                    await stranger.body()
+        assert member.texts == ["for members"]
+
+    play(tmp_path, story)
+
+
+def test_18_a_frame_of_no_bytes_or_of_more_than_a_mebibyte_ends_that_peer_and_nobody_else(tmp_path: Path) -> None:
+    async def story(world: Loopback) -> None:
+        ann = await world.node("ann")
+        room = await opened(world, ann)
+        address = await served(ann)
+        async with thin(world, ann, room, 7) as member:
+            for count, length in enumerate((0, DATASYNC_FRAME_BYTES_MAX + 1, 2**32 - 1), 1):
+                async with await Caller.call(address, 9) as before:
+                    await before.wire.write(length.to_bytes(4))
+                    assert await before.body() is not None  # the hello that everybody is sent
+                    assert await before.body() is None
+                async with await Caller.call(address, 9) as after:
+                    await after.shake()
+                    await after.wire.write(length.to_bytes(4) + b"x")
+                    assert await after.body() is None
+                assert counted(ann, "refused_bad_frame") == 2 * count
+            async with await Caller.call(address, 9) as talker:
+                await talker.shake()
+                await talker.wire.write(frame(b"\xff" * 40))
+                await world.until(
+                    lambda: counted(ann, "refused_bad_number") + counted(ann, "refused_message_cut_short")
+                )
+            member.say("still here")
+            await member.until(lambda: len(member.of("delivered")) == 2)
+        assert await ann.texts(room) == ["still here"]
+
+    play(tmp_path, story)
+
+
+# --- membership
+
+
+def test_who_is_kicked_hears_it_and_says_nothing_more(tmp_path: Path) -> None:
+    async def story(world: Loopback) -> None:
+        ann = await world.node("ann")
+        room = await opened(world, ann)
+        async with thin(world, ann, room, 7) as one:
+            one.say("before")
+            await one.until(lambda: len(one.of("delivered")) == 2)
+            await ann.door.member_kick(conversation=room, target=one.key.uri)
+            await one.until(lambda: one.of("kicked"))
+            one.say("after")
+            await one.until(lambda: one.of("refused"))
+            async with await Caller.call(await served(ann), 7) as caller:  # as a peer that pretends not to have heard
+                await caller.shake()
+                late = entry(ann, room, messages.text_post("all the same"), one.secret)
+                await caller.send(Payload(messages=(late,)))
+                await world.until(lambda: counted(ann, "refused_not_a_member"))
+            assert await ann.texts(room) == ["before"]
+            await ann.door.mvds_invite(conversation=room, key=one.key.legacy)
+            await one.until(lambda: len(one.of("joined")) + len(one.of("invited")) >= 3)
+            await one.until(lambda: len(one.of("delivered")) == 3)
+            one.say("again")
+            await one.until(lambda: len(one.of("delivered")) == 4)
+            assert await ann.texts(room) == ["before", "again"]
+
+    play(tmp_path, story)
+
+
+def test_who_leaves_is_gone_and_may_be_invited_again(tmp_path: Path) -> None:
+    async def story(world: Loopback) -> None:
+        ann = await world.node("ann")
+        room = await opened(world, ann)
+        async with thin(world, ann, room, 7) as one:
+            one.say("/leave")
+            await one.until(lambda: one.of("left"))
+        status = await ann.door.mvds_status()
+        (row,) = status["conversations"]
+        assert [(member["foreign"], member["state"]) for member in row["members"]] == [(False, "member")]
+        invited = await ann.door.mvds_invite(conversation=room, key=one.key.legacy)
+        assert invited["account"] == one.key.uri
+
+    play(tmp_path, story)
+
+
+def test_only_an_admin_opens_and_only_what_is_open_can_be_invited_to(tmp_path: Path) -> None:
+    async def story(world: Loopback) -> None:
+        ann, ben = await world.node("ann"), await world.node("ben")
+        room = await world.room(ann, ben)
+        key = Secret((7).to_bytes(32)).public.legacy
+        with pytest.raises(RefusedError, match="only an admin"):
+            await ben.door.mvds_open(conversation=room)
+        with pytest.raises(RefusedError, match="not opened") as refused:
+            await ann.door.mvds_invite(conversation=room, key=key)
+        assert "mvds open" in str(refused.value.hint)
+        first = await ann.door.mvds_open(conversation=room)
+        assert await ann.door.mvds_open(conversation=room) == first
+        with pytest.raises(UsageError):
+            await ann.door.mvds_invite(conversation=room, key="0x04")
+        await ann.door.mvds_invite(conversation=room, key=key)
+        await world.until(lambda: ben.log(room).roster.is_invited(Secret((7).to_bytes(32)).public.uri))
+        await world.until(lambda: ben.door._datasync.is_foreign(room, Secret((7).to_bytes(32)).public.uri))
+        assert not ben.door._datasync.is_foreign(room, ann.account.id)
+
+    play(tmp_path, story)
+
+
+# --- what a hostile peer brings
+
+
+def test_no_peer_changes_what_the_node_itself_wrote(tmp_path: Path) -> None:
+    """An edit of a text by the relaying account, a binding for it, a profile: all in JSON of a thin peer."""
+
+    async def story(world: Loopback) -> None:
+        ann = await world.node("ann")
+        room = await opened(world, ann)
+        mine = CommitId(await ann.say(room, "what I said"))
+        async with thin(world, ann, room, 7) as one:
+            evil = [
+                f'{{"type":"text/plain","body":"what I never said","edit":"{mine}"}}',
+                f'{{"type":"application/status-identity","uri":"{ann.account.id}","body":"0x04"}}',
+                '{"type":"application/update-profile","vcf":"QQ=="}',
+                f'{{"type":"member","action":"kick","uri":"{ann.account.id}"}}',
+                '{"type":"text/plain","body":"kept","status":{"events":["QQ=="]},"mvds":{}}',
+            ]
+            async with await Caller.call(await served(ann), 7) as caller:
+                await caller.shake()
+                for said_so in evil:
+                    message = entry(ann, room, messages.commit_post(said_so), one.secret)
+                    await caller.send(Payload(messages=(message,)))
+                    await caller.acked(message.id)
+        assert await ann.texts(room) == ["what I said", "kept"]
+        kept = [line for line in await ann.door.message_list(conversation=room) if line["body"] == "kept"]
+        log = ann.log(room)
+        body = log.commit(CommitId(kept[0]["id"])).body  # type: ignore[union-attr]
+        assert set(body) == {"type", "body", "mvds"}
+        bodies = [log.commit(each.commit).body for each in said(ann, room)]  # type: ignore[union-attr]
+        reasons = [body["reason"] for body in bodies if body["type"] == "application/mvds-event" and "reason" in body]
+        assert reasons == ["not-theirs", "no-counterpart", "no-counterpart", "no-counterpart"]
+
+    play(tmp_path, story)
+
+
+def test_messages_that_do_not_hold_are_acknowledged_counted_and_not_kept(tmp_path: Path) -> None:
+    async def story(world: Loopback) -> None:
+        ann = await world.node("ann")
+        room = await opened(world, ann)
+        async with thin(world, ann, room, 7) as one:
+            heads = ann.log(room).heads
+            owner = said(ann, room)[0].message.id
+            sound = messages.sign(messages.text_post("x"), None, one.secret)
+            forged = messages.write_client(sound)[:-65] + bytes(65)
+            stolen = messages.write_client(messages.sign(messages.text_post("x"), owner, one.secret))
+            first = messages.write_client(sound)
+            invite = messages.write_client(
+                messages.sign(messages.Kick(one.key, group_of(room)), said(ann, room)[-1].message.id, one.secret)
+            )
+            async with await Caller.call(await served(ann), 7) as caller:
+                await caller.shake()
+                for bad in (b"", b"\xff", forged, stolen, first, invite):
+                    message = entry(ann, room, bad, one.secret)
+                    await caller.send(Payload(messages=(message,)))
+                    await caller.acked(message.id)
+            for reason in ("bad_signature", "foreign_previous", "no_previous", "not_allowed"):
+                assert counted(ann, f"refused_{reason}") >= 1, reason
+            assert ann.log(room).heads == heads
+
+    play(tmp_path, story)
+
+
+# --- over a link
+
+
+def test_the_channel_of_a_link_binds_the_proof_to_its_tls(tmp_path: Path) -> None:
+    async def story(world: Loopback) -> None:
+        ann, ben = await world.node("ann"), await world.node("ben")
+        room = await opened(world, ann, ben)
+        secret = ben.swarm.own.status_key()
+        assert secret is not None
+        link = ben.swarm.links.link(ann.account.device)
+        assert link is not None
+        for binding, accepted in ((bytes(32), False), (link.exporter(EXPORTER_LABEL), True)):
+            channel, answer = await link.open_channel("mvds")
+            assert answer.get("ok")
+            caller = Caller(ChannelWire(channel), secret, binding)
+            caller.handshake = Handshake(secret, b"n" * 32, binding=binding, mode=1, tick_ms=10)
+            if not accepted:
+                with pytest.raises(AssertionError):
+                    await caller.shake()
+                await world.until(lambda: counted(ann, "refused_bad_proof") == 1)
+                continue
+            await caller.shake()
+            await ann.say(room, "over the link")
+            wanted = said(ann, room)[-1].message
+            offered: set[MessageId] = set()
+            while wanted.id not in offered:
+                payload = await caller.payload()
+                assert payload is not None
+                offered |= set(payload.offers)
+            await caller.send(Payload(requests=(wanted.id,)))
+            while not (payload := await caller.payload()) or wanted not in payload.messages:
+                assert payload is not None
+            channel.close()
+
+    play(tmp_path, story)
+
+
+def test_a_restarted_thin_peer_goes_on_where_it_was(tmp_path: Path) -> None:
+    async def story(world: Loopback) -> None:
+        ann = await world.node("ann")
+        room = await opened(world, ann)
+        async with thin(world, ann, room, 7) as one:
+            one.say("first")
+            await one.until(lambda: len(one.of("delivered")) == 2)
+            await ann.say(room, "seen")
+            await one.until(lambda: one.texts == ["seen"])
+        await ann.say(room, "while away")
+        again = Thin(world.folder, 7).up(await served(ann))
+        try:
+            again.say("second")
+            await again.until(lambda: again.of("delivered"))
+            await again.until(lambda: again.texts)
+            assert again.texts == ["while away"]
         finally:
-            for thin in thins:
-                await thin.down()
+            await again.down()
+        assert await ann.texts(room) == ["first", "seen", "while away", "second"]
 
     play(tmp_path, story)
