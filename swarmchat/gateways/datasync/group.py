@@ -10,7 +10,7 @@ before he had seen the KICK. That answer may turn from no to yes as messages com
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -74,7 +74,9 @@ class Group:
         self._idle: Counter[PeerId] = Counter()
         self._idle_bytes: Counter[PeerId] = Counter()
         self._judged = True
-        self._verdicts: dict[MessageId, Refused] | None = None
+        self._against: defaultdict[PeerId, int] = defaultdict(int)  # the bits of the KICKs of each, where they count
+        self._kicks = 0  # all of them
+        self._seen: defaultdict[MessageId, int] | None = defaultdict(int)  # despite which KICKs somebody followed it
 
     # --- in
 
@@ -110,7 +112,13 @@ class Group:
 
     def verdict(self, message: MessageId) -> Refused | None:
         """Why a message that is kept does not count; None if it does, and a POST is shown. KeyError if it is not kept."""
-        return self._not_counting().get(message, self._nodes[message].fault)
+        self._arrange()
+        node = self._nodes[message]
+        if node.fault is not None:
+            return node.fault
+        if self._is_hidden(node):
+            return Refused(Fault.KICKED)
+        return None if self._is_the_one(node) else Refused(Fault.REPLAYED)
 
     def entries(self) -> list[Entry]:
         """All that is kept, each after what it follows: by (depth, id)."""
@@ -152,16 +160,23 @@ class Group:
         self._signatures[node.entry.client.signature].append(node)
         for each in node.names():
             self._followers[each].add(node.entry.id)
-        self._verdicts = None
         if self._judged:
             self._settle(node)
 
     def _settle(self, node: _Node) -> None:
-        """Note what the judgement of a message that is kept means for the whole."""
+        """Note what the judgement of a message that is kept means for the whole; nothing that is judged follows it."""
         if node.fault is None:
             self._heads.difference_update(node.follows)
             self._heads.add(node.entry.id)
-        elif node.via is not None:
+            if isinstance(node.entry.body, Kick):
+                self._against[PeerId(node.entry.body.target.raw)] |= node.bit
+                self._kicks |= node.bit
+                self._seen = None
+        if self._seen is not None:
+            self._vouch([node], self._seen)
+        if node.fault is None:
+            return
+        if node.via is not None:
             self._idle[node.via] += 1
             self._idle_bytes[node.via] += node.entry.message.size
 
@@ -176,8 +191,9 @@ class Group:
         if self._judged:
             return
         self._judged = True
-        for state in (self._effective, self._standings, self._heads, self._idle, self._idle_bytes):
+        for state in (self._effective, self._standings, self._heads, self._idle, self._idle_bytes, self._against):
             state.clear()
+        self._kicks, self._seen = 0, None
         for node in self._nodes.values():
             node.bit = 0
         order = arranged(
@@ -279,50 +295,51 @@ class Group:
     def _in_order(self) -> list[_Node]:
         return sorted(self._nodes.values(), key=_by_place)
 
-    def _not_counting(self) -> dict[MessageId, Refused]:
-        """Of the messages that count by what they follow those that what follows them leaves out."""
-        self._arrange()
-        if self._verdicts is None:
-            self._verdicts = {each: Refused(Fault.KICKED) for each in self._unseen()}
-            for copies in self._signatures.values():
-                counting = [node for node in copies if node.fault is None and node.entry.id not in self._verdicts]
-                counting.sort(key=lambda node: (not self._is_named(node), *_by_place(node)))
-                self._verdicts |= {node.entry.id: Refused(Fault.REPLAYED) for node in counting[1:]}
-        return self._verdicts
+    def _is_the_one(self, node: _Node) -> bool:
+        """Whether of the messages with its signature that count it is the one to count."""
+        copies = self._signatures[node.entry.client.signature]
+        if len(copies) == 1:
+            return True
+        counting = [each for each in copies if each.fault is None and not self._is_hidden(each)]
+        return node is min(counting, key=lambda each: (not self._is_named(each), *_by_place(each)))
 
     def _is_named(self, node: _Node) -> bool:
         """Whether its sender went on from it: then it is the one he wrote, and not a copy with another time."""
         followers = (self._nodes[each] for each in self._followers.get(node.entry.id, ()))
         return any(each.entry.client.previous == node.entry.id and each.fault is None for each in followers)
 
-    def _unseen(self) -> Iterator[MessageId]:
-        """POSTs beside a KICK of their sender that nobody else had seen before he had seen that KICK.
+    def _is_hidden(self, node: _Node) -> bool:
+        """Whether it is a POST beside a KICK of its sender that nobody else had seen before he had seen that KICK."""
+        return isinstance(node.entry.body, Post) and bool(self._unseen_despite(node, self._witnessed()))
 
-        From the last to the first: for each message the KICKs despite which somebody who counts followed it. A KICK
-        itself says so of what it follows.
+    def _unseen_despite(self, node: _Node, seen: Mapping[MessageId, int]) -> int:
+        """The KICKs of its sender that it does not follow, and despite which nobody else followed it."""
+        return self._against.get(node.entry.sender, 0) & ~node.mask & ~seen.get(node.entry.id, 0)
+
+    def _witnessed(self) -> Mapping[MessageId, int]:
+        """For each message the KICKs despite which somebody who counts followed it."""
+        if self._seen is None:
+            self._seen = defaultdict(int)
+            self._vouch(self._in_order(), self._seen)
+        return self._seen
+
+    def _vouch(self, nodes: list[_Node], seen: defaultdict[MessageId, int]) -> None:
+        """Have these say of what they follow, and all that it follows, which KICKs they do not follow themselves; the last first.
+
+        Nobody speaks against a KICK of himself, nor does who is hidden by one; a KICK itself says that what it follows was
+        before it. Who is not hidden any more because of what is said speaks then.
         """
-        against: defaultdict[PeerId, int] = defaultdict(int)
-        for node in self._effective:
-            if isinstance(node.entry.body, Kick):
-                against[PeerId(node.entry.body.target.raw)] |= node.bit
-        kicks = 0
-        for bits in against.values():
-            kicks |= bits
-        if not kicks:
-            return
-        seen: defaultdict[MessageId, int] = defaultdict(int)  # bits of KICKs
-        for node in reversed(self._in_order()):
-            mine = against.get(node.entry.sender, 0)
-            vouched = seen[node.entry.id]
-            hidden = mine & ~node.mask & ~vouched
+        while nodes and self._kicks:
+            node = nodes.pop()
+            said = seen[node.entry.id]
             if node.fault is None:
-                vouched |= node.bit & kicks
-                if not hidden:
-                    vouched |= kicks & ~node.mask & ~mine
+                said |= node.bit & self._kicks
+                if not self._unseen_despite(node, seen):
+                    said |= self._kicks & ~node.mask & ~self._against.get(node.entry.sender, 0)
             for each in node.follows:
-                seen[each] |= vouched
-            if node.fault is None and hidden and isinstance(node.entry.body, Post):
-                yield node.entry.id
+                if said & ~seen[each]:
+                    seen[each] |= said
+                    nodes.append(self._nodes[each])
 
 
 @dataclass(slots=True)
