@@ -58,6 +58,7 @@ class Bindings:
         self._conversation = conversation
         self._is_ancestor = is_ancestor
         self._first: dict[AccountId, list[Binding]] = {}  # none of an account has another among its ancestors
+        self._claimants: dict[Key, set[AccountId]] = {}  # by each key that stands in `_first`, and perhaps others
 
     def take(self, commit: CommitId, author: AccountId, said: Mapping[str, Any]) -> Binding | None:
         """Take in a commit of type `BINDING`; the binding, if it may count one day."""
@@ -67,6 +68,7 @@ class Bindings:
             return None
         binding = Binding(commit, author, key)
         self._first[author] = sorted([*known, binding], key=lambda one: one.commit)
+        self._claimants.setdefault(key, set()).add(author)
         return binding
 
     def drop(self, binding: Binding) -> None:
@@ -84,7 +86,8 @@ class Bindings:
 
     def owner(self, key: Key) -> AccountId | None:
         """Whose key it is."""
-        claims = [found[0] for found in self._first.values() if found[0].key == key]
+        firsts = [self._first[account][0] for account in self._claimants.get(key, ()) if account in self._first]
+        claims = [first for first in firsts if first.key == key]
         return min(claims, key=lambda one: one.commit).account if claims else None
 
     def is_bound(self, account: AccountId, key: Key, at: CommitId) -> bool:

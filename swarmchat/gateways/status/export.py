@@ -246,7 +246,7 @@ class _Walk:
         if not self._is_timely(last):
             self._miss(commit.id, Why.CLOCK_AHEAD)
             return
-        for event, at in zip(found, range(last - len(found) + 1, last + 1), strict=True):
+        for event, at in zip(found, clock.shares(last, len(found)), strict=True):
             signed = events.sign(replace(event, clock=at), self.chat.id, self.attester.secret)
             self.found.append(_Found(commit.id, signed))
             self.attested += 1

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from swarmchat.conversation.actions import Add, Post
 from swarmchat.conversation.commit import Commit
+from swarmchat.crypto.secp256k1 import Secret
 from swarmchat.errors import RefusedError
 from swarmchat.gateways.bindings import BINDING
 from swarmchat.gateways.refusal import Refused
-from swarmchat.gateways.status import notes, reading
+from swarmchat.gateways.status import envelopes, events, notes, reading
 from swarmchat.gateways.status.fold import Group, fold
 from swarmchat.gateways.status.ledger import Ledger
 from swarmchat.gateways.status.opening import open_for
+from swarmchat.gateways.status.wire import ChatMessage, ContentType, EventType, MembershipUpdateEvent, MessageType
 from swarmchat.ids import CommitId, ConversationId
 from tests.support.loopback import Living, Loopback, level, play
 
@@ -131,3 +137,124 @@ def test_15_a_banned_admin_leads_to_a_chat_anew_without_him(tmp_path: Path) -> N
         assert count(ann, where, notes.BRIDGE) == 2
 
     play(tmp_path, story)
+
+
+def foreign(where: Ledger, text: str, at_ms: int) -> tuple[Secret, envelopes.Envelope]:
+    """What somebody says in the chat who has no account here."""
+    secret = Secret(b"\x0f" * 32)
+    message = ChatMessage(
+        clock=at_ms,
+        timestamp=at_ms,
+        text=text,
+        chat_id=where.chats[0].id,
+        message_type=MessageType.PRIVATE_GROUP,
+        content_type=ContentType.TEXT_PLAIN,
+        display_name="Far Away",
+    )
+    return secret, envelopes.sign(message, secret)
+
+
+def test_who_speaks_through_a_bridge_is_shown_unless_the_bridge_changed_his_words(tmp_path: Path) -> None:
+    async def story(world: Loopback) -> None:
+        where, (ann,) = await opened(world, "ann")
+        secret, envelope = foreign(ledger(ann, where), "from afar", int(ann.node.runtime.now() * 1000))
+        note = {"status": notes.of_envelopes([envelope])}
+        for text in ("from afar", "put into his mouth"):
+            await ann.swarm.append(where, Post(text), extra=note)
+        await ann.say(where, "mine")
+        rows = [row for row in await ann.door.message_list(conversation=where) if row["type"] == "text/plain"]
+        assert [row.get("via") for row in rows] == [
+            {
+                "gateway": "status",
+                "account": secret.public.uri,
+                "key": secret.public.legacy,
+                "name": "Far Away",
+            },
+            None,
+            None,
+        ]
+
+    play(tmp_path, story)
+
+
+def test_who_has_no_account_is_known_as_such_where_an_event_names_the_key(tmp_path: Path) -> None:
+    async def story(world: Loopback) -> None:
+        where, (ann,) = await opened(world, "ann")
+        far = Secret(b"\x0f" * 32).public
+        assert not ann.door.status.is_foreign(where, far.uri)
+        mine = ann.swarm.own.status_key()
+        assert mine is not None
+        event = events.sign(
+            MembershipUpdateEvent(clock=5, type=EventType.MEMBERS_ADDED, members=(far.legacy,)),
+            ledger(ann, where).chats[0].id,
+            mine,
+        )
+        await ann.swarm.append(where, Add(far.uri), extra={"status": notes.of_events([event])})
+        ledger(ann, where)
+        assert ann.door.status.is_foreign(where, far.uri)
+        assert not ann.door.status.is_foreign(where, ann.account.id)
+
+    play(tmp_path, story)
+
+
+def test_commits_written_in_one_batch_see_each_other(tmp_path: Path) -> None:
+    async def story(world: Loopback) -> None:
+        where, (ann,) = await opened(world, "ann")
+        texts = await asyncio.gather(*[ann.say(where, str(number)) for number in range(12)])
+        clocks = [said(ann, where, text)[0].entity.clock for text in texts]
+        assert len(set(clocks)) == len(clocks)
+        found = ledger(ann, where)
+        history = ann.log(where).history
+        assert all(
+            found.clock(number) > max((found.clock(parent) for parent in history.parents(number)), default=0)
+            for number in range(len(history))
+        )
+
+    play(tmp_path, story)
+
+
+def test_after_a_repair_the_ledger_is_read_anew(tmp_path: Path) -> None:
+    async def story(world: Loopback) -> None:
+        where, (ann,) = await opened(world, "ann")
+        text = await ann.say(where, "before")
+        before = ledger(ann, where)
+        ann.log(where).repair()
+        assert ledger(ann, where).clock(1) == before.clock(1)
+        assert ledger(ann, where) is not before or ann.log(where).history is ann.door.status._ledgers[where][0]
+        assert said(ann, where, text)[0].author.legacy == key(ann)
+
+    play(tmp_path, story)
+
+
+def test_a_conversation_that_is_gone_is_forgotten(tmp_path: Path) -> None:
+    async def story(world: Loopback) -> None:
+        where, (ann,) = await opened(world, "ann")
+        far = Secret(b"\x0f" * 32).public
+        await ann.swarm.purge(where)
+        assert not ann.door.status.is_foreign(where, far.uri)
+        assert where not in ann.door.status._ledgers
+
+    play(tmp_path, story)
+
+
+def test_a_node_without_such_conversations_loads_nothing_of_keys(tmp_path: Path) -> None:
+    """Neither to write nor to show, as idle memory is what many of them share."""
+    script = f"""
+import asyncio, sys
+from pathlib import Path
+from tests.support.loopback import play
+async def story(world):
+    ann = await world.node("ann")
+    where = await ann.swarm.create(1)
+    await ann.say(where, "plain")
+    assert (await ann.door.message_list(conversation=where))[-1]["body"] == "plain"
+    await asyncio.sleep(0.3)
+play(Path({str(tmp_path)!r}), story)
+heavy = [name for name in sys.modules if name.split(".")[0] in ("coincurve", "Crypto", "mnemonic")]
+print(heavy, "swarmchat.gateways.status.gateway" in sys.modules)
+"""
+    root = Path(__file__).parents[3]
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=root, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.strip() == "[] True"
