@@ -55,7 +55,7 @@ BOOL: Final = Scalar.BOOL
 STRING: Final = Scalar.STRING
 BYTES: Final = Scalar.BYTES
 
-_DEFAULTS: Final[dict[Scalar, object]] = {STRING: "", BYTES: b"", BOOL: False}  # of all others: 0
+_DEFAULTS: Final[dict[object, object]] = {STRING: "", BYTES: b"", BOOL: False}  # of all others: 0
 _RANGES: Final = {
     UINT32: range(2**32),
     UINT64: range(2**64),
@@ -118,7 +118,7 @@ class Message:
             value = getattr(self, row.name)
             if row.field.repeated:
                 pieces += [(number, _written(row.field, each)) for each in value]
-            elif value is not None and (row.present or value != row.default):
+            elif value != row.default:
                 if any(getattr(self, rival) is not None for rival in row.rivals):
                     raise ValueError(f"{row.name} and {', '.join(row.rivals)} cannot stand in one message")
                 pieces.append((number, _written(row.field, value)))
@@ -153,8 +153,7 @@ def undelimited(stream: bytes, count_max: int) -> tuple[bytes, ...] | Refused:
 class _Row:
     name: str
     field: Field
-    default: Any
-    present: bool  # None says that it is not there, so whatever is there is written
+    default: Any  # None where it matters whether something is there: then an empty one is written too
     rivals: tuple[str, ...]  # the other names of its oneof
 
 
@@ -162,23 +161,18 @@ _tables: dict[type[Message], Mapping[int, _Row]] = {}
 
 
 def _table(kind: type[Message]) -> Mapping[int, _Row]:
-    """The rows of a message by ascending number; made when they are first asked for."""
-    if kind in _tables:
-        return _tables[kind]
-    hints = get_type_hints(kind, include_extras=True)
-    named = [(name, each) for name, hint in hints.items() for each in getattr(hint, "__metadata__", ())]
-    fields = sorted(((name, each) for name, each in named if isinstance(each, Field)), key=lambda row: row[1].number)
-    rows = _tables[kind] = {field.number: _row(name, field, fields) for name, field in fields}
-    return rows
+    """The rows of a message by number; made when they are first asked for."""
+    if kind not in _tables:
+        hints = get_type_hints(kind, include_extras=True)
+        fields = {name: each for name, hint in hints.items() for each in getattr(hint, "__metadata__", ())}
+        _tables[kind] = {field.number: _row(name, field, fields) for name, field in fields.items()}
+    return _tables[kind]
 
 
-def _row(name: str, field: Field, fields: Iterable[tuple[str, Field]]) -> _Row:
-    rivals = tuple(other for other, each in fields if other != name and field.oneof == each.oneof != "")
-    if field.repeated:
-        return _Row(name, field, (), present=False, rivals=rivals)
-    if field.oneof or isinstance(field.kind, type):
-        return _Row(name, field, None, present=True, rivals=rivals)
-    return _Row(name, field, _DEFAULTS.get(field.kind, 0), present=False, rivals=rivals)
+def _row(name: str, field: Field, fields: Mapping[str, Field]) -> _Row:
+    rivals = tuple(other for other, each in fields.items() if other != name and field.oneof == each.oneof != "")
+    told = bool(field.oneof) or isinstance(field.kind, type)
+    return _Row(name, field, None if told else _DEFAULTS.get(field.kind, 0), rivals)
 
 
 class _BrokenError(Exception):
@@ -300,11 +294,9 @@ def _number_at(data: bytes, at: int) -> tuple[int, int]:
         number |= (byte & 0x7F) << 7 * index
         if byte < 0x80:
             if number >= 2**64:
-                break
+                raise _BrokenError(Fault.BAD_NUMBER)
             return number, at + index + 1
-    if number >= 2**64 or len(data) - at >= _VARINT_BYTES_MAX:
-        raise _BrokenError(Fault.BAD_NUMBER)
-    raise _BrokenError(Fault.CUT_SHORT)
+    raise _BrokenError(Fault.BAD_NUMBER if len(data) - at >= _VARINT_BYTES_MAX else Fault.CUT_SHORT)
 
 
 def _bytes_at(data: bytes, at: int, length: int) -> bytes:

@@ -56,7 +56,7 @@ def told(ours: Message, kind: Any) -> Any:
                     getattr(theirs, row.name).append(each)
         elif isinstance(value, Message):
             getattr(theirs, row.name).CopyFrom(told(value, type(getattr(theirs, row.name))))
-        elif value is not None and (row.present or value != row.default):
+        elif value != row.default:
             setattr(theirs, row.name, value)
     return theirs
 
@@ -91,7 +91,7 @@ def _agrees(row: protobuf._Row, value: Any, theirs: Any) -> bool:
     other = getattr(theirs, row.name)
     if row.field.repeated:
         return len(value) == len(other) and all(map(_equal, value, other))
-    if row.present and not theirs.HasField(row.name):
+    if row.default is None and not theirs.HasField(row.name):
         return value is None
     return value is not None and _equal(value, other)
 

@@ -69,7 +69,7 @@ class Group:
         event, author = signed.event, signed.author.legacy
         match event.type:
             case EventType.CHAT_CREATED:
-                self.creator, self.name, self.color = self.creator or author, event.name, event.color
+                self.creator, self.name, self.color = author, event.name, event.color
                 self.members[author] = self.admins[author] = None
                 self.joined.add(author)
             case EventType.NAME_CHANGED:

@@ -113,7 +113,9 @@ def test_what_the_wire_cannot_say_is_not_written(message: Outer) -> None:
         ("08", Fault.CUT_SHORT),
         ("0880", Fault.CUT_SHORT),
         ("08ffffffffffffffffff02", Fault.BAD_NUMBER),
+        ("0880808080808080808002", Fault.BAD_NUMBER),
         ("0880808080808080808080", Fault.BAD_NUMBER),
+        ("120a" + 10 * "61" + "0880", Fault.CUT_SHORT),
         ("088080808080808080808000", Fault.BAD_NUMBER),
         ("1202", Fault.CUT_SHORT),
         ("120261", Fault.CUT_SHORT),
@@ -163,6 +165,21 @@ def test_fields_nobody_knows_stand_by_number_however_they_came() -> None:
     assert read(late + early) == read(early + late)
 
 
+def test_the_largest_number_a_field_can_have_is_read() -> None:
+    assert read("f8ffffff0f00").unknown == (Unknown(2**29 - 1, bytes.fromhex("f8ffffff0f00")),)
+
+
+def test_a_truth_value_is_true_or_false() -> None:
+    assert read("3801").flag is True
+    assert read("3800").flag is False
+
+
+def test_a_refusal_names_the_field_where_that_helps_and_else_the_message() -> None:
+    assert Outer.decode(b"\x38\x02") == Refused(Fault.BAD_NUMBER, "flag")
+    assert Outer.decode(b"\x1a\x03\x12\x01\xff") == Refused(Fault.BAD_TEXT, "text")
+    assert Outer.decode(b"\x08") == Refused(Fault.CUT_SHORT, "Outer")
+
+
 def test_of_a_field_given_twice_the_last_counts() -> None:
     assert read("08010802").clock == 2
     assert read("1201610801120162").names == ("a", "b")
@@ -197,6 +214,7 @@ def test_a_stream_of_messages_is_read_back() -> None:
     assert delimited(messages)[:4].hex() == "000161ac"
     assert undelimited(delimited(messages), 3) == messages
     assert undelimited(b"", 0) == ()
+    assert undelimited(delimited([bytes(PROTOBUF_BYTES_MAX)]), 1) == (bytes(PROTOBUF_BYTES_MAX),)
 
 
 @pytest.mark.parametrize(

@@ -151,6 +151,7 @@ def test_4_the_key_before_the_uuid_is_one_only_when_asked_for(key: str) -> None:
     first = event(EventType.CHAT_CREATED, ANN, 1, chat=reversed_id)
     assert fold(reversed_id, [first], strict_55=True).group.creator == ANN.public.legacy
     assert isinstance(fold_strictly(reversed_id, [first]), Refused)
+    assert isinstance(fold_strictly(reversed_id, [first], strict_55=True), Fold)
 
 
 @pytest.mark.parametrize("case", VECTORS["mapping"]["chat_id"], ids=lambda case: str(case["generation"]))
@@ -281,6 +282,18 @@ def test_7_a_group_that_all_left_is_created_anew_by_its_creator_alone_and_never_
     assert fold(CHAT, [*left, again], GO).group.name == "new"
     assert fold(CHAT, [*left, stolen], GO).ignored[0].reason == Fault.WRONG_CREATOR
     assert fold(CHAT, [*left, again], RFC).ignored[0].reason == Fault.ALREADY_CREATED
+
+
+def test_7_a_group_is_not_created_anew_while_somebody_is_member_or_admin() -> None:
+    again = event(EventType.CHAT_CREATED, ANN, 20, name="new")
+    only_members = [event(EventType.ADMIN_REMOVED, DAN, 4, DAN), event(EventType.ADMIN_REMOVED, ANN, 5, ANN)]
+    only_admins = [
+        event(EventType.ADMINS_ADDED, ANN, 4, EVE, BOB),
+        *(event(EventType.MEMBER_REMOVED, each, 5, each) for each in (ANN, BOB, DAN)),
+    ]
+    for before in (only_members, only_admins):
+        folded = fold(CHAT, [*BASE, *before, again])
+        assert [each.reason for each in folded.ignored] == [Fault.ALREADY_CREATED]
 
 
 @pytest.mark.parametrize("rules", Rules)

@@ -250,8 +250,8 @@ def test_an_event_of_no_chat_is_neither_signed_nor_read(chat_id: str) -> None:
     assert refused.reason == events.Fault.BAD_CHAT_ID
 
 
-def test_the_longest_chat_id_is_signed_for() -> None:
-    chat_id = "x" * STATUS_CHAT_ID_CHARS_MAX
+@pytest.mark.parametrize("chat_id", ["x", "x" * STATUS_CHAT_ID_CHARS_MAX], ids=len)
+def test_the_shortest_and_the_longest_chat_id_are_signed_for(chat_id: str) -> None:
     signed = event(EventType.MEMBER_JOINED, ANN, 1, chat=chat_id)
     assert events.read(signed.raw, chat_id) == signed
 
