@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from swarmchat.crypto.secp256k1 import Key
 from swarmchat.gateways.datasync.effects import Deliver, Send
-from swarmchat.gateways.datasync.group import Group
+from swarmchat.gateways.datasync.group import Fault, Group
 from swarmchat.gateways.datasync.machine import Mode, Resolution
-from swarmchat.gateways.datasync.messages import Ack, Body, Invite, Join, Kick, Leave, text_post
+from swarmchat.gateways.datasync.messages import Ack, Body, Invite, Join, Kick, Leave, Post, text_post
 from swarmchat.gateways.datasync.payload import (
     Message,
     MessageId,
@@ -28,6 +28,7 @@ from swarmchat.gateways.datasync.standing import Kind, Law
 from swarmchat.gateways.refusal import Refused
 from swarmchat.limits import DATASYNC_IDS_PER_PAYLOAD_MAX
 from tests.support.datasync import ANNA, BERT, CARL, DORA, GROUP, Chain, Peer
+from tests.support.datasync_model import Model
 
 PEOPLE = (ANNA, BERT, CARL, DORA)
 STEPS = st.lists(
@@ -107,6 +108,22 @@ def test_asking_in_between_changes_nothing(steps: list[tuple[int, int, int, int 
         group.add(message)
         outcome(group)
     assert outcome(group) == there
+
+
+@given(STEPS)
+@settings(max_examples=150, deadline=None)
+def test_a_group_is_what_the_page_says_word_for_word(steps: list[tuple[int, int, int, int | None, str]]) -> None:
+    messages = history(steps)
+    group, model = folded(messages), Model(Law(founder=ANNA), messages)
+    assert [entry.id for entry in group.entries()] == model.order
+    for entry in group.entries():
+        verdict = group.verdict(entry.id)
+        fault = verdict and verdict.reason
+        hidden = isinstance(entry.body, Post) and model.is_hidden(entry.id)
+        assert (fault == Fault.KICKED) == (entry.id in model.sound and hidden)
+        assert fault == Fault.REPLAYED or (fault in {None, Fault.KICKED}) == (entry.id in model.sound)
+    assert group.standing == model.standing(model.sound)
+    assert [entry.id for entry in group.shown()] == model.shown()
 
 
 @given(STEPS, st.data())
