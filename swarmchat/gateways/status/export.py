@@ -102,12 +102,12 @@ def export(
     order: Iterable[CommitId],
     attester: Attester | None = None,
     *,
-    now_ms: int | None = None,
+    now_ms: int,
 ) -> Exported | Refused:
     """All that Status is told of a conversation, in its newest chat. The ledger has followed `here`; `order` is that of display.
 
     Without an attester only what was signed when it was written: two nodes with the same commits give the same bytes.
-    With `now_ms`, events and sayings whose clock no client would take then are left out.
+    Events and sayings whose clock no client would take at `now_ms` are left out.
     """
     chats = ledger.chats
     if not chats:
@@ -130,7 +130,7 @@ class _Walk:
     here: Source
     chat: Chat
     attester: Attester | None
-    now_ms: int | None
+    now_ms: int
     found: list[_Found] = field(default_factory=list)
     attested: int = 0
     said: dict[str, Said] = field(default_factory=dict)
@@ -277,7 +277,7 @@ class _Walk:
         return self.here.roster_at(commit.parent).profile, self.here.roster_at(commit.id).profile
 
     def _is_timely(self, at: int) -> bool:
-        return self.now_ms is None or clock.is_acceptable(at, self.now_ms)
+        return clock.is_acceptable(at, self.now_ms)
 
     def _miss(self, commit: CommitId, reason: str, about: str = "") -> None:
         self.missing.append(Missing(commit, reason, about))

@@ -107,7 +107,8 @@ class StatusVerbs(Verbs):
         from swarmchat.gateways.refusal import Refused  # noqa: PLC0415 - see above
         from swarmchat.gateways.status.export import Fault, export  # noqa: PLC0415
 
-        done = export(self.status.ledger(view.log), view.log, view.timeline.order(), attester)  # type: ignore[arg-type]
+        now_ms = int(self._node.runtime.now() * 1000)
+        done = export(self.status.ledger(view.log), view.log, view.timeline.order(), attester, now_ms=now_ms)  # type: ignore[arg-type]
         if not isinstance(done, Refused):
             return done
         if done.reason == Fault.NO_CHAT:

@@ -85,7 +85,7 @@ def test_without_an_attester_nobodys_key_is_needed_and_two_nodes_export_the_same
 
 def test_a_conversation_that_is_not_open_has_nothing_to_export(tmp_path: Path) -> None:
     room = StatusRoom.of(tmp_path)
-    assert export(Ledger(room.log.conversation), room.log, ()) == Refused(Fault.NO_CHAT)
+    assert export(Ledger(room.log.conversation), room.log, (), now_ms=1) == Refused(Fault.NO_CHAT)
 
 
 def test_what_came_before_what_nobody_signed_and_what_has_no_form_is_told_with_its_commit(tmp_path: Path) -> None:
