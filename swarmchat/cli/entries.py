@@ -46,7 +46,7 @@ class EntryView:
         for entry in entries:
             self._remember(entry)
             if entry["type"] == "text/plain":
-                self._column = min(_AUTHOR_CELLS_MAX, max(self._column, width(self._names(entry["author"]))))
+                self._column = min(_AUTHOR_CELLS_MAX, max(self._column, width(self._who(entry))))
 
     def lines(self, entry: Entry) -> list[str]:
         """The entry as it stands in a log: a line with the date before the first of each day."""
@@ -65,7 +65,8 @@ class EntryView:
         """The entry alone, with ids, versions and who reacted."""
         told = [
             f"id      {plain(entry['id'])}",
-            f"from    {self._names(entry['author'])}  {plain(entry['author'])}",
+            f"from    {self._who(entry)}  {plain(entry['author'])}",
+            *([f"key     {plain(entry['via']['key'])}"] if entry.get("via") else []),
             f"device  {plain(entry['device'])}",
             f"time    {clock(entry['time'], self._zone)}{'  (by its author; ahead of the clock here)' * self._is_ahead(entry)}",
             f"type    {plain(entry['type'])}",
@@ -81,7 +82,7 @@ class EntryView:
         if entry["reactions"]:
             told += ["", "reactions"]
             told += [
-                f"    {plain(one['reaction'])}  {self._names(one['author'])}  {clock(one['time'], self._zone)}"
+                f"    {plain(one['reaction'])}  {self._who(one)}  {clock(one['time'], self._zone)}"
                 for one in entry["reactions"]
             ]
         if status := entry.get("status"):
@@ -106,7 +107,7 @@ class EntryView:
         return moment is not None and moment.timestamp() > self._now() + FUTURE_TOLERANCE_S
 
     def _said(self, entry: Entry) -> list[str]:
-        name = self._names(entry["author"])
+        name = self._who(entry) if entry["type"] == "text/plain" else self._names(entry["author"])
         if entry["type"] != "text/plain":
             return [
                 self._paint(f"· {name} {deed(entry['type'], entry['body'], self._names)}{self._marks(entry)}", "dim")
@@ -145,16 +146,21 @@ class EntryView:
         order = list(dict.fromkeys(one["reaction"] for one in by_kind))
         by_kind.sort(key=lambda one: order.index(one["reaction"]))
         told = [
-            f"{plain(kind)} {', '.join(self._names(one['author']) for one in same)}"
+            f"{plain(kind)} {', '.join(self._who(one) for one in same)}"
             for kind, same in groupby(by_kind, key=lambda one: one["reaction"])
         ]
         return ["   ".join(told)] if told else []
+
+    def _who(self, entry: Entry) -> str:
+        """Its author; where he speaks for somebody who has no account, that one through him."""
+        author, via = self._names(entry["author"]), entry.get("via")
+        return author if not via else f"{plain(via['name']) or self._names(via['account'])} via {author}"
 
     def _remember(self, entry: Entry) -> None:
         if entry["type"] == "text/plain":
             first = lines(entry["body"])[0] if entry["body"] else "(deleted)"
             words = first if len(first) <= _QUOTE_CHARS else first[:_QUOTE_CHARS] + "…"
-            self._texts[entry["id"]] = (self._names(entry["author"]), words)
+            self._texts[entry["id"]] = (self._who(entry), words)
 
 
 def _number(account: str) -> int:

@@ -124,7 +124,7 @@ class _Told:
                 first, *rest = cleaned(said)
                 self._output.emit(event, lambda: [f"{_name(event)}  {first}", *(f"    {line}" for line in rest)])
             case "invite" | "kick":
-                self._output.note(f"{_name(event)}: {event['event']} of {event['who'][:_SHORT]}…")
+                self._output.note(f"{_name(event)}: {event['event']} of {plain(event['who_short'][-_SHORT:])}")
             case "join" | "leave":
                 self._output.note(f"{_name(event)}: {event['event']}")
             case "key":

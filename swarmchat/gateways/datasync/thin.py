@@ -345,7 +345,7 @@ class ThinPeer:
         """Tell of what counts and was not told of."""
         for message in list(self._untold.values()):
             if self._counts(message.id):
-                event = _event(message, _read(message))
+                event = _event(message, _read(message), self._secret.public)
                 if event is not None:
                     self._tell(event)
                 self._store.note_told(message.id)
@@ -369,7 +369,7 @@ def _read(message: Message) -> messages.ClientMessage:
     return client
 
 
-def _event(message: Message, said: messages.ClientMessage) -> Event | None:
+def _event(message: Message, said: messages.ClientMessage, me: Key) -> Event | None:
     """What is told of a message."""
     body, sender = read_body(said), said.sender
     if isinstance(body, Refused | messages.Ack) or sender is None:
@@ -380,7 +380,9 @@ def _event(message: Message, said: messages.ClientMessage) -> Event | None:
             return {"event": "commit", **told, "commit": text}
         case Post(content, _, text):
             return {"event": "message", **told, "content": content.name.lower(), "text": text}
+        case Invite(whom) if whom in {sender, me}:
+            return None  # it founds the group, or was told as `invited`
         case Invite(whom) | Kick(whom):
-            return {"event": said.type.name.lower(), **told, "who": whom.legacy}
+            return {"event": said.type.name.lower(), **told, "who": whom.legacy, "who_short": whom.compressed}
         case _:
             return {"event": said.type.name.lower(), **told}

@@ -149,7 +149,7 @@ def _row(ledger: Ledger, peers: tuple[PeerId, ...]) -> JsonObject:
                 "connected": peer in peers,
             }
             for state, found in states
-            for peer in sorted(found)
+            for peer in sorted(found, key=lambda one: (ledger.bindings.owner(_key(one)) is None, one))
         ],
     }
 

@@ -52,6 +52,20 @@ def test_an_answer_to_what_is_not_shown_names_its_id() -> None:
     assert shown(message(SECOND, reply_to=FIRST))[1].endswith("↪ f1f1f1f1")
 
 
+def test_who_speaks_through_another_stands_before_him() -> None:
+    far = {"gateway": "mvds", "account": "fa" * 20, "key": "0x04" + "ab" * 64, "name": ""}
+    named = {**far, "name": "Far\x07away"}
+    reactions = [{"id": "01" * 20, "author": BOB, "reaction": "👍", "time": LATER, "via": named}]
+    entry = message(via=far, reactions=reactions)
+    assert shown(entry)[1:] == [
+        "12:00  f1f1f1f1  fafafafa via Alice  hello",
+        "                                     👍 Far\\x07away via Bob",
+    ]
+    page = EntryView(NAMES, Palette(on=False), zone=UTC).page(entry)
+    assert f"key     {far['key']}" in page
+    assert any(line.startswith("from    fafafafa via Alice") for line in page)
+
+
 def test_edited_deleted_and_hidden_are_marked() -> None:
     edits = [{"id": SECOND, "time": LATER, "body": "x"}]
     assert shown(message(edits=edits))[1].endswith("hello (edited)")
