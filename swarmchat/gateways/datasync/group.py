@@ -174,9 +174,7 @@ class Group:
                 self._seen = None
         if self._seen is not None:
             self._vouch([node], self._seen)
-        if node.fault is None:
-            return
-        if node.via is not None:
+        if node.fault is not None and node.via is not None:
             self._idle[node.via] += 1
             self._idle_bytes[node.via] += node.entry.message.size
 
@@ -229,7 +227,7 @@ class Group:
         entry = node.entry
         if refused := self._chain_fault(node) or self._body_fault(entry):
             return refused
-        if any(other.bit & node.mask for other in self._signatures[entry.client.signature]):
+        if any(other.bit & node.mask for other in self._signatures.get(entry.client.signature, ())):
             return Refused(Fault.REPLAYED)
         standing = self._standing(node.mask)
         if isinstance(entry.body, Ack):

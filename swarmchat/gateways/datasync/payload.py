@@ -113,7 +113,7 @@ class Payload:
 
 
 class Draft:
-    """A payload being filled, up to what one may hold: DATASYNC_IDS_PER_PAYLOAD_MAX things in all, and DATASYNC_MESSAGE_BYTES_MAX of messages."""
+    """A payload being filled: DATASYNC_IDS_PER_PAYLOAD_MAX things in all, and DATASYNC_MESSAGE_BYTES_MAX of messages."""
 
     def __init__(self) -> None:
         self._acks: list[MessageId] = []

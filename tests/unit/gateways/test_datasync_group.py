@@ -89,6 +89,9 @@ def test_of_what_does_not_count_one_peer_brings_so_much(monkeypatch: pytest.Monk
     missing = chain.write(DORA, text_post("missing"), parents=parents)
     assert group.add(chain.write(DORA, text_post("late"), parents=[missing]), BERT) is None
     assert group.add(missing, CARL) == Refused(Fault.TOO_MANY)
+    kept = len(group._signatures)
+    assert group.add(Chain().write(DORA, text_post("one too many"), parents=parents), CARL) == Refused(Fault.TOO_MANY)
+    assert len(group._signatures) == kept == len(group.entries()), "nothing is left of it"
 
 
 def test_of_what_does_not_count_one_peer_brings_so_many_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
