@@ -517,10 +517,14 @@ PROTOBUF_FIELDS_MAX: Final = 16_384  # of one message, those of messages inside 
 STATUS_CLOCK_AHEAD_MS_MAX: Final = 120_000  # further ahead than that no client of Status takes a message
 STATUS_CHAT_ID_CHARS_MAX: Final = 256  # real ones have 169
 STATUS_EVENTS_MAX: Final = 8_192  # of one group: all travel with each message, and each costs 133 µs
+STATUS_EVENTS_BYTES_MAX: Final = 3 * MIB  # of one group, together: with the message and its wrapper one message
+STATUS_BIG_EVENTS_BYTES_MAX: Final = (
+    2 * MIB
+)  # together, as far as one over 4 KiB may still be added: pictures must not keep people from being removed
+STATUS_BIG_EVENT_BYTES: Final = 4 * KIB  # a longer event is a picture, or has very many members
 STATUS_EVENT_BYTES_MAX: Final = 512 * KIB  # a picture of 256 KiB and some; in base64 it fits into a commit
 STATUS_TEXT_CHARS_MAX: Final = 4_096  # code points
 STATUS_COMMIT_EVENTS_MAX: Final = 16  # that one commit brings: what opens a conversation brings four
-STATUS_WRAPPER_BYTES_MAX: Final = 256  # signature and lengths around a message
 STATUS_COMMIT_PARTS_MAX: Final = 16  # messages of one commit: the longest text that a commit may hold, in pieces
 
 # --- data sync (SCP-09 §4)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from swarmchat import limits
 from swarmchat.conversation.actions import Initial, Other
 from swarmchat.conversation.commit import Commit, Merge
 from swarmchat.conversation.history import History
@@ -90,7 +91,8 @@ class Ledger:
         self._bound: list[tuple[int, Binding]] = []
         self._told: list[Told] = []
         self._faults: dict[int, str] = {}  # rising
-        self._signatures: dict[bytes, int] = {}
+        self._bytes = 0  # of all events
+        self._signatures: dict[bytes, int] = {}  # and the commits that brought them first, rising
         self._named: list[tuple[int, AccountId]] = []
         self._keys: dict[AccountId, Key] = {}
         self._ids = bytearray()
@@ -156,7 +158,7 @@ class Ledger:
         if not opens and named is None:
             chat = self.chat_at(number)
             return [] if chat is None else self._read(number, note, chat.id)
-        if not isinstance(named, str) or not 0 < len(named) <= 256:
+        if not isinstance(named, str) or not 0 < len(named) <= limits.STATUS_CHAT_ID_CHARS_MAX:
             self._faults[number] = "bad-chat"
             return []
         read = self._read(number, note, named)
@@ -198,8 +200,12 @@ class Ledger:
         if chat is None or not agreement.agrees(commit.action, signed, lambda who: self.claims_at(number, who)):
             self._faults[number] = "disagrees"
             return
-        self._told.append(Told(number, chat, signed))
         self._signatures.setdefault(signed.signature, number)
+        if not self.has_room(number, [signed.raw]):
+            self._faults[number] = "too-big"
+            return
+        self._told.append(Told(number, chat, signed))
+        self._bytes += len(signed.raw)
 
     def _name(self, number: int, signed: SignedEvent) -> None:
         for key in (signed.author, *agreement.members(signed)):
@@ -217,10 +223,10 @@ class Ledger:
         while self._bound and self._bound[-1][0] >= size:
             self.bindings.drop(self._bound.pop()[1])
         while self._told and self._told[-1].number >= size:
-            told = self._told.pop()
-            if self._signatures.get(told.signed.signature) == told.number:
-                del self._signatures[told.signed.signature]
+            self._bytes -= len(self._told.pop().signed.raw)
             self._folds.clear()
+        while self._signatures and next(reversed(self._signatures.values())) >= size:
+            self._signatures.popitem()
         while self._named and self._named[-1][0] >= size:
             del self._keys[self._named.pop()[1]]
         while self._faults and next(reversed(self._faults)) >= size:
@@ -282,6 +288,17 @@ class Ledger:
                 self._folds.clear()
             known = self._folds[name] = fold(chat.id, [one.signed for one in told])
         return known
+
+    def has_room(self, number: int, raws: Sequence[bytes]) -> bool:
+        """Whether the chat after that commit has room for these events: all of them travel with every message."""
+        told, added = self._told, sum(map(len, raws))
+        used = self._bytes
+        if used + added > limits.STATUS_BIG_EVENTS_BYTES_MAX or len(told) + len(raws) > limits.STATUS_EVENTS_MAX:
+            told = self.told_at(number)
+            used = sum(len(one.signed.raw) for one in told)
+        is_big = any(len(raw) > limits.STATUS_BIG_EVENT_BYTES for raw in raws)
+        most = limits.STATUS_BIG_EVENTS_BYTES_MAX if is_big else limits.STATUS_EVENTS_BYTES_MAX
+        return used + added <= most and len(told) + len(raws) <= limits.STATUS_EVENTS_MAX
 
     def claims_at(self, number: int, account: AccountId) -> list[Key]:
         """The keys that an account has proved to hold, in this commit or its ancestors."""

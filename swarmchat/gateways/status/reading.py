@@ -7,14 +7,21 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from swarmchat.conversation.commit import Commit
-from swarmchat.crypto.secp256k1 import Key
+from swarmchat.crypto.keccak import keccak256
+from swarmchat.crypto.secp256k1 import Key, recover
 from swarmchat.gateways.refusal import Refused
 from swarmchat.gateways.status import entities, envelopes, notes, words
 from swarmchat.gateways.status.envelopes import Envelope
 from swarmchat.gateways.status.fold import Fold
 from swarmchat.gateways.status.ledger import Chat, Ledger
 from swarmchat.gateways.status.notes import Note, Spoken
-from swarmchat.gateways.status.wire import ChatMessage, Entity, MembershipUpdateMessage
+from swarmchat.gateways.status.wire import (
+    ApplicationMetadataMessage,
+    ChatMessage,
+    Entity,
+    MembershipUpdateMessage,
+    PayloadType,
+)
 from swarmchat.ids import AccountId
 
 
@@ -71,6 +78,13 @@ def payload(chat: Chat, fold: Fold, message: ChatMessage) -> MembershipUpdateMes
     )
 
 
+def wrapped(payload: bytes, signature: bytes) -> bytes:
+    """The wrapper of such a message out of its bytes, which need not be written twice: they may be many."""
+    return ApplicationMetadataMessage(
+        signature=signature, payload=payload, type=PayloadType.MEMBERSHIP_UPDATE_MESSAGE
+    ).encode()
+
+
 def _checked(
     ledger: Ledger, number: int, commit: Commit, account: AccountId, note: Note, chat: Chat
 ) -> tuple[Said, ...] | Refused:
@@ -114,9 +128,11 @@ def _rebuilt(ledger: Ledger, number: int, spoken: Spoken, chat: Chat, keys: Coll
         return Refused(Fault.MALFORMED)  # spelled in another way than it would be rebuilt
     fold = ledger.fold_at(number, message.clock)
     assert fold is not None, "there is a chat"
-    envelope = envelopes.read(envelopes.assembled(payload(chat, fold, message), spoken.signature))
-    if isinstance(envelope, Refused):
-        return envelope
-    if envelope.author not in keys:
+    whole = payload(chat, fold, message)
+    raw = whole.encode()
+    author = recover(keccak256(raw), spoken.signature)
+    if author is None or author not in keys:
         return Refused(Fault.FORGED)
-    return envelope if envelope.author.legacy in fold.group.members else Refused(Fault.NOT_A_MEMBER)
+    if author.legacy not in fold.group.members:
+        return Refused(Fault.NOT_A_MEMBER)
+    return Envelope(wrapped(raw, spoken.signature), whole, author)

@@ -92,13 +92,12 @@ class _Pen:
             return fault
         if isinstance(clocks, Unmappable):
             return clocks
-        if len(self.fold.events) + len(found) > limits.STATUS_EVENTS_MAX:
-            return Unmappable(Why.TOO_BIG)
         signed = [
             events.sign(replace(event, clock=at), self.chat.id, self.secret)
             for event, at in zip(found, clocks, strict=True)
         ]
-        if any(len(one.raw) > limits.STATUS_EVENT_BYTES_MAX for one in signed):
+        raws = [one.raw for one in signed]
+        if max(map(len, raws)) > limits.STATUS_EVENT_BYTES_MAX or not self.ledger.has_room(self.number, raws):
             return Unmappable(Why.TOO_BIG)
         return notes.of_events(signed, self._stated(clocks))
 
@@ -125,13 +124,10 @@ class _Pen:
         for message in messages:
             fold = self.ledger.fold_at(self.number, message.clock)
             assert fold is not None, "there is a chat"
-            payload = reading.payload(self.chat, fold, message)
-            raw = payload.encode()
-            if len(raw) > limits.PROTOBUF_BYTES_MAX - limits.STATUS_WRAPPER_BYTES_MAX:
-                return Unmappable(Why.TOO_BIG)
+            raw = reading.payload(self.chat, fold, message).encode()
             signature = self.secret.sign(keccak256(raw))
             if not first:
-                first = envelopes.message_id(self.secret.public, envelopes.assembled(payload, signature))
+                first = envelopes.message_id(self.secret.public, reading.wrapped(raw, signature))
             found.append(Spoken(message.encode(), signature))
         return notes.of_spoken(found, first, stated)
 

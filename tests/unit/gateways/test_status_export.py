@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from swarmchat import limits
 from swarmchat.conversation.actions import Add, CastVote, Demote, Edit, Join, Kick, Leave, Other, Post, Promote, React
 from swarmchat.gateways.protobuf import undelimited
 from swarmchat.gateways.refusal import Refused
@@ -15,8 +17,15 @@ from swarmchat.gateways.status.export import Exported, Fault, export
 from swarmchat.gateways.status.fold import fold_strictly
 from swarmchat.gateways.status.ledger import Ledger
 from swarmchat.gateways.status.mapping import Why
-from swarmchat.gateways.status.wire import ApplicationMetadataMessage, MembershipUpdateMessage, PayloadType
-from tests.support.builders import ALICE, BOB, CAROL
+from swarmchat.gateways.status.wire import (
+    ApplicationMetadataMessage,
+    EventType,
+    MembershipUpdateEvent,
+    MembershipUpdateMessage,
+    PayloadType,
+)
+from swarmchat.ids import CommitId
+from tests.support.builders import ALICE, BOB, CAROL, Person
 from tests.support.commitlogs import pull
 from tests.support.status_rooms import StatusRoom, key, secret
 
@@ -198,3 +207,23 @@ def test_what_was_imported_twice_goes_out_once(tmp_path: Path, attested: bool) -
     envelope = room.one(text).envelope
     room.write(BOB, Post("once"), extra={"status": notes.of_envelopes([envelope])})
     assert room.export(ALICE if attested else None).report.sayings == 1
+
+
+def brought(room: StatusRoom, who: Person, kind: EventType, **fields: Any) -> CommitId:
+    """An event in a commit of its own."""
+    event = MembershipUpdateEvent(clock=(room.now + 1) * 1000, type=kind, **fields)
+    signed = events.sign(event, room.follow().chats[0].id, secret(who))
+    return room.write(who, Other(notes.EVENT), extra={"status": notes.of_events([signed])})
+
+
+def test_pictures_do_not_take_the_room_that_it_takes_to_remove_somebody(tmp_path: Path) -> None:
+    room = StatusRoom.opened(tmp_path, BOB)
+    picture = bytes(limits.STATUS_EVENT_BYTES_MAX - 100)  # four of them are more than pictures may take
+    shown = [brought(room, BOB, EventType.IMAGE_CHANGED, image=picture) for _ in range(5)]
+    faults = [room.follow().fault(room.log.history.number(one)) for one in shown]
+    assert faults == [None, None, None, "too-big", "too-big"]
+    kicked = room.write(ALICE, Kick(BOB.id))
+    assert room.note(kicked) is not None
+    assert key(BOB) not in room.group.members
+    room.one(room.write(ALICE, Post("and on")))
+    assert len(room.export().wrappers[0]) <= limits.STATUS_EVENTS_BYTES_MAX + 1_000
