@@ -10,13 +10,24 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from swarmchat.conversation.actions import Add, Kick, Other, Post, Promote, React
+from swarmchat.conversation.actions import Add, Edit, Kick, Other, Post, Promote, React
+from swarmchat.conversation.commit import Commit
 from swarmchat.crypto.secp256k1 import Secret
-from swarmchat.gateways.status import notes, tending
+from swarmchat.gateways import bindings
+from swarmchat.gateways.refusal import Refused
+from swarmchat.gateways.status import clock, events, notes, tending
+from swarmchat.gateways.status.events import SignedEvent
+from swarmchat.gateways.status.fold import fold_strictly
 from swarmchat.gateways.status.ledger import Ledger
+from swarmchat.gateways.status.wire import (
+    ApplicationMetadataMessage,
+    ChatMessage,
+    MembershipUpdateEvent,
+    MembershipUpdateMessage,
+)
 from tests.support.builders import ALICE, BOB, CAROL, DAVE, Person
 from tests.support.commitlogs import pull
-from tests.support.status_rooms import StatusRoom, secret
+from tests.support.status_rooms import StatusRoom, key, secret
 
 PEOPLE = (ALICE, BOB, CAROL)
 
@@ -141,3 +152,82 @@ def test_what_came_to_nothing_leaves_no_trace(seed: int) -> None:
             fresh = Ledger(room.log.conversation)
             fresh.follow(room.log, settled)
             assert state(ledger) == state(fresh)
+
+
+def hostile(room: StatusRoom, dice: random.Random) -> dict[str, Any]:
+    """A note that a liar puts together out of true and false parts."""
+    ledger = room.follow()
+    told = [told.signed.raw for told in ledger.told]
+    event = MembershipUpdateEvent(
+        clock=dice.choice((0, 1, room.now * 1000, 2**64 - 1)),
+        type=dice.randrange(12),
+        members=tuple(
+            dice.choices((key(BOB), key(DAVE), "", "0x04", "é" * 132, key(ALICE).upper()), k=dice.randrange(3))
+        ),
+        name=dice.choice(("", "x" * 5_000, "\0")),
+        color=dice.choice(("", "no colour")),
+        image=bytes(dice.randrange(9)),
+    )
+    raws = [*told, events.sign(event, ledger.chats[0].id, secret(dice.choice(PEOPLE))).raw, b"", bytes(70)]
+    bent = bytearray(dice.choice(raws) or b"x")
+    bent[dice.randrange(len(bent))] ^= 1 << dice.randrange(8)
+    parts = [notes.encoded(raw) for raw in (*raws, bytes(bent))]
+    others = [
+        entry.body["status"]
+        for entry in map(room.log.commit, room.log.history.ids)
+        if isinstance(entry, Commit) and isinstance(entry.body.get("status"), dict)
+    ]
+    found: dict[str, Any] = dict(dice.choice(others)) if dice.random() < 0.5 else {}
+    for name in dice.sample(("events", "envelope", "more", "message", "signature", "id", "parts", "of", "clock"), 3):
+        found[name] = dice.choice(
+            (
+                dice.choice(parts),
+                dice.choices(parts, k=dice.randrange(3)),
+                [{"message": dice.choice(parts), "signature": dice.choice(parts)}],
+                "0x" + "0" * 64,
+                str(2**64 - 1),
+                None,
+                7,
+            )
+        )
+    return found
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.integers(0, 10**9))
+def test_whatever_a_liar_writes_there_is_an_answer_and_the_export_is_one_that_clients_take(seed: int) -> None:
+    dice = random.Random(seed)
+    with tempfile.TemporaryDirectory() as folder:
+        room = StatusRoom.opened(Path(folder), BOB, CAROL)
+        text = room.write(BOB, Post("true"))
+        for _ in range(16):
+            action = dice.choice(
+                (
+                    Post("true"),
+                    React("\u2764", text),
+                    Edit("", text),
+                    Add(DAVE.id),
+                    Other(notes.BRIDGE),
+                    Other(notes.EVENT),
+                    Other(bindings.BINDING),
+                )
+            )
+            extra: dict[str, Any] = {"status": hostile(room, dice)}
+            if action == Other(notes.BRIDGE):
+                extra["body"] = dice.choice((room.follow().chats[0].id, "x", "", 7, "é" * 300))
+            who = ALICE if isinstance(action, Add) else BOB if isinstance(action, Edit) else dice.choice(PEOPLE)
+            if not (isinstance(action, Add) and room.log.roster.is_invited(DAVE.id)):
+                room.write(who, action, extra=extra)
+        answers(room)
+        for who in PEOPLE:
+            room.due(who)
+        assert isinstance(room.one(room.write(ALICE, Post("and true"))).entity, ChatMessage)
+        for attester in (None, ALICE):
+            wrapper = ApplicationMetadataMessage.decode(room.export(attester).wrappers[0])
+            assert isinstance(wrapper, ApplicationMetadataMessage)
+            update = MembershipUpdateMessage.decode(wrapper.payload)
+            assert isinstance(update, MembershipUpdateMessage)
+            read = [one for raw in update.events if isinstance(one := events.read(raw, update.chat_id), SignedEvent)]
+            assert len(read) == len(update.events)
+            assert not isinstance(fold_strictly(update.chat_id, read), Refused)
+            assert all(clock.is_acceptable(one.event.clock, room.now * 1000) for one in read)

@@ -37,7 +37,6 @@ _UNASKED: Final = (_BRIDGE, _EVENT)
 _OURS: Final = (_EVENT, "application/status-identity")  # one of them is in what came from Status
 _AGAIN_S_MIN: Final = 1.0
 _LATE_MS_MAX: Final = 60_000  # the clock that a commit states may be so much after its own time
-_CREDITS_MAX: Final = 4_096
 
 _log = logging.getLogger(__name__)
 
@@ -49,7 +48,6 @@ class StatusGateway:
         self._node = node
         self._ledgers: dict[ConversationId, tuple[History, Ledger]] = {}
         self._from_status: dict[ConversationId, bool] = {}
-        self._credits: dict[CommitId, JsonObject | None] = {}
         self._again: dict[ConversationId, float] = {}  # when to tend it, by the monotonic clock
         self._written: set[tuple[ConversationId, str]] = set()  # what was written unasked, in this life
         self._stir = asyncio.Event()
@@ -101,11 +99,7 @@ class StatusGateway:
             return None
         if not isinstance(log, CommitLog) or not self.is_open(log):
             return None
-        if commit.id not in self._credits:
-            if len(self._credits) >= _CREDITS_MAX:
-                self._credits.clear()
-            self._credits[commit.id] = self._credit(log, commit)
-        return self._credits[commit.id]
+        return self._credit(log, commit)
 
     async def tend(self, conversation: ConversationId) -> None:
         """See Gateway."""

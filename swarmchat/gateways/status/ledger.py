@@ -17,7 +17,7 @@ from swarmchat.conversation.actions import Initial, Other
 from swarmchat.conversation.commit import Commit, Merge
 from swarmchat.conversation.history import History
 from swarmchat.conversation.roster import Roster
-from swarmchat.crypto.secp256k1 import SIGNATURE_BYTES, Key
+from swarmchat.crypto.secp256k1 import Key
 from swarmchat.gateways import bindings
 from swarmchat.gateways.bindings import BINDING, Binding, Bindings
 from swarmchat.gateways.refusal import Refused
@@ -87,12 +87,12 @@ class Ledger:
         self._tail: list[CommitId] = []  # commits from `_settled` on: they may come to nothing
         self._clocks = array("Q")
         self._chats: list[Chat] = []
-        self._claims: list[tuple[int, AccountId, Key]] = []  # proofs that hold, whether they count or not
+        self._claims: dict[AccountId, list[tuple[int, Key]]] = {}  # proofs that hold, without another before them
+        self._claimants: list[tuple[int, AccountId]] = []
         self._bound: list[tuple[int, Binding]] = []
         self._told: list[Told] = []
         self._faults: dict[int, str] = {}  # rising
         self._bytes = 0  # of all events
-        self._signatures: dict[bytes, int] = {}  # and the commits that brought them first, rising
         self._named: list[tuple[int, AccountId]] = []
         self._keys: dict[AccountId, Key] = {}
         self._ids = bytearray()
@@ -146,7 +146,9 @@ class Ledger:
         if key is None:
             self._faults[number] = "bad-proof"
             return
-        self._claims.append((number, author, key))
+        if not self.claims_at(number, author):
+            self._claims.setdefault(author, []).append((number, key))
+            self._claimants.append((number, author))
         binding = self.bindings.take(commit.id, author, commit.body)
         if binding is not None:
             self._bound.append((number, binding))
@@ -196,13 +198,12 @@ class Ledger:
 
     def _tell(self, number: int, commit: Commit, signed: SignedEvent) -> None:
         chat = self.chat_at(number)
+        if not self.has_room(number, [signed.raw]):
+            self._faults[number] = "too-big"
+            return
         self._name(number, signed)
         if chat is None or not agreement.agrees(commit.action, signed, lambda who: self.claims_at(number, who)):
             self._faults[number] = "disagrees"
-            return
-        self._signatures.setdefault(signed.signature, number)
-        if not self.has_room(number, [signed.raw]):
-            self._faults[number] = "too-big"
             return
         self._told.append(Told(number, chat, signed))
         self._bytes += len(signed.raw)
@@ -218,15 +219,16 @@ class Ledger:
         del self._clocks[size:]
         while self._chats and self._chats[-1].number >= size:
             self._chats.pop()
-        while self._claims and self._claims[-1][0] >= size:
-            self._claims.pop()
+        while self._claimants and self._claimants[-1][0] >= size:
+            account = self._claimants.pop()[1]
+            self._claims[account].pop()
+            if not self._claims[account]:
+                del self._claims[account]
         while self._bound and self._bound[-1][0] >= size:
             self.bindings.drop(self._bound.pop()[1])
         while self._told and self._told[-1].number >= size:
             self._bytes -= len(self._told.pop().signed.raw)
             self._folds.clear()
-        while self._signatures and next(reversed(self._signatures.values())) >= size:
-            self._signatures.popitem()
         while self._named and self._named[-1][0] >= size:
             del self._keys[self._named.pop()[1]]
         while self._faults and next(reversed(self._faults)) >= size:
@@ -301,8 +303,8 @@ class Ledger:
         return used + added <= most and len(told) + len(raws) <= limits.STATUS_EVENTS_MAX
 
     def claims_at(self, number: int, account: AccountId) -> list[Key]:
-        """The keys that an account has proved to hold, in this commit or its ancestors."""
-        return [key for claim, who, key in self._claims if who == account and self._reaches(number, claim)]
+        """The keys that an account has proved to hold, in this commit or its ancestors: one, or of each fork one."""
+        return [key for claim, key in self._claims.get(account, ()) if self._reaches(number, claim)]
 
     def key_at(self, number: int, account: AccountId) -> Key | None:
         """The key by which who writes after this commit may name an account: that which it bound, else that of a foreign member."""
@@ -324,13 +326,9 @@ class Ledger:
         """All events that agree with the commit that brought them, in the order of their commits; not to be changed."""
         return self._told
 
-    def has_event(self, signature: bytes) -> bool:
-        """Whether an event with that signature stands here."""
-        return signature in self._signatures
-
     def has_claimed(self, account: AccountId) -> bool:
         """Whether the account has proved to hold a key, be it one that does not count."""
-        return any(who == account for _, who, _ in self._claims)
+        return account in self._claims
 
     def number_bound(self, account: AccountId) -> int:
         """The commit that binds the key of an account which has one; AssertionError."""
@@ -363,13 +361,6 @@ class Ledger:
             return None
         return "0x" + self._ids[place * _ID_BYTES : (place + 1) * _ID_BYTES].hex()
 
-    def numbers_of(self, message: str) -> Iterator[int]:
-        """The commits that say that they hold this message, rising."""
-        wanted, at = bytes.fromhex(message[2:]), -1
-        while (at := self._ids.find(wanted, at + 1)) >= 0:
-            if at % _ID_BYTES == 0:
-                yield self._id_numbers[at // _ID_BYTES]
-
     # --- inside
 
     @property
@@ -386,6 +377,3 @@ class Ledger:
 
     def _is_ancestor(self, older: CommitId, newer: CommitId) -> bool:
         return self._source.history.is_ancestor(older, newer)
-
-
-assert _ID_BYTES * 2 + 1 == SIGNATURE_BYTES
