@@ -168,6 +168,7 @@ class DatasyncGateway:
         """Ask the ledger of a log something, in a worker. StorageError."""
 
         def locked() -> T:
+            self.logs.prepare(log)
             with log.still():
                 return ask(self.logs.ledger(log))
 

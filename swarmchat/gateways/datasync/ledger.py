@@ -81,27 +81,29 @@ class Ledger:
         self._deciders: Counter[PeerId] = Counter()  # who said what only an admin might
         self._order: list[Said] = []  # what counts, in the order in which it came
         self._bound: list[tuple[int, Binding]] = []
+        self._looked_for = 0  # so many commits were looked at for bindings
         self._fold: Group | None = None
         self._fold_law = Law()
         self._folded = 0
 
     # --- growing
 
-    def grow(self, history: History, read: Read, roster_at: RosterAt) -> None:
-        """Take in the accepted commits that are new. StorageError; what was taken in before it stands."""
+    def grow(self, history: History, read: Read, roster_at: RosterAt, count_max: int | None = None) -> None:
+        """Take in the accepted commits that are new, or so many of them. StorageError; what was taken in before it stands."""
         self._history = history
-        new = range(len(self._fronts), len(history))
+        new = range(self._looked_for, len(history))
+        self._looked_for = len(history)
         rivals = [self._bind(number, read) for number in new]
         if any(rivals):  # who says what may be another now
-            while self._fronts:
-                self._untake()
-        for number in range(len(self._fronts), len(history)):
+            self._begin_anew()
+        end = len(history) if count_max is None else min(len(history), len(self._fronts) + count_max)
+        for number in range(len(self._fronts), end):
             self._take(number, read, roster_at)
 
     @contextmanager
     def staged(self, history: History, read: Read, roster_at: RosterAt) -> Iterator[None]:
         """Inside, commits that are not accepted yet are there as well; nothing of them stays."""
-        before, size = self._history, len(self._fronts)
+        before, size, looked_for = self._history, len(self._fronts), self._looked_for
         try:
             self.grow(history, read, roster_at)
             yield
@@ -109,8 +111,11 @@ class Ledger:
             while len(self._fronts) > size:
                 self._untake()
             while self._bound and self._bound[-1][0] >= size:
-                self.bindings.drop(self._bound.pop()[1])
-            self._history = before
+                _, binding = self._bound.pop()
+                self.bindings.drop(binding)
+                if self._rivals(binding):
+                    self._begin_anew()
+            self._history, self._looked_for = before, looked_for
 
     @property
     def size(self) -> int:
@@ -255,9 +260,18 @@ class Ledger:
         taken = self.bindings.take(fact.id, fact.account, commit.body) if isinstance(commit, Commit) else None
         if taken is None:
             return False
-        rivals = [one for _, one in self._bound if one.account == taken.account or one.key == taken.key]
+        rivals = self._rivals(taken)
         self._bound.append((number, taken))
-        return bool(rivals)
+        return rivals
+
+    def _rivals(self, binding: Binding) -> bool:
+        """Whether another of the same account or key is here."""
+        return any(one.account == binding.account or one.key == binding.key for _, one in self._bound)
+
+    def _begin_anew(self) -> None:
+        while self._fronts:
+            self._untake()
+        self._fold = None
 
     def _take(self, number: int, read: Read, roster_at: RosterAt) -> None:
         history, undo = self._history, _Undo()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Final
 
 from swarmchat.commitlog.log import CommitLog
 from swarmchat.conversation.history import History
@@ -15,6 +16,8 @@ from swarmchat.gateways.datasync.payload import GroupId, Message, MessageId, Pee
 from swarmchat.gateways.datasync.standing import Standing
 from swarmchat.gateways.refusal import Refused
 from swarmchat.ids import AccountId, ConversationId
+
+_PIECE: Final = 200  # commits looked at in one go
 
 
 @dataclass(slots=True)
@@ -36,17 +39,29 @@ class Logs:
 
     # --- ledgers
 
+    def prepare(self, log: CommitLog) -> None:
+        """Look through a long log piece by piece, so that who writes meanwhile does not wait for all of it. StorageError."""
+        while True:
+            with log.still():
+                book = self._book(log)
+                book.ledger.grow(log.history, log.commit, log.roster_at, _PIECE)
+                if book.ledger.size == len(log.history):
+                    return
+
     def ledger(self, log: CommitLog) -> Ledger:
         """The ledger of a log, up to date; under the log's lock. StorageError."""
+        book = self._book(log)
+        if book.ledger.size < len(log.history):
+            book.ledger.grow(log.history, log.commit, log.roster_at)
+        book.foreign = book.ledger.foreign
+        self._groups[book.ledger.group] = log.conversation
+        return book.ledger
+
+    def _book(self, log: CommitLog) -> _Book:
         book = self._books.get(log.conversation)
         if book is None or book.log is not log or book.history is not log.history:
             book = self._books[log.conversation] = _Book(log, log.history, Ledger(log.conversation))
-        ledger = book.ledger
-        if ledger.size < len(log.history):
-            ledger.grow(log.history, log.commit, log.roster_at)
-            book.foreign = ledger.foreign
-        self._groups[ledger.group] = log.conversation
-        return ledger
+        return book
 
     @contextmanager
     def held(self, conversation: ConversationId) -> Iterator[tuple[CommitLog, Ledger] | None]:
