@@ -46,7 +46,7 @@ class EntryView:
         for entry in entries:
             self._remember(entry)
             if entry["type"] == "text/plain":
-                self._column = min(_AUTHOR_CELLS_MAX, max(self._column, width(self._who(entry))))
+                self._column = min(_AUTHOR_CELLS_MAX, max(self._column, width(self.speaker(entry))))
 
     def lines(self, entry: Entry) -> list[str]:
         """The entry as it stands in a log: a line with the date before the first of each day."""
@@ -65,7 +65,7 @@ class EntryView:
         """The entry alone, with ids, versions and who reacted."""
         told = [
             f"id      {plain(entry['id'])}",
-            f"from    {self._who(entry)}  {plain(entry['author'])}",
+            f"from    {self.speaker(entry)}  {plain(entry['author'])}",
             *([f"key     {plain(entry['via']['key'])}"] if entry.get("via") else []),
             f"device  {plain(entry['device'])}",
             f"time    {clock(entry['time'], self._zone)}{'  (by its author; ahead of the clock here)' * self._is_ahead(entry)}",
@@ -82,7 +82,7 @@ class EntryView:
         if entry["reactions"]:
             told += ["", "reactions"]
             told += [
-                f"    {plain(one['reaction'])}  {self._who(one)}  {clock(one['time'], self._zone)}"
+                f"    {plain(one['reaction'])}  {self.speaker(one)}  {clock(one['time'], self._zone)}"
                 for one in entry["reactions"]
             ]
         if status := entry.get("status"):
@@ -107,12 +107,13 @@ class EntryView:
         return moment is not None and moment.timestamp() > self._now() + FUTURE_TOLERANCE_S
 
     def _said(self, entry: Entry) -> list[str]:
-        name = self._who(entry) if entry["type"] == "text/plain" else self._names(entry["author"])
+        name = self.speaker(entry) if entry["type"] == "text/plain" else self._names(entry["author"])
         if entry["type"] != "text/plain":
             return [
                 self._paint(f"· {name} {deed(entry['type'], entry['body'], self._names)}{self._marks(entry)}", "dim")
             ]
-        author = self._paint(padded(name, self._column), "bold", _AUTHOR_STYLES[_number(entry["author"])])
+        voice = (entry.get("via") or {}).get("account") or entry["author"]
+        author = self._paint(padded(name, self._column), "bold", _AUTHOR_STYLES[_number(voice)])
         body = self._body(entry)
         body[-1] += self._marks(entry)
         quote = self._quote(entry["reply_to"])
@@ -146,12 +147,12 @@ class EntryView:
         order = list(dict.fromkeys(one["reaction"] for one in by_kind))
         by_kind.sort(key=lambda one: order.index(one["reaction"]))
         told = [
-            f"{plain(kind)} {', '.join(self._who(one) for one in same)}"
+            f"{plain(kind)} {', '.join(self.speaker(one) for one in same)}"
             for kind, same in groupby(by_kind, key=lambda one: one["reaction"])
         ]
         return ["   ".join(told)] if told else []
 
-    def _who(self, entry: Entry) -> str:
+    def speaker(self, entry: Entry) -> str:
         """Its author; where he speaks for somebody who has no account, that one through him."""
         author, via = self._names(entry["author"]), entry.get("via")
         return author if not via else f"{plain(via['name']) or self._names(via['account'])} via {author}"
@@ -160,7 +161,7 @@ class EntryView:
         if entry["type"] == "text/plain":
             first = lines(entry["body"])[0] if entry["body"] else "(deleted)"
             words = first if len(first) <= _QUOTE_CHARS else first[:_QUOTE_CHARS] + "…"
-            self._texts[entry["id"]] = (self._who(entry), words)
+            self._texts[entry["id"]] = (self.speaker(entry), words)
 
 
 def _number(account: str) -> int:

@@ -106,7 +106,7 @@ class _Listing:
                 has_context = bool(hit["before"] or hit["after"])
                 told += [self._paint("--", "dim")] if has_context and number else []
                 told += [line for entry in hit["before"] for line in around.lines(entry)]
-                told.append(self._hit(hit, names(hit["message"]["author"])))
+                told.append(self._hit(hit, around.speaker(hit["message"])))
                 told += [line for entry in hit["after"] for line in around.lines(entry)]
         return told
 

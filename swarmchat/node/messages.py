@@ -41,6 +41,12 @@ class MessageVerbs(Verbs):
         where, target = await self._own(conversation, message)
         if not text:
             raise UsageError("an empty text deletes", hint="swarmchat delete CONV MESSAGE")
+        if await self._look(where, lambda view: self._is_carried(view, target)):
+            raise RefusedError(
+                "somebody without an account said that; you only carried it here",
+                hint="swarmchat delete CONV MESSAGE takes it away",
+                data={"rule": "SCP-09 §1.5", "commit": target},
+            )
         return await self._write(where, Edit(_text(text), target))
 
     async def message_delete(self, *, conversation: str, message: str) -> JsonObject:
@@ -177,7 +183,8 @@ class MessageVerbs(Verbs):
             for made in view.timeline.item(target).reactions:
                 commit = view.log.commit(made.commit)
                 mine = view.history[made.commit].fact.account == self._node.account.id
-                if mine and not made.edits and isinstance(commit, Commit) and commit.body.get("body") == reaction:
+                is_it = isinstance(commit, Commit) and commit.body.get("body") == reaction
+                if mine and not made.edits and is_it and not self._is_carried(view, made.commit):
                     return made.commit
             return None
 
@@ -185,6 +192,11 @@ class MessageVerbs(Verbs):
         if found is None:
             raise UsageError(f"you have not reacted with {reaction!r} to this message")
         return found
+
+    def _is_carried(self, view: View, target: CommitId) -> bool:
+        """Whether the author of a commit speaks for somebody else in it."""
+        commit = view.log.commit(target)
+        return isinstance(commit, Commit) and view.credit(commit) is not None
 
     async def _enough(self, where: ConversationId, wait: str | None) -> int | None:
         """How many other accounts must have the message."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -173,7 +173,7 @@ def message(
             shown for reaction in reactions if (shown := _reaction(reaction, history, read, credit)) is not None
         ],
         "hidden": item.hidden,
-        **_via(commit, credit),
+        **_via(commit, read, item.edits if versions and versions[-1]["body"] else (), credit),
     } | ({} if status is None else {"status": status.shown()})
 
 
@@ -197,13 +197,16 @@ def _reaction(reaction: Reaction, history: History, read: Read, credit: Credit) 
         "author": history[reaction.commit].fact.account,
         "reaction": _body(newest),
         "time": time(newest.time),
-        **_via(_ordinary(read(reaction.commit)), credit),
+        **_via(_ordinary(read(reaction.commit)), read, reaction.edits, credit),
     }
 
 
-def _via(commit: Commit, credit: Credit) -> JsonObject:
+def _via(commit: Commit, read: Read, edits: Sequence[CommitId], credit: Credit) -> JsonObject:
+    """Who really said what stands there now: nobody is credited with words that another put into his mouth by an edit."""
     who = credit(commit)
-    return {} if who is None else {"via": who}
+    if who is None or (edits and (credit(_ordinary(read(edits[-1]))) or {}).get("key") != who["key"]):
+        return {}
+    return {"via": who}
 
 
 def _version(commit: Commit) -> JsonObject:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import expect
 
+from swarmchat.gateways.status.wire import EventType
 from tests.support.browser import seat
 from tests.support.process import NodeProcess, found_room, same
+from tests.support.status_streams import ANN, Group
 
 pytestmark = [pytest.mark.web, pytest.mark.timeout(120)]
 
@@ -72,6 +75,23 @@ def test_hostile_texts_execute_nothing_and_stay_in_their_place(
         assert page.evaluate(
             "document.querySelector('.scroller').scrollWidth <= document.querySelector('.scroller').clientWidth"
         )
+
+
+def test_what_came_from_status_is_text_of_who_said_it_and_not_mine(
+    browser: Any, ann: NodeProcess, tmp_path: Path
+) -> None:
+    group = Group()
+    group.does(ANN, EventType.CHAT_CREATED, name="<b id=injected>Boats</b>")
+    group.says(ANN, "<img src=x onerror=alert(1)> ahoy", display_name="Captain")
+    path = tmp_path / "group.status"
+    path.write_bytes(group.file())
+    ann.call("status.import", path=str(path))
+    with seat(browser, ann) as a:
+        a.log_in().open("Boats")
+        a.sees("ahoy")
+        expect(a.page.locator(".message.theirs .byline .name")).to_have_text("Captain via Ann")
+        assert a.page.locator(".message.mine").count() == 0
+        assert a.page.locator("#injected, .messages img, .messages [onerror]").count() == 0
 
 
 def test_hostile_names_and_titles_are_text(browser: Any, ben: NodeProcess, cem: NodeProcess) -> None:

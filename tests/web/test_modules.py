@@ -205,6 +205,25 @@ def test_a_quote_is_drawn_again_when_who_is_quoted_is_called_otherwise(run: Any)
     assert looks[0] != looks[1]
 
 
+def test_who_speaks_through_another_is_named_first_and_is_not_the_other(run: Any) -> None:
+    who = '(one) => ({ me: "Me", ben: "Ben" })[one]'
+    via = '{ account: "ben", name: "" }'
+    assert run(
+        "words", f'[m.speaker({{ author: "me", via: {via} }}, {who}), m.speaker({{ author: "me" }}, {who})]'
+    ) == [
+        "Ben via Me",
+        "Me",
+    ]
+    assert run("words", f'm.voice({{ author: "me", via: {via} }})') == "ben"
+    joins = run(
+        "rows",
+        """m.rowsOf([{ id: "1", author: "me", type: "text/plain", time: "2026-01-01T00:00:00Z" },
+          { id: "2", author: "me", via: { account: "ben" }, type: "text/plain", time: "2026-01-01T00:00:01Z" }],
+          {}).filter((row) => row.kind === "message").map((row) => row.joins)""",
+    )
+    assert joins == [False, False]
+
+
 def test_a_graph_lays_forks_beside_each_other(run: Any) -> None:
     commits = [
         {"id": "m", "parents": ["a", "b"]},

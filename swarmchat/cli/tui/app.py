@@ -376,7 +376,7 @@ class Chat(App[None]):
         entry = self._chosen()
         if entry is None or entry["type"] != "text/plain" or not entry["body"]:
             return None
-        if entry["author"] != self._me.get("id"):
+        if entry["author"] != self._me.get("id") or entry.get("via"):
             self.notify("that message is somebody else's", severity="warning", markup=False)
             return None
         return entry

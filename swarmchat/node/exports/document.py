@@ -38,6 +38,11 @@ class Document:
             return short
         return f"{found} ({short})" if self._counts[found] > 1 else found
 
+    def speaker(self, said: Line) -> str:
+        """Who says it: the author, or who speaks through him. (SCP-09 §1.5)"""
+        author, via = self.called(said["author"]), said.get("via")
+        return f"{plain(via['name']) or self.called(via['account'])} via {author}" if via else author
+
     def deed(self, line: Line) -> str:
         """What somebody did, with who it was."""
         return f"{self.called(line['author'])} {deed(line['type'], line['body'], self.called)}"
@@ -83,7 +88,7 @@ def reactions(document: Document, line: Line) -> Iterator[tuple[str, list[str]]]
     order = list(dict.fromkeys(one["reaction"] for one in given))
     given.sort(key=lambda one: order.index(one["reaction"]))
     for kind, same in groupby(given, key=lambda one: str(one["reaction"])):
-        yield plain(kind), [document.called(one["author"]) for one in same]
+        yield plain(kind), [document.speaker(one) for one in same]
 
 
 def edited(line: Line) -> str | None:

@@ -53,7 +53,7 @@ class Mbox:
         when = datetime.fromisoformat(line["time"])
         conversation = document.conversation["id"]
         headers = [
-            ("From", f"{_phrase(document.called(line['author']))} <{line['author']}@account.{_HOST}>"),
+            ("From", f"{_phrase(document.speaker(line))} <{line['author']}@account.{_HOST}>"),
             ("To", f"{_phrase(document.title)} <{conversation}@conversation.{_HOST}>"),
             ("Date", format_datetime(when)),
             ("Message-ID", f"<{line['id']}@{conversation}.{_HOST}>"),

@@ -55,7 +55,7 @@ class Html:
         document, anchor = self._document, f"m-{line['id']}"
         if not is_text(line):
             return f'<article class="deed" id="{_text(anchor)}">{_time(line["time"])} {_text(document.deed(line))}</article>\n'
-        author, text = document.called(line["author"]), said(line)
+        author, text = document.speaker(line), said(line)
         self._quotes[line["id"]] = f"{author}: {text[0][:_QUOTE_CHARS]}{'…' * (len(text[0]) > _QUOTE_CHARS)}"
         quote, at = line["reply_to"], edited(line)
         marks = [f"<li>{_text(kind)} {_text(', '.join(names))}</li>" for kind, names in reactions(document, line)]

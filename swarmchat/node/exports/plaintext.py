@@ -37,7 +37,7 @@ class Text:
         head = f"{line['time']}  {line['id'][:12]}  "
         if not is_text(line):
             return f"{head}· {self._document.deed(line)}\n"
-        author, block = self._document.called(line["author"]), []
+        author, block = self._document.speaker(line), []
         if line["reply_to"]:
             block.append(f"> {self._quotes.get(line['reply_to'], line['reply_to'][:12])}")
         text = said(line)

@@ -24,13 +24,13 @@ export function rowsOf(messages, { hidden = [], open = new Set(), readUpTo = nul
       rows.push(...foldRows(fold, open));
       before = null;
     }
-    if (!drawn && fresh && !isMe(message.author)) {
+    if (!drawn && fresh && (!isMe(message.author) || message.via)) {
       rows.push({ kind: "fresh", key: "fresh" });
       drawn = true;
       before = null;
     }
     if (message.type === "text/plain") {
-      const joins = before && before.author === message.author && Date.parse(message.time) - Date.parse(before.time) < TOGETHER_MS;
+      const joins = before && before.author === message.author && before.via?.account === message.via?.account && Date.parse(message.time) - Date.parse(before.time) < TOGETHER_MS;
       rows.push({ kind: "message", key: message.id, message, joins: Boolean(joins) && !message.reply_to });
       before = message;
     } else {

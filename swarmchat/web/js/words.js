@@ -29,6 +29,12 @@ const GATEWAYS = {
   "application/mvds-event": "passed on what happened in data sync",
 };
 
+/** Who says it: the author, or who speaks through him (SCP-09 §1.5). Not harmless yet. */
+export const speaker = (said, name) => (said.via ? `${said.via.name || name(said.via.account)} via ${name(said.author)}` : name(said.author));
+
+/** By whose colour it is known. */
+export const voice = (said) => said.via?.account ?? said.author;
+
 /** What a commit other than a text says; `null` kinds are named as they are. */
 export function sentence(message, name) {
   const who = name(message.author);

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from swarmchat.conversation.actions import Edit
 from swarmchat.errors import NotFoundError, RefusedError, StorageError, UserError
 from swarmchat.gateways.protobuf import delimited, undelimited
 from swarmchat.gateways.refusal import Refused
@@ -16,7 +17,7 @@ from swarmchat.gateways.status import importer, notes
 from swarmchat.gateways.status.fold import Group as Folded
 from swarmchat.gateways.status.fold import fold
 from swarmchat.gateways.status.wire import ApplicationMetadataMessage, EventType, MembershipUpdateMessage
-from swarmchat.ids import ConversationId
+from swarmchat.ids import CommitId, ConversationId
 from swarmchat.swarm.swarm import Swarm
 from tests.support.loopback import Living, Loopback, level, play
 from tests.support.status_streams import ANN, BEN, CAT, PNG, Group, lively
@@ -323,6 +324,26 @@ def test_a_third_node_reads_what_was_imported_alike(tmp_path: Path) -> None:
         group.edits(BEN, group.said[-1], "no, this")
         _, done = await _taken(fay, tmp_path, group)
         assert [(row["what"], row["fate"], row["reason"]) for row in done["told"]] == [("edit", "kept", "not-ours")]
+
+    play(tmp_path, story)
+
+
+def test_nobody_puts_words_into_the_mouth_of_who_has_no_account(tmp_path: Path) -> None:
+    async def story(world: Loopback) -> None:
+        group, eve = lively(), await world.node("eve")
+        there, _ = await _taken(eve, tmp_path, group)
+        rows = await eve.door.message_list(conversation=there)
+        said = next(row for row in rows if row["body"] == "we do ⛵")
+        with pytest.raises(RefusedError, match="without an account"):
+            await eve.door.message_edit(conversation=there, message=said["id"], text="we do not")
+        with pytest.raises(UserError, match="not reacted"):
+            await eve.door.message_react(conversation=there, message=said["id"], reaction="❤", remove=True)
+        await eve.swarm.append(there, Edit("we do not", CommitId(said["id"])))
+        shown = await eve.door.message_show(conversation=there, message=said["id"])
+        assert (shown["body"], "via" in shown) == ("we do not", False), "who wrote it answers for it"
+        await eve.door.message_delete(conversation=there, message=said["id"])
+        shown = await eve.door.message_show(conversation=there, message=said["id"])
+        assert (shown["body"], shown["via"]["key"]) == ("", BEN.public.legacy)
 
     play(tmp_path, story)
 

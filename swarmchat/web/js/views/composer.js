@@ -2,6 +2,7 @@
 
 import { fill, h } from "../dom.js";
 import { line } from "../text.js";
+import { speaker, voice } from "../words.js";
 import { icon } from "./icons.js";
 import { iconButton, nameOf } from "./parts.js";
 import { trying } from "./toast.js";
@@ -102,7 +103,7 @@ export class Composer {
     fill(
       this.about,
       message && h("div", { class: "about-line" },
-        h("span", { class: "about-what" }, this.#editing ? "Editing" : "Replying to ", !this.#editing && nameOf(message.author, state.name(message.author, this.conversation))),
+        h("span", { class: "about-what" }, this.#editing ? "Editing" : "Replying to ", !this.#editing && nameOf(voice(message), speaker(message, (who) => state.name(who, this.conversation)))),
         h("bdi", { class: "quoted" }, line(typeof message.body === "string" ? message.body : message.type, 90)),
         iconButton("close", this.#editing ? "Stop editing" : "No reply", () => { this.#editing ? this.#clear() : this.#unreply(); this.focus(); }),
       ),

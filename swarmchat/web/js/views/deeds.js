@@ -16,7 +16,7 @@ export function palette(app, conversation, message) {
   open("React", (close) => {
     const choose = (reaction) => {
       close();
-      const own = message.reactions.some((one) => app.state.isMe(one.author) && one.reaction === reaction);
+      const own = message.reactions.some((one) => app.state.isMe(one.author) && !one.via && one.reaction === reaction);
       react(app, conversation, message, reaction, own);
     };
     const free = (event) => {

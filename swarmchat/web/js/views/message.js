@@ -3,7 +3,7 @@
 import { h } from "../dom.js";
 import { rendered } from "../markdown.js";
 import { cut, dayName, fullTime, line, plain, short, timeOfDay } from "../text.js";
-import { sentence } from "../words.js";
+import { sentence, speaker, voice } from "../words.js";
 import { icon } from "./icons.js";
 import { avatar, iconButton, nameOf } from "./parts.js";
 
@@ -13,7 +13,8 @@ const LONG = 3000; // characters after which a message is folded
 export function signature(row, people) {
   if (row.kind !== "message" && row.kind !== "system") return JSON.stringify([row.kind, row.count, row.isOpen, row.kind === "day" && dayName(row.time)]);
   const { message } = row;
-  const named = [message.author, ...message.reactions.map((one) => one.author), message.body?.uri, row.quote?.author].map((who) => who && people.name(who));
+  const said = [message, ...message.reactions, ...(row.quote?.known ? [row.quote] : [])].map((one) => speaker(one, (who) => people.name(who)));
+  const named = [...said, message.body?.uri && people.name(message.body.uri)];
   return JSON.stringify([row.joins, row.removed, message.body, message.edits.length, message.reactions, message.status, named, row.quote]);
 }
 
@@ -44,9 +45,10 @@ export function rowNode(row, people, acts) {
 
 function messageNode(row, people, acts) {
   const { message } = row;
-  const mine = people.isMe(message.author);
+  const mine = people.isMe(message.author) && !message.via;
   const deleted = message.body === "" && message.edits.length > 0;
-  const name = people.name(message.author);
+  const name = speaker(message, (who) => people.name(who));
+  const who = voice(message);
   const classes = ["message", mine ? "mine" : "theirs", row.joins && "joins", deleted && "deleted", row.removed && "removed"];
   return h(
     "li",
@@ -56,11 +58,11 @@ function messageNode(row, people, acts) {
       tabindex: "-1",
       "aria-label": `${line(name, 64)}, ${timeOfDay(message.time)}: ${deleted ? "deleted" : line(message.body, 200)}`,
     },
-    !mine && (row.joins ? h("span", { class: "avatar-gap" }) : avatar(message.author, name)),
+    !mine && (row.joins ? h("span", { class: "avatar-gap" }) : avatar(who, name)),
     h(
       "div",
       { class: "bubble-column" },
-      !mine && !row.joins && h("div", { class: "byline" }, nameOf(message.author, name), h("code", { class: "id", title: message.author }, short(message.author))),
+      !mine && !row.joins && h("div", { class: "byline" }, nameOf(who, name), h("code", { class: "id", title: who }, short(who))),
       h(
         "div",
         { class: "bubble" },
@@ -98,7 +100,7 @@ function quoteNode(quote, id, people, acts) {
   return h(
     "button",
     { type: "button", class: "quote", onclick: () => acts.jump(id), title: "Go to this message" },
-    quote.known && nameOf(quote.author, people.name(quote.author), { title: null }),
+    quote.known && nameOf(voice(quote), speaker(quote, (who) => people.name(who)), { title: null }),
     h("bdi", { class: "quoted" }, words),
   );
 }
@@ -113,8 +115,8 @@ function reactionsNode(message, people, acts) {
     "div",
     { class: "reactions" },
     [...by].map(([sign, all]) => {
-      const own = all.find((one) => people.isMe(one.author));
-      const who = all.map((one) => line(people.name(one.author), 40)).join(", ");
+      const own = all.find((one) => people.isMe(one.author) && !one.via);
+      const who = all.map((one) => line(speaker(one, (who) => people.name(who)), 64)).join(", ");
       return h(
         "button",
         { type: "button", class: own ? "reaction own" : "reaction", title: who, "aria-pressed": String(Boolean(own)), "aria-label": `${sign}, ${who}`, onclick: () => acts.react(message, all[0].reaction, Boolean(own)) },

@@ -101,7 +101,7 @@ export class MessageList {
     for (const row of shown) {
       if (row.message?.reply_to) {
         const answered = byId(row.message.reply_to);
-        row.quote = answered ? { known: true, author: answered.author, text: typeof answered.body === "string" ? answered.body : answered.type } : { known: false };
+        row.quote = answered ? { known: true, author: answered.author, via: answered.via, text: typeof answered.body === "string" ? answered.body : answered.type } : { known: false };
       }
       const look = signature(row, this.people);
       const before = this.#made.get(row.key);
@@ -201,7 +201,7 @@ export class MessageList {
       return;
     }
     const message = this.timeline.get(node.dataset.id);
-    const mine = message && this.people.isMe(message.author) && message.type === "text/plain" && message.body !== "";
+    const mine = message && this.people.isMe(message.author) && !message.via && message.type === "text/plain" && message.body !== "";
     const keys = {
       ArrowUp: () => this.#step(node, -1),
       k: () => this.#step(node, -1),

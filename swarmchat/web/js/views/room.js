@@ -3,7 +3,7 @@
 import { fill, h } from "../dom.js";
 import { line } from "../text.js";
 import { Timeline } from "../timeline.js";
-import { STATES, modeWords } from "../words.js";
+import { STATES, modeWords, speaker } from "../words.js";
 import { Composer } from "./composer.js";
 import * as deeds from "./deeds.js";
 import { MessageList } from "./messages.js";
@@ -87,8 +87,8 @@ export class Room {
     this.messages.update();
     const newest = this.timeline.messages.at(-1);
     if (newest && newest.id !== this.#newest) {
-      const isNews = this.#newest !== null && !this.app.state.isMe(newest.author) && newest.type === "text/plain";
-      if (isNews) announce(`${this.app.state.name(newest.author, this.id)}: ${line(newest.body, 160)}`);
+      const isNews = this.#newest !== null && (!this.app.state.isMe(newest.author) || newest.via) && newest.type === "text/plain";
+      if (isNews) announce(`${speaker(newest, (who) => this.app.state.name(who, this.id))}: ${line(newest.body, 160)}`);
       this.#newest = newest.id;
     }
   }
@@ -145,7 +145,7 @@ export class Room {
         if (id) this.timeline.added(id);
         if (id) this.timeline.watchStatus(id);
       };
-      const lastOwn = () => this.timeline.messages.findLast((one) => this.app.state.isMe(one.author) && one.type === "text/plain" && one.body !== "");
+      const lastOwn = () => this.timeline.messages.findLast((one) => this.app.state.isMe(one.author) && !one.via && one.type === "text/plain" && one.body !== "");
       this.composer = new Composer(this.app, this.id, { sent, lastOwn, titled: this.app.state.title(conversation) });
       fill(this.foot, this.composer.node);
       if (matchMedia("(min-width: 800px)").matches) this.composer.focus();

@@ -2,6 +2,7 @@
 
 import { fill, h } from "../dom.js";
 import { briefTime, plain } from "../text.js";
+import { speaker, voice } from "../words.js";
 import { icon } from "./icons.js";
 import { nameOf } from "./parts.js";
 
@@ -65,7 +66,7 @@ export class SearchBox {
       "button",
       { type: "button", class: "hit", onclick: open },
       h("div", { class: "conversation-top" }, h("bdi", { class: "muted small" }, state.title(state.conversation(hit.conversation))), h("time", { class: "muted small", datetime: hit.message.time }, briefTime(hit.message.time))),
-      h("div", {}, nameOf(hit.message.author, state.name(hit.message.author, hit.conversation)), " ", h("bdi", {}, hit.snippet.map((part) => (part.match ? h("mark", {}, plain(part.text)) : plain(part.text))))),
+      h("div", {}, nameOf(voice(hit.message), speaker(hit.message, (who) => state.name(who, hit.conversation))), " ", h("bdi", {}, hit.snippet.map((part) => (part.match ? h("mark", {}, plain(part.text)) : plain(part.text))))),
     );
   }
 

@@ -3,7 +3,7 @@
 import { fill, h } from "../dom.js";
 import { soon } from "../soon.js";
 import { briefTime, line, short } from "../text.js";
-import { STATES, sentence } from "../words.js";
+import { STATES, sentence, speaker } from "../words.js";
 import { told } from "./dialogs.js";
 import { icon } from "./icons.js";
 import { avatar, button, empty, iconButton, nameOf } from "./parts.js";
@@ -67,7 +67,7 @@ export class Sidebar {
     const current = route.page === "room" && route.id === one.id;
     const newest = state.lines.get(one.id);
     const name = (who) => (state.isMe(who) ? "You" : state.name(who, one.id));
-    const words = STATES[one.state] && one.state !== "archived" ? STATES[one.state] : newest ? (newest.type === "text/plain" ? (newest.body === "" ? "A message was deleted" : `${other && !state.isMe(newest.author) ? "" : `${name(newest.author)}: `}${newest.body}`) : sentence(newest, name)) : "";
+    const words = STATES[one.state] && one.state !== "archived" ? STATES[one.state] : newest ? (newest.type === "text/plain" ? (newest.body === "" ? "A message was deleted" : `${other && !state.isMe(newest.author) ? "" : `${speaker(newest, name)}: `}${newest.body}`) : sentence(newest, name)) : "";
     return h(
       "li",
       {},
