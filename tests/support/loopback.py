@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from swarmchat.account import account as accounts
+from swarmchat.account.account import Account
 from swarmchat.account.home import Home
 from swarmchat.account.records import Request
 from swarmchat.account.state import State
@@ -38,13 +39,13 @@ JsonObject = dict[str, Any]
 class Living:
     """One node, its door, and what it said."""
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(self, folder: Path, name: str, account: Account | None = None) -> None:
         self.name = name
         home = Home(folder, folder / "config.toml", folder, folder / "socket")
         home.prepare()
         runtime = SystemRuntime()
         store = AccountStore(home, runtime.entropy)
-        account = accounts.create(name=name, now=int(runtime.now()), entropy=runtime.entropy)
+        account = account or accounts.create(name=name, now=int(runtime.now()), entropy=runtime.entropy)
         store.create(account, State())
         config = Config(listen=(LOOPBACK,), lan_enabled=False)
         self.node = Node(home, config, store, account, Parts(runtime, TcpCarrier()))
@@ -111,6 +112,23 @@ class Loopback:
         node = await Living(self.folder / name, name).up()
         self.nodes.append(node)
         return node
+
+    async def twin(self, node: Living) -> Living:
+        """Another device of the same account, which knows where the first one is."""
+        mine, runtime = node.account, SystemRuntime()
+        assert mine.account_key is not None
+        device = accounts.new_device(
+            name=mine.name,
+            certificate=mine.certificate,
+            account_key=mine.account_key,
+            revocations=None,
+            now=int(runtime.now()),
+            entropy=runtime.entropy,
+        )
+        twin = await Living(self.folder / f"{node.name}-{len(self.nodes)}", node.name, device).up()
+        self.nodes.append(twin)
+        await twin.node.add_address(mine.id, node.address)
+        return twin
 
     async def rogue(self, name: str) -> Rogue:
         """Somebody who is nothing to anybody yet."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from swarmchat.commitlog.archives import ArchivedLog
@@ -36,6 +37,7 @@ _EVENT: Final = "application/status-event"
 _UNASKED: Final = (_BRIDGE, _EVENT)
 _OURS: Final = (_EVENT, "application/status-identity")  # one of them is in what came from Status
 _AGAIN_S_MIN: Final = 1.0
+_DEVICE_TURN_S: Final = 5.0  # the devices of an account write what is due one after the other, by their ids
 _LATE_MS_MAX: Final = 60_000  # the clock that a commit states may be so much after its own time
 
 _log = logging.getLogger(__name__)
@@ -50,6 +52,7 @@ class StatusGateway:
         self._from_status: dict[ConversationId, bool] = {}
         self._again: dict[ConversationId, float] = {}  # when to tend it, by the monotonic clock
         self._written: set[tuple[ConversationId, str]] = set()  # what was written unasked, in this life
+        self._seen: dict[tuple[ConversationId, str], float] = {}  # when something unasked was first due
         self._stir = asyncio.Event()
 
     # --- what is asked by the node
@@ -103,20 +106,25 @@ class StatusGateway:
 
     async def tend(self, conversation: ConversationId) -> None:
         """See Gateway."""
-        log = await self._node.swarm.log(conversation)
+        log, own = await self._node.swarm.log(conversation), self._node.swarm.own
         if await self._node.runtime.offload(self._must_bind, log):
+            if own.status_key() is None and (left_s := self._left_s(log, "key")) > 0:
+                self._look_again(conversation, left_s)  # two keys made at once would cost one of them its binding
+                return
             await self.bind(conversation)
-        secret = self._node.swarm.own.status_key()
+        secret = own.status_key()
         if secret is None:
             return
         due = await self._node.runtime.offload(self._due, log, secret)
         while due.extra is not None and (conversation, due.about) not in self._written:
+            if (left_s := self._left_s(log, due.about)) > 0:
+                due = replace(due, extra=None, again_s=left_s)
+                break
             self._written.add((conversation, due.about))  # a second time would not help
             await self.write(conversation, due.kind)  # what it says is found where it is written
             due = await self._node.runtime.offload(self._due, log, secret)
         if due.again_s is not None:
-            self._again[conversation] = self._node.runtime.monotonic() + max(due.again_s, _AGAIN_S_MIN)
-            self._stir.set()
+            self._look_again(conversation, due.again_s)
 
     async def serve(self, channel: Channel) -> bool:
         """See Gateway."""
@@ -128,6 +136,7 @@ class StatusGateway:
         self._from_status.pop(conversation, None)
         self._again.pop(conversation, None)
         self._written = {one for one in self._written if one[0] != conversation}
+        self._seen = {one: at for one, at in self._seen.items() if one[0] != conversation}
 
     async def run(self) -> None:
         """See Gateway: tend again what waits for others."""
@@ -156,6 +165,19 @@ class StatusGateway:
     def ledger(self, log: CommitLog) -> Ledger:
         """What the log says for Status; to be asked for, and used, in a worker under its lock. StorageError."""
         return self._followed(log, log, len(log.history))
+
+    def _left_s(self, log: CommitLog, about: str) -> float:
+        """How long this device leaves something to the other devices of its account; from when it first saw that it is due."""
+        now = self._node.runtime.monotonic()
+        since = self._seen.setdefault((log.conversation, about), now)
+        mine, known = self._node.account, self._node.keeper.state.devices
+        devices = sorted({mine.device, *known, *log.roster.devices_of(mine.id)})
+        place = devices.index(mine.device)
+        return since + place * _DEVICE_TURN_S - now
+
+    def _look_again(self, conversation: ConversationId, after_s: float) -> None:
+        self._again[conversation] = self._node.runtime.monotonic() + max(after_s, _AGAIN_S_MIN)
+        self._stir.set()
 
     async def bind(self, conversation: ConversationId) -> None:
         """Say there which key this account has, which is made if there is none. RefusedError, StorageError."""

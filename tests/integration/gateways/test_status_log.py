@@ -258,3 +258,29 @@ print(heavy, "swarmchat.gateways.status.gateway" in sys.modules)
         [sys.executable, "-c", script], cwd=root, capture_output=True, text=True, check=True, timeout=60
     )
     assert done.stdout.strip() == "[] True"
+
+
+def test_of_two_devices_of_an_account_one_makes_the_key_and_writes_what_is_due(tmp_path: Path) -> None:
+    async def story(world: Loopback) -> None:
+        ann, ben = await world.node("ann"), await world.node("ben")
+        where = await world.room(ann, ben)
+        second = await world.twin(ben)
+        await world.until(lambda: second.swarm.state_of(where) == "ready")
+        await world.until(lambda: len(ben.node.keeper.state.devices) == len(second.node.keeper.state.devices) == 2)
+        await open_for(ann.node, ann.door.status, where)
+        await world.until(lambda: len(group(ann, where).members) == 2)
+        await world.until(lambda: key(ben) == key(second))
+        await world.until(lambda: level(where, ann, ben, second))
+        assert key(ben) in group(ann, where).members
+        assert count(ann, where, BINDING) == 2, "one of the two devices bound it"
+        for device in (ben, second):
+            assert said(ann, where, await shared(world, ann, device, where))[0].author.legacy == key(ben)
+
+    play(tmp_path, story)
+
+
+async def shared(world: Loopback, ann: Living, device: Living, where: ConversationId) -> str:
+    """What a device says, once Ann has it."""
+    text = await device.say(where, "from one of two")
+    await world.until(lambda: ann.log(where).knows(CommitId(text)))
+    return text
