@@ -354,7 +354,7 @@ class Ledger:
         self, number: int, commit: Commit, author: AccountId, front: tuple[int, ...], roster_at: RosterAt
     ) -> Said | None:
         """The message in a commit, if the commit may carry it: else it is as if there were none."""
-        read = _message(self.group, commit.body.get(FIELD), self._ids(front))
+        read = carried(self.group, commit.body.get(FIELD), self._ids(front))
         if read is None or commit.parent is None:
             return None
         message, client = read
@@ -413,7 +413,8 @@ def field(timestamp: int, client: bytes) -> dict[str, str]:
     return {"ts": str(timestamp), "m": base64.b64encode(client).decode()}
 
 
-def _message(group: GroupId, said: object, parents: tuple[MessageId, ...]) -> tuple[Message, ClientMessage] | None:
+def carried(group: GroupId, said: object, parents: tuple[MessageId, ...]) -> tuple[Message, ClientMessage] | None:
+    """The message that stands under `mvds` in a commit's JSON, signed by somebody; None for anything else."""
     if not isinstance(said, Mapping):
         return None
     time, text = said.get("ts"), said.get("m")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from swarmchat.gateways.datasync.payload import PeerId
 
 _NOT_OPEN = "open it first: swarmchat gateway mvds open CONV"
+_ADMINS_INVITE = (0, 1)  # modes
 _log = logging.getLogger(__name__)
 
 
@@ -74,6 +75,8 @@ class DatasyncVerbs(Verbs):
             )
         if account != whom.uri and roster.is_joined(account):
             raise RefusedError("that is a member's key: its own node lets it in, with the next link")
+        if roster.mode in _ADMINS_INVITE and self._node.account.id not in roster.admins:
+            raise RefusedError("only an admin invites here", data={"rule": "SCP-09 §4.5"})
         action: Action = Add(account)
         said: dict[str, str] = {}
         if roster.is_invited(account):

@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from swarmchat.addresses import Address
 from swarmchat.crypto.secp256k1 import Secret
-from swarmchat.errors import RefusedError, UsageError
+from swarmchat.errors import RefusedError, StorageError, UsageError
 from swarmchat.gateways.datasync import messages
 from swarmchat.gateways.datasync.frames import frame
+from swarmchat.gateways.datasync.gateway import DatasyncGateway
 from swarmchat.gateways.datasync.hello import Handshake
 from swarmchat.gateways.datasync.ledger import Said
 from swarmchat.gateways.datasync.payload import Message, MessageId, Metadata, Payload, PeerId, group_of
+from swarmchat.gateways.datasync.records import Kind
 from swarmchat.gateways.datasync.session import EXPORTER_LABEL, ChannelWire
 from swarmchat.ids import CommitId, ConversationId
 from swarmchat.limits import DATASYNC_FRAME_BYTES_MAX
@@ -290,6 +293,10 @@ def test_only_an_admin_opens_and_only_what_is_open_can_be_invited_to(tmp_path: P
             await ann.door.mvds_invite(conversation=room, key="0x04")
         await ann.door.mvds_invite(conversation=room, key=key)
         await world.until(lambda: ben.log(room).roster.is_invited(Secret((7).to_bytes(32)).public.uri))
+        await world.until(lambda: is_in(ben, ann, room))
+        for other in (key, Secret((8).to_bytes(32)).public.legacy):  # the one as an event, the other as a commit
+            with pytest.raises(RefusedError, match="only an admin invites"):
+                await ben.door.mvds_invite(conversation=room, key=other)
         await world.until(lambda: ben.door._datasync.is_foreign(room, Secret((7).to_bytes(32)).public.uri))
         assert not ben.door._datasync.is_foreign(room, ann.account.id)
 
@@ -415,5 +422,108 @@ def test_a_restarted_thin_peer_goes_on_where_it_was(tmp_path: Path) -> None:
         finally:
             await again.down()
         assert await ann.texts(room) == ["first", "seen", "while away", "second"]
+
+    play(tmp_path, story)
+
+
+def test_a_setting_serves_from_the_start_and_what_was_written_before_goes_out(tmp_path: Path) -> None:
+    """The node was killed between commit and sending: its log tells what is due."""
+
+    async def story(world: Loopback) -> None:
+        ann = await world.node("ann")
+        room = await opened(world, ann)
+        async with thin(world, ann, room, 7) as one:
+            service = ann.door._datasync.serving
+            assert service is not None
+            assert service.stop_listening()
+            assert not service.stop_listening()
+            await one.until(lambda: one.of("disconnected"))
+            await ann.say(room, "while nobody was connected")
+            mine = said(ann, room)[-1].message.id
+            await world.until(lambda: service._store.get(PeerId(one.key.raw), mine, Kind.OFFER))
+        config = replace(ann.node.config, mvds_listen=LOOPBACK)
+        ann.node.config = config
+        async with asyncio.TaskGroup() as tasks:
+            fresh = DatasyncGateway(ann.node)
+            running = tasks.create_task(fresh.run())
+            await world.until(lambda: fresh.serving is not None and fresh.serving.address is not None)
+            assert fresh.serving is not None
+            assert PeerId(one.key.raw) in fresh.serving.clients
+            assert fresh.serving.address is not None
+            again = Thin(world.folder, 7).up(fresh.serving.address)
+            await again.until(lambda: again.texts == ["while nobody was connected"])
+            await again.down()
+            running.cancel()
+        fresh.close()
+
+    play(tmp_path, story)
+
+
+def test_there_is_room_for_so_many_and_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("swarmchat.gateways.datasync.service.DATASYNC_SESSIONS_MAX", 2)
+
+    async def story(world: Loopback) -> None:
+        ann = await world.node("ann")
+        await opened(world, ann)
+        address = await served(ann)
+        async with await Caller.call(address, 9) as one, await Caller.call(address, 10) as two:
+            await one.shake()
+            await two.shake()
+            async with await Caller.call(address, 11) as three:
+                assert await three.body() is None
+            assert counted(ann, "refused_busy") == 1
+
+    play(tmp_path, story)
+
+
+def test_of_two_connections_of_one_peer_the_newer_counts(tmp_path: Path) -> None:
+    async def story(world: Loopback) -> None:
+        ann = await world.node("ann")
+        await opened(world, ann)
+        address = await served(ann)
+        async with await Caller.call(address, 9) as old, await Caller.call(address, 9) as new:
+            await old.shake()
+            await new.shake()
+            assert await old.body() is None
+            service = ann.door._datasync.serving
+            assert service is not None
+            assert service.peers == (PeerId(new.secret.public.raw),)
+
+    play(tmp_path, story)
+
+
+def test_who_says_no_hello_is_hung_up_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("swarmchat.gateways.datasync.session.DATASYNC_HELLO_S", 0.05)
+
+    async def story(world: Loopback) -> None:
+        ann = await world.node("ann")
+        async with await Caller.call(await served(ann), 9) as silent:
+            assert await silent.body() is not None
+            assert await silent.body() is None
+        assert counted(ann, "refused_no_hello") == 1
+
+    play(tmp_path, story)
+
+
+def test_a_disk_that_refuses_costs_no_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What could not be written is not acknowledged, and comes again."""
+
+    async def story(world: Loopback) -> None:
+        ann = await world.node("ann")
+        room = await opened(world, ann)
+        async with thin(world, ann, room, 7) as one:
+            sound, refused = ann.swarm.append, []
+
+            async def append(*args: object, **more: object) -> object:
+                if len(refused) < 2:
+                    refused.append(args)
+                    raise StorageError("no space left on device")
+                return await sound(*args, **more)  # type: ignore[arg-type]
+
+            monkeypatch.setattr(ann.swarm, "append", append)
+            one.say("though the disk is full")
+            await one.until(lambda: len(one.of("delivered")) == 2)
+            assert len(refused) == 2
+        assert await ann.texts(room) == ["though the disk is full"]
 
     play(tmp_path, story)
