@@ -99,15 +99,13 @@ class IdentityVerbs(Verbs):
 
         def read(view: View) -> str | None:
             history = view.history
-            if not history.has_type(BINDING):
-                return None
             known = Bindings(view.log.conversation, history.is_ancestor)
-            for entry in history.entries:
-                fact = entry.fact
-                if fact.type == BINDING and fact.account is not None:
-                    commit = view.log.commit(fact.id)
-                    assert isinstance(commit, Commit), "a merge has no type"
-                    known.take(fact.id, fact.account, commit.body)
+            for number in history.numbers_of_type(BINDING):
+                fact = history.entry(number).fact
+                commit = view.log.commit(fact.id)
+                assert isinstance(commit, Commit), "a merge has no type"
+                assert fact.account is not None, "and only merges are nobody's"
+                known.take(fact.id, fact.account, commit.body)
             binding = known.of(me)
             return None if binding is None else binding.key.legacy
 
