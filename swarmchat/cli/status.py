@@ -86,6 +86,7 @@ def bridge(session: Session, conv: str) -> None:
 @status.command("export")
 @click.argument("conv", type=CONV)
 @click.option(
+    "-o",
     "--out",
     type=click.Path(path_type=Path),
     metavar="FILE",

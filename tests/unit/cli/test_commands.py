@@ -63,6 +63,7 @@ COMMANDS: list[tuple[str, str, dict[str, Any]]] = [
         "status.export",
         {"conversation": "boats", "path": "/x/boats"},
     ),
+    ("status export boats -o /x/boats", "status.export", {"conversation": "boats", "path": "/x/boats"}),
     (
         "status export boats --out /x/boats --attest --force",
         "status.export",
