@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from swarmchat.conversation.actions import Add, Ban, CastVote, Join, Kick, Leave, Other, Post, Promote
+from swarmchat.commitlog.log import CommitLog
+from swarmchat.conversation.actions import Add, Ban, CastVote, Initial, Join, Kick, Leave, Other, Post, Promote
+from swarmchat.crypto.secp256k1 import Secret
 from swarmchat.gateways.bindings import BINDING
-from swarmchat.gateways.status import notes, tending
-from swarmchat.gateways.status.wire import EventType
-from tests.support.builders import ALICE, BOB, CAROL
-from tests.support.commitlogs import pull
+from swarmchat.gateways.status import chat_ids, events, notes, tending
+from swarmchat.gateways.status.wire import EventType, MembershipUpdateEvent
+from tests.support.builders import ALICE, BOB, CAROL, NOW
+from tests.support.commitlogs import pull, writer
 from tests.support.status_rooms import StatusRoom, key, secret
 
 
@@ -168,3 +170,49 @@ def test_who_is_removed_as_clients_do_it_leads_to_no_other_chat(tmp_path: Path) 
     room = StatusRoom.opened(tmp_path, BOB)
     room.write(ALICE, Kick(BOB.id))
     assert room.due(ALICE) == tending.Due()
+
+
+def from_status(folder: Path) -> tuple[StatusRoom, Secret, Secret]:
+    """A conversation that Alice brought here: of somebody who made the chat, and of somebody who is in it."""
+    maker, guest = Secret(b"\x0a" * 32), Secret(b"\x0b" * 32)
+    chat = chat_ids.made(bytes(16), maker.public)
+    made = events.sign(MembershipUpdateEvent(clock=1, type=EventType.CHAT_CREATED, name="Far"), chat, maker)
+    added = events.sign(
+        MembershipUpdateEvent(clock=2, type=EventType.MEMBERS_ADDED, members=(guest.public.legacy,)), chat, maker
+    )
+    root = {"status": {**notes.of_events([made]), "chat": chat}}
+    log = CommitLog.create(folder / "far.git", writer(ALICE), Initial(2, "0" * 32), now=NOW, extra=root)
+    room = StatusRoom(log)
+    room.bind(ALICE)
+    room.write(ALICE, Add(maker.public.uri), extra={"status": {"of": made.id}})
+    room.write(ALICE, Add(guest.public.uri), extra={"status": notes.of_events([added])})
+    return room, maker, guest
+
+
+def test_a_conversation_that_came_from_status_is_told_in_the_chat_it_came_from(tmp_path: Path) -> None:
+    room, maker, guest = from_status(tmp_path)
+    (chat,) = room.follow().chats
+    assert (chat.generation, chat.creator, chat.account) == (0, maker.public, ALICE.id)
+    assert set(room.group.members) == {maker.public.legacy, guest.public.legacy}
+    assert room.follow().is_foreign(guest.public.uri)
+    assert room.follow().key_of(guest.public.uri) == guest.public
+    assert room.note(room.write(ALICE, Post("I only brought it"))) is None
+    assert room.due(ALICE) == tending.Due(), "Alice is no member there, and adds nobody"
+    exported = room.export()
+    assert exported.report.events == 2
+    assert not exported.report.dropped
+
+
+def test_15_who_was_banned_of_those_who_have_no_account_is_not_in_the_next_chat_and_the_others_are(
+    tmp_path: Path,
+) -> None:
+    room, maker, guest = from_status(tmp_path)
+    room.write(ALICE, CastVote("ban", maker.public.uri))
+    room.write(ALICE, Ban(maker.public.uri))
+    assert room.tend(ALICE) is not None
+    chat = room.follow().chats[0]
+    assert (chat.generation, chat.creator) == (1, secret(ALICE).public)
+    assert set(room.group.members) == {key(ALICE), guest.public.legacy}
+    assert list(room.group.admins) == [key(ALICE)]
+    assert room.due(ALICE) == tending.Due()
+    room.one(room.write(ALICE, Post("now I speak")))
