@@ -19,14 +19,18 @@ def holders(conversation: ConversationId, invitee: AccountId, devices: Iterable[
     return tuple(nsmallest(HOLDERS, devices, key=lambda device: int(device, 16) ^ place))
 
 
-def held(me: DeviceId, conversation: ConversationId, roster: Roster) -> dict[AccountId, tuple[DeviceId, ...]]:
-    """The invited for whom this device is a holder, each with the holders nearer than it; at most 64, those nearest to it."""
-    if not roster.invited:
+def held(
+    me: DeviceId, conversation: ConversationId, roster: Roster, foreign: Collection[AccountId] = frozenset()
+) -> dict[AccountId, tuple[DeviceId, ...]]:
+    """The invited for whom this device is a holder, each with the holders nearer than it; at most 64, those nearest to it.
+
+    `foreign` are those whose account nobody has. (SCP-09 §1.6)
+    """
+    invited = roster.invited.difference(foreign)
+    if not invited:
         return {}
     mine = int(me, 16)
-    near = nsmallest(
-        HELD_PER_CONVERSATION_MAX, roster.invited, key=lambda invitee: mine ^ _place(conversation, invitee)
-    )
+    near = nsmallest(HELD_PER_CONVERSATION_MAX, invited, key=lambda invitee: mine ^ _place(conversation, invitee))
     devices = [
         device for device, owner in roster.devices.items() if roster.is_joined(owner) and not roster.is_banned(device)
     ]

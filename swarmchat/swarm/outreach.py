@@ -119,7 +119,7 @@ class Outreach:
         self._wants = Wants(parts.runtime.random, lambda device: bool(parts.finder.addresses(device)))
         self._present: OrderedDict[DeviceId, tuple[AccountId, int]] = OrderedDict()  # whose, and until when (unix s)
         self._posted: dict[tuple[ConversationId, DeviceId], float] = {}  # invitations, when last
-        self._held: dict[ConversationId, tuple[Roster, list[_Held]]] = {}
+        self._held: dict[ConversationId, tuple[Roster, frozenset[AccountId], list[_Held]]] = {}
         self._replies: OrderedDict[tuple[AccountId, DeviceId | None, str], tuple[Mail, float]] = OrderedDict()
         self._heeded: OrderedDict[AccountId, float] = OrderedDict()  # until when
         self._alone: dict[ConversationId, float] = {}  # since when nobody of it is linked
@@ -368,20 +368,20 @@ class Outreach:
 
     def _holdings(self, conversation: ConversationId, roster: Roster) -> list[_Held]:
         known, replicator = self._held.get(conversation), self._rooms.get(conversation)
-        if known is not None and known[0] is roster:
-            return known[1]
+        bridge = self._parts.bridge  # which learns who is foreign a moment after the roster did
+        foreign = frozenset(each for each in roster.invited if bridge.is_foreign(conversation, each))
+        if known is not None and known[0] is roster and known[1] == foreign:
+            return known[2]
         mine = self._parts.account
-        chosen = held(mine.device, conversation, roster)
-        adds = inviters(replicator.log.history.controls, roster.invited) if replicator is not None else {}
+        chosen = held(mine.device, conversation, roster, foreign)
+        adds = inviters(replicator.log.history.controls, roster.invited - foreign) if replicator is not None else {}
         holdings = []
         for invitee, add in sorted(adds.items()):
             author = add.fact.account
-            if self._parts.bridge.is_foreign(conversation, invitee):
-                continue  # nobody has that account
             if author is not None and (invitee in chosen or author == mine.id):  # or another device of ours invited
                 holdings.append(_Held(invitee, chosen.get(invitee, ()), author, add))
-        self._held[conversation] = roster, holdings[:HELD_PER_CONVERSATION_MAX]
-        return self._held[conversation][1]
+        self._held[conversation] = roster, foreign, holdings[:HELD_PER_CONVERSATION_MAX]
+        return self._held[conversation][2]
 
     def _wait(self, account: AccountId, device: DeviceId | None, mail: Mail) -> None:
         name = account, device, _topic(mail)

@@ -264,6 +264,35 @@ def test_nobody_looks_for_who_takes_part_without_an_account(tmp_path: Path) -> N
     play(tmp_path, story)
 
 
+def test_who_turns_out_to_have_no_account_is_looked_for_no_longer(tmp_path: Path) -> None:
+    """SCP-09 §1.6: a gateway looks at a commit a moment after the roster knows whom it adds."""
+
+    class Late(NoBridge):
+        knows = False
+
+        def is_foreign(self, conversation: ConversationId, account: AccountId) -> bool:
+            return self.knows and account == far
+
+    far = AccountId("f0" * 20)
+
+    async def story(world: World) -> None:
+        over_the_dht(world)
+        (alice,) = await there(world, "alice")
+        bridge = Late()
+        alice.swarm.attach(bridge)
+        where = await alice.swarm.create(1)
+        await alice.swarm.append(where, Add(far))
+        await asyncio.sleep(60.0)
+        outreach = alice.swarm._outreach
+        assert outreach is not None
+        assert far in {whose for _, whose in outreach._cards._watched}
+        bridge.knows = True
+        await asyncio.sleep(60.0)
+        assert far not in {whose for _, whose in outreach._cards._watched}
+
+    play(tmp_path, story)
+
+
 def test_what_is_put_says_nothing_to_who_does_not_know_the_id_and_shows_work(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         dht = over_the_dht(world)

@@ -65,6 +65,13 @@ def test_a_device_holds_so_many_and_no_more() -> None:
     assert all(len(held(device, WHERE, page)) <= HELD_PER_CONVERSATION_MAX for device in DEVICES)
 
 
+def test_who_has_no_account_takes_nobodys_place() -> None:
+    foreign = frozenset(AccountId(f"{number:040x}") for number in range(5 * HELD_PER_CONVERSATION_MAX))
+    page, alone = roster(GUEST, *foreign), roster(GUEST)
+    for device in DEVICES:
+        assert held(device, WHERE, page, foreign) == held(device, WHERE, alone)
+
+
 def test_it_is_ones_turn_when_nobody_before_is_linked() -> None:
     near, inviter = (DeviceId("1" * 64),), (DeviceId("2" * 64),)
     assert is_mine(near, inviter, ())
