@@ -9,6 +9,7 @@ import enum
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from swarmchat import limits
 from swarmchat.gateways.protobuf import undelimited
@@ -24,6 +25,8 @@ from swarmchat.gateways.status.wire import (
     MembershipUpdateMessage,
     PayloadType,
 )
+
+_ABOUT_CHARS: Final = 200  # of what a stranger wrote, in a report
 
 
 class Fault(enum.StrEnum):
@@ -73,7 +76,7 @@ def read(wrappers: Iterable[bytes], now_ms: int) -> Stream | Refused:
     for place, raw in enumerate(wrappers, 1):
         found = _opened(raw)
         if isinstance(found, Refused):
-            bad.append(Bad(place, found.reason, found.about))
+            bad.append(Bad(place, found.reason, found.about[:_ABOUT_CHARS]))
         else:
             opened.append((place, found))
     chat_id = _chat([found for _, found in opened])
@@ -82,7 +85,7 @@ def read(wrappers: Iterable[bytes], now_ms: int) -> Stream | Refused:
     reader = _Reader(chat_id, now_ms)
     for place, found in opened:
         if (fault := reader.take(found)) is not None:
-            bad.append(Bad(place, fault.reason, fault.about))
+            bad.append(Bad(place, fault.reason, fault.about[:_ABOUT_CHARS]))
     bad.sort(key=lambda one: one.place)
     return Stream(chat_id, tuple(reader.events.values()), tuple(reader.said.values()), tuple(bad))
 

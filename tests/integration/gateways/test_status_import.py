@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -344,6 +345,17 @@ def test_nobody_puts_words_into_the_mouth_of_who_has_no_account(tmp_path: Path) 
         await eve.door.message_delete(conversation=there, message=said["id"])
         shown = await eve.door.message_show(conversation=there, message=said["id"])
         assert (shown["body"], shown["via"]["key"]) == ("", BEN.public.legacy)
+
+    play(tmp_path, story)
+
+
+def test_two_imports_at_once_make_one_conversation(tmp_path: Path) -> None:
+    async def story(world: Loopback) -> None:
+        group, eve = lively(), await world.node("eve")
+        path = _saved(tmp_path, group)
+        one, two = await asyncio.gather(eve.door.status_import(path=path), eve.door.status_import(path=path))
+        assert one["conversation"] == two["conversation"]
+        assert {one["state"], two["state"]} == {"made", "unchanged"}
 
     play(tmp_path, story)
 

@@ -96,6 +96,12 @@ def test_messages_of_another_chat_are_left_out_though_they_come_first() -> None:
     assert [(one.place, one.reason) for one in stream.bad] == [(1, Fault.OTHER_CHAT)]
 
 
+def test_a_report_repeats_no_more_than_a_line_of_what_a_stranger_wrote() -> None:
+    alien = envelopes.sign(MembershipUpdateMessage(chat_id="x" * 1_000_000, events=(b"x" * 66,)), BEN)
+    (bad,) = _read(delimited([*_founded().wrappers(), alien.raw])).bad
+    assert (bad.reason, bad.about) == (Fault.OTHER_CHAT, "x" * 200)
+
+
 def test_a_saying_about_another_chat_than_its_wrapper_is_refused() -> None:
     group = _founded()
     message = group.says(BEN, "ahoy").message
