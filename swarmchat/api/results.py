@@ -76,6 +76,7 @@ VIA: Final[ObjectShape] = {
     "account": "account",  # under which the conversation keeps them
     "key": "text",  # 0x04…
     "name": "text",  # as they call themselves; empty where they do not say
+    "time?": "time",  # when they say that they said it; nobody checks it
 }
 STATUS_KEY: Final[ObjectShape] = {
     "state": "text",  # held; made or set by this very call

@@ -18,6 +18,7 @@ from swarmchat.conversation.rejection import Rejection
 from swarmchat.errors import SwarmchatError
 from swarmchat.ids import AccountId, CommitId, ConversationId
 from swarmchat.links.channel import Channel
+from swarmchat.node import views
 from swarmchat.node.node import Node
 from swarmchat.node.views import JsonObject
 
@@ -84,7 +85,13 @@ class DatasyncGateway:
         if said is None or said.is_own or said.client.sender is None:
             return None
         key = said.client.sender
-        return {"gateway": "mvds", "account": ledger.account_of(key), "key": key.legacy, "name": ""}
+        return {
+            "gateway": "mvds",
+            "account": ledger.account_of(key),
+            "key": key.legacy,
+            "name": "",
+            "time": views.time(said.message.timestamp),
+        }
 
     async def tend(self, conversation: ConversationId) -> None:
         """See Gateway."""

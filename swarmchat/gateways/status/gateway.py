@@ -24,6 +24,7 @@ from swarmchat.conversation.roster import Roster
 from swarmchat.errors import RefusedError, SwarmchatError
 from swarmchat.ids import AccountId, CommitId, ConversationId
 from swarmchat.links.channel import Channel
+from swarmchat.node import views
 from swarmchat.node.node import Node
 from swarmchat.node.views import JsonObject
 
@@ -243,14 +244,16 @@ class StatusGateway:
         said = reading.said(ledger, entry.seq, commit, entry.fact.account)
         if isinstance(said, Refused) or not said or said[0].author in ledger.claims_at(entry.seq, entry.fact.account):
             return None
-        first = said[0]
-        name = words.display_name(first.entity.display_name) if isinstance(first.entity, ChatMessage) else ""
-        return {
+        first, entity = said[0], said[0].entity
+        shown = {
             "gateway": "status",
             "account": ledger.account_of(first.author),
             "key": first.author.legacy,
-            "name": name,
+            "name": "",
         }
+        if isinstance(entity, ChatMessage):
+            shown |= {"name": words.display_name(entity.display_name), "time": views.time(entity.timestamp / 1000)}
+        return shown
 
     def _now_ms(self, asked_s: int | None) -> int:
         """The wall clock, ms; for a commit that was asked for then, near to that."""

@@ -23,6 +23,7 @@ from swarmchat.gateways.datasync.records import Kind
 from swarmchat.gateways.datasync.session import EXPORTER_LABEL, ChannelWire
 from swarmchat.ids import CommitId, ConversationId
 from swarmchat.limits import DATASYNC_FRAME_BYTES_MAX
+from swarmchat.node import views
 from tests.support.loopback import LOOPBACK, Living, Loopback, level, play
 from tests.support.thin import TICK_S, Caller, Thin
 
@@ -111,6 +112,7 @@ def test_14_a_text_of_a_thin_peer_reaches_a_node_that_only_has_git_and_another_t
                     "account": one.key.uri,
                     "key": one.key.legacy,
                     "name": "",
+                    "time": views.time(got["time"]),
                 }
                 assert next(line for line in lines if line["body"] == "hello from a node").get("via") is None
             assert cat.door._datasync.serving is None

@@ -139,12 +139,12 @@ def test_15_a_banned_admin_leads_to_a_chat_anew_without_him(tmp_path: Path) -> N
     play(tmp_path, story)
 
 
-def foreign(where: Ledger, text: str, at_ms: int) -> tuple[Secret, envelopes.Envelope]:
+def foreign(where: Ledger, text: str, at_ms: int, timestamp: int) -> tuple[Secret, envelopes.Envelope]:
     """What somebody says in the chat who has no account here."""
     secret = Secret(b"\x0f" * 32)
     message = ChatMessage(
         clock=at_ms,
-        timestamp=at_ms,
+        timestamp=timestamp,
         text=text,
         chat_id=where.chats[0].id,
         message_type=MessageType.PRIVATE_GROUP,
@@ -157,7 +157,9 @@ def foreign(where: Ledger, text: str, at_ms: int) -> tuple[Secret, envelopes.Env
 def test_who_speaks_through_a_bridge_is_shown_unless_the_bridge_changed_his_words(tmp_path: Path) -> None:
     async def story(world: Loopback) -> None:
         where, (ann,) = await opened(world, "ann")
-        secret, envelope = foreign(ledger(ann, where), "from afar", int(ann.node.runtime.now() * 1000))
+        secret, envelope = foreign(
+            ledger(ann, where), "from afar", int(ann.node.runtime.now() * 1000), 1_700_000_000_123
+        )
         note = {"status": notes.of_envelopes([envelope])}
         for text in ("from afar", "put into his mouth"):
             await ann.swarm.append(where, Post(text), extra=note)
@@ -169,10 +171,25 @@ def test_who_speaks_through_a_bridge_is_shown_unless_the_bridge_changed_his_word
                 "account": secret.public.uri,
                 "key": secret.public.legacy,
                 "name": "Far Away",
+                "time": "2023-11-14T22:13:20.123Z",
             },
             None,
             None,
         ]
+
+    play(tmp_path, story)
+
+
+@pytest.mark.parametrize(
+    ("said_ms", "told"), [(1, "1970-01-01T00:00:00.001Z"), (2**64 - 1, "9999-12-31T23:59:59.000Z")]
+)
+def test_when_somebody_says_that_he_said_it_is_shown_whatever_that_is(tmp_path: Path, said_ms: int, told: str) -> None:
+    async def story(world: Loopback) -> None:
+        where, (ann,) = await opened(world, "ann")
+        _, envelope = foreign(ledger(ann, where), "from afar", int(ann.node.runtime.now() * 1000), said_ms)
+        await ann.swarm.append(where, Post("from afar"), extra={"status": notes.of_envelopes([envelope])})
+        *_, row = await ann.door.message_list(conversation=where)
+        assert row["via"]["time"] == told
 
     play(tmp_path, story)
 
