@@ -11,6 +11,7 @@ from swarmchat.commitlog.archives import ArchivedLog
 from swarmchat.commitlog.ledger import Provisional
 from swarmchat.commitlog.log import CommitLog
 from swarmchat.commitlog.writing import Annotate, Pending
+from swarmchat.conversation.actions import Edit, FileOffer, FileWithdrawal, Post, React
 from swarmchat.conversation.commit import Commit
 from swarmchat.errors import SwarmchatError
 from swarmchat.ids import AccountId, CommitId, ConversationId
@@ -27,6 +28,7 @@ from swarmchat.swarm.events import (
     ReactionRemoved,
 )
 
+_WORDS: Final = ("status", "mvds")  # the keys under which commits keep what was said elsewhere
 _TEND_AFTER_S: Final = 0.2  # of news: what comes together is looked at once
 
 _log = logging.getLogger(__name__)
@@ -72,6 +74,12 @@ class Gateway(Protocol):
         ...
 
 
+def _is_carried(item: Pending) -> bool:
+    """Whether somebody's words come through a gateway: signed in another one they would be the words of who carries them."""
+    says = isinstance(item.action, Post | React | Edit | FileOffer | FileWithdrawal)
+    return says and any(key in (item.extra or {}) for key in _WORDS)
+
+
 class Hub:
     """The `Gateways` of a node."""
 
@@ -93,6 +101,8 @@ class Hub:
 
         def annotate(here: Provisional, item: Pending, parent: CommitId) -> Mapping[str, object]:
             found: dict[str, object] = {}
+            if _is_carried(item):
+                return found
             for gateway in opened:
                 found |= gateway.annotate(log, here, item, parent)
             return found

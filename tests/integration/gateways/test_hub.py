@@ -10,8 +10,8 @@ import pytest
 
 from swarmchat.commitlog.archives import ArchivedLog
 from swarmchat.commitlog.ledger import Provisional
-from swarmchat.commitlog.log import CommitLog, Pending
-from swarmchat.conversation.actions import Other, React
+from swarmchat.commitlog.log import Admission, CommitLog, Pending
+from swarmchat.conversation.actions import Other, Post, React
 from swarmchat.conversation.commit import Commit
 from swarmchat.errors import PeerError, RefusedError
 from swarmchat.gateways.hub import Hub
@@ -90,6 +90,22 @@ def test_commits_are_annotated_in_conversations_that_a_gateway_is_opened_for_and
         before = ann.log(opened).main
         assert body(ann, opened, await ann.say(opened, "two"))["test"] == before
         assert "test" not in body(ann, plain, await ann.say(plain, "three"))
+
+    play(tmp_path, story)
+
+
+def test_what_comes_through_one_gateway_is_said_in_no_other(tmp_path: Path) -> None:
+    async def story(world: Loopback) -> None:
+        ann = await with_gateways(world, "ann", Test())
+        where = await ann.swarm.create(1)
+        await ann.swarm.append(where, Other(OPENED))
+        for extra, is_told in (({"mvds": {}}, False), ({"status": {}}, False), ({"else": {}}, True)):
+            outcome = await ann.swarm.append(where, Post("from afar"), extra=extra)
+            assert isinstance(outcome, Admission)
+            assert ("test" in body(ann, where, outcome.new[0])) is is_told
+        outcome = await ann.swarm.append(where, Other("application/x-else"), extra={"status": {}})
+        assert isinstance(outcome, Admission)
+        assert "test" in body(ann, where, outcome.new[0]), "only words are somebody's"
 
     play(tmp_path, story)
 
