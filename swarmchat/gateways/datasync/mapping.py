@@ -231,9 +231,10 @@ def agrees(
         case messages.Post(), UpdateProfile():
             return isinstance(_action(body), UpdateProfile)
         case messages.Post(), Other():
-            return body.content is Content.COMMIT and _json(body) == {
-                key: value for key, value in said.items() if key not in {FIELD, "status"}
-            }
+            told = [
+                {key: value for key, value in said.items() if key not in out} for out in ({FIELD}, {FIELD, "status"})
+            ]
+            return body.content is Content.COMMIT and _json(body) in told
         case messages.Post(), Post(text) if body.content is not Content.COMMIT:
             return _shown(body) == text or _plain(body, scene) == Post(text)
         case messages.Post(), _:

@@ -283,14 +283,15 @@ class ThinPeer:
         Not all of a long history, and nothing of it before we are in.
         """
         back, node = self._back.pop(message.id, 0), self._node
-        lacking = [each for each in messages.causes(message) if not self._held.has(each)]
         if not self._is_in or node is None:
             return []
-        offered = [each for each in lacking if self._store.get(node, each, RecordKind.REQUEST) is not None]
+        lacking = [each for each in messages.causes(message) if not self._held.has(each)]
+        promised = [each for each in lacking if self._store.get(node, each, RecordKind.REQUEST) is not None]
         if back >= _STEPS_BACK:
-            return offered
-        self._back.update((each, back + 1) for each in lacking if each not in offered)
-        return lacking
+            return promised
+        near = [each for each in lacking if each in message.parents and each not in promised]  # the node has those
+        self._back.update((each, back + 1) for each in near)
+        return [*promised, *near]
 
     def _take_up(self, message: Message, *, confirmed: bool) -> None:
         self._held.add(message)

@@ -529,3 +529,44 @@ def test_a_disk_that_refuses_costs_no_message(tmp_path: Path, monkeypatch: pytes
         assert await ann.texts(room) == ["though the disk is full"]
 
     play(tmp_path, story)
+
+
+def test_what_follows_a_receipt_that_nobody_keeps_is_shown_all_the_same(tmp_path: Path) -> None:
+    """Some clients acknowledge in the group; an ACK stands in no log, and the next message of its sender names it."""
+
+    async def story(world: Loopback) -> None:
+        ann = await world.node("ann")
+        room = await opened(world, ann)
+        async with thin(world, ann, room, 7) as one, thin(world, ann, room, 8) as two:
+            async with await Caller.call(await served(ann), 7) as caller:
+                await caller.shake()
+                receipt = entry(ann, room, messages.Ack(said(ann, room)[-1].message.id), one.secret)
+                text = messages.write_client(messages.sign(messages.text_post("seen"), receipt.id, one.secret))
+                following = entry(ann, room, text, one.secret)
+                await caller.send(Payload(messages=(receipt, following)))
+                await caller.acked(receipt.id, following.id)
+            await two.until(lambda: two.texts == ["seen"])
+        assert await ann.texts(room) == ["seen"]
+
+    play(tmp_path, story)
+
+
+def test_a_conversation_may_be_open_for_status_and_for_data_sync(tmp_path: Path) -> None:
+    async def story(world: Loopback) -> None:
+        ann, ben = await world.node("ann"), await world.node("ben")
+        room = await opened(world, ann, ben)
+        await ann.door.status_bridge(conversation=room)
+        await world.until(lambda: level(room, ann, ben))
+        first = CommitId(await ann.say(room, "in both words"))
+        await ann.door.message_react(conversation=room, message=first, reaction="👍")
+        body = ann.log(room).commit(first).body  # type: ignore[union-attr]
+        assert {"status", "mvds"} <= set(body)
+        assert first in [each.commit for each in said(ann, room)]
+        await world.until(lambda: level(room, ann, ben))
+        assert {each.message.id for each in said(ann, room)} == {each.message.id for each in said(ben, room)}
+        bindings = [
+            entry for entry in ann.log(room).history.entries if entry.fact.type == "application/status-identity"
+        ]
+        assert len(bindings) == 2, "one key, bound once by each"
+
+    play(tmp_path, story)
