@@ -21,7 +21,7 @@ TEXTS = 1_500
 
 def _seen(node: NodeProcess, conversation: str) -> dict[str, Any]:
     """The chat as clients see it, without whose account is whose here and what is missing of this very log."""
-    shown = node.did("status", "show", conversation)
+    shown: dict[str, Any] = node.did("status", "show", conversation)
     members = {(row["key"], row["role"]) for row in shown.pop("members")}
     for key in ("conversation", "missing", "dropped", "more"):
         del shown[key]

@@ -32,7 +32,7 @@ KINDS = [kind for kind in EventType if kind not in {EventType.UNKNOWN, EventType
 
 who = st.integers(0, 2)
 clocks = st.one_of(st.none(), st.integers(BEGAN_MS, BEGAN_MS + 20_000))
-deeds = st.one_of(
+deeds: st.SearchStrategy[Any] = st.one_of(
     st.tuples(st.just("event"), who, st.sampled_from(KINDS), st.lists(who, max_size=2), clocks),
     st.tuples(st.just("text"), who, st.just(None), st.just([]), clocks),
     st.tuples(
@@ -46,7 +46,8 @@ def _group(done: list[Any]) -> Group:
     group.does(ANN, EventType.CHAT_CREATED, name="Boats")
     group.does(ANN, EventType.MEMBERS_ADDED, BEN.public, clock=BEGAN_MS + 1_500)
     for word, number, kind, targets, clock in done:
-        one, said = PEOPLE[number], [*group.said] or ["0x" + "ab" * 32]
+        one = PEOPLE[number]
+        said: list[Any] = [*group.said] or ["0x" + "ab" * 32]
         about = said[targets[0] % len(said)] if targets else said[0]
         if word == "event":
             members = [PEOPLE[target].public for target in targets]

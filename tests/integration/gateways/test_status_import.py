@@ -349,6 +349,35 @@ def test_nobody_puts_words_into_the_mouth_of_who_has_no_account(tmp_path: Path) 
     play(tmp_path, story)
 
 
+def test_a_chat_that_a_newer_one_has_closed_takes_nothing(tmp_path: Path) -> None:
+    async def story(world: Loopback) -> None:
+        ann, ben, cid = [await world.node(name) for name in ("ann", "ben", "cid")]
+        where = await world.room(ann, ben, cid)
+        await ann.door.status_bridge(conversation=where)
+        await world.until(lambda: len(_group(ann, where).members) == 3 and level(where, ann, ben, cid))
+        await ann.door.member_promote(conversation=where, target=ben.account.id)
+        await world.until(lambda: level(where, ann, ben, cid))
+        closed = await _exported(ann, where, tmp_path)
+        for one in (ann, ben):
+            await one.door.member_promote(conversation=where, target=cid.account.id)
+            await world.until(lambda: level(where, ann, ben, cid))
+        for one in (ann, cid):
+            await one.door.member_ban(conversation=where, target=ben.account.id)
+            await world.until(lambda: level(where, ann, cid))
+        await world.until(lambda: _group(ann, where).members.keys() == {_key(ann), _key(cid)})
+        with pytest.raises(RefusedError, match="chat is closed"):
+            await _taken(ann, tmp_path, closed)
+        shown = await ann.door.status_show(conversation=where)
+        assert shown["generation"] == 1
+        data = await _exported(ann, where, tmp_path)
+        assert (await _taken(ann, tmp_path, data))[1]["state"] == "unchanged"
+        eve = await world.node("eve")
+        there, _ = await _taken(eve, tmp_path, data)
+        assert _group(eve, there) == _group(ann, where)
+
+    play(tmp_path, story)
+
+
 def test_two_imports_at_once_make_one_conversation(tmp_path: Path) -> None:
     async def story(world: Loopback) -> None:
         group, eve = lively(), await world.node("eve")

@@ -179,3 +179,38 @@ def test_what_is_written_into_a_file_is_not_shown() -> None:
     _, outcome = identity("--export", "/x/key")
     assert outcome.out == "/tmp/key\n"
     assert "speaks as this account" in outcome.err
+
+
+def test_an_import_says_what_it_wrote_and_beside_it_what_it_left_out() -> None:
+    outcome = swarmchat("status", "import", "/x/boats")
+    assert outcome.out.endswith("  grown: 4 commits, 6 of the file known already\n")
+    assert outcome.err.splitlines() == [
+        "kept, without effect: MEMBER_JOINED 0xababab: nothing-changes-here",
+        "not understood: message 3 –: bad-clock: 0",
+        "and 1 more",
+        f"{FIRST} holds the same chat, and stays as it is",
+    ]
+
+
+def test_an_import_that_would_make_a_conversation_says_so() -> None:
+    node = FakeCommands()
+    node.answers["status.import"] |= {"conversation": None, "state": "planned"}
+    outcome = swarmchat("status", "import", "/x/boats", "--dry-run", node=node)
+    assert outcome.out.startswith("a new conversation  planned: 4 commits")
+
+
+def test_a_chat_is_shown_with_who_has_no_account_and_what_is_not_told() -> None:
+    lines = swarmchat("status", "show", "boats").out.splitlines()
+    assert lines[3] == "told     3 group events, 7 messages"
+    assert [line.split()[0] for line in lines[5:8]] == ["ROLE", "admin", "member"]
+    assert lines[7].endswith("– (on Status only)")
+    assert lines[-2:] == [
+        f"not told: {FIRST[:8]} vote",
+        f"dropped, for clients would refuse it: {FIRST[:8]} not-a-member",
+    ]
+
+
+def test_an_export_names_what_is_not_in_it() -> None:
+    outcome = swarmchat("status", "export", "boats", "--out", "/x/boats")
+    assert outcome.out == "/tmp/boats.status: 3 group events, 7 messages, 4096 bytes\n"
+    assert len(outcome.err.splitlines()) == 2
