@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -75,6 +76,13 @@ def read(raw: bytes, chat_id: str) -> SignedEvent | Refused:
     if author is None:
         return Refused(Fault.BAD_SIGNATURE)
     return SignedEvent(raw, event, author)
+
+
+def have_room(count: int, size: int, raws: Sequence[bytes]) -> bool:
+    """Whether these events fit into a chat that has `count` of them, `size` bytes in all; the last MiB is not for big ones."""
+    is_big = any(len(raw) > limits.STATUS_BIG_EVENT_BYTES for raw in raws)
+    most = limits.STATUS_BIG_EVENTS_BYTES_MAX if is_big else limits.STATUS_EVENTS_BYTES_MAX
+    return size + sum(map(len, raws)) <= most and count + len(raws) <= limits.STATUS_EVENTS_MAX
 
 
 def _digest(chat_id: str, payload: bytes) -> bytes:

@@ -21,7 +21,7 @@ from swarmchat.conversation.rules.effects import effects
 from swarmchat.crypto.secp256k1 import Key
 from swarmchat.gateways.bindings import BINDING
 from swarmchat.gateways.refusal import Refused
-from swarmchat.gateways.status import notes
+from swarmchat.gateways.status import events, notes
 from swarmchat.gateways.status.events import SignedEvent
 from swarmchat.gateways.status.fold import Fault, Fold, Group, Rules, fold
 from swarmchat.gateways.status.reading import Said
@@ -63,6 +63,8 @@ class _Planner:
         self._roster = self._here.roster
         self._ever = set(self._here.ever)
         self._known_events = {event.raw for event in self._here.events}
+        self._count = len(self._here.events)  # what they take of the chat's room
+        self._bytes = sum(len(event.raw) for event in self._here.events)
         known = {placed.said.envelope.id for placed in self._here.said}
         self._new = [said for said in stream.said if said.envelope.id not in known]
         self._sayings = Sayings(me.account, now_ms, self._here.said, [said.envelope.id for said in self._new])
@@ -86,8 +88,11 @@ class _Planner:
                 continue
             if item.raw in self._known_events:
                 self._finish(item)
-            else:
+            elif events.have_room(self._count, self._bytes, [item.raw]):
+                self._count, self._bytes = self._count + 1, self._bytes + len(item.raw)
                 self._event(item)
+            else:
+                self._rows.append(Row(_name(item), item.id, Fate.IGNORED, Why.TOO_BIG))
             group.apply(item, self._rules)
         known = len(self._stream.events) - len(new_raw) + len(self._stream.said) - len(self._new)
         rows += [*self._rows, *self._sayings.rows]

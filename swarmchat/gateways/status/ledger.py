@@ -7,7 +7,7 @@ order in which they came here.
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -86,7 +86,7 @@ class Ledger:
         self._settled = 0
         self._tail: list[CommitId] = []  # commits from `_settled` on: they may come to nothing
         self._clocks = array("Q")
-        self._chats: list[Chat] = []
+        self._chats: list[Chat] = []  # the one that counts first
         self._claims: dict[AccountId, list[tuple[int, Key]]] = {}  # proofs that hold, without another before them
         self._claimants: list[tuple[int, AccountId]] = []
         self._bound: list[tuple[int, Binding]] = []
@@ -169,7 +169,8 @@ class Ledger:
         if not self._may_open(number, commit, author, named, generation, read):
             self._faults[number] = "bad-chat"
             return []
-        self._chats.append(Chat(number, commit.id, generation, named, read[0].author, author, self._clocks[number]))
+        chat = Chat(number, commit.id, generation, named, read[0].author, author, self._clocks[number])
+        insort(self._chats, chat, key=lambda one: one.rank)
         return read
 
     def _may_open(
@@ -201,10 +202,10 @@ class Ledger:
         if not self.has_room(number, [signed.raw]):
             self._faults[number] = "too-big"
             return
-        self._name(number, signed)
         if chat is None or not agreement.agrees(commit.action, signed, lambda who: self.claims_at(number, who)):
             self._faults[number] = "disagrees"
             return
+        self._name(number, signed)
         self._told.append(Told(number, chat, signed))
         self._bytes += len(signed.raw)
 
@@ -217,8 +218,7 @@ class Ledger:
     def _truncate(self, size: int) -> None:
         """Forget all commits from number `size` on."""
         del self._clocks[size:]
-        while self._chats and self._chats[-1].number >= size:
-            self._chats.pop()
+        self._chats = [chat for chat in self._chats if chat.number < size]
         while self._claimants and self._claimants[-1][0] >= size:
             account = self._claimants.pop()[1]
             self._claims[account].pop()
@@ -256,8 +256,7 @@ class Ledger:
 
     def chat_at(self, number: int) -> Chat | None:
         """The chat that a commit after this one is about: the newest generation among it and its ancestors."""
-        known = [chat for chat in self._chats if self._reaches(number, chat.number)]
-        return min(known, key=lambda chat: chat.rank, default=None)
+        return next((chat for chat in self._chats if self._reaches(number, chat.number)), None)
 
     def told_at(self, number: int, until_ms: int | None = None) -> list[Told]:
         """The events of that chat in this commit and its ancestors, without those that who hears of them at `until_ms` would not take.
@@ -298,9 +297,7 @@ class Ledger:
         if used + added > limits.STATUS_BIG_EVENTS_BYTES_MAX or len(told) + len(raws) > limits.STATUS_EVENTS_MAX:
             told = self.told_at(number)
             used = sum(len(one.signed.raw) for one in told)
-        is_big = any(len(raw) > limits.STATUS_BIG_EVENT_BYTES for raw in raws)
-        most = limits.STATUS_BIG_EVENTS_BYTES_MAX if is_big else limits.STATUS_EVENTS_BYTES_MAX
-        return used + added <= most and len(told) + len(raws) <= limits.STATUS_EVENTS_MAX
+        return events.have_room(len(told), used, raws)
 
     def claims_at(self, number: int, account: AccountId) -> list[Key]:
         """The keys that an account has proved to hold, in this commit or its ancestors: one, or of each fork one."""
@@ -318,8 +315,8 @@ class Ledger:
 
     @property
     def chats(self) -> list[Chat]:
-        """All chats, the one that counts first."""
-        return sorted(self._chats, key=lambda chat: chat.rank)
+        """All chats, the one that counts first; not to be changed."""
+        return self._chats
 
     @property
     def told(self) -> list[Told]:

@@ -9,6 +9,7 @@ import pytest
 
 from swarmchat import limits
 from swarmchat.conversation.actions import Add, CastVote, Demote, Edit, Join, Kick, Leave, Other, Post, Promote, React
+from swarmchat.crypto.secp256k1 import Secret
 from swarmchat.gateways.protobuf import undelimited
 from swarmchat.gateways.refusal import Refused
 from swarmchat.gateways.status import envelopes, events, notes
@@ -163,6 +164,17 @@ def test_an_event_that_says_something_else_than_its_commit_does_not_count(tmp_pa
     wrong = room.write(ALICE, Add(CAROL.id), extra={"status": note})
     assert room.reasons()[wrong] == "disagrees"
     assert sum(told.number == room.log.history.number(wrong) for told in room.follow().told) == 0
+
+
+def test_whom_an_event_names_that_does_not_count_is_not_remembered(tmp_path: Path) -> None:
+    room, far = StatusRoom.opened(tmp_path, BOB), Secret(b"\x0e" * 32).public
+    event = MembershipUpdateEvent(clock=room.now * 1000, type=EventType.MEMBERS_ADDED, members=(far.legacy,))
+    signed = events.sign(event, room.follow().chats[0].id, secret(BOB))
+    note = {"status": notes.of_events([signed])}
+    room.write(BOB, Post("names are cheap"), extra=note)
+    assert not room.follow().is_foreign(far.uri)
+    room.write(BOB, Other(notes.EVENT), extra=note)
+    assert room.follow().is_foreign(far.uri)
 
 
 def test_an_attester_signs_what_others_left_unsigned_where_status_lets_an_admin(tmp_path: Path) -> None:

@@ -450,6 +450,25 @@ def test_a_reaction_ends_and_comes_back_as_its_clocks_say() -> None:
     assert _reasons(_planned(group)) == [("end of a reaction", Fate.IGNORED, Why.SUPERSEDED)]
 
 
+@pytest.mark.parametrize(("spare", "fits"), [(0, True), (1, False)])
+def test_an_event_that_the_chat_has_no_room_for_is_told_and_never_written(spare: int, fits: bool) -> None:
+    group = _founded()
+    while sum(len(one.raw) for one in group.events) < limits.STATUS_BIG_EVENTS_BYTES_MAX - 400_000:
+        group.does(ANN, EventType.IMAGE_CHANGED, image=bytes(200_000))
+    here = _here(group, _roster())
+    left = limits.STATUS_BIG_EVENTS_BYTES_MAX - sum(len(one.raw) for one in group.events)
+    big = group.does(ANN, EventType.IMAGE_CHANGED, image=bytes(left - 100))
+    over = sum(len(one.raw) for one in group.events) - limits.STATUS_BIG_EVENTS_BYTES_MAX
+    group.events[-1:] = []
+    big = group.does(ANN, EventType.IMAGE_CHANGED, image=bytes(left - 100 - over + spare))
+    named = group.does(ANN, EventType.NAME_CHANGED, name="Rafts")
+    found = _planned(group, here)
+    written = [one.status["events"] for one in found.steps if "events" in one.status]
+    assert ([notes.encoded(big.raw)] in written) == fits
+    assert [notes.encoded(named.raw)] in written, "what is small has room still"
+    assert (_reasons(found) == [("IMAGE_CHANGED", Fate.IGNORED, Why.TOO_BIG)]) == (not fits)
+
+
 def test_a_feeling_that_nobody_knows_and_the_end_of_one_that_never_was_are_kept() -> None:
     group = _founded()
     said = group.says(ANN, "ahoy")
