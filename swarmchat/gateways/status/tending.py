@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from swarmchat.conversation import profile as profiles
 from swarmchat.conversation.actions import Action, Add, Ban, Promote
-from swarmchat.conversation.entries import Entry
 from swarmchat.conversation.history import History
 from swarmchat.conversation.roster import Roster
 from swarmchat.crypto.secp256k1 import Key, Secret
 from swarmchat.gateways.status import chat_ids, clock, events, mapping, notes
-from swarmchat.gateways.status.fold import Group, fold
+from swarmchat.gateways.status.fold import Fold, Group, fold
 from swarmchat.gateways.status.ledger import Chat, Ledger, Source
 from swarmchat.gateways.status.mapping import Unmappable, Why
 from swarmchat.gateways.status.speaking import Note, events_note
@@ -53,15 +52,15 @@ def due(
     if chat is None or not ledger.bindings.is_bound(account, secret.public, here.history.id(number)):
         return Due()
     told = [one.signed for one in ledger.told if one.chat is chat]
-    group = fold(chat.id, [one for one in told if clock.is_acceptable(one.event.clock, now_ms)]).group
-    bans = list(_bans(ledger, here, roster, group)) if roster.is_admin(account) else []
+    folded = fold(chat.id, [one for one in told if clock.is_acceptable(one.event.clock, now_ms)])
+    bans = _bans(ledger, here, roster, folded.group) if roster.is_admin(account) else []
     if bans:
         left = _left_s(bans, account, now_ms)
         if left > 0:
             return Due(again_s=left)
         opened = opening(ledger, here, number, account, secret, now_ms)
         return Due(notes.BRIDGE, opened, f"a chat after {chat.id}")
-    late = _late(ledger, here, roster, chat, group, account, secret.public)
+    late = _late(ledger, here, roster, chat, folded, account, secret.public)
     ready = [one for one in late if _left_s([one.cause], account, now_ms) <= 0]
     found = _events(ready)
     noted = events_note(ledger, number, found, secret, now_ms) if found else Unmappable(Why.NOT_SIGNED)
@@ -113,28 +112,35 @@ def _left_s(causes: list[_Cause], account: AccountId, now_ms: int) -> float:
     """How long the account leaves it to others."""
     if any(cause.account == account for cause in causes):
         return 0.0
-    return min(cause.since for cause in causes) + GRACE_S - now_ms / 1000
+    timely = [cause.since for cause in causes if clock.is_acceptable(cause.since * 1000, now_ms)]
+    return (
+        min(timely) + GRACE_S - now_ms / 1000 if len(timely) == len(causes) else 0.0
+    )  # nobody is waited for till then
 
 
-def _bans(ledger: Ledger, here: Source, roster: Roster, group: Group) -> Iterator[_Cause]:
+def _bans(ledger: Ledger, here: Source, roster: Roster, group: Group) -> list[_Cause]:
     """The bans of admins of the chat, whom nobody can remove there."""
+    banned: list[Action] = []
     for text in group.admins:
         try:
             who = ledger.account_of(Key.parse(text))
         except ValueError:
             continue  # an event made an admin of what is no key
         if roster.is_banned(who):
-            yield _cause(here.history, Ban(who), 0)
+            banned.append(Ban(who))
+    done = _done(here.history, banned)
+    return [_Cause(done[ban].account, done[ban].since) if ban in done else _Cause(None, 0) for ban in banned]
 
 
 def _late(
-    ledger: Ledger, here: Source, roster: Roster, chat: Chat, group: Group, me: AccountId, mine: Key
+    ledger: Ledger, here: Source, roster: Roster, chat: Chat, folded: Fold, me: AccountId, mine: Key
 ) -> list[_Late]:
     """Members here whom the chat never heard of as such: their key was not known when they were added, or made admins."""
+    group = folded.group
     if mine.legacy not in group.members or not roster.is_joined(me):
         return []
-    added, raised = _named(ledger, chat)
-    found: list[_Late] = []
+    added, raised = _named(folded)
+    found: dict[AccountId, tuple[Key, bool, bool]] = {}
     for account, key in ledger.bindings.all().items():
         if not roster.is_joined(account):
             continue
@@ -146,29 +152,31 @@ def _late(
             and key.legacy not in raised
             and (is_new or key.legacy in group.members)
         )
-        if not (is_new or is_admin):
-            continue
-        since = here.history.time(ledger.number_bound(account))
-        action: Action = Add(account) if is_new else Promote(account)
-        cause = _cause(here.history, action, since)
+        if is_new or is_admin:
+            found[account] = key, is_new, is_admin
+    calls: dict[AccountId, Action] = {who: Add(who) if found[who][1] else Promote(who) for who in found}
+    done = _done(here.history, calls.values())
+    late = []
+    for account, (key, is_new, is_admin) in found.items():
+        bound = here.history.time(ledger.number_bound(account))
+        cause = done.get(calls[account], _Cause(None, bound))
         if cause.account is None or not roster.is_joined(cause.account):
-            cause = _Cause(chat.account, cause.since)
+            cause = _Cause(chat.account, bound)
         if roster.is_admin(me) or cause.account == me:
-            found.append(_Late(key, is_new, is_admin, cause))
-    return found
+            late.append(_Late(key, is_new, is_admin, _Cause(cause.account, max(cause.since, bound))))
+    return late
 
 
-def _named(ledger: Ledger, chat: Chat) -> tuple[set[str], set[str]]:
+def _named(folded: Fold) -> tuple[set[str], set[str]]:
     """Whom events of the chat ever added, or removed, and whom they ever made an admin, or no admin any more."""
     added: set[str] = set()
     raised: set[str] = set()
-    for told in ledger.told:
-        if told.chat is chat:
-            event = told.signed.event
-            if event.type in {EventType.MEMBERS_ADDED, EventType.MEMBER_REMOVED}:
-                added.update(event.members)
-            elif event.type in {EventType.ADMINS_ADDED, EventType.ADMIN_REMOVED}:
-                raised.update(event.members)
+    for signed in folded.events:
+        event = signed.event
+        if event.type in {EventType.MEMBERS_ADDED, EventType.MEMBER_REMOVED}:
+            added.update(event.members)
+        elif event.type in {EventType.ADMINS_ADDED, EventType.ADMIN_REMOVED}:
+            raised.update(event.members)
     return added, raised
 
 
@@ -183,16 +191,17 @@ def _events(late: list[_Late]) -> list[MembershipUpdateEvent]:
     return found
 
 
-def _cause(history: History, action: Action, since: int) -> _Cause:
-    """Who did this last."""
-    for entry in reversed(history.controls):
-        if _did(entry, action):
-            return _Cause(entry.fact.account, max(since, entry.fact.time))
-    return _Cause(None, since)
-
-
-def _did(entry: Entry, action: Action) -> bool:
-    return entry.fact.control is not None and entry.fact.control.action == action
+def _done(history: History, wanted: Collection[Action]) -> dict[Action, _Cause]:
+    """Who did each of these last, and when."""
+    left, found = set(wanted), {}
+    for entry in reversed(history.controls) if left else ():
+        control = entry.fact.control
+        if control is not None and control.action in left:
+            found[control.action] = _Cause(entry.fact.account, entry.fact.time)
+            left.discard(control.action)
+            if not left:
+                break
+    return found
 
 
 def _snapshot(ledger: Ledger, here: Source, number: int, account: AccountId, mine: Key) -> list[MembershipUpdateEvent]:

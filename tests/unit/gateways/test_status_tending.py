@@ -216,3 +216,25 @@ def test_15_who_was_banned_of_those_who_have_no_account_is_not_in_the_next_chat_
     assert list(room.group.admins) == [key(ALICE)]
     assert room.due(ALICE) == tending.Due()
     room.one(room.write(ALICE, Post("now I speak")))
+
+
+def test_what_clients_would_ignore_keeps_nobody_out(tmp_path: Path) -> None:
+    room = StatusRoom.of(tmp_path, BOB, CAROL)
+    room.open(ALICE)
+    room.bind(CAROL)
+    room.tend(ALICE)
+    lie = MembershipUpdateEvent(clock=room.now * 1000, type=EventType.MEMBERS_ADDED, members=(key(BOB),))
+    signed = events.sign(lie, room.follow().chats[0].id, secret(BOB))  # who is no member there
+    room.write(CAROL, Other(notes.EVENT), extra={"status": notes.of_events([signed])})
+    room.bind(BOB)
+    assert room.tend(ALICE) is not None
+    assert key(BOB) in room.group.members
+
+
+def test_nobody_is_waited_for_whose_clock_is_a_year_ahead(tmp_path: Path) -> None:
+    room = StatusRoom.opened(tmp_path, BOB, CAROL)
+    admins(room)
+    room.now += 365 * 86_400
+    banned(room)
+    room.now -= 365 * 86_400
+    assert room.due(ALICE).extra is not None
