@@ -26,6 +26,8 @@ _PATIENT: Final = frozenset(
             "conversation.import",
             "account.export",
             "account.import",
+            "status.export",
+            "status.import",
         ),
         *("device.add", "device.confirm", "device.revoke"),
         *("export", "bundle.export", "bundle.import"),
