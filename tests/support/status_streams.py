@@ -90,7 +90,15 @@ class Group:
         )
         return self._sent(who, reaction)
 
-    def edits(self, who: Secret, target: Envelope | str, text: str, *, clock: int | None = None) -> Envelope:
+    def edits(
+        self,
+        who: Secret,
+        target: Envelope | str,
+        text: str,
+        *,
+        clock: int | None = None,
+        content_type: int = ContentType.TEXT_PLAIN,
+    ) -> Envelope:
         """Another text for a message."""
         return self._sent(
             who,
@@ -100,7 +108,7 @@ class Group:
                 chat_id=self.id,
                 message_id=_id(target),
                 message_type=MessageType.PRIVATE_GROUP,
-                content_type=ContentType.TEXT_PLAIN,
+                content_type=content_type,
             ),
         )
 

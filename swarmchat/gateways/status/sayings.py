@@ -154,7 +154,7 @@ class Sayings:
             gone: Action = FileWithdrawal(NOWHERE) if line.is_file else Edit("", NOWHERE)
             self._write(said, gone, about=change.message_id)
             line.is_gone = True
-        elif line.is_file:
+        elif line.is_file or not change.text:  # here a text without words is one taken back
             self._keep(said, Why.NOT_EDITABLE)
         else:
             self._write(said, Edit(change.text, NOWHERE), about=change.message_id)

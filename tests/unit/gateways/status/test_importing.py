@@ -505,6 +505,16 @@ def entity_clock(envelope: Any) -> int:
     return int(envelope.message.clock)
 
 
+def test_an_edit_without_words_takes_nothing_back() -> None:
+    """Clients let the words of a picture go; here that would be a deletion, which it is not."""
+    group = _founded()
+    said = group.says(ANN, "one")
+    group.edits(ANN, said, "", content_type=ContentType.IMAGE)
+    found = _planned(group)
+    assert _last(found).action == Other(notes.EVENT)
+    assert _reasons(found) == [("edit", Fate.KEPT, Why.NOT_EDITABLE)]
+
+
 def test_what_another_account_wrote_here_is_not_edited_by_us() -> None:
     group = _founded()
     said = group.says(ANN, "one")
