@@ -165,10 +165,27 @@ def sync_directory(path: Path) -> None:
         os.close(handle)
 
 
-def read_bounded(path: Path, limit: int) -> bytes | None:
-    """All bytes of a file, or None when there is none; StorageError when it cannot be read or exceeds `limit` bytes."""
+def open_file(path: Path) -> BinaryIO:
+    """A file, opened for reading. Raises FileNotFoundError, UserError for what is no file: a pipe would keep its reader waiting; StorageError."""
     try:
-        with path.open("rb") as file:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise refusal(error, path, "read") from error
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise UserError(f"{path} is no file", hint="name a file: what comes through a pipe is written into one first")
+    return os.fdopen(handle, "rb")
+
+
+def read_bounded(path: Path, limit: int, *, pipes: bool = True) -> bytes | None:
+    """All bytes of a file, or None when there is none; StorageError when it cannot be read or exceeds `limit` bytes.
+
+    Without `pipes` it never waits, and raises UserError for what is no file.
+    """
+    try:
+        with path.open("rb") if pipes else open_file(path) as file:
             data = file.read(limit + 1)
     except FileNotFoundError:
         return None

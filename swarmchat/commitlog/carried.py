@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import stat
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from swarmchat import disk, limits
 from swarmchat.commitlog.files import refusals
 from swarmchat.commitlog.log import CommitLog
 from swarmchat.conversation.history import History
-from swarmchat.errors import NotFoundError, UserError, VerificationError
+from swarmchat.errors import NotFoundError, VerificationError
 from swarmchat.ids import CommitId, ConversationId, commit_id, conversation_id
 
 MAGIC: Final = b"# swarmchat bundle 1\n"
@@ -172,19 +171,13 @@ class Carried:
 
 def _opened(path: Path) -> BinaryIO:
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe would wait for its writer
+        file = disk.open_file(path)
     except FileNotFoundError:
         raise NotFoundError(f"there is no file {path}") from None
-    except OSError as error:
-        raise disk.refusal(error, path, "read") from error
-    found = os.fstat(handle)
-    if not stat.S_ISREG(found.st_mode):
-        os.close(handle)
-        raise UserError(f"{path} is no file")
-    if found.st_size > limits.BUNDLE_BYTES_MAX:
-        os.close(handle)
+    if os.fstat(file.fileno()).st_size > limits.BUNDLE_BYTES_MAX:
+        file.close()
         raise CarriedError(f"{path} is over {limits.BUNDLE_BYTES_MAX} bytes")
-    return os.fdopen(handle, "rb")
+    return file
 
 
 def _header(told: Any) -> Header:

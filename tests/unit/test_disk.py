@@ -152,3 +152,17 @@ def test_on_a_disk_without_links_a_new_file_is_renamed(tmp_path: Path, monkeypat
     with pytest.raises(StorageError), disk.new_file(tmp_path / "other"):
         (tmp_path / "other").write_bytes(b"theirs")
     assert (tmp_path / "other").read_bytes() == b"theirs"
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", tmp_path, Path("/dev/zero")):
+        with pytest.raises(UserError, match="is no file"):
+            disk.open_file(path)
+        with pytest.raises(UserError, match="is no file"):
+            disk.read_bounded(path, 10, pipes=False)
+    (tmp_path / "file").write_bytes(b"0123456789")
+    assert disk.read_bounded(tmp_path / "file", 10, pipes=False) == b"0123456789"
+    with pytest.raises(StorageError, match="larger than 9 bytes"):
+        disk.read_bounded(tmp_path / "file", 9, pipes=False)
+    assert disk.read_bounded(tmp_path / "nothing", 10, pipes=False) is None

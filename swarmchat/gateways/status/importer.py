@@ -78,7 +78,7 @@ class Importer:
     # --- looking
 
     def _read(self, path: Path) -> Stream:
-        data = disk.read_bounded(path, limits.STATUS_STREAM_BYTES_MAX)
+        data = disk.read_bounded(path, limits.STATUS_STREAM_BYTES_MAX, pipes=False)
         if data is None:
             raise NotFoundError(f"there is no file {path}")
         wrappers = streams.split(data)

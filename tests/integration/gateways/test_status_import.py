@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -241,6 +242,20 @@ def test_a_file_that_holds_no_chat_is_refused_and_nothing_is_made(tmp_path: Path
             await eve.door.status_import(path=str(tmp_path / "nothing"))
         assert not await _conversations(eve)
         assert eve.swarm.own.status_key() is None
+
+    play(tmp_path, story)
+
+
+def test_a_pipe_that_nobody_writes_into_does_not_keep_the_node(tmp_path: Path) -> None:
+    """The daemon waited for ever, and could not even be stopped."""
+
+    async def story(world: Loopback) -> None:
+        eve = await world.node("eve")
+        os.mkfifo(tmp_path / "pipe")
+        for path in (tmp_path / "pipe", Path("/dev/zero"), tmp_path):
+            with pytest.raises(UserError, match="is no file"):
+                await asyncio.wait_for(eve.door.status_import(path=str(path)), 10)
+        assert not await _conversations(eve)
 
     play(tmp_path, story)
 
