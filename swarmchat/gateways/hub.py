@@ -13,10 +13,11 @@ from swarmchat.commitlog.log import CommitLog
 from swarmchat.commitlog.writing import Annotate, Pending
 from swarmchat.conversation.actions import Edit, FileOffer, FileWithdrawal, Post, React
 from swarmchat.conversation.commit import Commit
-from swarmchat.errors import SwarmchatError
+from swarmchat.errors import StorageError, SwarmchatError
 from swarmchat.ids import AccountId, CommitId, ConversationId
 from swarmchat.links.channel import Channel
 from swarmchat.node.node import Node
+from swarmchat.node.unread import PassedOn
 from swarmchat.node.views import JsonObject
 from swarmchat.swarm.events import (
     ConversationReady,
@@ -88,6 +89,7 @@ class Hub:
         self._gateways = gateways
         self._dirty: set[ConversationId] = set()
         self._news = asyncio.Event()
+        self._passed_on: dict[ConversationId, dict[CommitId, bool]] = {}  # as last asked: it takes signatures to tell
 
     # --- see `swarm.parts.Bridge`
 
@@ -129,11 +131,32 @@ class Hub:
                 return found
         return None
 
+    def passed_on(self, log: CommitLog | ArchivedLog) -> PassedOn | None:
+        """See Gateways."""
+        if isinstance(log, ArchivedLog) or log.is_empty or not any(one.is_open(log) for one in self._gateways):
+            return None
+
+        def count(commits: Sequence[CommitId]) -> int:
+            known = self._passed_on.get(log.conversation, {})
+            found = {one: known[one] if one in known else self._is_passed_on(log, one) for one in commits}
+            self._passed_on[log.conversation] = found
+            return sum(found.values())
+
+        return count
+
+    def _is_passed_on(self, log: CommitLog, commit: CommitId) -> bool:
+        try:
+            parsed = log.commit(commit)
+            return isinstance(parsed, Commit) and self.credit(log, parsed) is not None
+        except StorageError:  # what is damaged costs a count, and not the list of conversations
+            return False
+
     def note(self, event: Event) -> None:
         """See Gateways."""
         match event:
             case ConversationRemoved(conversation):
                 self._dirty.discard(conversation)
+                self._passed_on.pop(conversation, None)
                 for gateway in self._gateways:
                     gateway.forget(conversation)
             case MessageAdded() | MessageUpdated() | ReactionAdded() | ReactionRemoved() | ConversationReady():

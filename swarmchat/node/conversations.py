@@ -203,7 +203,7 @@ class ConversationVerbs(Verbs):
                 "mode": MODE_WORDS[view.roster.mode],
                 "members": len(view.roster.joined),
                 "last": views.time(view.history[newest[0].commit].fact.time) if newest else None,
-                "unread": unread(view.history, me, None if mark is None else mark.commit, unseen),
+                "unread": unread(view.history, me, None if mark is None else mark.commit, unseen, view.passed_on()),
             }
 
         return row | await self._look(known.id, look)

@@ -7,6 +7,7 @@ from typing import Protocol
 from swarmchat.commitlog.archives import ArchivedLog
 from swarmchat.commitlog.log import CommitLog
 from swarmchat.conversation.commit import Commit
+from swarmchat.node.unread import PassedOn
 from swarmchat.node.views import JsonObject
 from swarmchat.swarm.events import Event
 from swarmchat.swarm.parts import Bridge
@@ -17,6 +18,10 @@ class Gateways(Bridge, Protocol):
 
     def credit(self, log: CommitLog | ArchivedLog, commit: Commit) -> JsonObject | None:
         """Who really says what a commit says, as `via` of a message shows it; None for its author. Under the log's lock."""
+        ...
+
+    def passed_on(self, log: CommitLog | ArchivedLog) -> PassedOn | None:
+        """Counts what somebody else is credited with; None where no gateway is open. To be called under the log's lock."""
         ...
 
     def note(self, event: Event) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Final
 
 from swarmchat.conversation.history import History
@@ -16,21 +16,36 @@ _DEEDS: Final = frozenset(
 )  # what people did to the conversation, not in it
 
 
-def unread(history: History, me: AccountId, mark: CommitId | None, hidden: Collection[CommitId]) -> int:
+PassedOn = Callable[[Sequence[CommitId]], int]
+"""How many of these commits say what their author only passed on. (SCP-09 §1.5)"""
+
+
+def unread(
+    history: History,
+    me: AccountId,
+    mark: CommitId | None,
+    hidden: Collection[CommitId],
+    passed_on: PassedOn | None = None,
+) -> int:
     """Messages by others admitted after the mark, at most 1,000; without a mark after our first commit here.
 
-    Costs a search for each device that writes here, and a look at the edits, deeds and hidden messages after the mark.
+    Of our own last 1,000 commits those count that we only passed on. Costs a search for each device that writes here, and a
+    look at the edits, deeds and hidden messages after the mark.
     """
     read_to = _read_to(history, me, mark)
     others = [device for device in sorted(history.devices) if _author(history, history.numbers_of_device(device)) != me]
     columns = [history.numbers_of_device(device) for device in others]
     count = sum(len(column) - bisect_right(column, read_to) for column in columns)
-    left_out = {number for number in _no_messages(history, read_to) if history.entry(number).fact.account != me}
+    left_out = set(_no_messages(history, read_to))
     for commit in hidden:
         number = history.find(commit)
-        if number is not None and number > read_to and history.entry(number).fact.account != me:
+        if number is not None and number > read_to:
             left_out.add(number)
-    return min(count - len(left_out), UNREAD_MAX)
+    count -= sum(history.entry(number).fact.account != me for number in left_out)
+    if passed_on is not None:
+        mine = history.numbers_of_account(me)[-UNREAD_MAX:]
+        count += passed_on([history.id(number) for number in mine if number > read_to and number not in left_out])
+    return min(count, UNREAD_MAX)
 
 
 def _read_to(history: History, me: AccountId, mark: CommitId | None) -> int:

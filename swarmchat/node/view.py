@@ -12,6 +12,7 @@ from swarmchat.conversation.timeline import Timeline
 from swarmchat.ids import AccountId, CommitId
 from swarmchat.node import views
 from swarmchat.node.gateways import Gateways
+from swarmchat.node.unread import PassedOn
 from swarmchat.node.views import JsonObject
 
 
@@ -26,6 +27,10 @@ class View:
     def credit(self, commit: Commit) -> JsonObject | None:
         """Who really says what a commit says, where its author speaks for somebody who has no account. (SCP-09 §1)"""
         return None if self._gateways is None else self._gateways.credit(self.log, commit)
+
+    def passed_on(self) -> PassedOn | None:
+        """What counts commits whose author speaks for somebody else; None where nobody does."""
+        return None if self._gateways is None else self._gateways.passed_on(self.log)
 
     @property
     def roster(self) -> Roster:

@@ -13,7 +13,7 @@ from swarmchat.commitlog.ledger import Provisional
 from swarmchat.commitlog.log import Admission, CommitLog, Pending
 from swarmchat.conversation.actions import Other, Post, React
 from swarmchat.conversation.commit import Commit
-from swarmchat.errors import PeerError, RefusedError
+from swarmchat.errors import PeerError, RefusedError, StorageError
 from swarmchat.gateways.hub import Hub
 from swarmchat.ids import AccountId, CommitId, ConversationId
 from swarmchat.links.channel import Channel
@@ -33,6 +33,8 @@ class Test:
         self.tended: list[ConversationId] = []
         self.forgotten: list[ConversationId] = []
         self.served = 0
+        self.credited = 0
+        self.refuses: StorageError | None = None
         self.closed = False
         self._fault = fault
 
@@ -46,6 +48,9 @@ class Test:
         return account == WHO["account"]
 
     def credit(self, log: CommitLog | ArchivedLog, commit: Commit) -> JsonObject | None:
+        self.credited += 1
+        if self.refuses is not None:
+            raise self.refuses
         return WHO if commit.body.get("far") else None
 
     async def tend(self, conversation: ConversationId) -> None:
@@ -123,6 +128,33 @@ def test_who_speaks_through_somebody_is_shown_with_messages_and_reactions(tmp_pa
         assert shown["reactions"][0]["via"] == WHO
         found = await ann.door.search(text="mine")
         assert "via" not in found["hits"][0]["message"]
+
+    play(tmp_path, story)
+
+
+def test_what_my_device_wrote_for_somebody_else_is_unread_to_me(tmp_path: Path) -> None:
+    async def story(world: Loopback) -> None:
+        gateway = Test()
+        ann = await with_gateways(world, "ann", gateway)
+        where = await ann.swarm.create(1)
+
+        async def unread() -> int:
+            (row,) = await ann.door.conversation_list()
+            return int(row["unread"])
+
+        await ann.swarm.append(where, Other(OPENED))
+        mine = CommitId(await ann.say(where, "mine"))
+        for action in (Post("from afar"), Post("and more"), React("👍", mine)):
+            await ann.swarm.append(where, action, extra={"far": True})
+        asked = gateway.credited
+        assert await unread() == 2
+        assert await unread() == 2
+        assert gateway.credited == asked + len({"opened", "mine", "from afar", "and more"}), "each of them once"
+        await ann.door.message_read(conversation=where)
+        assert await unread() == 0
+        gateway.refuses = StorageError("the disk is gone")
+        await ann.swarm.append(where, Post("unheard"), extra={"far": True})
+        assert await unread() == 0, "the list is shown all the same"
 
     play(tmp_path, story)
 

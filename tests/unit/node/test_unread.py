@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from swarmchat.conversation.actions import Relation
@@ -61,6 +63,32 @@ def test_edits_reactions_deeds_and_what_is_hidden_do_not_and_replies_do() -> Non
 def test_what_gateways_write_by_themselves_is_no_message(kind: str) -> None:
     talk = history((ANN, TEXT), (BEN, kind), (BEN, TEXT), (ANN, kind), (BEN, kind))
     assert [unread(talk, ANN, commit(number), ()) for number in range(5)] == [1, 1, 0, 0, 0]
+
+
+def test_what_we_only_passed_on_counts_and_nothing_else_of_ours() -> None:
+    root = commit(0)
+    talk = history((ANN, TEXT), (ANN, TEXT), (BEN, TEXT), (ANN, TEXT, ("edit", root)), (ANN, "member"), (ANN, TEXT))
+    asked: list[list[CommitId]] = []
+
+    def passed_on(commits: Sequence[CommitId]) -> int:
+        asked.append(list(commits))
+        return len(commits)
+
+    assert [unread(talk, ANN, mark, (), passed_on) for mark in (None, root, commit(1), commit(5))] == [3, 3, 2, 0]
+    assert unread(talk, ANN, root, {commit(5), commit(2)}, passed_on) == 1
+    assert asked == [[commit(1), commit(5)]] * 2 + [[commit(5)], [], [commit(1)]]
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_of_our_own_commits_so_many_are_looked_at(more: int) -> None:
+    talk, asked = history(*[(ANN, TEXT)] * (UNREAD_MAX + more)), []
+
+    def passed_on(commits: Sequence[CommitId]) -> int:
+        asked.append(len(commits))
+        return len(commits)
+
+    assert unread(talk, ANN, commit(0), (), passed_on) == asked[0] == UNREAD_MAX - 1 + more
+    assert unread(history(*[(ANN, TEXT)] * (UNREAD_MAX + 2)), ANN, commit(0), (), passed_on) == UNREAD_MAX
 
 
 def test_a_first_message_of_a_new_device_is_a_message_though_it_changes_the_tree() -> None:
