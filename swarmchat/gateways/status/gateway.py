@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from swarmchat.commitlog.archives import ArchivedLog
-from swarmchat.commitlog.ledger import Provisional
+from swarmchat.commitlog.ledger import Provisional, mode_of
 from swarmchat.commitlog.log import CommitLog
 from swarmchat.commitlog.writing import Pending
 from swarmchat.conversation.actions import Other
@@ -61,10 +61,10 @@ class StatusGateway:
     def is_open(self, log: CommitLog | ArchivedLog) -> bool:
         """See Gateway."""
         history = log.history
+        if not any(history.has_type(kind) for kind in (_BRIDGE, *_OURS)) or mode_of(history) == 0:
+            return False
         if history.has_type(_BRIDGE):
             return True
-        if not any(history.has_type(kind) for kind in _OURS):
-            return False
         known = self._from_status.get(log.conversation)
         if known is None:
             root = log.commit(history.root.id)
@@ -122,7 +122,11 @@ class StatusGateway:
                 due = replace(due, extra=None, again_s=left_s)
                 break
             self._written.add((conversation, due.about))  # a second time would not help
-            await self.write(conversation, due.kind)  # what it says is found where it is written
+            try:
+                await self.write(conversation, due.kind)  # what it says is found where it is written
+            except SwarmchatError:
+                self._written.discard((conversation, due.about))  # with room on the disk it would
+                raise
             due = await self._node.runtime.offload(self._due, log, secret)
         if due.again_s is not None:
             self._look_again(conversation, due.again_s)

@@ -180,11 +180,12 @@ class Ledger:
             return False
         creator = read[0].author
         if commit.parent is None:
-            return chat_ids.is_by(chat, creator)
+            return isinstance(commit.action, Initial) and commit.action.mode != 0 and chat_ids.is_by(chat, creator)
         return (
             chat == chat_ids.of_conversation(self.conversation, generation, creator)
             and creator in self.claims_at(number, author)
-            and self._source.roster_at(commit.parent).is_admin(author)
+            and (roster := self._source.roster_at(commit.parent)).is_admin(author)
+            and roster.mode != 0
         )
 
     def _read(self, number: int, note: Note, chat: str) -> list[SignedEvent]:

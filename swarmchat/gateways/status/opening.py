@@ -18,9 +18,17 @@ async def open_for(node: Node, gateway: StatusGateway, conversation: Conversatio
     log = await node.swarm.log(conversation)
     me = node.account.id
     if log.mode == 0:
-        raise RefusedError("a one-to-one conversation is not told to Status", data={"reason": "one-to-one"})
+        raise RefusedError(
+            "a one-to-one conversation is not told to Status",
+            hint="`swarmchat create` makes one for several",
+            data={"reason": "one-to-one"},
+        )
     if not log.roster.is_admin(me):
-        raise RefusedError("only an admin opens a conversation for Status", data={"reason": "not-an-admin"})
+        raise RefusedError(
+            "only an admin opens a conversation for Status",
+            hint="ask one of its admins: `swarmchat member list CONV` names them",
+            data={"reason": "not-an-admin"},
+        )
 
     def looked() -> tuple[bool, bool]:
         with log.still():
@@ -29,7 +37,11 @@ async def open_for(node: Node, gateway: StatusGateway, conversation: Conversatio
 
     is_open, must_bind = await node.runtime.offload(looked)
     if is_open:
-        raise RefusedError("this conversation is open for Status", data={"reason": "open"})
+        raise RefusedError(
+            "this conversation is open for Status",
+            hint="`swarmchat status show CONV` names its chat",
+            data={"reason": "open"},
+        )
     if must_bind:
         await gateway.bind(conversation)
     secret = await node.swarm.own.ensure_status_key()

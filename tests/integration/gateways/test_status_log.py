@@ -13,11 +13,12 @@ import pytest
 from swarmchat.conversation.actions import Add, Post
 from swarmchat.conversation.commit import Commit
 from swarmchat.crypto.secp256k1 import Secret
-from swarmchat.errors import RefusedError
+from swarmchat.errors import RefusedError, StorageError
 from swarmchat.gateways.bindings import BINDING
 from swarmchat.gateways.refusal import Refused
-from swarmchat.gateways.status import envelopes, events, notes, reading
+from swarmchat.gateways.status import envelopes, events, notes, reading, tending
 from swarmchat.gateways.status.fold import Group, fold
+from swarmchat.gateways.status.gateway import StatusGateway
 from swarmchat.gateways.status.ledger import Ledger
 from swarmchat.gateways.status.opening import open_for
 from swarmchat.gateways.status.wire import ChatMessage, ContentType, EventType, MembershipUpdateEvent, MessageType
@@ -110,6 +111,53 @@ def test_a_conversation_is_opened_once_and_by_an_admin(tmp_path: Path) -> None:
         await open_for(ann.node, ann.door.status, where)
         with pytest.raises(RefusedError, match="is open"):
             await open_for(ann.node, ann.door.status, where)
+
+    play(tmp_path, story)
+
+
+def test_a_one_to_one_is_never_open_whatever_somebody_writes_in_it(tmp_path: Path) -> None:
+    async def story(world: Loopback) -> None:
+        ann, ben = await world.node("ann"), await world.node("ben")
+        where = await ann.swarm.create(0, invited=ben.account.id)
+        status, log = ann.door.status, ann.log(where)
+        with pytest.raises(RefusedError, match="one-to-one") as refused:
+            await open_for(ann.node, status, where)
+        assert refused.value.hint
+        await status.bind(where)
+        secret, now_ms = await ann.swarm.own.ensure_status_key(), int(ann.node.runtime.now() * 1000)
+        last = len(log.history) - 1
+        note = tending.opening(ledger(ann, where), log, last, ann.account.id, secret, now_ms)
+        await status.write(where, notes.BRIDGE, note)
+        assert not ledger(ann, where).chats
+        assert not status.is_open(log)
+        said = log.commit(CommitId(await ann.say(where, "between us")))
+        assert isinstance(said, Commit)
+        assert "status" not in said.body
+
+    play(tmp_path, story)
+
+
+def test_what_is_due_and_could_not_be_written_is_written_with_the_next_news(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story(world: Loopback) -> None:
+        where, (ann, ben) = await opened(world, "ann", "ben")
+        whole = StatusGateway.write
+        failed: list[StatusGateway] = []
+
+        async def broken(gateway: StatusGateway, conversation: ConversationId, kind: str, *more: Any) -> Any:
+            if kind == notes.EVENT and not failed:
+                failed.append(gateway)
+                raise StorageError("the disk is full")
+            return await whole(gateway, conversation, kind, *more)
+
+        monkeypatch.setattr(StatusGateway, "write", broken)
+        cid = await world.node("cid")
+        await world.bring(ann, cid, where)
+        await world.until(lambda: bool(failed))
+        assert len(group(ann, where).members) == 2
+        await ben.say(where, "news")
+        await world.until(lambda: len(group(ann, where).members) == 3)
 
     play(tmp_path, story)
 
@@ -234,10 +282,11 @@ def test_after_a_repair_the_ledger_is_read_anew(tmp_path: Path) -> None:
     async def story(world: Loopback) -> None:
         where, (ann,) = await opened(world, "ann")
         text = await ann.say(where, "before")
-        before = ledger(ann, where)
+        before, history = ledger(ann, where), ann.log(where).history
         ann.log(where).repair()
+        assert ann.log(where).history is not history
+        assert ledger(ann, where) is not before
         assert ledger(ann, where).clock(1) == before.clock(1)
-        assert ledger(ann, where) is not before or ann.log(where).history is ann.door.status._ledgers[where][0]
         assert said(ann, where, text)[0].author.legacy == key(ann)
 
     play(tmp_path, story)
