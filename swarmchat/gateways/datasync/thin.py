@@ -48,8 +48,16 @@ Event = dict[str, Any]
 _STEPS_BACK: Final = 4
 _RETRY_S: Final = 0.2
 _RETRY_MAX_S: Final = 5.0
-# What a message is judged by that lacks what came before it here. The node that sent it had all of it.
-_FOR_LACK: Final = frozenset({GroupFault.PREVIOUS_MISSING, StandingFault.NOT_FOUNDED, StandingFault.NOT_A_MEMBER})
+# What a message is judged by that lacks here what it follows in the log: of what was before us we are offered the newest,
+# and nobody tells us what our own messages follow there. The node that sent it had all of it, and judged.
+_FOR_LACK: Final = frozenset(
+    {
+        GroupFault.PREVIOUS_MISSING,
+        StandingFault.NOT_FOUNDED,
+        StandingFault.NOT_A_MEMBER,
+        StandingFault.NOT_INVITED,
+    }
+)
 
 
 class Word(StrEnum):
@@ -88,14 +96,12 @@ class ThinPeer:
         self, secret: Secret, store: ThinStore, runtime: Runtime, wishes: Wishes, tell: Callable[[Event], None]
     ) -> None:
         self._secret, self._store, self._runtime, self._wishes, self._tell = secret, store, runtime, wishes, tell
-        self._me = PeerId(secret.public.raw)
         self._group = store.group
         self._held = MemoryMessages()
         self._kept: list[Message] = []
         self._fold = Group(GroupId(bytes(32)), Law())
         self._admins: frozenset[PeerId] = frozenset()
         self._back: dict[MessageId, int] = {}  # how far behind what was offered it was asked for
-        self._lacking: set[MessageId] = set()
         self._untold: dict[MessageId, Message] = {}
         self._unconfirmed: dict[MessageId, Message] = {}
         self._last: MessageId | None = None  # of our own
@@ -296,8 +302,6 @@ class ThinPeer:
     def _take_up(self, message: Message, *, confirmed: bool) -> None:
         self._held.add(message)
         self._kept.append(message)
-        self._lacking.discard(message.id)
-        self._lacking.update(each for each in messages.causes(message) if not self._held.has(each))
         said = _read(message)
         if said.sender == self._secret.public:
             self._last = message.id
@@ -314,21 +318,17 @@ class ThinPeer:
         self._note(said, confirmed=confirmed)
 
     def _note(self, said: messages.ClientMessage, *, confirmed: bool) -> None:
-        """What a message means for whether we are in: where nothing is lacking the group says it, else the last we heard."""
+        """What a message means for whether we are in: the last we heard, for what others follow comes first."""
         body, mine = read_body(said), self._secret.public
         if isinstance(body, Invite) and body.invitee == mine:
             self._is_asked = True
         elif isinstance(body, Kick) and body.target == mine:
             self._is_in = self._is_asked = False
         elif said.sender == mine:
-            if isinstance(body, Join):
+            if isinstance(body, Join | Leave):
                 self._is_asked = False
             if confirmed:
                 self._is_in = not isinstance(body, Leave)
-        if not self._lacking:
-            standing = self._fold.standing
-            self._is_asked = self._me in standing.invited
-            self._is_in = self._is_in and self._me in standing.members
         if self._is_in and not self._entered.is_set():
             self._entered.set()
             self._tell({"event": "joined", "group": "" if self._group is None else self._group.hex()})
@@ -357,7 +357,7 @@ class ThinPeer:
             verdict = self._fold.verdict(message)
         except KeyError:
             return False
-        return verdict is None or (bool(self._lacking) and verdict.reason in _FOR_LACK)
+        return verdict is None or verdict.reason in _FOR_LACK
 
     def _end_if_done(self) -> None:
         if self._wishes.once and self._all_said and not self._unconfirmed:

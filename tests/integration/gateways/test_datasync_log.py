@@ -236,6 +236,31 @@ def test_18_a_frame_of_no_bytes_or_of_more_than_a_mebibyte_ends_that_peer_and_no
 # --- membership
 
 
+def test_all_who_were_invited_before_anybody_came_in_hear_each_other(tmp_path: Path) -> None:
+    """Their JOINs follow each other in the log, and for themselves nothing but their invitations."""
+
+    async def story(world: Loopback) -> None:
+        ann = await world.node("ann")
+        room = await opened(world, ann)
+        address = await served(ann)
+        peers = [Thin(world.folder, number) for number in (7, 8, 9)]
+        for peer in peers:
+            await ann.door.mvds_invite(conversation=room, key=peer.key.compressed)
+        for peer in peers:
+            peer.up(address)
+        for peer in peers:
+            await peer.until(lambda peer=peer: peer.of("joined"))
+            peer.say(f"here is {peer.secret.raw[-1]}")
+        said_so = {"here is 7", "here is 8", "here is 9"}
+        for peer in peers:
+            others = said_so - {f"here is {peer.secret.raw[-1]}"}
+            await peer.until(lambda peer=peer, others=others: set(peer.texts) == others)
+        for peer in peers:
+            await peer.down()
+
+    play(tmp_path, story)
+
+
 def test_who_is_kicked_hears_it_and_says_nothing_more(tmp_path: Path) -> None:
     async def story(world: Loopback) -> None:
         ann = await world.node("ann")
