@@ -9,7 +9,7 @@ from swarmchat.commitlog.log import CommitLog
 from swarmchat.conversation.commit import Commit
 from swarmchat.crypto.secp256k1 import Key
 from swarmchat.gateways.refusal import Refused
-from swarmchat.gateways.status import reading, words
+from swarmchat.gateways.status import clock, reading, words
 from swarmchat.gateways.status.fold import Rules, fold
 from swarmchat.gateways.status.ledger import Chat, Ledger
 from swarmchat.gateways.status.wire import ChatMessage
@@ -19,10 +19,13 @@ from swarmchat.node.views import JsonObject
 _LOOKED_BACK_MAX: Final = 1_000  # sayings among which it is looked what people call themselves
 
 
-def shown(ledger: Ledger, view: View, chat: Chat) -> JsonObject:
+def shown(ledger: Ledger, view: View, chat: Chat, now_ms: int) -> JsonObject:
     """The chat and who is in it, each by both forms of the key. Under the log's lock; StorageError."""
     rules = Rules.STATUS_GO
-    group = fold(chat.id, [told.signed for told in ledger.told if told.chat is chat], rules).group
+    told = [
+        one.signed for one in ledger.told if one.chat is chat and clock.is_acceptable(one.signed.event.clock, now_ms)
+    ]
+    group = fold(chat.id, told, rules).group
     names, called = view.names(), _called(ledger, view.log)  # type: ignore[arg-type]
     members = []
     for text in (*group.admins, *(one for one in group.members if one not in group.admins)):
@@ -48,7 +51,7 @@ def shown(ledger: Ledger, view: View, chat: Chat) -> JsonObject:
         "name": group.name,
         "color": group.color,
         "image": bool(group.image),
-        "events": sum(told.chat is chat for told in ledger.told),
+        "events": len(told),
         "messages": sum(1 for _ in ledger.speaking),
         "members": members,
     }

@@ -97,7 +97,8 @@ class StatusVerbs(Verbs):
 
         def look(view: View) -> JsonObject:
             done = self._exported(view, None)
-            return shown(self.status.ledger(view.log), view, done.report.chat) | _left_out(done)  # type: ignore[arg-type]
+            ledger = self.status.ledger(view.log)  # type: ignore[arg-type]
+            return shown(ledger, view, done.report.chat, self._now_ms()) | _left_out(done)
 
         return {"conversation": where} | await self._look(where, look)
 
@@ -107,8 +108,8 @@ class StatusVerbs(Verbs):
         from swarmchat.gateways.refusal import Refused  # noqa: PLC0415 - see above
         from swarmchat.gateways.status.export import Fault, export  # noqa: PLC0415
 
-        now_ms = int(self._node.runtime.now() * 1000)
-        done = export(self.status.ledger(view.log), view.log, view.timeline.order(), attester, now_ms=now_ms)  # type: ignore[arg-type]
+        ledger = self.status.ledger(view.log)  # type: ignore[arg-type]
+        done = export(ledger, view.log, view.timeline.order(), attester, now_ms=self._now_ms())
         if not isinstance(done, Refused):
             return done
         if done.reason == Fault.NO_CHAT:
@@ -129,6 +130,9 @@ class StatusVerbs(Verbs):
         state = self._node.swarm.state_of(where)
         if state != "ready":
             raise RefusedError(f"you are not in it: it is {state}")
+
+    def _now_ms(self) -> int:
+        return int(self._node.runtime.now() * 1000)
 
     def _importer(self) -> Importer:
         if self._imports is None:

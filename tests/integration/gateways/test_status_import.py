@@ -13,6 +13,7 @@ import pytest
 
 from swarmchat.conversation.actions import Edit
 from swarmchat.errors import NotFoundError, RefusedError, StorageError, UserError
+from swarmchat.gateways.bindings import BINDING
 from swarmchat.gateways.protobuf import delimited, undelimited
 from swarmchat.gateways.refusal import Refused
 from swarmchat.gateways.status import importer, notes
@@ -81,6 +82,10 @@ async def _lines(node: Living, where: ConversationId) -> list[Any]:
 
 def _size(node: Living, where: ConversationId) -> int:
     return len(node.log(where).history)
+
+
+def _bound(node: Living, where: ConversationId) -> int:
+    return sum(entry.fact.type == BINDING for entry in node.log(where).history.entries)
 
 
 async def _conversations(node: Living) -> list[str]:
@@ -326,6 +331,7 @@ def test_a_third_node_reads_what_was_imported_alike(tmp_path: Path) -> None:
         there, _ = await _taken(eve, tmp_path, group)
         fay = await world.node("fay")
         await world.bring(eve, fay, there)
+        await world.until(lambda: _bound(eve, there) == 2)  # unasked
         await world.until(lambda: level(there, eve, fay))
         for verb in ("message_list", "status_show", "member_list"):
             assert await getattr(eve.door, verb)(conversation=there) == await getattr(fay.door, verb)(

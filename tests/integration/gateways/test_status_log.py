@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from swarmchat.conversation.actions import Add, Post
+from swarmchat.conversation.actions import Add, Other, Post
 from swarmchat.conversation.commit import Commit
 from swarmchat.crypto.secp256k1 import Secret
 from swarmchat.errors import RefusedError, StorageError
@@ -258,6 +258,24 @@ def test_who_has_no_account_is_known_as_such_where_an_event_names_the_key(tmp_pa
         ledger(ann, where)
         assert ann.door.status.is_foreign(where, far.uri)
         assert not ann.door.status.is_foreign(where, ann.account.id)
+
+    play(tmp_path, story)
+
+
+@pytest.mark.parametrize(("ahead_ms", "is_taken"), [(60_000, True), (3_600_000, False)])
+def test_what_is_too_far_ahead_for_clients_is_not_shown_as_what_they_see(
+    tmp_path: Path, ahead_ms: int, is_taken: bool
+) -> None:
+    async def story(world: Loopback) -> None:
+        where, (ann,) = await opened(world, "ann")
+        mine, now_ms = ann.swarm.own.status_key(), int(ann.node.runtime.now() * 1000)
+        assert mine is not None
+        event = MembershipUpdateEvent(clock=now_ms + ahead_ms, type=EventType.NAME_CHANGED, name="Tomorrow")
+        signed = events.sign(event, ledger(ann, where).chats[0].id, mine)
+        await ann.swarm.append(where, Other(notes.EVENT), extra={"status": notes.of_events([signed])})
+        shown = await ann.door.status_show(conversation=where)
+        assert (shown["name"], shown["events"]) == (("Tomorrow", 2) if is_taken else ("", 1))
+        assert [row["reason"] for row in shown["dropped"]] == ([] if is_taken else ["bad-clock"])
 
     play(tmp_path, story)
 

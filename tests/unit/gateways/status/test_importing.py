@@ -433,7 +433,19 @@ def test_a_reaction_comes_after_its_message_whatever_the_clocks_say() -> None:
     assert [type(one) for one in _actions(_planned(group))[-3:]] in ([Post, React, Edit], [Post, Edit, React])
 
 
-def test_a_reaction_ends_and_comes_back_as_its_clocks_say() -> None:
+@pytest.mark.parametrize(("later_ms", "counts"), [(-1, False), (0, False), (1, True)])
+def test_11_a_reaction_counts_only_with_a_greater_clock_than_that_which_stands(later_ms: int, counts: bool) -> None:
+    group = _founded()
+    said = group.says(ANN, "ahoy")
+    first = group.feels(ANN, said, 1)
+    here = _here(group, _roster())
+    group.feels(ANN, said, 1, retracted=True, clock=entity_clock(first) + later_ms)
+    found = _planned(group, here)
+    assert _actions(found) == ([Edit("", CommitId(""))] if counts else [])
+    assert _reasons(found) == ([] if counts else [("end of a reaction", Fate.IGNORED, Why.SUPERSEDED)])
+
+
+def test_11_a_reaction_ends_and_comes_back_as_its_clocks_say() -> None:
     group = _founded()
     said = group.says(ANN, "ahoy")
     first = group.feels(ANN, said, 1)
