@@ -186,13 +186,14 @@ class Hub:
             gateway.close()
 
     async def tend(self, conversation: ConversationId) -> None:
-        """Write what is due from this device. What refuses costs this conversation, until there is news of it."""
-        try:
-            if self._node.swarm.state_of(conversation) != "ready":
-                return
-            log = await self._node.swarm.log(conversation)
-            for gateway in self._gateways:
-                if gateway.is_open(log):
+        """Write what is due from this device. What refuses costs one gateway this conversation, until there is news of it."""
+        for gateway in self._gateways:
+            try:
+                if self._node.swarm.state_of(conversation) != "ready":
+                    return
+                if gateway.is_open(await self._node.swarm.log(conversation)):
                     await gateway.tend(conversation)
-        except SwarmchatError as fault:
-            _log.warning("gateways of %s: %s", conversation, fault)
+            except SwarmchatError as fault:
+                _log.warning("gateways of %s: %s", conversation, fault)
+            except Exception:  # noqa: BLE001 - what others wrote there costs no node, which would meet it again at its next start
+                _log.exception("gateways of %s: a fault of ours", conversation)

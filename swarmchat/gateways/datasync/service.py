@@ -165,6 +165,8 @@ class Service:
                 self._refuse(ended)
         except (OSError, SwarmchatError) as fault:
             _log.info("data sync with %s: %s", where, fault)
+        except Exception:  # noqa: BLE001 - a fault of ours costs this peer, not the node
+            _log.exception("data sync with %s broke off", where)
         finally:
             self._wires.discard(wire)
             wire.close()

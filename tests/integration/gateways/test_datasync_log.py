@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from swarmchat.addresses import Address
 from swarmchat.crypto.secp256k1 import Secret
 from swarmchat.errors import RefusedError, StorageError, UsageError
-from swarmchat.gateways.datasync import messages
+from swarmchat.gateways.datasync import messages, service
 from swarmchat.gateways.datasync.frames import frame
 from swarmchat.gateways.datasync.gateway import DatasyncGateway
 from swarmchat.gateways.datasync.hello import Handshake
@@ -204,6 +205,28 @@ def test_17_who_proves_nothing_is_hung_up_on_and_who_is_in_no_group_is_offered_n
     play(tmp_path, story)
 
 
+def test_a_fault_of_ours_while_a_peer_is_served_costs_that_peer_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger(service.__name__), "disabled", True)  # a fault in the log fails a test
+
+    async def story(world: Loopback) -> None:
+        ann = await world.node("ann")
+        room = await opened(world, ann)
+        address = await served(ann)
+        async with thin(world, ann, room, 7) as member:
+            with monkeypatch.context() as broken:
+                broken.setattr(service.session, "shake", lambda wire, handshake: 1 // 0)
+                async with await Caller.call(address, 9) as unlucky:
+                    assert await unlucky.body() is None
+            member.say("still here")
+            await member.until(lambda: len(member.of("delivered")) == 1)
+            async with await Caller.call(address, 9) as again:
+                await again.shake()
+
+    play(tmp_path, story)
+
+
 def test_18_a_frame_of_no_bytes_or_of_more_than_a_mebibyte_ends_that_peer_and_nobody_else(tmp_path: Path) -> None:
     async def story(world: Loopback) -> None:
         ann = await world.node("ann")
@@ -300,6 +323,35 @@ def test_who_leaves_is_gone_and_may_be_invited_again(tmp_path: Path) -> None:
         assert [(member["foreign"], member["state"]) for member in row["members"]] == [(False, "member")]
         invited = await ann.door.mvds_invite(conversation=room, key=one.key.legacy)
         assert invited["account"] == one.key.uri
+
+    play(tmp_path, story)
+
+
+@pytest.mark.parametrize("how", ["leaves", "is kicked"])
+def test_who_is_out_comes_in_again_with_the_same_key_and_says_what_waited_for_that(tmp_path: Path, how: str) -> None:
+    """Whoever had left ended at each start, before his new invitation could reach him."""
+
+    async def story(world: Loopback) -> None:
+        ann = await world.node("ann")
+        room = await opened(world, ann)
+        async with thin(world, ann, room, 7) as one:
+            if how == "leaves":
+                one.say("/leave")
+                await one.until(lambda: one.of("left"))
+            else:
+                await ann.door.member_kick(conversation=room, target=one.key.uri)
+                await one.until(lambda: one.of("kicked"))
+        again = Thin(world.folder, 7).up(await served(ann))
+        again.say("back")
+        await again.until(lambda: again.of("connected"))
+        assert not again.of("joined")
+        await ann.door.mvds_invite(conversation=room, key=again.key.legacy)
+        await again.until(lambda: len(again.of("delivered")) == 2)
+        assert [row["event"] for row in again.told if row["event"] in {"joined", "left", "kicked", "refused"}] == [
+            "joined"
+        ]
+        await again.down()
+        assert await ann.texts(room) == ["back"]
 
     play(tmp_path, story)
 

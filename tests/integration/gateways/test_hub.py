@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -29,7 +30,7 @@ class Test:
 
     __test__ = False
 
-    def __init__(self, fault: RefusedError | None = None) -> None:
+    def __init__(self, fault: Exception | None = None) -> None:
         self.tended: list[ConversationId] = []
         self.forgotten: list[ConversationId] = []
         self.served = 0
@@ -155,6 +156,26 @@ def test_what_my_device_wrote_for_somebody_else_is_unread_to_me(tmp_path: Path) 
         gateway.refuses = StorageError("the disk is gone")
         await ann.swarm.append(where, Post("unheard"), extra={"far": True})
         assert await unread() == 0, "the list is shown all the same"
+
+    play(tmp_path, story)
+
+
+@pytest.mark.parametrize("fault", [RefusedError("not now"), ZeroDivisionError("a mistake")])
+def test_what_stops_one_gateway_stops_no_other_and_no_node(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    monkeypatch.setattr(logging.getLogger(Hub.__module__), "disabled", True)  # a fault in the log fails a test
+
+    async def story(world: Loopback) -> None:
+        broken, other = Test(fault), Test()
+        ann = await with_gateways(world, "ann", broken, other)
+        where = await ann.swarm.create(1)
+        await ann.swarm.append(where, Other(OPENED))
+        for text in ("one", "two"):
+            times = len(other.tended)
+            await ann.say(where, text)
+            await world.until(lambda times=times: len(other.tended) > times)  # type: ignore[misc]
+        assert len(broken.tended) >= 2
 
     play(tmp_path, story)
 
