@@ -9,7 +9,7 @@ from swarmchat.commitlog.log import CommitLog
 from swarmchat.conversation.commit import Commit
 from swarmchat.crypto.secp256k1 import Key
 from swarmchat.gateways.refusal import Refused
-from swarmchat.gateways.status import clock, reading, words
+from swarmchat.gateways.status import clock, notes, reading, words
 from swarmchat.gateways.status.fold import Rules, fold
 from swarmchat.gateways.status.ledger import Chat, Ledger
 from swarmchat.gateways.status.wire import ChatMessage
@@ -66,12 +66,15 @@ def _key(text: str) -> Key | None:
 
 
 def _called(ledger: Ledger, log: CommitLog) -> dict[str, str]:
-    """What people call themselves in what they said last, by key."""
+    """What people who have no account call themselves in what they said last, by key."""
     called: dict[str, str] = {}
     for number in islice(reversed(list(ledger.speaking)), _LOOKED_BACK_MAX):
         commit, account = log.commit(log.history.id(number)), log.history.entry(number).fact.account
         assert isinstance(commit, Commit), "what says something is no merge"
         assert account is not None, "nor nobody's"
+        note = notes.read(commit.body)
+        if note is None or not note.envelopes:
+            continue  # by an account, whose name is known, and dear to rebuild
         said = reading.said(ledger, number, commit, account)
         for one in () if isinstance(said, Refused) else said:
             if isinstance(one.entity, ChatMessage) and (name := words.display_name(one.entity.display_name)):

@@ -184,6 +184,21 @@ def test_13_a_status_stream_comes_out_as_it_went_in(tmp_path: Path) -> None:
     play(tmp_path, story)
 
 
+def test_who_has_no_account_is_shown_by_the_name_that_the_last_message_says(tmp_path: Path) -> None:
+    async def story(world: Loopback) -> None:
+        group, eve = Group(), await world.node("eve")
+        group.does(ANN, EventType.CHAT_CREATED, name="Boats")
+        group.does(ANN, EventType.MEMBERS_ADDED, BEN.public)
+        group.says(BEN, "one", display_name="Benny")
+        group.says(BEN, "two", display_name="Benjamin")
+        group.says(BEN, "three")
+        there, _ = await _taken(eve, tmp_path, group)
+        shown = await eve.door.status_show(conversation=there)
+        assert [row["name"] for row in shown["members"]] == ["", "Benjamin"]
+
+    play(tmp_path, story)
+
+
 def test_what_comes_later_goes_into_the_same_conversation(tmp_path: Path) -> None:
     async def story(world: Loopback) -> None:
         group, eve = lively(), await world.node("eve")
