@@ -127,6 +127,7 @@ class ThinPeer:
                 self._unconfirmed[kept.message.id] = kept.message
             if not kept.told:
                 self._untold[kept.message.id] = kept.message
+        self._enter_if_in()
 
     # --- running
 
@@ -244,7 +245,9 @@ class ThinPeer:
         was_in = self._is_in
         self._take_up(message, confirmed=True)
         if was_in and not self._is_in:
+            self._entered.clear()
             self._tell({"event": "kicked"})
+        self._enter_if_in()
         await self._join_if_asked()
         self._show()
         return Outcome.TAKEN
@@ -256,7 +259,12 @@ class ThinPeer:
                 sent = self._unconfirmed.pop(message)
                 self._store.note_confirmed(message)
                 self._tell({"event": "delivered", "id": message.hex()})
-                self._note(_read(sent), confirmed=True)
+                said = _read(sent)
+                self._note(said, confirmed=True)
+                self._enter_if_in()
+                if isinstance(read_body(said), Leave):  # one of an earlier run ends nothing: he may be invited again
+                    self._tell({"event": "left"})
+                    self._over.set()
                 self._end_if_done()
             case Ignored(_, why):
                 self._tell({"event": "ignored", "reason": why.reason, "about": why.about})
@@ -329,12 +337,11 @@ class ThinPeer:
                 self._is_asked = False
             if confirmed:
                 self._is_in = not isinstance(body, Leave)
+
+    def _enter_if_in(self) -> None:
         if self._is_in and not self._entered.is_set():
             self._entered.set()
             self._tell({"event": "joined", "group": "" if self._group is None else self._group.hex()})
-        if isinstance(body, Leave) and said.sender == mine and confirmed:
-            self._tell({"event": "left"})
-            self._over.set()
 
     async def _join_if_asked(self) -> None:
         if self._is_asked and not self._is_in:
