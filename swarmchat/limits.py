@@ -178,6 +178,7 @@ MARKS_PAGE_ROWS: Final = 128  # receipts in one message between own devices
 MARKS_ROW_HEADS: Final = 8  # heads of a device in one of them; what is behind others is told when they are fewer
 MARKS_SHARED_AFTER_S: Final = 1.0  # own devices are told receipts so often at most
 UNREAD_MAX: Final = 1_000  # unread messages are counted so far
+UNREAD_PASSED_ON_MAX: Final = 100  # own commits, the newest, looked at for words of others: it takes signatures
 HEAD_MISSING_AFTER_S: Final = 60.0
 FOREIGN_MESSAGES_PER_MINUTE: Final = 100
 TYPING_INTERVAL_S: Final = 2.0

@@ -8,7 +8,7 @@ from typing import Final
 
 from swarmchat.conversation.history import History
 from swarmchat.ids import AccountId, CommitId
-from swarmchat.limits import UNREAD_MAX
+from swarmchat.limits import UNREAD_MAX, UNREAD_PASSED_ON_MAX
 from swarmchat.node.deeds import OF_GATEWAYS
 
 _DEEDS: Final = frozenset(
@@ -29,7 +29,7 @@ def unread(
 ) -> int:
     """Messages by others admitted after the mark, at most 1,000; without a mark after our first commit here.
 
-    Of our own last 1,000 commits those count that we only passed on. Costs a search for each device that writes here, and a
+    Of our own last 100 commits those count that we only passed on. Costs a search for each device that writes here, and a
     look at the edits, deeds and hidden messages after the mark.
     """
     read_to = _read_to(history, me, mark)
@@ -43,7 +43,7 @@ def unread(
             left_out.add(number)
     count -= sum(history.entry(number).fact.account != me for number in left_out)
     if passed_on is not None:
-        mine = history.numbers_of_account(me)[-UNREAD_MAX:]
+        mine = history.numbers_of_account(me)[-UNREAD_PASSED_ON_MAX:]
         count += passed_on([history.id(number) for number in mine if number > read_to and number not in left_out])
     return min(count, UNREAD_MAX)
 

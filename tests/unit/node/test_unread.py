@@ -10,7 +10,7 @@ from swarmchat.conversation.actions import Relation
 from swarmchat.conversation.entries import Control, Fact
 from swarmchat.conversation.history import History
 from swarmchat.ids import AccountId, CommitId, DeviceId
-from swarmchat.limits import UNREAD_MAX
+from swarmchat.limits import UNREAD_MAX, UNREAD_PASSED_ON_MAX
 from swarmchat.node.deeds import OF_GATEWAYS
 from swarmchat.node.unread import unread
 
@@ -81,14 +81,16 @@ def test_what_we_only_passed_on_counts_and_nothing_else_of_ours() -> None:
 
 @pytest.mark.parametrize("more", [0, 1])
 def test_of_our_own_commits_so_many_are_looked_at(more: int) -> None:
-    talk, asked = history(*[(ANN, TEXT)] * (UNREAD_MAX + more)), []
+    talk, asked = history(*[(ANN, TEXT)] * (UNREAD_PASSED_ON_MAX + more)), []
 
     def passed_on(commits: Sequence[CommitId]) -> int:
         asked.append(len(commits))
         return len(commits)
 
-    assert unread(talk, ANN, commit(0), (), passed_on) == asked[0] == UNREAD_MAX - 1 + more
-    assert unread(history(*[(ANN, TEXT)] * (UNREAD_MAX + 2)), ANN, commit(0), (), passed_on) == UNREAD_MAX
+    assert unread(talk, ANN, commit(0), (), passed_on) == asked[0] == UNREAD_PASSED_ON_MAX - 1 + more
+    longer = history(*[(ANN, TEXT)] * (UNREAD_PASSED_ON_MAX + 2), *[(BEN, TEXT)] * (UNREAD_MAX - UNREAD_PASSED_ON_MAX))
+    assert unread(longer, ANN, commit(0), (), passed_on) == UNREAD_MAX
+    assert asked[1] == UNREAD_PASSED_ON_MAX
 
 
 def test_a_first_message_of_a_new_device_is_a_message_though_it_changes_the_tree() -> None:
