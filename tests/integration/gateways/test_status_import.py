@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from swarmchat import limits
 from swarmchat.conversation.actions import Edit
 from swarmchat.errors import NotFoundError, RefusedError, StorageError, UserError
 from swarmchat.gateways.bindings import BINDING
@@ -276,6 +277,21 @@ def test_a_pipe_that_nobody_writes_into_does_not_keep_the_node(tmp_path: Path) -
             with pytest.raises(UserError, match="is no file"):
                 await asyncio.wait_for(eve.door.status_import(path=str(path)), 10)
         assert not await _conversations(eve)
+
+    play(tmp_path, story)
+
+
+@pytest.mark.parametrize("over", [0, 1])
+def test_a_file_has_so_many_bytes_and_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, over: int) -> None:
+    async def story(world: Loopback) -> None:
+        data, eve = lively().file(), await world.node("eve")
+        monkeypatch.setattr(limits, "STATUS_STREAM_BYTES_MAX", len(data) - over)
+        if over:
+            with pytest.raises(StorageError, match="larger than"):
+                await _taken(eve, tmp_path, data)
+            assert not await _conversations(eve)
+        else:
+            await _taken(eve, tmp_path, data)
 
     play(tmp_path, story)
 

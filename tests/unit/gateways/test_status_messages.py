@@ -34,9 +34,13 @@ from swarmchat.gateways.status.wire import (
     StickerMessage,
 )
 from swarmchat.limits import (
+    STATUS_BIG_EVENT_BYTES,
+    STATUS_BIG_EVENTS_BYTES_MAX,
     STATUS_CHAT_ID_CHARS_MAX,
     STATUS_CLOCK_AHEAD_MS_MAX,
     STATUS_EVENT_BYTES_MAX,
+    STATUS_EVENTS_BYTES_MAX,
+    STATUS_EVENTS_MAX,
     STATUS_TEXT_CHARS_MAX,
 )
 from tests.support.status_groups import ANN, BOB, CHAT, EVE, NOW_MS, event, founded
@@ -239,6 +243,23 @@ def test_an_event_has_so_many_bytes_and_no_more() -> None:
     assert events.read(longest.raw, CHAT) == longest
     longer = event(EventType.IMAGE_CHANGED, ANN, 1, image=image + b"x")
     assert events.read(longer.raw, CHAT) == Refused(events.Fault.EVENT_TOO_BIG)
+
+
+@pytest.mark.parametrize(
+    ("count", "size", "added", "fits"),
+    [
+        (STATUS_EVENTS_MAX - 2, 0, [66, 66], True),
+        (STATUS_EVENTS_MAX - 1, 0, [66, 66], False),
+        (1, STATUS_EVENTS_BYTES_MAX - 2 * STATUS_BIG_EVENT_BYTES, [STATUS_BIG_EVENT_BYTES] * 2, True),
+        (1, STATUS_EVENTS_BYTES_MAX - 2 * STATUS_BIG_EVENT_BYTES + 1, [STATUS_BIG_EVENT_BYTES] * 2, False),
+        (1, STATUS_BIG_EVENTS_BYTES_MAX - STATUS_BIG_EVENT_BYTES - 67, [66, STATUS_BIG_EVENT_BYTES + 1], True),
+        (1, STATUS_BIG_EVENTS_BYTES_MAX - STATUS_BIG_EVENT_BYTES - 66, [66, STATUS_BIG_EVENT_BYTES + 1], False),
+    ],
+)
+def test_a_chat_has_room_for_so_many_events_and_bytes_and_for_less_of_big_ones(
+    count: int, size: int, added: list[int], fits: bool
+) -> None:
+    assert events.have_room(count, size, [bytes(each) for each in added]) == fits
 
 
 @pytest.mark.parametrize("chat_id", ["", "x" * (STATUS_CHAT_ID_CHARS_MAX + 1), "\ud800"])
