@@ -6,8 +6,10 @@ import asyncio
 import enum
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from typing import Protocol
 
+from swarmchat.errors import SwarmchatError
 from swarmchat.gateways.datasync.effects import Confirmed, Deliver, Effect, GivenUp, Ignored, Send
 from swarmchat.gateways.datasync.machine import Machine
 from swarmchat.gateways.datasync.payload import MessageId, Payload, PeerId
@@ -94,17 +96,26 @@ class Exchange:
     async def do(self, ask: Callable[[], Iterable[Effect]]) -> None:
         """Ask the machine something, and do what it wants done. StorageError."""
         waiting: deque[Effect] = deque(await self._ask(ask))
-        while waiting:
-            effect = waiting.popleft()
-            match effect:
-                case Send(peer, payload):
-                    if (session := self._sessions.get(peer)) is not None:
-                        session.send(payload)
-                case Deliver(message):
-                    outcome = await self._side.delivered(effect)
-                    waiting.extend(await self._settle(outcome, message.id))
-                case _:
-                    self._side.told(effect)
+        try:
+            while waiting:
+                await self._carry_out(waiting)
+        except (OSError, SwarmchatError):
+            for effect in waiting:
+                if isinstance(effect, Deliver):  # else it were on its way for ever
+                    await self.tell(partial(self.machine.dropped, effect.message.id))
+            raise
+
+    async def _carry_out(self, waiting: deque[Effect]) -> None:
+        effect = waiting.popleft()
+        match effect:
+            case Send(peer, payload):
+                if (session := self._sessions.get(peer)) is not None:
+                    session.send(payload)
+            case Deliver(message):
+                outcome = await self._side.delivered(effect)
+                waiting.extend(await self._settle(outcome, message.id))
+            case _:
+                self._side.told(effect)
 
     def close(self) -> None:
         """End all dialogues."""

@@ -108,8 +108,14 @@ class Machine:
         offered = [*payload.offers, *(each for offer in payload.group_offers for each in offer.messages)]
         for each in offered:
             effects += self._offered(peer, each)
-        for message in payload.messages:
-            effects += self._brings(peer, message, now)
+        try:
+            for message in payload.messages:
+                effects += self._brings(peer, message, now)
+        except Exception:  # the disk refuses: nobody hears of these, so they are not on their way in either
+            for effect in effects:
+                if isinstance(effect, Deliver):
+                    self.dropped(effect.message.id)
+            raise
         return effects
 
     def taken(self, message: MessageId) -> list[Effect]:
@@ -169,7 +175,7 @@ class Machine:
 
     def tick(self, now: float) -> list[Effect]:
         """One epoch is over: what is due goes out, one payload for each peer that is online."""
-        effects = self._overdue(now)
+        effects: list[Effect] = []
         epoch = self._records.epoch
         for peer in sorted(self._online):
             draft = Draft()
@@ -177,7 +183,7 @@ class Machine:
             if payload := draft.payload():
                 effects.append(Send(peer, payload))
         self._records.epoch = epoch + 1
-        return effects
+        return [*effects, *self._overdue(now)]  # when the disk refuses no more: what is let go must be heard of
 
     # --- one item of a payload
 

@@ -53,8 +53,8 @@ class StreamWire:
         await self._writer.drain()
 
     def close(self) -> None:
-        """See Wire."""
-        self._writer.close()
+        """See Wire. What a peer has not read by now it is sent again: it holds no connection open by not reading."""
+        self._writer.transport.abort()
 
 
 class ChannelWire:

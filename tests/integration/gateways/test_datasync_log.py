@@ -21,9 +21,9 @@ from swarmchat.gateways.datasync.hello import Handshake
 from swarmchat.gateways.datasync.ledger import Said
 from swarmchat.gateways.datasync.payload import Message, MessageId, Metadata, Payload, PeerId, group_of
 from swarmchat.gateways.datasync.records import Kind
-from swarmchat.gateways.datasync.session import EXPORTER_LABEL, ChannelWire
+from swarmchat.gateways.datasync.session import EXPORTER_LABEL, ChannelWire, StreamWire
 from swarmchat.ids import CommitId, ConversationId
-from swarmchat.limits import DATASYNC_FRAME_BYTES_MAX
+from swarmchat.limits import DATASYNC_FRAME_BYTES_MAX, MIB
 from swarmchat.node import views
 from tests.support.loopback import LOOPBACK, Living, Loopback, level, play
 from tests.support.thin import TICK_S, Caller, Thin
@@ -647,3 +647,67 @@ def test_a_conversation_may_be_open_for_status_and_for_data_sync(tmp_path: Path)
         assert len(bindings) == 2, "one key, bound once by each"
 
     play(tmp_path, story)
+
+
+def test_what_was_about_to_be_taken_in_when_the_disk_refused_comes_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log has the first message, the records have no room: the others are as if they never came."""
+
+    async def story(world: Loopback) -> None:
+        ann = await world.node("ann")
+        room = await opened(world, ann)
+        async with thin(world, ann, room, 7) as one:
+            pass
+        posts = []
+        for number in range(3):
+            message = entry(ann, room, messages.text_post(f"text {number}"), one.secret)
+            posts.append(replace(message, timestamp=message.timestamp + number))
+        machine = ann.door._datasync.serving._exchange.machine  # type: ignore[union-attr]
+        sound, refused = machine._records.answered, []
+
+        def answered(message: MessageId) -> None:
+            if not refused:
+                refused.append(message)
+                raise StorageError("no space left on device")
+            sound(message)
+
+        monkeypatch.setattr(machine._records, "answered", answered)
+        async with await Caller.call(await served(ann), 7) as caller:
+            await caller.shake()
+            await caller.send(Payload(messages=tuple(posts)))
+            while await caller.body() is not None:
+                pass
+        assert refused == [posts[0].id]
+        async with await Caller.call(await served(ann), 7) as caller:
+            await caller.shake()
+            await caller.send(Payload(messages=tuple(posts)))
+            await caller.acked(*(post.id for post in posts))
+        assert await ann.texts(room) == ["text 0", "text 1", "text 2"]
+
+    play(tmp_path, story)
+
+
+def test_who_never_reads_holds_no_connection_open() -> None:
+    """Else each new connection of such a peer would leave the one before it behind, and its place taken."""
+
+    async def story() -> None:
+        ended: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            wire = StreamWire(reader, writer)
+            writing = asyncio.create_task(wire.write(bytes(32 * MIB)))
+            await asyncio.sleep(0)
+            wire.close()
+            with contextlib.suppress(ConnectionError):
+                await writing
+            ended.set_result(await wire.read())
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        async with server:
+            _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+            async with asyncio.timeout(5):
+                assert await ended == b""
+            writer.close()
+
+    asyncio.run(story())

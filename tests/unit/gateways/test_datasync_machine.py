@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from swarmchat.errors import StorageError
 from swarmchat.gateways.datasync.effects import Confirmed, Deliver, Fault, GivenUp, Ignored
 from swarmchat.gateways.datasync.machine import Mode, Resolution
 from swarmchat.gateways.datasync.payload import Message, MessageId, Metadata, Offer, Payload, PeerId
@@ -524,3 +525,24 @@ def test_coming_online_delays_nothing() -> None:
     before = peer.records.of(ANNA)
     peer.machine.online(ANNA)
     assert peer.records.of(ANNA) == before
+
+
+def test_what_came_with_something_that_the_disk_refused_is_delivered_when_it_comes_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bert = Peer(BERT, (ANNA, BERT))
+    bert.machine.online(ANNA)
+    first, second = Message(GROUP, 1, b"one"), Message(GROUP, 2, b"two")
+    sound = bert.records.remove
+
+    def remove(peer: PeerId, message: MessageId, *kinds: Kind) -> bool:
+        if message == second.id:
+            raise StorageError("no space left on device")
+        return sound(peer, message, *kinds)
+
+    monkeypatch.setattr(bert.records, "remove", remove)
+    with pytest.raises(StorageError):
+        bert.receive(ANNA, Payload(messages=(first, second)))
+    monkeypatch.undo()
+    bert.receive(ANNA, Payload(messages=(first, second)))
+    assert bert.delivered == [first, second]
