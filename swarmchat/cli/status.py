@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from swarmchat.errors import RefusedError, UsageError
 
 _BYTES_MAX: Final = 8 * limits.PHRASE_CHARS_MAX + 4  # two lines of what UTF-8 makes of so many characters
 _KEY_BYTES_MAX: Final = 80
+_ALIKE_MAX: Final = 5  # lines for one reason
 
 
 @click.group(cls=Noun)
@@ -129,11 +131,8 @@ def import_(session: Session, file: Path, dry_run: bool) -> None:
     with session.output.busy("importing"):
         done = session.door.call("status.import", path=str(file.absolute()), dry_run=dry_run or None)
     session.output.emit(done, lambda: _imported(done))
-    for row in done["told"]:
-        about = f": {plain(row['about'])}" if row["about"] else ""
-        session.output.note(
-            f"{_FATES.get(row['fate'], row['fate'])}: {row['what']} {short(row['id'])}: {row['reason']}{about}"
-        )
+    for line in _few([_fate(row) for row in done["told"]]):
+        session.output.note(line)
     if done["more"]:
         session.output.note(f"and {done['more']} more")
     for other in done["others"]:
@@ -150,6 +149,13 @@ def show(session: Session, conv: str) -> None:
 
 
 _FATES: Final = {"kept": "kept, without effect", "ignored": "left out", "bad": "not understood"}
+
+
+def _fate(row: dict[str, Any]) -> tuple[str, str, str]:
+    """What became of a part of a file, for `_few`."""
+    about = f": {plain(row['about'])}" if row["about"] else ""
+    reason = plain(row["reason"])
+    return _FATES.get(row["fate"], row["fate"]), f"{row['what']} {short(row['id'])}: {reason}{about}", reason
 
 
 def _imported(done: dict[str, Any]) -> str:
@@ -179,12 +185,24 @@ def _account(member: dict[str, Any]) -> str:
 
 def _left_out(shown: dict[str, Any]) -> list[str]:
     """What is not told, by reason."""
-    rows = [f"not told: {short(one['commit'])} {plain(one['reason'])}" for one in shown["missing"]]
-    rows += [
-        f"dropped, for clients would refuse it: {short(one['commit'])} {plain(one['reason'])}"
-        for one in shown["dropped"]
-    ]
+    found = [("not told", one["commit"], one["reason"]) for one in shown["missing"]]
+    found += [("dropped, for clients would refuse it", one["commit"], one["reason"]) for one in shown["dropped"]]
+    rows = _few([(fate, f"{short(commit)} {plain(reason)}", plain(reason)) for fate, commit, reason in found])
     return [*rows, *([f"and {shown['more']} more"] if shown["more"] else [])]
+
+
+def _few(found: list[tuple[str, str, str]]) -> list[str]:
+    """A line for each (fate, what, reason), but for few that are alike: a conversation may be old when it is opened."""
+    counts = Counter[tuple[str, str]]()
+    rows = []
+    for fate, what, reason in found:
+        counts[fate, reason] += 1
+        if counts[fate, reason] <= _ALIKE_MAX:
+            rows.append(f"{fate}: {what}")
+    rows += [
+        f"{fate}: {count - _ALIKE_MAX} more {reason}" for (fate, reason), count in counts.items() if count > _ALIKE_MAX
+    ]
+    return rows
 
 
 def _words(session: Session, *, passphrase: bool) -> dict[str, str]:

@@ -210,6 +210,25 @@ def test_a_chat_is_shown_with_who_has_no_account_and_what_is_not_told() -> None:
     ]
 
 
+def test_of_much_that_is_left_out_for_one_reason_a_few_are_named_and_the_others_counted() -> None:
+    """Of a conversation that was old when it was opened each commit had a line."""
+    node = FakeCommands()
+    ids = [f"{number:040x}" for number in range(0x10000000, 0x10000007)]
+    node.answers["status.show"] |= {
+        "missing": [{"commit": f"{one[::-1]}", "reason": "before-the-chat", "about": ""} for one in ids]
+    }
+    lines = swarmchat("status", "show", "boats", node=node).out.splitlines()
+    assert len([line for line in lines if line.startswith("not told: ") and line.endswith(" before-the-chat")]) == 6
+    assert "not told: 2 more before-the-chat" in lines
+    row = {"what": "message 1", "id": None, "fate": "bad", "reason": "other-chat"}
+    node.answers["status.import"] |= {"told": [row | {"about": str(number)} for number in range(6)], "more": 0}
+    told = swarmchat("status", "import", "/x/boats", node=node).err.splitlines()
+    assert told[:6] == [
+        *(f"not understood: message 1 –: other-chat: {number}" for number in range(5)),
+        "not understood: 1 more other-chat",
+    ]
+
+
 def test_an_export_names_what_is_not_in_it() -> None:
     outcome = swarmchat("status", "export", "boats", "--out", "/x/boats")
     assert outcome.out == "/tmp/boats.status: 3 group events, 7 messages, 4096 bytes\n"
