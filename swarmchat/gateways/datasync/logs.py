@@ -153,7 +153,10 @@ class Logs:
             return False
         if peer in standing.members:
             return True
-        return (peer in standing.invited or self._is_public(message.group)) and joins(message, peer)
+        if (peer in standing.invited or self._is_public(message.group)) and joins(message, peer):
+            return True
+        found = self._said(message.id)  # of who is out meanwhile, and never heard that it was taken: his LEAVE, say
+        return found is not None and found.sender == peer
 
     def standing(self, group: GroupId) -> Standing | None:
         """Who is in a group; None for one that is not here. StorageError."""

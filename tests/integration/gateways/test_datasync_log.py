@@ -327,6 +327,28 @@ def test_who_leaves_is_gone_and_may_be_invited_again(tmp_path: Path) -> None:
     play(tmp_path, story)
 
 
+def test_who_left_and_did_not_hear_that_it_was_taken_is_told_again(tmp_path: Path) -> None:
+    """His client sent the LEAVE for ever: a lost ACK was never repeated to who was no member any more."""
+
+    async def story(world: Loopback) -> None:
+        ann = await world.node("ann")
+        room = await opened(world, ann)
+        async with thin(world, ann, room, 7) as one:
+            one.say("/leave")
+            await one.until(lambda: one.of("left"))
+        left = said(ann, room)[-1].message
+        await ann.say(room, "not his")
+        async with await Caller.call(await served(ann), 7) as caller:
+            await caller.shake()
+            await caller.send(Payload(messages=(said(ann, room)[-1].message, left)))
+            payload = await caller.payload()
+            assert payload is not None
+            assert payload.acks == (left.id,)
+        assert counted(ann, "refused_not_a_member") == 1
+
+    play(tmp_path, story)
+
+
 @pytest.mark.parametrize("how", ["leaves", "is kicked"])
 def test_who_is_out_comes_in_again_with_the_same_key_and_says_what_waited_for_that(tmp_path: Path, how: str) -> None:
     """Whoever had left ended at each start, before his new invitation could reach him."""
