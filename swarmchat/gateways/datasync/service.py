@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Collection
 from typing import TYPE_CHECKING, Final
 
 from swarmchat.addresses import Address
@@ -22,6 +21,7 @@ from swarmchat.gateways.datasync.payload import Message, MessageId, PeerId
 from swarmchat.gateways.datasync.relaying import Known, Relay
 from swarmchat.gateways.datasync.schedule import CHANNEL, trial
 from swarmchat.gateways.datasync.session import ChannelWire, StreamWire, Wire
+from swarmchat.gateways.datasync.standing import Standing
 from swarmchat.gateways.datasync.store import Store
 from swarmchat.gateways.refusal import Refused
 from swarmchat.ids import ConversationId
@@ -212,17 +212,18 @@ class Service:
         store = self._store
         count = await self._node.runtime.offload(store.looked_through, conversation)
 
-        def news() -> tuple[list[Message], int, Collection[PeerId]]:
+        def news() -> tuple[list[Message], int, Standing]:
             with self._logs.held(conversation) as book:
                 if book is None:
-                    return [], count, ()
+                    return [], count, Standing()
                 ledger = book[1]
-                standing = ledger.fold.standing
                 said = ledger.since(count if count <= ledger.size else 0)  # what was damaged is shorter for a while
-                return [one.message for one in said], ledger.size, standing.members | standing.invited
+                return [one.message for one in said], ledger.size, ledger.fold.standing
 
-        messages, size, everybody = await self._node.runtime.offload(news)
-        here = [peer for peer in self._exchange.peers if peer in everybody]
+        messages, size, standing = await self._node.runtime.offload(news)
+        gone = {each for each in self._greeted if each[1] == conversation and each[0] not in standing.members}
+        self._greeted -= gone
+        here = [peer for peer in self._exchange.peers if peer in standing.members | standing.invited]
         for peer in here:
             if peer not in self.clients:
                 await self._note_client(peer)

@@ -311,6 +311,20 @@ def test_who_is_kicked_hears_it_and_says_nothing_more(tmp_path: Path) -> None:
     play(tmp_path, story)
 
 
+def test_who_comes_in_again_is_offered_what_was_said_meanwhile(tmp_path: Path) -> None:
+    async def story(world: Loopback) -> None:
+        ann = await world.node("ann")
+        room = await opened(world, ann)
+        async with thin(world, ann, room, 7) as one:
+            await ann.door.member_kick(conversation=room, target=one.key.uri)
+            await one.until(lambda: one.of("kicked"))
+            await ann.say(room, "while he was out")
+            await ann.door.mvds_invite(conversation=room, key=one.key.legacy)
+            await one.until(lambda: one.texts == ["while he was out"])
+
+    play(tmp_path, story)
+
+
 def test_who_leaves_is_gone_and_may_be_invited_again(tmp_path: Path) -> None:
     async def story(world: Loopback) -> None:
         ann = await world.node("ann")
@@ -517,7 +531,9 @@ def test_a_restarted_thin_peer_goes_on_where_it_was(tmp_path: Path) -> None:
         again = Thin(world.folder, 7).up(await served(ann))
         try:
             again.say("second")
-            await again.until(lambda: again.of("delivered"))
+            await again.until(
+                lambda: {each["id"] for each in again.of("posted")} & {each["id"] for each in again.of("delivered")}
+            )
             await again.until(lambda: again.texts)
             assert again.texts == ["while away"]
         finally:
