@@ -48,6 +48,7 @@ class DatasyncGateway:
         self._starting = asyncio.Lock()
         self._invitees: dict[tuple[ConversationId, AccountId], Key] = {}
         self._noticed: dict[ConversationId, float] = {}  # since when somebody waits for an invitation
+        self._waited_for = asyncio.Event()  # some of those; nothing wakes up where there are none
 
     # --- see `hub.Gateway`
 
@@ -213,6 +214,7 @@ class DatasyncGateway:
             self._noticed.pop(conversation, None)
             return
         since = self._noticed.setdefault(conversation, node.runtime.monotonic())
+        self._waited_for.set()
         if node.runtime.monotonic() >= since + due.rank * _PATIENCE_S:
             for said in due.invitations:
                 await self._write(conversation, Other(speaking.EVENT), said)
@@ -226,7 +228,10 @@ class DatasyncGateway:
     async def _remind(self) -> None:
         """Where somebody still waits to be let in, those who come before us do not do it."""
         while True:
+            await self._waited_for.wait()
             await self._node.runtime.sleep(_PATIENCE_S)
+            if not self._noticed:
+                self._waited_for.clear()
             for conversation in sorted(self._noticed):
                 try:
                     await self.tend(conversation)
