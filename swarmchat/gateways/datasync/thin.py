@@ -105,6 +105,7 @@ class ThinPeer:
         self._untold: dict[MessageId, Message] = {}
         self._unconfirmed: dict[MessageId, Message] = {}
         self._last: MessageId | None = None  # of our own
+        self._last_confirmed: MessageId | None = None  # of those that a node has for good
         self._is_in = self._is_asked = False
         self._entered = asyncio.Event()
         self._over = asyncio.Event()
@@ -218,9 +219,11 @@ class ThinPeer:
     async def _compose(self, body: messages.Body) -> Message:
         """Say something: it is kept before it is sent, so that a second run sends the same and not another."""
         assert self._group is not None
-        client = write_client(sign(body, self._last, self._secret))
-        parents = self._held.heads(self._group)[:DATASYNC_PARENTS_MAX]
-        message = Message(self._group, int(self._runtime.now()), client, Metadata(parents))
+        enters = isinstance(body, Join)  # it must not wait for what is taken from members alone
+        client = write_client(sign(body, self._last_confirmed if enters else self._last, self._secret))
+        heads = self._held.heads(self._group)
+        parents = [each for each in heads if not (enters and each in self._unconfirmed)][:DATASYNC_PARENTS_MAX]
+        message = Message(self._group, int(self._runtime.now()), client, Metadata(tuple(parents)))
         await self._runtime.offload(lambda: self._store.keep(message, mine=True))
         self._unconfirmed[message.id] = message
         self._take_up(message, confirmed=False)
@@ -258,6 +261,7 @@ class ThinPeer:
             case Confirmed(_, message) if message in self._unconfirmed:
                 sent = self._unconfirmed.pop(message)
                 self._store.note_confirmed(message)
+                self._last_confirmed = message
                 self._tell({"event": "delivered", "id": message.hex()})
                 said = _read(sent)
                 self._note(said, confirmed=True)
@@ -313,6 +317,8 @@ class ThinPeer:
         said = _read(message)
         if said.sender == self._secret.public:
             self._last = message.id
+            if confirmed:
+                self._last_confirmed = message.id
         admins = self._admins
         if said.type in {Type.KICK, Type.INVITE} and said.sender is not None:
             admins |= {PeerId(said.sender.raw)}  # the node has judged who might
@@ -335,7 +341,7 @@ class ThinPeer:
         elif said.sender == mine:
             if isinstance(body, Join | Leave):
                 self._is_asked = False
-            if confirmed:
+            if confirmed or isinstance(body, Leave):
                 self._is_in = not isinstance(body, Leave)
 
     def _enter_if_in(self) -> None:

@@ -392,6 +392,48 @@ def test_who_is_out_comes_in_again_with_the_same_key_and_says_what_waited_for_th
     play(tmp_path, story)
 
 
+def test_what_was_said_before_a_kick_was_heard_keeps_nobody_out(tmp_path: Path) -> None:
+    """His JOIN followed words that only members may say, so it waited for them for ever; now they come after it."""
+
+    async def story(world: Loopback) -> None:
+        ann = await world.node("ann")
+        room = await opened(world, ann)
+        async with thin(world, ann, room, 7) as one:
+            assert one.of("joined")
+        await ann.door.member_kick(conversation=room, target=one.key.uri)
+        again = Thin(world.folder, 7)
+        again.say("late")
+        again.say("later")
+        again.up(await served(ann))
+        await again.until(lambda: len(again.of("posted")) == 2 and again.of("kicked"))
+        assert await ann.texts(room) == []
+        await ann.door.mvds_invite(conversation=room, key=again.key.legacy)
+        await again.until(lambda: len(again.of("delivered")) == 3)
+        assert await ann.texts(room) == ["late", "later"]
+        await again.down()
+
+    play(tmp_path, story)
+
+
+def test_who_said_that_he_leaves_says_nothing_more_though_nobody_heard_it_yet(tmp_path: Path) -> None:
+    async def story(world: Loopback) -> None:
+        ann = await world.node("ann")
+        room = await opened(world, ann)
+        async with thin(world, ann, room, 7) as one:
+            (await ann.door._datasync.service()).stop_listening()
+            await one.until(lambda: one.of("disconnected"))
+            one.say("/leave")
+            one.say("one more word")
+            await one.until(lambda: one.of("refused"))
+        again = Thin(world.folder, 7).up(await served(ann))
+        await again.until(lambda: again.of("left"))
+        assert not again.of("joined")
+        await again.down()
+        assert await ann.texts(room) == []
+
+    play(tmp_path, story)
+
+
 def test_only_an_admin_opens_and_only_what_is_open_can_be_invited_to(tmp_path: Path) -> None:
     async def story(world: Loopback) -> None:
         ann, ben = await world.node("ann"), await world.node("ben")
