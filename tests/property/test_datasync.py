@@ -81,7 +81,6 @@ def outcome(group: Group) -> object:
         group.standing,
         group.heads(),
         [(entry.id, group.verdict(entry.id)) for entry in entries],
-        [group.previous_of(each) for each in PEOPLE],
         [entry.id for entry in group.shown()],
     )
 

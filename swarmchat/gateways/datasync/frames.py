@@ -51,8 +51,3 @@ class Frames:
         body = bytes(self._bytes[_LENGTH_BYTES:end])
         del self._bytes[:end]
         return body
-
-    @property
-    def buffered(self) -> int:
-        """Bytes that wait for the rest of their frame."""
-        return len(self._bytes)

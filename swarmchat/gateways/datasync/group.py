@@ -134,11 +134,6 @@ class Group:
         self._arrange()
         return tuple(sorted(self._heads))
 
-    def previous_of(self, sender: PeerId) -> MessageId | None:
-        """What the sender's next message has to name: his last one that counts."""
-        own = [entry.id for entry in self.entries() if entry.sender == sender and self._nodes[entry.id].fault is None]
-        return own[-1] if own else None
-
     # --- one message
 
     def _read(self, message: Message) -> Entry | Refused:

@@ -48,7 +48,6 @@ class Handshake:
         self._claimed: Key | None = None
         self._their_nonce = b""
         self.peer: Key | None = None  # once it has proved whose key it holds
-        self.theirs: Hello | None = None  # what it said first
 
     def first(self) -> bytes:
         """What is sent at once."""
@@ -69,7 +68,7 @@ class Handshake:
                 return Refused(Fault.OWN_KEY)
             if len(hello.nonce) != NONCE_BYTES:
                 return Refused(Fault.BAD_HELLO, "a nonce has 32 bytes")
-            self._claimed, self._their_nonce, self.theirs = claimed, hello.nonce, hello
+            self._claimed, self._their_nonce = claimed, hello.nonce
             answer = self._proof()
         elif hello.peer_id not in {b"", self._claimed.raw} or hello.nonce not in {b"", self._their_nonce}:
             return Refused(Fault.BAD_HELLO, "another key or nonce than before")

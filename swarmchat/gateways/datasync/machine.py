@@ -91,11 +91,6 @@ class Machine:
         """It is not any more. What it was owed it will ask for again; what was ephemeral is over."""
         self._online.pop(peer, None)
 
-    def forget(self, peer: PeerId) -> None:
-        """It is in none of our groups any more: nothing waits for it."""
-        self._online.pop(peer, None)
-        self._records.forget(peer)
-
     # --- what comes
 
     def receive(self, peer: PeerId, payload: Payload, now: float) -> list[Effect]:

@@ -60,9 +60,6 @@ class Records(Protocol):
     def hasten(self, peer: PeerId, epochs: Callable[[], int]) -> None:
         """None of the peer's is due later than the epoch that is asked anew for each."""
 
-    def forget(self, peer: PeerId) -> None:
-        """Nothing is for this peer any more."""
-
 
 class Messages(Protocol):
     """The messages that one has."""
@@ -131,12 +128,6 @@ class MemoryRecords:
     def hasten(self, peer: PeerId, epochs: Callable[[], int]) -> None:
         for record in self.of(peer):
             self.put(replace(record, send_epoch=min(record.send_epoch, epochs())))
-
-    def forget(self, peer: PeerId) -> None:
-        self._of_peer.pop(peer, None)
-        self._soonest.pop(peer, None)
-        for kind in Kind:
-            self._counts.pop((peer, kind), None)
 
     def of(self, peer: PeerId) -> list[Record]:
         """All of a peer's, as they come due."""

@@ -89,10 +89,6 @@ class StoredRecords:
 
         self._database.run(hasten)
 
-    def forget(self, peer: PeerId) -> None:
-        """See `Records`."""
-        self._do("DELETE FROM records WHERE peer = ?", peer)
-
     # --- beside the records
 
     def counter(self, name: str) -> int:

@@ -151,7 +151,6 @@ def test_answers_about_nothing_change_nothing() -> None:
     assert peer.machine.refused(nothing) == []
     peer.machine.dropped(nothing)
     peer.machine.offline(PeerId(b"stranger"))
-    peer.machine.forget(PeerId(b"stranger"))
 
 
 # --- who has what
@@ -257,14 +256,6 @@ def test_who_goes_offline_is_owed_nothing() -> None:
     assert ANNA not in ticked(peer)
     peer.receive(ANNA, Payload(messages=(message,)))
     assert ticked(peer)[ANNA] == Payload(acks=(message.id,))
-
-
-def test_forgetting_a_peer_leaves_nothing_for_it() -> None:
-    peer = bert(mode=Mode.BATCH)
-    peer.say("hello")
-    peer.machine.forget(CARL)
-    assert set(ticked(peer)) == {ANNA}
-    assert peer.records.count(CARL) == 0
 
 
 # --- ephemeral ones

@@ -72,16 +72,6 @@ def test_hastened_records_are_due_and_none_later_than_before() -> None:
     records.hasten(BERT, lambda: next(epochs))
 
 
-def test_a_forgotten_peer_can_begin_anew() -> None:
-    records = MemoryRecords()
-    records.put(record(Kind.OFFER, ONE, 3))
-    records.forget(ANNA)
-    assert (records.of(ANNA), records.count(ANNA), records.due(ANNA, 9, 9)) == ([], 0, [])
-    records.put(record(Kind.OFFER, ONE, 5))
-    assert records.count(ANNA) == 1
-    assert records.due(ANNA, 5, 9) == records.of(ANNA)
-
-
 def test_heads_are_what_nothing_follows_in_whatever_order_it_comes() -> None:
     messages = MemoryMessages()
     first = Message(GROUP, 1, b"")

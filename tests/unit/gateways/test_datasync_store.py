@@ -36,9 +36,6 @@ def test_records_on_disk_answer_as_those_in_memory(tmp_path: Path) -> None:
             case 5:
                 memory.hasten(peer, lambda epoch=epoch: epoch)  # type: ignore[misc]
                 store.hasten(peer, lambda epoch=epoch: epoch)  # type: ignore[misc]
-            case 6 if step % 5 == 0:
-                memory.forget(peer)
-                store.forget(peer)
             case _:
                 pass
         assert store.due(peer, epoch, 4) == memory.due(peer, epoch, 4)
