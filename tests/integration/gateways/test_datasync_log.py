@@ -325,6 +325,25 @@ def test_who_comes_in_again_is_offered_what_was_said_meanwhile(tmp_path: Path) -
     play(tmp_path, story)
 
 
+def test_who_comes_in_is_offered_no_more_than_the_newest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "DATASYNC_FIRST_MESSAGES", 3)
+
+    async def story(world: Loopback) -> None:
+        ann = await world.node("ann")
+        room = await opened(world, ann)
+        for number in range(6):
+            await ann.say(room, f"before {number}")
+        offered: list[int] = []
+        machine = (await ann.door._datasync.service())._exchange.machine
+        offer = machine.offer
+        monkeypatch.setattr(machine, "offer", lambda peer, found: (offered.append(len(found)), offer(peer, found))[1])
+        async with thin(world, ann, room, 7) as one:
+            await one.until(lambda: one.texts)
+        assert max(offered) == 3
+
+    play(tmp_path, story)
+
+
 def test_who_leaves_is_gone_and_may_be_invited_again(tmp_path: Path) -> None:
     async def story(world: Loopback) -> None:
         ann = await world.node("ann")
