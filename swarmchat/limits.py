@@ -103,6 +103,7 @@ PULL_TURN_S: Final = 60.0  # then a pull gives way to who waits; what it brought
 PULL_GATHER_S: Final = 0.25  # what comes in scraps is judged together after that time at the latest
 OBJECT_CACHE_BYTES_MAX: Final = 16 * MIB  # trees that libgit2 keeps of all conversations; commits it keeps none
 PACK_PIECE_BYTES_MAX: Final = 256 * KIB  # one piece of a pack on its channel (SCP-04 §3.1)
+WRITE_PATIENCE_S: Final = 10.0  # who writes where a clone is under way waits so long for it (SCP-06 §5)
 SERVE_WRITE_TIMEOUT_S: Final = 60.0
 INVALID_COMMITS_PER_HOUR_MAX: Final = 3  # then that peer is not pulled from for a day
 PEER_BARRED_S: Final = 86_400.0

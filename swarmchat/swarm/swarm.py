@@ -22,7 +22,7 @@ from swarmchat.discovery.finder import Finder
 from swarmchat.errors import RefusedError, StorageError, SwarmchatError
 from swarmchat.ids import AccountId, CommitId, ConversationId, DeviceId
 from swarmchat.index.receipts import Receipts
-from swarmchat.limits import INVITATIONS_CHECKED_S
+from swarmchat.limits import INVITATIONS_CHECKED_S, WRITE_PATIENCE_S
 from swarmchat.links.connection_manager import ConnectionManager
 from swarmchat.links.link import Link
 from swarmchat.runtime import Runtime
@@ -472,9 +472,21 @@ class Swarm:
     async def _written_to(self, conversation: ConversationId) -> Replicator:
         await self._ready()
         replicator = self._rooms.room(conversation)
+        if self._is_coming(conversation):
+            await self.settled(conversation, WRITE_PATIENCE_S)
         if replicator.log.is_empty:
             raise RefusedError("the conversation is not here yet", hint="wait until it is ready")
         return replicator
+
+    def _is_coming(self, conversation: ConversationId) -> bool:
+        """Whether it was accepted just now, or is fetched from somebody who is linked."""
+        if self.state_of(conversation) != "syncing":
+            return False
+        age_ms = self._parts.now_ms - self._parts.state.conversations[conversation].added_ms
+        if age_ms < WRITE_PATIENCE_S * 1000:
+            return True  # links come and go while both still dial
+        sources = self._parts.access.sources_of(conversation)
+        return any(link.peer.account in sources for link in self.links.links)
 
     async def _keep_time(self) -> None:
         """What is due without anybody asking: invitations again, those that expire, what was left long ago."""

@@ -13,9 +13,9 @@ import pytest
 from swarmchat.account.records import RequestKind
 from swarmchat.account.state import State
 from swarmchat.conversation.actions import Add
-from swarmchat.errors import NotFoundError, UserError
+from swarmchat.errors import NotFoundError, RefusedError, UserError
 from swarmchat.ids import ConversationId
-from swarmchat.limits import INVITATION_RESEND_S, PAIRS_TAKEN_UP_MAX
+from swarmchat.limits import INVITATION_RESEND_S, PAIRS_TAKEN_UP_MAX, WRITE_PATIENCE_S
 from tests.support.swarms import House, World, play
 
 T = TypeVar("T")
@@ -70,6 +70,42 @@ def asked(house: House) -> int:
 
 
 # --- adding
+
+
+def test_who_writes_while_the_clone_is_under_way_waits_for_it(tmp_path: Path) -> None:
+    """A contact is confirmed before its conversation is here: what is said then is not refused. (SCP-06 §5)"""
+
+    async def story(world: World) -> None:
+        alice, bob = await world.house("alice"), await world.house("bob")
+        await alice.swarm.people.add_contact(bob.account.id, addresses=[bob.address])
+        await bob.knows(alice)
+        await world.until(lambda: bool(bob.keeper.state.pending()))
+        await bob.accept_all()
+        where = used(bob, alice)
+        assert where is not None
+        assert bob.swarm.state_of(where) == "syncing"
+        said = await bob.post(where, "hello")
+        await world.until(lambda: alice.catalog.open(where).knows(said))
+
+    play(tmp_path, story)
+
+
+def test_who_writes_where_nobody_is_linked_who_has_it_is_refused_at_once(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        alice, bob = await world.house("alice"), await world.house("bob")
+        await alice.swarm.people.add_contact(bob.account.id, addresses=[bob.address])
+        await world.until(lambda: bool(bob.keeper.state.pending()))
+        await alice.down()
+        await bob.accept_all()
+        where = used(bob, alice)
+        assert where is not None
+        await asyncio.sleep(WRITE_PATIENCE_S)
+        since = asyncio.get_running_loop().time()
+        with pytest.raises(RefusedError, match="not here yet"):
+            await bob.post(where, "hello")
+        assert asyncio.get_running_loop().time() - since < 1.0
+
+    play(tmp_path, story)
 
 
 def test_a_contact_has_a_conversation_at_once_and_is_asked_once(tmp_path: Path) -> None:
