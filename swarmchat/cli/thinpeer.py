@@ -16,10 +16,9 @@ from typing import Any
 
 from swarmchat import disk
 from swarmchat.addresses import Address
+from swarmchat.cli import thinlines
 from swarmchat.cli.output import Output
 from swarmchat.cli.session import Session
-from swarmchat.cli.terminal import lines as cleaned
-from swarmchat.cli.terminal import plain
 from swarmchat.crypto.scalars import SECRET_BYTES
 from swarmchat.crypto.secp256k1 import Secret
 from swarmchat.errors import UsageError, UserError
@@ -35,7 +34,6 @@ _SECRET_FILE_BYTES_MAX = 80
 _GROUP_HEX = 64
 _LINE_BYTES_MAX = 2 * BODY_BYTES_MAX  # without an end: it is refused as a text too long
 _READ_BYTES = 64 * 1024
-_SHORT = 12
 
 
 def run(session: Session, node: Address, key_file: Path, folder: Path | None, options: Mapping[str, Any]) -> None:
@@ -118,32 +116,11 @@ class _Told:
         if self._output.json:
             self._output.emit(event, list)
             return
-        match event["event"]:
-            case "message":
-                said = event["text"] if event["text"] is not None else f"[{event['content']}]"
-                first, *rest = cleaned(said)
-                self._output.emit(event, lambda: [f"{_name(event)}  {first}", *(f"    {line}" for line in rest)])
-            case "invite" | "kick":
-                self._output.note(f"{_name(event)}: {event['event']} of {plain(event['who_short'][-_SHORT:])}")
-            case "join" | "leave":
-                self._output.note(f"{_name(event)}: {event['event']}")
-            case "key":
-                self._output.note(f"my key is {event['short']}")
-                self._output.note(f"          {event['key']}")
-            case "invited" | "joined":
-                self._output.note(f"{event['event']}: group {event['group']}")
-            case "connected":
-                self._output.note(f"connected to the node of {event['node']}")
-            case "disconnected" | "refused":
-                self._output.note(f"{event['event']}: {event['reason']}")
-            case "kicked" | "left":
-                self._output.note(f"{event['event']}: nothing more can be said")
-            case _:
-                pass  # posted, delivered, what changes another message: for programs
-
-
-def _name(event: Mapping[str, Any]) -> str:
-    return plain(event["short"][-_SHORT:])
+        said = thinlines.said(event)
+        if said:
+            self._output.emit(event, lambda: said)
+        for sentence in thinlines.note(event):
+            self._output.note(sentence)
 
 
 def _secret(path: Path, entropy: Callable[[int], bytes]) -> Secret:

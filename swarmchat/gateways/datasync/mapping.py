@@ -39,6 +39,7 @@ from swarmchat.ids import AccountId, CommitId
 from swarmchat.limits import BODY_BYTES_MAX
 
 FIELD: Final = "mvds"  # of a commit's JSON
+ABOUT: Final = "of"  # of the JSON in a POST: the message that `edit` or `react-to` is about, for who knows no commits
 BRIDGE: Final = "application/mvds-bridge"  # opens a conversation for data sync
 EVENT: Final = "application/mvds-event"  # says nothing but what its message says
 _OWN: Final = frozenset({BRIDGE, EVENT, BINDING})
@@ -103,12 +104,20 @@ def exported(
     me: Key,
     key_of: Callable[[AccountId], Key | None],
     profile: bytes | None = None,
+    message_of: Callable[[CommitId], MessageId | None] = lambda _: None,
 ) -> Body | Unmappable:
-    """What a commit of ours says in the group; `said` is what its JSON has beside the action."""
+    """What a commit of ours says in the group; `said` is what its JSON has beside the action.
+
+    `message_of`: the message that a commit is; who has no commits is told by it what was edited or reacted to.
+    """
     match action:
         case Post(body):
             return messages.text_post(body)
-        case React() | Edit() | FileOffer() | FileWithdrawal():
+        case React(target=target) | Edit(target=target) | FileWithdrawal(target=target):
+            about = message_of(target)
+            told = {} if about is None else {ABOUT: about.hex()}
+            return messages.commit_post(actions.message(action, told).decode())
+        case FileOffer():
             return messages.commit_post(actions.message(action).decode())
         case UpdateProfile() if profile is not None:
             vcf = {"type": actions.PROFILE, "vcf": base64.b64encode(profile).decode()}

@@ -16,7 +16,7 @@ from swarmchat.gateways.datasync import mapping
 from swarmchat.gateways.datasync.ledger import Ledger, field
 from swarmchat.gateways.datasync.mapping import BRIDGE, EVENT, FIELD, Unmappable, intention
 from swarmchat.gateways.datasync.messages import Invite, Join, sign, write_client
-from swarmchat.gateways.datasync.payload import PeerId
+from swarmchat.gateways.datasync.payload import MessageId, PeerId
 from swarmchat.ids import AccountId, CommitId
 from swarmchat.limits import DATASYNC_MESSAGE_BYTES_MAX
 
@@ -52,7 +52,12 @@ def spoken(
         def key_of(account: AccountId) -> Key | None:
             return invitee if invitee is not None and invitee.uri == account else ledger.key_of(account)
 
-        body = mapping.exported(item.action, item.extra or {}, ledger.group, secret.public, key_of, item.profile)
+        def message_of(commit: CommitId) -> MessageId | None:
+            found = ledger.said_by(commit)
+            return None if found is None else found.message.id
+
+        mine, extra = secret.public, item.extra or {}
+        body = mapping.exported(item.action, extra, ledger.group, mine, key_of, item.profile, message_of)
         if isinstance(body, Unmappable) or standing.dissolved:
             return {}
         if me not in standing.members and not isinstance(body, Join):

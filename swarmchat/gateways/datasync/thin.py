@@ -7,11 +7,11 @@ import hashlib
 from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
 from swarmchat.addresses import Address
 from swarmchat.crypto.secp256k1 import Key, Secret
-from swarmchat.gateways.datasync import messages, session
+from swarmchat.gateways.datasync import messages, session, telling
 from swarmchat.gateways.datasync.effects import Confirmed, Deliver, GivenUp, Ignored
 from swarmchat.gateways.datasync.exchange import Exchange, Outcome
 from swarmchat.gateways.datasync.group import Fault as GroupFault
@@ -19,12 +19,10 @@ from swarmchat.gateways.datasync.group import Group
 from swarmchat.gateways.datasync.hello import NONCE_BYTES, Handshake
 from swarmchat.gateways.datasync.machine import Machine, Mode
 from swarmchat.gateways.datasync.messages import (
-    Content,
     Invite,
     Join,
     Kick,
     Leave,
-    Post,
     Type,
     read_body,
     read_client,
@@ -38,12 +36,11 @@ from swarmchat.gateways.datasync.schedule import CHANNEL, Schedule
 from swarmchat.gateways.datasync.session import StreamWire
 from swarmchat.gateways.datasync.standing import Fault as StandingFault
 from swarmchat.gateways.datasync.standing import Law
+from swarmchat.gateways.datasync.telling import Event
 from swarmchat.gateways.datasync.thinstore import ThinStore
 from swarmchat.gateways.refusal import Refused
 from swarmchat.limits import BODY_BYTES_MAX, DATASYNC_PARENTS_MAX
 from swarmchat.runtime import Runtime
-
-Event = dict[str, Any]
 
 _STEPS_BACK: Final = 4
 _RETRY_S: Final = 0.2
@@ -359,7 +356,7 @@ class ThinPeer:
         """Tell of what counts and was not told of."""
         for message in list(self._untold.values()):
             if self._counts(message.id):
-                event = _event(message, _read(message), self._secret.public)
+                event = telling.event(message, _read(message), self._secret.public, self._held.get)
                 if event is not None:
                     self._tell(event)
                 self._store.note_told(message.id)
@@ -381,22 +378,3 @@ def _read(message: Message) -> messages.ClientMessage:
     client = read_client(message.body)
     assert not isinstance(client, Refused), "what was kept was read"
     return client
-
-
-def _event(message: Message, said: messages.ClientMessage, me: Key) -> Event | None:
-    """What is told of a message."""
-    body, sender = read_body(said), said.sender
-    if isinstance(body, Refused | messages.Ack) or sender is None:
-        return None
-    told: Event = {"id": message.id.hex(), "from": sender.legacy, "short": sender.compressed, "time": message.timestamp}
-    match body:
-        case Post(Content.COMMIT, _, text):
-            return {"event": "commit", **told, "commit": text}
-        case Post(content, _, text):
-            return {"event": "message", **told, "content": content.name.lower(), "text": text}
-        case Invite(whom) if whom in {sender, me}:
-            return None  # it founds the group, or was told as `invited`
-        case Invite(whom) | Kick(whom):
-            return {"event": said.type.name.lower(), **told, "who": whom.legacy, "who_short": whom.compressed}
-        case _:
-            return {"event": said.type.name.lower(), **told}

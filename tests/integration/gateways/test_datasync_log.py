@@ -256,6 +256,29 @@ def test_18_a_frame_of_no_bytes_or_of_more_than_a_mebibyte_ends_that_peer_and_no
     play(tmp_path, story)
 
 
+def test_a_thin_peer_is_told_what_an_edit_or_a_reaction_is_about(tmp_path: Path) -> None:
+    async def story(world: Loopback) -> None:
+        ann, ben = await world.node("ann"), await world.node("ben")
+        room = await opened(world, ann, ben)
+        async with thin(world, ann, room, 7) as one:
+            one.say("hello")
+            await world.until(lambda: len(said(ben, room)) == 6)
+            hello = said(ben, room)[-1].commit
+            first = await ben.say(room, "first")
+            await ben.door.message_react(conversation=room, message=hello, reaction="👍")
+            await ben.door.message_edit(conversation=room, message=first, text="the first")
+            await ben.door.message_delete(conversation=room, message=first)
+            await one.until(lambda: len(one.of("commit")) == 3)
+            told = {each["does"]: each for each in one.of("commit")}
+            assert told["react"]["text"] == "👍"
+            assert (told["react"]["about"]["mine"], told["react"]["about"]["text"]) == (True, "hello")
+            for does, text in (("edit", "the first"), ("delete", "")):
+                assert told[does]["text"] == text
+                assert told[does]["about"]["id"] == one.of("message")[0]["id"]
+
+    play(tmp_path, story)
+
+
 # --- membership
 
 

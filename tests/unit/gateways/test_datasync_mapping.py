@@ -235,3 +235,16 @@ def test_who_puts_words_into_anothers_mouth_is_found_out() -> None:
     assert not agrees(Edit("x", MINE), messages.commit_post(actions.message(Edit("x", HERE)).decode()))
     assert not agrees(Other("application/zoo"), messages.commit_post('{"type":"application/zoo"}'), body="more")
     assert not agrees(Other(BRIDGE), messages.Join(FAR, GROUP))
+
+
+def test_what_an_edit_or_reaction_is_about_is_named_for_who_knows_no_commits() -> None:
+    for action in (React("👍", HERE), Edit("new", HERE), FileWithdrawal(HERE)):
+        of = {HERE: KNOWN}.get
+        body = mapping.exported(action, {}, GROUP, ME, {}.get, message_of=of)
+        assert isinstance(body, messages.Post)
+        assert json.loads(body.data)["of"] == KNOWN.hex()
+        assert mapping.imported(read(body), Scene()) == Plan(action, {})
+        assert mapping.agrees(action, {}, read(body), Scene(), lambda key, account: True)
+        elsewhere = mapping.exported(action, {}, GROUP, ME, {}.get, message_of={}.get)
+        assert isinstance(elsewhere, messages.Post)
+        assert "of" not in json.loads(elsewhere.data)
