@@ -511,6 +511,9 @@ DATASYNC_SESSIONS_MAX: Final = 64  # peers at once
 DATASYNC_UNSENT_PAYLOADS_MAX: Final = 8  # to one peer; what finds no room is sent again later
 DATASYNC_FIRST_MESSAGES: Final = 200  # the newest of each group, which who comes in is told of
 DATASYNC_CLIENTS_MAX: Final = 1_000  # peers for whom messages are kept while they are away
+DATASYNC_RECEIPTS_MAX: Final = 10_000  # ACKs that are kept, one of each member for each JOIN, LEAVE and KICK
+DATASYNC_RECEIPT_BYTES_MAX: Final = 1 * KIB  # of the body of one; what is written has 137
+DATASYNC_RECEIPTS_SHOWN_MAX: Final = 20  # the newest of a group, by what they acknowledge
 DATASYNC_TICK_MS_MAX: Final = 60_000  # between two sendings; 300 unless a trial asks for another
 
 # --- gateways (SCP-09)

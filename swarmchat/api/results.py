@@ -106,6 +106,15 @@ DATASYNC: Final[ObjectShape] = {
                     "connected": "bool",
                 }
             ],
+            "receipts": [  # of the 20 that came in or went last and somebody confirmed, the newest first
+                {
+                    "message": "text",
+                    "commit": "commit",
+                    "kind": "text",  # join, leave, kick
+                    "who": "text",  # the key of who came in or went
+                    "by": ["text"],  # the keys of who confirmed it, this account's among them
+                }
+            ],
         }
     ],
     "metrics": "any",  # numbers since the daemon started, by name

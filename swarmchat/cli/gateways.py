@@ -98,6 +98,7 @@ def status(session: Session) -> None:
             over = "; over: who opened it has left" if one["over"] else ""
             said += ["", f"{short(one['conversation'])}  {counted(one['messages'], 'message')}{over}"]
             said += table([_member(member) for member in one["members"]])
+            said += table([_receipt(receipt) for receipt in one["receipts"]])
         return said
 
     session.output.emit(found, text)
@@ -146,6 +147,10 @@ def peer(session: Session, connect: str, key_file: Path, folder: Path | None, **
     except ValueError as fault:
         raise UsageError(str(fault), hint="for example 127.0.0.1:4100") from None
     thinpeer.run(session, node, key_file, folder, options)
+
+
+def _receipt(receipt: dict[str, Any]) -> tuple[str, ...]:
+    return f"  {plain(receipt['kind'])}", f"{plain(receipt['who'][:_KEY_CHARS])}…", f"confirmed by {len(receipt['by'])}"
 
 
 def _member(member: dict[str, Any]) -> tuple[str, ...]:

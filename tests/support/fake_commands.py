@@ -133,6 +133,15 @@ ANSWERS: Mapping[str, Any] = {
                         "connected": True,
                     }
                 ],
+                "receipts": [
+                    {
+                        "message": "7e" * 32,
+                        "commit": FIRST,
+                        "kind": "join",
+                        "who": "0x04" + "ca" * 64,
+                        "by": ["0x04" + "5e" * 64],
+                    }
+                ],
             }
         ],
         "metrics": {"swarmchat_datasync_relayed_total": 3},

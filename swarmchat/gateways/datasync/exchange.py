@@ -22,6 +22,7 @@ class Outcome(enum.Enum):
     """What became of a message that was delivered."""
 
     TAKEN = enum.auto()  # it is durable
+    NOTED = enum.auto()  # it is durable, and for nobody else
     REFUSED = enum.auto()
     DROPPED = enum.auto()  # it cannot be judged now
     PASSED = enum.auto()  # it was ephemeral
@@ -127,6 +128,8 @@ class Exchange:
         match outcome:
             case Outcome.TAKEN:
                 return await self._ask(lambda: machine.taken(message))
+            case Outcome.NOTED:
+                return await self._ask(lambda: machine.noted(message))
             case Outcome.REFUSED:
                 return await self._ask(lambda: machine.refused(message))
             case Outcome.DROPPED:

@@ -11,8 +11,9 @@ from swarmchat.commitlog.log import CommitLog
 from swarmchat.conversation.history import History
 from swarmchat.gateways.datasync.ledger import Ledger, Said
 from swarmchat.gateways.datasync.mapping import BRIDGE
-from swarmchat.gateways.datasync.messages import Body, Invite, Join, Kick, read_body, read_client
+from swarmchat.gateways.datasync.messages import Ack, Body, Invite, Join, Kick, read_body, read_client
 from swarmchat.gateways.datasync.payload import GroupId, Message, MessageId, PeerId
+from swarmchat.gateways.datasync.receipts import gone_with
 from swarmchat.gateways.datasync.standing import Standing
 from swarmchat.gateways.refusal import Refused
 from swarmchat.ids import AccountId, ConversationId
@@ -154,6 +155,10 @@ class Logs:
         if peer in standing.members:
             return True
         if (peer in standing.invited or self._is_public(message.group)) and joins(message, peer):
+            return True
+        body = _body(message)
+        target = self._said(body.message) if isinstance(body, Ack) else None
+        if target is not None and gone_with(target) == peer:
             return True
         found = self._said(message.id)  # of who is out meanwhile, and never heard that it was taken: his LEAVE, say
         return found is not None and found.sender == peer

@@ -120,6 +120,11 @@ class Machine:
             return []
         return self._here(arrival.message, self._groups.members(arrival.message.group))
 
+    def noted(self, message: MessageId) -> list[Effect]:
+        """What was delivered is kept, and goes on to nobody."""
+        arrival = self._arrivals.get(message)
+        return [] if arrival is None else self._here(arrival.message, ())
+
     def refused(self, message: MessageId) -> list[Effect]:
         """What was delivered is not wanted: its sender gets an ACK, so that he does not send it again, and that is all.
 

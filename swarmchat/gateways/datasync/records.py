@@ -143,7 +143,9 @@ class MemoryRecords:
 class MemoryMessages:
     """Messages in memory."""
 
-    def __init__(self) -> None:
+    def __init__(self, is_aside: Callable[[Message], bool] = lambda message: False) -> None:
+        """`is_aside`: of which nothing follows that it is here, and which follows nothing in what `heads` says."""
+        self._is_aside = is_aside
         self._messages: dict[MessageId, Message] = {}
         self._parents: set[MessageId] = set()
         self._heads: defaultdict[GroupId, set[MessageId]] = defaultdict(set)
@@ -158,6 +160,8 @@ class MemoryMessages:
         if message.id in self._messages:
             return
         self._messages[message.id] = message
+        if self._is_aside(message):
+            return
         self._parents.update(message.parents)
         heads = self._heads[message.group]
         heads.difference_update(message.parents)

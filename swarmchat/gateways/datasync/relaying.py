@@ -1,4 +1,4 @@
-"""Whether a message that a peer brought is taken in, and as which commit. Pure. (SCP-09 §4.5)"""
+"""Whether a message that a peer brought is taken in, and as which commit; or noted as a receipt. Pure. (SCP-09 §4.5)"""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from enum import StrEnum
 
 from swarmchat.conversation.roster import Roster
 from swarmchat.crypto.secp256k1 import Key
-from swarmchat.gateways.datasync import mapping, messages
+from swarmchat.gateways.datasync import mapping, messages, receipts
 from swarmchat.gateways.datasync.ledger import Ledger, field
 from swarmchat.gateways.datasync.mapping import FIELD, Plan, Unmappable
 from swarmchat.gateways.datasync.messages import ClientMessage, read_body, read_client
 from swarmchat.gateways.datasync.payload import Message, MessageId, PeerId
+from swarmchat.gateways.datasync.receipts import Receipt
 from swarmchat.gateways.datasync.standing import Kind, Standing
 from swarmchat.gateways.refusal import Refused
 from swarmchat.ids import AccountId, CommitId
@@ -28,7 +29,6 @@ class Fault(StrEnum):
     NO_PREVIOUS = "no-previous"  # it claims to be the first of a sender who has spoken
     REPLAYED = "replayed"  # the same signature stands under another id
     OVER = "over"  # who opened the group has left
-    RECEIPT = "receipt"  # not wrong, and nothing to keep
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Relay:
     otherwise: Plan
 
 
-def considered(ledger: Ledger, roster: Roster, me: AccountId, message: Message) -> Known | Relay | Refused:
+def considered(ledger: Ledger, roster: Roster, me: AccountId, message: Message) -> Known | Relay | Receipt | Refused:
     """What is to be done with a message of this group; `me` writes the commit."""
     if ledger.said(message.id) is not None:
         return Known()
@@ -55,12 +55,14 @@ def considered(ledger: Ledger, roster: Roster, me: AccountId, message: Message) 
     if isinstance(body, Refused):
         return body
     assert key is not None, "a message that was read has a sender"
-    fault = _chain_fault(ledger, client, message.id, key) or _fault(ledger, body, key, roster)
+    fault = _chain_fault(ledger, client, message.id, key)
+    if fault is None and isinstance(body, messages.Ack):
+        return receipts.noted(ledger, message, body, PeerId(key.raw))
+    fault = fault or _fault(ledger, body, key, roster)
     if fault is not None:
         return Refused(fault, message.id.hex())
     plan = mapping.imported(body, _Scene(ledger, roster, me, PeerId(key.raw)))
-    if isinstance(plan, Unmappable):
-        return Refused(Fault.RECEIPT, message.id.hex())
+    assert not isinstance(plan, Unmappable), "an ACK is the only message that is no commit"
     carried = field(message.timestamp, message.body)
     otherwise = mapping.event(client.type.name.lower(), mapping.Why.NOT_ALLOWED)
     return Relay(_with(plan, carried), _with(otherwise, carried))

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Final
 from swarmchat.addresses import Address
 from swarmchat.conversation.rejection import Rejection
 from swarmchat.errors import RefusedError, SwarmchatError, UserError
-from swarmchat.gateways.datasync import relaying, session
+from swarmchat.gateways.datasync import receipts, relaying, session
 from swarmchat.gateways.datasync.effects import Confirmed, Deliver, GivenUp, Ignored
 from swarmchat.gateways.datasync.exchange import Exchange, Outcome
 from swarmchat.gateways.datasync.hello import NONCE_BYTES, UNBOUND, Handshake
 from swarmchat.gateways.datasync.logs import Logs, invites
 from swarmchat.gateways.datasync.machine import Machine, Mode
 from swarmchat.gateways.datasync.messages import causes
-from swarmchat.gateways.datasync.payload import Message, MessageId, PeerId
+from swarmchat.gateways.datasync.payload import GroupId, Message, MessageId, PeerId
+from swarmchat.gateways.datasync.receipts import Receipt
 from swarmchat.gateways.datasync.relaying import Known, Relay
 from swarmchat.gateways.datasync.schedule import CHANNEL, trial
 from swarmchat.gateways.datasync.session import ChannelWire, StreamWire, Wire
@@ -48,7 +49,7 @@ class Service:
         self.clients = self._store.clients()
         machine = Machine(
             records=self._store,
-            messages=logs,
+            messages=receipts.Shelf(logs, self._store),
             groups=logs,
             dice=lambda sides: int(node.runtime.random() * sides),
             schedule=CHANNEL,
@@ -122,6 +123,10 @@ class Service:
     def tick_s(self) -> float:
         """How often is sent what is due."""
         return self._exchange.machine.schedule.tick_s
+
+    async def receipts_of(self, group: GroupId) -> list[tuple[MessageId, PeerId]]:
+        """What was acknowledged in a group and by whom, the oldest first. StorageError."""
+        return await self._node.runtime.offload(self._store.receipts_of, group)
 
     def metrics(self) -> dict[str, int]:
         """What was counted since the start, by its name."""
@@ -212,15 +217,19 @@ class Service:
         store = self._store
         count = await self._node.runtime.offload(store.looked_through, conversation)
 
-        def news() -> tuple[list[Message], int, Standing]:
+        secret = self._node.swarm.own.status_key() if self.clients else None  # else nobody hears of a receipt
+
+        def news() -> tuple[list[Message], list[Receipt], int, Standing]:
             with self._logs.held(conversation) as book:
                 if book is None:
-                    return [], count, Standing()
+                    return [], [], count, Standing()
                 ledger = book[1]
                 said = ledger.since(count if count <= ledger.size else 0)  # what was damaged is shorter for a while
-                return [one.message for one in said], ledger.size, ledger.fold.standing
+                seen = [] if secret is None else [receipts.made(ledger, one, secret) for one in said]
+                made = [each for each in seen if each is not None]
+                return [one.message for one in said], made, ledger.size, ledger.fold.standing
 
-        messages, size, standing = await self._node.runtime.offload(news)
+        messages, made, size, standing = await self._node.runtime.offload(news)
         gone = {each for each in self._greeted if each[1] == conversation and each[0] not in standing.members}
         self._greeted -= gone
         here = [peer for peer in self._exchange.peers if peer in standing.members | standing.invited]
@@ -232,6 +241,9 @@ class Service:
             if message.id not in self._passed:
                 await self._exchange.do(lambda message=message: machine.publish(message))  # type: ignore[misc]
             self._passed.pop(message.id, None)
+        for receipt in made:
+            await self._note(receipt)
+            await self._exchange.do(lambda receipt=receipt: machine.publish(receipt.message))  # type: ignore[misc]
         for peer in here:
             await self._offer(peer, conversation)
         if size != count:
@@ -267,7 +279,7 @@ class Service:
     async def _relay(self, conversation: ConversationId, message: Message) -> Outcome:
         me = self._node.account.id
 
-        def consider() -> Known | Relay | Refused | None:
+        def consider() -> Known | Relay | Receipt | Refused | None:
             with self._logs.held(conversation) as book:
                 return None if book is None else relaying.considered(book[1], book[0].roster, me, message)
 
@@ -277,6 +289,10 @@ class Service:
                 return Outcome.DROPPED
             case Known():
                 return Outcome.TAKEN
+            case Receipt():
+                await self._note(found)
+                self.counters["receipts"] += 1
+                return Outcome.NOTED
             case Refused():
                 self._refuse(found)
                 return Outcome.REFUSED
@@ -292,6 +308,9 @@ class Service:
         if len(self._passed) > _PASSED_MAX:
             self._passed.pop(next(iter(self._passed)))
         return Outcome.TAKEN
+
+    async def _note(self, receipt: Receipt) -> None:
+        await self._node.runtime.offload(self._store.note_receipt, receipt.message, receipt.target, receipt.sender)
 
     def _refuse(self, why: Refused) -> None:
         self.counters[f"refused_{why.reason.replace('-', '_')}"] += 1

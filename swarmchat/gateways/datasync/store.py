@@ -1,6 +1,6 @@
-"""What data sync keeps beside the logs: its records, the epoch, who its clients are, and how far each log was looked through. (SCP-09 §4.5)
+"""What data sync keeps beside the logs: its records, the epoch, who its clients are, how far each log was looked through, and receipts. (SCP-09 §4.5)
 
-Messages are not among it: a node answers for them from its logs.
+Other messages are not among it: a node answers for them from its logs.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from swarmchat.gateways.datasync.payload import GroupId, MessageId, PeerId
+from swarmchat.gateways.datasync.payload import GroupId, Message, MessageId, PeerId, read_message, write_message
 from swarmchat.gateways.datasync.records import Kind, Record
+from swarmchat.gateways.refusal import Refused
 from swarmchat.ids import ConversationId
-from swarmchat.index.database import Database
-from swarmchat.limits import DATASYNC_CLIENTS_MAX
+from swarmchat.index.database import Database, damaged
+from swarmchat.limits import DATASYNC_CLIENTS_MAX, DATASYNC_RECEIPTS_MAX
 
 SCHEMA_VERSION: Final = 1
 SCHEMA: Final = """
@@ -27,11 +28,21 @@ CREATE INDEX IF NOT EXISTS records_of ON records (message, kind);
 CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS clients (peer BLOB PRIMARY KEY, seen INTEGER NOT NULL) WITHOUT ROWID;
 """
+_RECEIPTS: Final = """
+CREATE TABLE IF NOT EXISTS receipts (
+  number INTEGER PRIMARY KEY AUTOINCREMENT, id BLOB NOT NULL UNIQUE, gid BLOB NOT NULL, target BLOB NOT NULL, sender BLOB NOT NULL,
+  raw BLOB NOT NULL, UNIQUE (target, sender)
+);
+CREATE INDEX IF NOT EXISTS receipts_of ON receipts (gid, number);
+"""
 _EPOCH: Final = "epoch"
 _EVER: Final = 2**62
 _ONE: Final = "SELECT * FROM records WHERE peer = ? AND message = ? AND kind = ?"
 _DUE: Final = "SELECT * FROM records WHERE peer = ? AND send_epoch <= ? ORDER BY send_epoch, kind, message LIMIT ?"
 _OLD_CLIENTS: Final = "SELECT peer FROM clients ORDER BY seen DESC, peer LIMIT -1 OFFSET ?"
+_OLD_RECEIPTS: Final = (
+    """DELETE FROM receipts WHERE number <= (SELECT number FROM receipts ORDER BY number DESC LIMIT 1 OFFSET ?)"""
+)
 
 
 class StoredRecords:
@@ -112,7 +123,7 @@ class Store(StoredRecords):
 
     def __init__(self, path: Path) -> None:
         """StorageError."""
-        self._file = Database(path, SCHEMA, SCHEMA_VERSION, lasting=False)
+        self._file = Database(path, SCHEMA + _RECEIPTS, SCHEMA_VERSION, lasting=False)
         super().__init__(self._file)
 
     def close(self) -> None:
@@ -141,6 +152,31 @@ class Store(StoredRecords):
             connection.executemany("DELETE FROM records WHERE peer = ?", gone)
 
         self._file.run(note)
+
+    def note_receipt(self, ack: Message, target: MessageId, sender: PeerId) -> None:
+        """Keep an ACK: the first of each sender for each target, and of all the newest DATASYNC_RECEIPTS_MAX."""
+        row = (ack.id, ack.group, target, sender, write_message(ack))
+
+        def note(connection: sqlite3.Connection) -> None:
+            connection.execute(
+                "INSERT OR IGNORE INTO receipts (id, gid, target, sender, raw) VALUES (?, ?, ?, ?, ?)", row
+            )
+            connection.execute(_OLD_RECEIPTS, (DATASYNC_RECEIPTS_MAX,))
+
+        self._file.run(note)
+
+    def receipt(self, message: MessageId) -> Message | None:
+        """See `receipts.Receipts`."""
+        rows = self._rows("SELECT raw FROM receipts WHERE id = ?", message)
+        found = read_message(rows[0][0]) if rows else None
+        if isinstance(found, Refused):
+            raise damaged(f"a receipt that was kept is none: {found.reason}")
+        return found
+
+    def receipts_of(self, group: GroupId) -> list[tuple[MessageId, PeerId]]:
+        """What was acknowledged in a group and by whom, the oldest first."""
+        rows = self._rows("SELECT target, sender FROM receipts WHERE gid = ? ORDER BY number", group)
+        return [(MessageId(target), PeerId(sender)) for target, sender in rows]
 
 
 def _record(row: tuple[Any, ...]) -> Record:

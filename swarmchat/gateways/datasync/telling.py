@@ -25,7 +25,7 @@ _ID: Final = re.compile("[0-9a-f]{64}")
 def event(message: Message, said: ClientMessage, me: Key, find: Find) -> Event | None:
     """What is told of a message, None if nothing is; `find` has the other messages of the group."""
     body, sender = read_body(said), said.sender
-    if isinstance(body, Refused | messages.Ack) or sender is None:
+    if isinstance(body, Refused) or sender is None:
         return None
     told: Event = {"id": message.id.hex(), "from": sender.legacy, "short": sender.compressed, "time": message.timestamp}
     match body:
@@ -33,6 +33,8 @@ def event(message: Message, said: ClientMessage, me: Key, find: Find) -> Event |
             return {"event": "commit", **told, "commit": text, **_commit(data, sender, me, find)}
         case Post(content, _, text):
             return {"event": "message", **told, "content": content.name.lower(), "text": text}
+        case messages.Ack(target):
+            return {"event": "ack", **told, "of": target.hex()}
         case Invite(whom) if whom in {sender, me}:
             return None  # it founds the group, or was told as `invited`
         case Invite(whom) | Kick(whom):

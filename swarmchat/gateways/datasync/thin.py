@@ -19,6 +19,7 @@ from swarmchat.gateways.datasync.group import Group
 from swarmchat.gateways.datasync.hello import NONCE_BYTES, Handshake
 from swarmchat.gateways.datasync.machine import Machine, Mode
 from swarmchat.gateways.datasync.messages import (
+    Ack,
     Invite,
     Join,
     Kick,
@@ -94,7 +95,7 @@ class ThinPeer:
     ) -> None:
         self._secret, self._store, self._runtime, self._wishes, self._tell = secret, store, runtime, wishes, tell
         self._group = store.group
-        self._held = MemoryMessages()
+        self._held = MemoryMessages(lambda message: _read(message).type is Type.ACK)
         self._kept: list[Message] = []
         self._fold = Group(GroupId(bytes(32)), Law())
         self._admins: frozenset[PeerId] = frozenset()
@@ -227,6 +228,16 @@ class ThinPeer:
         await self._publish(message)
         return message
 
+    async def _acknowledge(self, message: Message) -> None:
+        """Say that we saw who came in or went. It is not kept, and nothing we say goes on from it: it may be lost."""
+        said, mine = _read(message), self._secret.public
+        body, previous = read_body(said), self._last_confirmed
+        if not isinstance(body, Join | Leave | Kick) or said.sender == mine or previous is None:
+            return
+        if self._is_in or (isinstance(body, Kick) and body.target == mine):
+            client = write_client(sign(Ack(message.id), previous, self._secret))
+            await self._publish(Message(message.group, message.timestamp, client, Metadata((message.id,))))
+
     # --- see `exchange.Side`
 
     async def delivered(self, effect: Deliver) -> Outcome:
@@ -244,6 +255,7 @@ class ThinPeer:
         self._untold[message.id] = message
         was_in = self._is_in
         self._take_up(message, confirmed=True)
+        await self._acknowledge(message)
         if was_in and not self._is_in:
             self._entered.clear()
             self._tell({"event": "kicked"})
@@ -312,7 +324,7 @@ class ThinPeer:
         self._held.add(message)
         self._kept.append(message)
         said = _read(message)
-        if said.sender == self._secret.public:
+        if said.sender == self._secret.public and said.type is not Type.ACK:
             self._last = message.id
             if confirmed:
                 self._last_confirmed = message.id
@@ -335,7 +347,7 @@ class ThinPeer:
             self._is_asked = True
         elif isinstance(body, Kick) and body.target == mine:
             self._is_in = self._is_asked = False
-        elif said.sender == mine:
+        elif said.sender == mine and not isinstance(body, Ack):
             if isinstance(body, Join | Leave):
                 self._is_asked = False
             if confirmed or isinstance(body, Leave):

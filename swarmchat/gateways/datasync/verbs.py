@@ -6,6 +6,7 @@ import ipaddress
 import logging
 from typing import TYPE_CHECKING
 
+from swarmchat import limits
 from swarmchat.addresses import Address
 from swarmchat.conversation.actions import Action, Add, Other
 from swarmchat.errors import RefusedError, UnreachableError, UsageError
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from swarmchat.commitlog.log import CommitLog
     from swarmchat.crypto.secp256k1 import Key
     from swarmchat.gateways.datasync.ledger import Ledger
-    from swarmchat.gateways.datasync.payload import PeerId
+    from swarmchat.gateways.datasync.payload import MessageId, PeerId
 
 _NOT_OPEN = "open it first: swarmchat gateway mvds open CONV"
 _ADMINS_INVITE = (0, 1)  # modes
@@ -117,7 +118,9 @@ class DatasyncVerbs(Verbs):
                 continue
             log = await self._node.swarm.log(known.id)
             if self._datasync.is_open(log):
-                rows.append(await self._datasync.look(log, lambda ledger: _row(ledger, peers)))
+                group = await self._datasync.look(log, lambda ledger: ledger.group)
+                seen = [] if service is None else await service.receipts_of(group)
+                rows.append(await self._datasync.look(log, lambda ledger, seen=seen: _row(ledger, peers, seen)))  # type: ignore[misc]
         return {
             "key": None if key is None else key.public.legacy,
             "listen": None if service is None or service.address is None else str(service.address),
@@ -134,7 +137,7 @@ class DatasyncVerbs(Verbs):
         return log
 
 
-def _row(ledger: Ledger, peers: tuple[PeerId, ...]) -> JsonObject:
+def _row(ledger: Ledger, peers: tuple[PeerId, ...], seen: list[tuple[MessageId, PeerId]]) -> JsonObject:
     standing, opening = ledger.fold.standing, ledger.opening
     states = [("member", standing.members), ("invited", standing.invited), ("kicked", standing.kicked)]
     return {
@@ -154,7 +157,29 @@ def _row(ledger: Ledger, peers: tuple[PeerId, ...]) -> JsonObject:
             for state, found in states
             for peer in sorted(found, key=lambda one: (ledger.bindings.owner(_key(one)) is None, one))
         ],
+        "receipts": _receipts(ledger, seen),
     }
+
+
+def _receipts(ledger: Ledger, seen: list[tuple[MessageId, PeerId]]) -> list[JsonObject]:
+    """Who came in or went last, and who confirmed it; the newest first."""
+    from swarmchat.gateways.datasync.messages import Kick  # noqa: PLC0415 - see above
+
+    by: dict[MessageId, list[PeerId]] = {}
+    for target, sender in seen:
+        by.setdefault(target, []).append(sender)
+    found = [one for one in map(ledger.said, by) if one is not None]  # what was damaged lacks for a while
+    newest = sorted(found, key=lambda one: -one.number)[: limits.DATASYNC_RECEIPTS_SHOWN_MAX]
+    return [
+        {
+            "message": one.message.id.hex(),
+            "commit": one.commit,
+            "kind": one.client.type.name.lower(),
+            "who": one.body.target.legacy if isinstance(one.body, Kick) else _legacy(one.sender),
+            "by": [_legacy(peer) for peer in by[one.message.id]],
+        }
+        for one in newest
+    ]
 
 
 def _key(peer: PeerId) -> Key:

@@ -334,6 +334,47 @@ def test_who_is_kicked_hears_it_and_says_nothing_more(tmp_path: Path) -> None:
     play(tmp_path, story)
 
 
+def test_who_came_in_and_who_was_put_out_is_confirmed_by_nodes_and_peers_and_by_no_commit(tmp_path: Path) -> None:
+    async def story(world: Loopback) -> None:
+        ann = await world.node("ann")
+        room = await opened(world, ann)
+        mine = ann.swarm.own.status_key()
+        assert mine is not None
+
+        def of(target: MessageId) -> set[bytes]:
+            serving = ann.door._datasync.serving
+            assert serving is not None
+            return {sender for message, sender in serving._store.receipts_of(group_of(room)) if message == target}
+
+        async def by(kind: str, who: str) -> set[str]:
+            (row,) = (await ann.door.mvds_status())["conversations"]
+            return {by for one in row["receipts"] if (one["kind"], one["who"]) == (kind, who) for by in one["by"]}
+
+        async with thin(world, ann, room, 7) as one, thin(world, ann, room, 8) as two:
+            joined = next(
+                each.message.id for each in said(ann, room) if each.body == messages.Join(two.key, group_of(room))
+            )
+            await world.until(lambda: of(joined) == {mine.public.raw, one.key.raw})
+            assert await by("join", two.key.legacy) == {mine.public.legacy, one.key.legacy}
+            heard = await one.until(lambda: [each for each in one.of("ack") if each["from"] == mine.public.legacy])
+            joins = [each.message.id.hex() for each in said(ann, room) if isinstance(each.body, messages.Join)]
+            assert {each["of"] for each in heard} <= set(joins)
+            await ann.door.member_kick(conversation=room, target=two.key.uri)
+            out = said(ann, room)[-1].message.id
+            await world.until(lambda: of(out) == {one.key.raw, two.key.raw})
+            assert await by("kick", two.key.legacy) == {one.key.legacy, two.key.legacy}
+            one.say("and on it goes")
+            await one.until(lambda: len(one.of("delivered")) == 2)
+            await ann.say(room, "here too")
+            await one.until(lambda: "here too" in one.texts)
+        assert await ann.texts(room) == ["and on it goes", "here too"]
+        assert not [each for each in said(ann, room) if isinstance(each.body, messages.Ack)]
+        assert counted(ann, "receipts") >= 3  # of two's JOIN by one, and of the KICK by both
+        assert counted(ann, "refused_ack_of_nothing") == 0
+
+    play(tmp_path, story)
+
+
 def test_who_comes_in_again_is_offered_what_was_said_meanwhile(tmp_path: Path) -> None:
     async def story(world: Loopback) -> None:
         ann = await world.node("ann")

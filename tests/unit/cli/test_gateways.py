@@ -46,6 +46,7 @@ def test_status_shows_who_takes_part() -> None:
     assert lines[2] == "connected  1 peer"
     assert lines[4] == f"{ROOM[:8]}  12 messages"
     assert lines[5] == "  0x04cacacacaca…  member  without account  connected"
+    assert lines[6] == "  join  0x04cacacacaca…  confirmed by 1"
 
 
 @pytest.mark.parametrize(

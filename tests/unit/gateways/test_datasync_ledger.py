@@ -261,7 +261,8 @@ def test_what_a_peer_brings_is_refused_by_name(log: CommitLog) -> None:
         (messages.Leave(FAR.public, GroupId(b"o" * 32)), FAR, fars, Fault.OTHER_GROUP),
         (messages.Kick(SECRETS[BOB.id].public, here), FAR, fars, Fault.NOT_ALLOWED),
         (messages.Invite(FARTHER.public, here), FAR, fars, Fault.NOT_ALLOWED),
-        (messages.Ack(fars or MessageId(b"")), FAR, fars, Fault.RECEIPT),
+        (messages.Ack(fars or MessageId(b"")), FAR, alices, Fault.FOREIGN_PREVIOUS),
+        (messages.Ack(fars or MessageId(b"")), FAR, None, Fault.NO_PREVIOUS),
     ]
     for body, secret, previous, fault in cases:
         client = write_client(sign(body, previous, secret))

@@ -71,6 +71,18 @@ def test_nothing_is_acknowledged_before_it_is_taken() -> None:
     assert peer.records.of(ANNA) == peer.records.of(CARL) == [], "both have it"
 
 
+def test_what_is_noted_is_kept_and_acknowledged_and_goes_to_nobody_else() -> None:
+    peer = bert()
+    peer.takes = False
+    message = made("seen")
+    child = made("after it", 2, message.id)
+    peer.receive(ANNA, Payload(messages=(message, child)))
+    assert peer.machine.noted(message.id) == [Deliver(child, ANNA)]
+    assert ticked(peer) == {ANNA: Payload(acks=(message.id,))}
+    assert peer.messages.has(message.id)
+    assert peer.machine.noted(message.id) == [], "it is settled"
+
+
 def test_what_is_refused_is_acknowledged_and_goes_nowhere() -> None:
     peer = bert()
     peer.takes = False

@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from random import Random
 
-from swarmchat.gateways.datasync.payload import Message, MessageId, PeerId
+import pytest
+
+from swarmchat.gateways.datasync.payload import Message, MessageId, Metadata, PeerId
 from swarmchat.gateways.datasync.records import Kind, MemoryRecords, Record
 from swarmchat.gateways.datasync.store import Store
 from swarmchat.gateways.datasync.thinstore import Kept, ThinStore
 from swarmchat.ids import ConversationId
-from swarmchat.limits import DATASYNC_CLIENTS_MAX
+from swarmchat.limits import DATASYNC_CLIENTS_MAX, DATASYNC_RECEIPTS_MAX
 from tests.support.datasync import ANNA, BERT, GROUP
 
 ROOM = ConversationId("ab" * 20)
@@ -89,3 +91,33 @@ def test_a_thin_peer_keeps_what_it_said_and_what_it_told(tmp_path: Path) -> None
     assert again.group == GROUP
     assert again.kept() == [Kept(mine, True, True, True), Kept(theirs, False, False, True)]
     again.close()
+
+
+def receipt(number: int, target: MessageId) -> Message:
+    return Message(GROUP, number, b"an ack", Metadata((target,)))
+
+
+def test_receipts_outlive_the_process_one_of_each_sender_for_each_target(tmp_path: Path) -> None:
+    one, other = (MessageId(bytes([number]) * 32) for number in (1, 2))
+    store = Store(tmp_path / "d.sqlite")
+    for number, (target, sender) in enumerate([(one, ANNA), (one, BERT), (other, ANNA), (one, ANNA), (one, ANNA)]):
+        store.note_receipt(receipt(number, target), target, sender)
+    store.close()
+    again = Store(tmp_path / "d.sqlite")
+    assert again.receipts_of(GROUP) == [(one, ANNA), (one, BERT), (other, ANNA)]
+    assert again.receipt(receipt(1, one).id) == receipt(1, one)
+    assert again.receipt(receipt(3, one).id) is None, "the second of Anna's"
+    again.close()
+
+
+def test_of_too_many_receipts_the_oldest_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("swarmchat.gateways.datasync.store.DATASYNC_RECEIPTS_MAX", 3)
+    assert DATASYNC_RECEIPTS_MAX > 3
+    store = Store(tmp_path / "d.sqlite")
+    targets = [MessageId(bytes([number]) * 32) for number in range(4)]
+    for number, target in enumerate(targets[:3]):
+        store.note_receipt(receipt(number, target), target, ANNA)
+    assert [target for target, _ in store.receipts_of(GROUP)] == targets[:3]
+    store.note_receipt(receipt(3, targets[3]), targets[3], ANNA)
+    assert [target for target, _ in store.receipts_of(GROUP)] == targets[1:]
+    store.close()
