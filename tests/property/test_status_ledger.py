@@ -27,7 +27,7 @@ from swarmchat.gateways.status.wire import (
 )
 from tests.support.builders import ALICE, BOB, CAROL, DAVE, Person
 from tests.support.commitlogs import pull
-from tests.support.status_rooms import StatusRoom, key, secret
+from tests.support.status_rooms import StatusRoom, key, secret, wrappers
 
 PEOPLE = (ALICE, BOB, CAROL)
 
@@ -130,7 +130,32 @@ def test_the_answers_do_not_depend_on_the_order_in_which_commits_came(seed: int)
         assert len(known) >= len(rooms[0].log.history)
         both = {name for name in ours if name in known or not set(name) <= set("0123456789abcdef")}
         assert {name: ours[name] for name in both} == {name: theirs[name] for name in both}
-        assert there.export() == here.export()
+        assert (wrappers(there.export()), there.export().report) == (wrappers(here.export()), here.export().report)
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.integers(0, 10**9), st.integers(-200_000, 10_000_000))
+def test_a_text_carries_the_events_of_its_ancestors_and_no_others(seed: int, ahead_ms: int) -> None:
+    dice = random.Random(seed)
+    with tempfile.TemporaryDirectory() as folder:
+        rooms = forks(Path(folder), dice)
+        for other in rooms[1:]:
+            pull(rooms[0].log, other.log)
+        ledger, history = rooms[0].follow(), rooms[0].log.history
+        for until in (None, rooms[0].now * 1000 + ahead_ms):
+            for number in range(len(history)):
+                chat, fold = ledger.chat_at(number), ledger.fold_at(number, until)
+                told = [
+                    one.signed.raw
+                    for one in ledger.told
+                    if one.chat is chat
+                    and (one.number == number or history.is_ancestor(history.id(one.number), history.id(number)))
+                    and (until is None or clock.is_acceptable(one.signed.event.clock, until))
+                ]
+                assert (chat is None) == (fold is None)
+                if fold is not None:
+                    found = [*fold.events, *(one.event for one in fold.ignored)]
+                    assert sorted({one.raw for one in found}) == sorted(set(told))
 
 
 @settings(max_examples=5, deadline=None)
@@ -223,7 +248,7 @@ def test_whatever_a_liar_writes_there_is_an_answer_and_the_export_is_one_that_cl
             room.due(who)
         assert isinstance(room.one(room.write(ALICE, Post("and true"))).entity, ChatMessage)
         for attester in (None, ALICE):
-            wrapper = ApplicationMetadataMessage.decode(room.export(attester).wrappers[0])
+            wrapper = ApplicationMetadataMessage.decode(wrappers(room.export(attester))[0])
             assert isinstance(wrapper, ApplicationMetadataMessage)
             update = MembershipUpdateMessage.decode(wrapper.payload)
             assert isinstance(update, MembershipUpdateMessage)

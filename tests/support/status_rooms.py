@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from swarmchat import limits
 from swarmchat.commitlog.ledger import Provisional
 from swarmchat.commitlog.log import CommitLog, Pending
 from swarmchat.conversation.actions import Action, Other, UpdateProfile
@@ -16,6 +17,7 @@ from swarmchat.conversation.timeline import Timeline
 from swarmchat.conversation.tree import Mode
 from swarmchat.crypto.secp256k1 import Secret
 from swarmchat.gateways import bindings
+from swarmchat.gateways.protobuf import undelimited
 from swarmchat.gateways.refusal import Refused
 from swarmchat.gateways.status import notes, reading, speaking, tending
 from swarmchat.gateways.status.export import Attester, Exported, export
@@ -34,6 +36,13 @@ def secret(who: Person) -> Secret:
 
 def key(who: Person) -> str:
     return secret(who).public.legacy
+
+
+def wrappers(exported: Exported) -> tuple[bytes, ...]:
+    """What stands in the file of an export."""
+    found = undelimited(b"".join(exported.stream()), limits.STATUS_STREAM_MESSAGES_MAX)
+    assert not isinstance(found, Refused), found
+    return found
 
 
 @dataclass

@@ -5,11 +5,14 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Final, Protocol
 
 from swarmchat.crypto.keccak import keccak256
 from swarmchat.crypto.secp256k1 import Key, Secret, recover
 from swarmchat.gateways.refusal import Refused
 from swarmchat.gateways.status.wire import PAYLOADS, ApplicationMetadataMessage, Payload, PayloadType
+
+HEAD_BYTES: Final = 67  # of a wrapper as clients write it: its signature
 
 
 class Fault(enum.StrEnum):
@@ -20,6 +23,30 @@ class Fault(enum.StrEnum):
     UNKNOWN_TYPE = "unknown-type"
 
 
+class Wrapper(Protocol):
+    """A signed message, wherever its bytes are."""
+
+    @property
+    def raw(self) -> bytes:
+        """The wrapper, byte for byte."""
+        ...
+
+    @property
+    def head(self) -> bytes:
+        """Its first HEAD_BYTES."""
+        ...
+
+    @property
+    def author(self) -> Key:
+        """Who signed it."""
+        ...
+
+    @property
+    def id(self) -> str:
+        """How others name the message."""
+        ...
+
+
 @dataclass(frozen=True)
 class Envelope:
     """A message and who signed it; `raw` is the wrapper, byte for byte as it came."""
@@ -27,6 +54,11 @@ class Envelope:
     raw: bytes
     message: Payload
     author: Key
+
+    @property
+    def head(self) -> bytes:
+        """See Wrapper."""
+        return self.raw[:HEAD_BYTES]
 
     @cached_property
     def id(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from swarmchat import limits
@@ -85,15 +85,17 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """The wrappers of one chat: first all events, then what was said by clock."""
+    """One chat: first a wrapper with all events, then what was said by clock."""
 
-    wrappers: tuple[bytes, ...]
+    events: bytes
+    said: tuple[Said, ...]
     report: Report
 
-    @property
-    def stream(self) -> bytes:
-        """The file: each wrapper after its length."""
-        return delimited(self.wrappers)
+    def stream(self) -> Iterator[bytes]:
+        """The file in pieces, each wrapper after its length: a piece is made under the log's lock, when it is asked for."""
+        yield delimited([self.events])
+        for one in self.said:
+            yield delimited([one.envelope.raw])
 
 
 def export(
@@ -170,9 +172,9 @@ class _Walk:
             first = ApplicationMetadataMessage(payload=raw, type=PayloadType.MEMBERSHIP_UPDATE_MESSAGE).encode()
         else:
             first = envelopes.sign(listed, self.attester.secret).raw
-        sayings = sorted(self.said.values(), key=lambda one: one.order)
+        sayings = tuple(sorted(self.said.values(), key=lambda one: one.order))
         report = Report(self.chat, len(folded.events), self.attested, len(sayings), tuple(self.missing), tuple(dropped))
-        return Exported((first, *[one.envelope.raw for one in sayings]), report)
+        return Exported(first, sayings, report)
 
     # --- inside
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final
 
 from swarmchat.gateways.refusal import Refused
 from swarmchat.gateways.status import chat_ids
 from swarmchat.gateways.status.events import SignedEvent
-from swarmchat.gateways.status.wire import EventType
+from swarmchat.gateways.status.wire import EventType, MembershipUpdateMessage
 
 
 class Rules(enum.StrEnum):
@@ -113,13 +114,19 @@ class Ignored:
     reason: Fault
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Fold:
     """The group, the events that made it, in order, and those that had no effect. The group is the caller's own."""
 
     group: Group
     events: tuple[SignedEvent, ...]
     ignored: tuple[Ignored, ...]
+
+    @cached_property
+    def listed(self) -> bytes:
+        """The events as they stand in every message of the group, before what is said: written once, for they may be many."""
+        raws = tuple([signed.raw for signed in self.events])
+        return MembershipUpdateMessage(chat_id=self.group.chat_id, events=raws).encode()
 
 
 def fold(

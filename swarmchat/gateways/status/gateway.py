@@ -171,6 +171,18 @@ class StatusGateway:
         """What the log says for Status; to be asked for, and used, in a worker under its lock. StorageError."""
         return self._followed(log, log, len(log.history))
 
+    async def look_at_all(self, log: CommitLog) -> None:
+        """Find out about all that was said there, in pieces between which others may write. StorageError."""
+        from swarmchat.gateways.status import reading  # noqa: PLC0415 - see above
+
+        def look(first: int) -> int | None:
+            with log.still():
+                return reading.look_at(self.ledger(log), log, first)
+
+        place: int | None = 0
+        while place is not None:
+            place = await self._node.runtime.offload(look, place)
+
     def _left_s(self, log: CommitLog, about: str) -> float:
         """How long this device leaves something to the other devices of its account; from when it first saw that it is due."""
         now = self._node.runtime.monotonic()

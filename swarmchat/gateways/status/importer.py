@@ -40,6 +40,10 @@ class Ledgers(Protocol):
         """All that a log says for Status; in a worker, under its lock. StorageError."""
         ...
 
+    async def look_at_all(self, log: CommitLog) -> None:
+        """Find out about all that was said there, in pieces between which others may write. StorageError."""
+        ...
+
 
 @dataclass(slots=True)
 class Report:
@@ -114,6 +118,7 @@ class Importer:
         here = None
         if where is not None:
             log = await self._node.swarm.log(where)
+            await self._ledgers.look_at_all(log)
             here = await self._node.runtime.offload(self._look, log, stream.chat_id)
         account = self._node.account
         me = Author(account.id, account.device, b"", b"")  # no rule that is asked here looks at certificates

@@ -10,6 +10,7 @@ from array import array
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Protocol
 
 from swarmchat import limits
@@ -29,7 +30,12 @@ from swarmchat.gateways.status.wire import EventType
 from swarmchat.ids import AccountId, CommitId, ConversationId
 
 _ID_BYTES = 32
-_FOLDS_KEPT_MAX = 16
+_FOLDS_KEPT_MAX = 8  # each may hold 3 MiB
+_PROOFS_KEPT_MAX = 65_536  # some 400 bytes each
+_UNTIMELY = 2**64 - 1  # as which the clock 0 counts, that nobody takes
+
+
+Proof = tuple[tuple[Key, str], ...]  # of all that a commit says in the group: by whose key, and its id
 
 
 class Source(Protocol):
@@ -76,6 +82,30 @@ class Told:
     signed: SignedEvent
 
 
+@dataclass(slots=True)
+class _Heard:
+    """The events of one chat in the order of their commits; of the first so many of them how many bytes, and the latest clock."""
+
+    told: list[Told] = field(default_factory=list)
+    sizes: array[int] = field(default_factory=lambda: array("Q", (0,)))
+    latest: array[int] = field(default_factory=lambda: array("Q", (0,)))
+
+    def add(self, told: Told) -> None:
+        self.told.append(told)
+        self.sizes.append(self.sizes[-1] + len(told.signed.raw))
+        self.latest.append(max(self.latest[-1], told.signed.event.clock or _UNTIMELY))
+
+    def drop(self) -> None:
+        """The last one comes to nothing."""
+        self.told.pop()
+        self.sizes.pop()
+        self.latest.pop()
+
+    def count(self, number: int) -> int:
+        """How many are in that commit and those before it."""
+        return bisect_right(self.told, number, key=lambda told: told.number)
+
+
 class Ledger:
     """Of one conversation. To be used under the lock of its log."""
 
@@ -91,13 +121,14 @@ class Ledger:
         self._claimants: list[tuple[int, AccountId]] = []
         self._bound: list[tuple[int, Binding]] = []
         self._told: list[Told] = []
+        self._heard: dict[CommitId, _Heard] = {}  # by the commit that opened the chat
         self._faults: dict[int, str] = {}  # rising
-        self._bytes = 0  # of all events
         self._named: list[tuple[int, AccountId]] = []
         self._keys: dict[AccountId, Key] = {}
         self._ids = bytearray()
         self._id_numbers = array("I")
-        self._folds: dict[tuple[str, tuple[int, ...] | int], Fold] = {}
+        self._proofs: dict[int, Proof | Refused] = {}
+        self._folds: dict[tuple[CommitId, tuple[int, ...] | int], Fold] = {}
 
     # --- growing
 
@@ -171,6 +202,7 @@ class Ledger:
             return []
         chat = Chat(number, commit.id, generation, named, read[0].author, author, self._clocks[number])
         insort(self._chats, chat, key=lambda one: one.rank)
+        self._heard[chat.commit] = _Heard()
         return read
 
     def _may_open(
@@ -207,8 +239,9 @@ class Ledger:
             self._faults[number] = "disagrees"
             return
         self._name(number, signed)
-        self._told.append(Told(number, chat, signed))
-        self._bytes += len(signed.raw)
+        told = Told(number, chat, signed)
+        self._told.append(told)
+        self._heard[chat.commit].add(told)
 
     def _name(self, number: int, signed: SignedEvent) -> None:
         for key in (signed.author, *agreement.members(signed)):
@@ -218,8 +251,9 @@ class Ledger:
 
     def _truncate(self, size: int) -> None:
         """Forget all commits from number `size` on."""
+        for number in range(size, len(self._clocks)):
+            self._proofs.pop(number, None)
         del self._clocks[size:]
-        self._chats = [chat for chat in self._chats if chat.number < size]
         while self._claimants and self._claimants[-1][0] >= size:
             account = self._claimants.pop()[1]
             self._claims[account].pop()
@@ -228,8 +262,10 @@ class Ledger:
         while self._bound and self._bound[-1][0] >= size:
             self.bindings.drop(self._bound.pop()[1])
         while self._told and self._told[-1].number >= size:
-            self._bytes -= len(self._told.pop().signed.raw)
+            self._heard[self._told.pop().chat.commit].drop()
             self._folds.clear()
+        self._chats = [chat for chat in self._chats if chat.number < size]
+        self._heard = {chat.commit: self._heard[chat.commit] for chat in self._chats}
         while self._named and self._named[-1][0] >= size:
             del self._keys[self._named.pop()[1]]
         while self._faults and next(reversed(self._faults)) >= size:
@@ -259,46 +295,43 @@ class Ledger:
         """The chat that a commit after this one is about: the newest generation among it and its ancestors."""
         return next((chat for chat in self._chats if self._reaches(number, chat.number)), None)
 
-    def told_at(self, number: int, until_ms: int | None = None) -> list[Told]:
-        """The events of that chat in this commit and its ancestors, without those that who hears of them at `until_ms` would not take.
+    def fold_at(self, number: int, until_ms: int | None = None) -> Fold | None:
+        """What the events of that chat in this commit and its ancestors come to, as clients have it; None before there is a chat.
 
-        Clients refuse a list with one event of a clock too far ahead: so nobody's clock costs others their words.
+        Without those that who hears of them at `until_ms` would not take: clients refuse a list with one event of a clock too
+        far ahead, and nobody's clock costs others their words. The group is not to be changed. Commits after each other that
+        tell of nothing in between have the same object.
         """
         chat = self.chat_at(number)
         if chat is None:
-            return []
-        count = bisect_right(self._told, number, key=lambda told: told.number)
-        has_all = count > 0 and self._source.history.floor(number) > self._told[count - 1].number
-        return [
-            told
-            for told in self._told[:count]
-            if told.chat is chat
-            and (until_ms is None or clock.is_acceptable(told.signed.event.clock, until_ms))
-            and (has_all or self._reaches(number, told.number))
-        ]
-
-    def fold_at(self, number: int, until_ms: int | None = None) -> Fold | None:
-        """What these events come to, as clients have it; the group is not to be changed. None before there is a chat."""
-        chat = self.chat_at(number)
-        if chat is None:
             return None
-        told = self.told_at(number, until_ms)
-        name = chat.id, tuple([id(one) for one in told])
-        known = self._folds.get(name)
-        if known is None:
-            if len(self._folds) >= _FOLDS_KEPT_MAX:
-                self._folds.clear()
-            known = self._folds[name] = fold(chat.id, [one.signed for one in told])
-        return known
+        heard = self._heard[chat.commit]
+        count = heard.count(number)
+        if self._has_all(number, heard, until_ms):
+            return self._folded(chat, count, heard.told[:count])
+        told = self._reached(number, heard.told[:count], until_ms)
+        return self._folded(chat, tuple([id(one) for one in told]), told)
+
+    def fold_of(self, chat: Chat, until_ms: int) -> Fold:
+        """What all events of a chat that are here come to for who hears of them at `until_ms`; not to be changed."""
+        heard = self._heard[chat.commit]
+        if clock.is_acceptable(heard.latest[-1], until_ms):
+            return self._folded(chat, len(heard.told), heard.told)
+        told = [one for one in heard.told if clock.is_acceptable(one.signed.event.clock, until_ms)]
+        return self._folded(chat, tuple([id(one) for one in told]), told)
 
     def has_room(self, number: int, raws: Sequence[bytes]) -> bool:
         """Whether the chat after that commit has room for these events: all of them travel with every message."""
-        told, added = self._told, sum(map(len, raws))
-        used = self._bytes
-        if used + added > limits.STATUS_BIG_EVENTS_BYTES_MAX or len(told) + len(raws) > limits.STATUS_EVENTS_MAX:
-            told = self.told_at(number)
-            used = sum(len(one.signed.raw) for one in told)
-        return events.have_room(len(told), used, raws)
+        chat = self.chat_at(number)
+        if chat is None:
+            return events.have_room(0, 0, raws)
+        heard = self._heard[chat.commit]
+        count = heard.count(number)
+        has_room = events.have_room(count, heard.sizes[count], raws)
+        if has_room or self._has_all(number, heard, None):
+            return has_room
+        told = self._reached(number, heard.told[:count], None)
+        return events.have_room(len(told), sum(len(one.signed.raw) for one in told), raws)
 
     def claims_at(self, number: int, account: AccountId) -> list[Key]:
         """The keys that an account has proved to hold, in this commit or its ancestors: one, or of each fork one."""
@@ -311,6 +344,16 @@ class Ledger:
             return self._keys.get(account)
         bound = self._source.history.number(binding.commit)
         return binding.key if self._reaches(number, bound) else None
+
+    def proof(self, number: int) -> Proof | Refused | None:
+        """What was found out about what that commit says in the group; None if nobody has looked yet."""
+        return self._proofs.get(number)
+
+    def note_proof(self, number: int, found: Proof | Refused) -> None:
+        """Keep that: to find it out takes all bytes of the group's events. Of very many the oldest is forgotten."""
+        if len(self._proofs) >= _PROOFS_KEPT_MAX:
+            del self._proofs[next(iter(self._proofs))]
+        self._proofs[number] = found
 
     # --- asking about all that is here
 
@@ -352,6 +395,10 @@ class Ledger:
         """The commits that say that something is said in them, rising."""
         return iter(self._id_numbers)
 
+    def speaking_from(self, number: int) -> Iterator[int]:
+        """Those of them from that number on."""
+        return islice(self._id_numbers, bisect_left(self._id_numbers, number), None)
+
     def message_of(self, number: int) -> str | None:
         """The id that a commit gives to what it says first; whether that is true tells who rebuilds it."""
         place = bisect_left(self._id_numbers, number)
@@ -360,6 +407,37 @@ class Ledger:
         return "0x" + self._ids[place * _ID_BYTES : (place + 1) * _ID_BYTES].hex()
 
     # --- inside
+
+    def _has_all(self, number: int, heard: _Heard, until_ms: int | None) -> bool:
+        """Whether who hears of that commit at `until_ms` takes every event that is here in it and before it."""
+        count = heard.count(number)
+        return count == 0 or (
+            self._source.history.floor(number) > min(heard.told[count - 1].number, number - 1)
+            and (until_ms is None or clock.is_acceptable(heard.latest[count], until_ms))
+        )
+
+    def _reached(self, number: int, told: list[Told], until_ms: int | None) -> list[Told]:
+        """Those of these events that are in that commit or its ancestors. One walk, whatever their number."""
+        history = self._source.history
+        floor, seen, stack = history.floor(number), {number}, [number]
+        while stack:
+            fresh = {each for each in history.parents(stack.pop()) if each >= floor} - seen
+            seen |= fresh
+            stack += fresh
+        return [
+            one
+            for one in told
+            if (one.number < floor or one.number in seen)
+            and (until_ms is None or clock.is_acceptable(one.signed.event.clock, until_ms))
+        ]
+
+    def _folded(self, chat: Chat, name: tuple[int, ...] | int, told: Sequence[Told]) -> Fold:
+        known = self._folds.get((chat.commit, name))
+        if known is None:
+            if len(self._folds) >= _FOLDS_KEPT_MAX:
+                self._folds.pop(next(iter(self._folds)))
+            known = self._folds[chat.commit, name] = fold(chat.id, [one.signed for one in told])
+        return known
 
     @property
     def _source(self) -> Source:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from swarmchat import limits
 from swarmchat.crypto.secp256k1 import SIGNATURE_BYTES
 from swarmchat.gateways.status import clock
-from swarmchat.gateways.status.envelopes import Envelope
+from swarmchat.gateways.status.envelopes import Wrapper
 from swarmchat.gateways.status.events import SignedEvent
 
 KEY: Final = "status"
@@ -73,7 +73,7 @@ def of_events(events: Iterable[SignedEvent], clock_ms: int | None = None) -> dic
     return _stated({"events": [encoded(event.raw) for event in events]}, clock_ms)
 
 
-def of_envelopes(envelopes: Iterable[Envelope], clock_ms: int | None = None) -> dict[str, object]:
+def of_envelopes(envelopes: Iterable[Wrapper], clock_ms: int | None = None) -> dict[str, object]:
     """What a commit notes of things said that travel as they are; one at least."""
     first, *more = envelopes
     found: dict[str, object] = {"envelope": encoded(first.raw), "id": first.id}

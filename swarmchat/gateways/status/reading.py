@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from typing import Final
 
 from swarmchat.conversation.commit import Commit
 from swarmchat.crypto.keccak import keccak256
 from swarmchat.crypto.secp256k1 import Key, recover
 from swarmchat.gateways.refusal import Refused
 from swarmchat.gateways.status import entities, envelopes, notes, words
-from swarmchat.gateways.status.envelopes import Envelope
+from swarmchat.gateways.status.envelopes import Wrapper
 from swarmchat.gateways.status.fold import Fold
-from swarmchat.gateways.status.ledger import Chat, Ledger
+from swarmchat.gateways.status.ledger import Chat, Ledger, Proof, Source
 from swarmchat.gateways.status.notes import Note, Spoken
 from swarmchat.gateways.status.wire import (
     ApplicationMetadataMessage,
@@ -23,6 +24,9 @@ from swarmchat.gateways.status.wire import (
     PayloadType,
 )
 from swarmchat.ids import AccountId
+
+_LOOKED_AT_BYTES: Final = 4 * 1_048_576
+_COMMIT_BYTES: Final = 16_384  # to read one takes as long as to look at so many bytes
 
 
 class Fault(enum.StrEnum):
@@ -38,16 +42,41 @@ class Fault(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """A wrapper of which the log keeps message and signature: with the group's events it may have 3 MiB, so nobody holds many."""
+
+    ledger: Ledger = field(repr=False)
+    number: int  # of the commit
+    spoken: Spoken
+    author: Key
+    id: str
+
+    @property
+    def raw(self) -> bytes:
+        """See Wrapper. Under the log's lock."""
+        message = ChatMessage.decode(self.spoken.message)
+        assert not isinstance(message, Refused), "read before"
+        fold = self.ledger.fold_at(self.number, message.clock)
+        assert fold is not None, "there is a chat"
+        return wrapped(payload(fold, message), self.spoken.signature)
+
+    @property
+    def head(self) -> bytes:
+        """See Wrapper."""
+        return ApplicationMetadataMessage(signature=self.spoken.signature).encode()
+
+
+@dataclass(frozen=True, slots=True)
 class Said:
     """One wrapper and what is said in it; in a commit that says several things the first has the commit's id."""
 
-    envelope: Envelope
+    envelope: Wrapper
     entity: Entity
 
     @property
-    def order(self) -> tuple[int, bytes]:
+    def order(self) -> tuple[int, bytes, str]:
         """By what sayings are sorted."""
-        return self.entity.clock, self.envelope.raw
+        return self.entity.clock, self.envelope.head, self.envelope.id
 
     @property
     def author(self) -> Key:
@@ -71,11 +100,9 @@ def said(ledger: Ledger, number: int, commit: Commit, account: AccountId) -> tup
     return _checked(ledger, number, commit, account, note, chat)
 
 
-def payload(chat: Chat, fold: Fold, message: ChatMessage) -> MembershipUpdateMessage:
+def payload(fold: Fold, message: ChatMessage) -> bytes:
     """A message in the group, with all that happened in it before: the fold at its parent, until its own clock."""
-    return MembershipUpdateMessage(
-        chat_id=chat.id, events=tuple([signed.raw for signed in fold.events]), message=message
-    )
+    return fold.listed + MembershipUpdateMessage(message=message).encode()
 
 
 def wrapped(payload: bytes, signature: bytes) -> bytes:
@@ -85,25 +112,50 @@ def wrapped(payload: bytes, signature: bytes) -> bytes:
     ).encode()
 
 
+def look_at(ledger: Ledger, here: Source, first: int) -> int | None:
+    """Find out about some of what is said in the group from commit number `first` on, and keep it; where to go on, None at the end.
+
+    One call takes some 4 MiB of events: who looks at all of a log takes its lock for so long at a time. StorageError.
+    """
+    history, left = here.history, _LOOKED_AT_BYTES
+    for number in ledger.speaking_from(first):
+        if left <= 0:
+            return number
+        commit, account = here.commit(history.id(number)), history.entry(number).fact.account
+        assert isinstance(commit, Commit), "what says something is no merge"
+        assert account is not None, "nor nobody's"
+        note, chat, fold = notes.read(commit.body), ledger.chat_at(number), ledger.fold_at(number)
+        if note is not None and note.spoken and chat is not None and fold is not None:
+            left -= _COMMIT_BYTES if ledger.proof(number) is not None else len(note.spoken) * len(fold.listed)
+            _proof(ledger, number, note, ledger.claims_at(number, account))
+        left -= _COMMIT_BYTES
+    return None
+
+
 def _checked(
     ledger: Ledger, number: int, commit: Commit, account: AccountId, note: Note, chat: Chat
 ) -> tuple[Said, ...] | Refused:
-    keys = ledger.claims_at(number, account)
     found: list[Said] = []
-    for spoken in note.spoken:
-        rebuilt = _rebuilt(ledger, number, spoken, chat, keys)
-        if isinstance(rebuilt, Refused):
-            return rebuilt
-        found.append(_said(rebuilt))
+    if note.spoken:
+        proof = _proof(ledger, number, note, ledger.claims_at(number, account))
+        if isinstance(proof, Refused):
+            return proof
+        for spoken, (author, message) in zip(note.spoken, proof, strict=True):
+            entity = ChatMessage.decode(spoken.message)
+            assert not isinstance(entity, Refused), "read before"
+            found.append(Said(Rebuilt(ledger, number, spoken, author, message), entity))
     for raw in note.envelopes:
         envelope = envelopes.read(raw)
         if isinstance(envelope, Refused):
             return envelope
-        if words.entity_of(envelope.message) is None:
+        said_in = words.entity_of(envelope.message)
+        if said_in is None:
             return Refused(Fault.MALFORMED)
-        found.append(_said(envelope))
+        if envelope.message.chat_id != chat.id:
+            return Refused(Fault.OTHER_CHAT)
+        found.append(Said(envelope, said_in))
     for one in found:
-        if chat.id != one.entity.chat_id or one.envelope.message.chat_id != chat.id:
+        if chat.id != one.entity.chat_id:
             return Refused(Fault.OTHER_CHAT)
         if (fault := entities.fault(one.entity, ledger.clock(number))) is not None:
             return fault
@@ -114,25 +166,31 @@ def _checked(
     return tuple(found)
 
 
-def _said(envelope: Envelope) -> Said:
-    entity = words.entity_of(envelope.message)
-    assert entity is not None, "checked before"
-    return Said(envelope, entity)
+def _proof(ledger: Ledger, number: int, note: Note, keys: Collection[Key]) -> Proof | Refused:
+    """By whom the parts are and what their ids are; found out once. It depends on the commit and its ancestors alone."""
+    known = ledger.proof(number)
+    if known is None:
+        known = _found_out(ledger, number, note.spoken, keys)
+        ledger.note_proof(number, known)
+    return known
 
 
-def _rebuilt(ledger: Ledger, number: int, spoken: Spoken, chat: Chat, keys: Collection[Key]) -> Envelope | Refused:
-    message = ChatMessage.decode(spoken.message)
-    if isinstance(message, Refused):
-        return message
-    if message.encode() != spoken.message:
-        return Refused(Fault.MALFORMED)  # spelled in another way than it would be rebuilt
-    fold = ledger.fold_at(number, message.clock)
-    assert fold is not None, "there is a chat"
-    whole = payload(chat, fold, message)
-    raw = whole.encode()
-    author = recover(keccak256(raw), spoken.signature)
-    if author is None or author not in keys:
-        return Refused(Fault.FORGED)
-    if author.legacy not in fold.group.members:
-        return Refused(Fault.NOT_A_MEMBER)
-    return Envelope(wrapped(raw, spoken.signature), whole, author)
+def _found_out(ledger: Ledger, number: int, parts: Iterable[Spoken], keys: Collection[Key]) -> Proof | Refused:
+    found = []
+    for spoken in parts:
+        message = ChatMessage.decode(spoken.message)
+        if isinstance(message, Refused):
+            return message
+        if message.encode() != spoken.message:
+            return Refused(Fault.MALFORMED)  # spelled in another way than it would be rebuilt
+        fold = ledger.fold_at(number, message.clock)
+        assert fold is not None, "there is a chat"
+        raw = payload(fold, message)
+        signer = recover(keccak256(raw), spoken.signature)
+        author = next((key for key in keys if key == signer), None)
+        if author is None:
+            return Refused(Fault.FORGED)
+        if author.legacy not in fold.group.members:
+            return Refused(Fault.NOT_A_MEMBER)
+        found.append((author, envelopes.message_id(author, wrapped(raw, spoken.signature))))
+    return tuple(found)

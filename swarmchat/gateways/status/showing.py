@@ -9,8 +9,8 @@ from swarmchat.commitlog.log import CommitLog
 from swarmchat.conversation.commit import Commit
 from swarmchat.crypto.secp256k1 import Key
 from swarmchat.gateways.refusal import Refused
-from swarmchat.gateways.status import clock, notes, reading, words
-from swarmchat.gateways.status.fold import Rules, fold
+from swarmchat.gateways.status import notes, reading, words
+from swarmchat.gateways.status.fold import Rules
 from swarmchat.gateways.status.ledger import Chat, Ledger
 from swarmchat.gateways.status.wire import ChatMessage
 from swarmchat.node.view import View
@@ -22,10 +22,8 @@ _LOOKED_BACK_MAX: Final = 1_000  # sayings among which it is looked what people 
 def shown(ledger: Ledger, view: View, chat: Chat, now_ms: int) -> JsonObject:
     """The chat and who is in it, each by both forms of the key. Under the log's lock; StorageError."""
     rules = Rules.STATUS_GO
-    told = [
-        one.signed for one in ledger.told if one.chat is chat and clock.is_acceptable(one.signed.event.clock, now_ms)
-    ]
-    group = fold(chat.id, told, rules).group
+    folded = ledger.fold_of(chat, now_ms)
+    group = folded.group
     names, called = view.names(), _called(ledger, view.log)  # type: ignore[arg-type]
     members = []
     for text in (*group.admins, *(one for one in group.members if one not in group.admins)):
@@ -51,7 +49,7 @@ def shown(ledger: Ledger, view: View, chat: Chat, now_ms: int) -> JsonObject:
         "name": group.name,
         "color": group.color,
         "image": bool(group.image),
-        "events": len(told),
+        "events": len(folded.events) + len(folded.ignored),
         "messages": sum(1 for _ in ledger.speaking),
         "members": members,
     }

@@ -124,7 +124,7 @@ class _Pen:
         for message in messages:
             fold = self.ledger.fold_at(self.number, message.clock)
             assert fold is not None, "there is a chat"
-            raw = reading.payload(self.chat, fold, message).encode()
+            raw = reading.payload(fold, message)
             signature = self.secret.sign(keccak256(raw))
             if not first:
                 first = envelopes.message_id(self.secret.public, reading.wrapped(raw, signature))

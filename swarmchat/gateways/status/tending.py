@@ -12,7 +12,7 @@ from swarmchat.conversation.history import History
 from swarmchat.conversation.roster import Roster
 from swarmchat.crypto.secp256k1 import Key, Secret
 from swarmchat.gateways.status import chat_ids, clock, events, mapping, notes
-from swarmchat.gateways.status.fold import Fold, Group, fold
+from swarmchat.gateways.status.fold import Fold, Group
 from swarmchat.gateways.status.ledger import Chat, Ledger, Source
 from swarmchat.gateways.status.mapping import Unmappable, Why
 from swarmchat.gateways.status.speaking import Note, events_note
@@ -51,8 +51,7 @@ def due(
     chat = ledger.chat_at(number)
     if chat is None or not ledger.bindings.is_bound(account, secret.public, here.history.id(number)):
         return Due()
-    told = [one.signed for one in ledger.told if one.chat is chat]
-    folded = fold(chat.id, [one for one in told if clock.is_acceptable(one.event.clock, now_ms)])
+    folded = ledger.fold_of(chat, now_ms)
     bans = _bans(ledger, here, roster, folded.group) if roster.is_admin(account) else []
     if bans:
         left = _left_s(bans, account, now_ms)

@@ -14,6 +14,10 @@ from swarmchat.node.verbs import JsonObject, Verbs, absolute
 from swarmchat.node.view import View
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from swarmchat.commitlog.log import CommitLog
+    from swarmchat.conversation.history import History
     from swarmchat.gateways.status.export import Attester, Exported
     from swarmchat.gateways.status.gateway import StatusGateway
     from swarmchat.gateways.status.importer import Importer
@@ -46,20 +50,24 @@ class StatusVerbs(Verbs):
         self._must_be_ready(where)
         target, how = absolute(path), mode or "skip"
         attester = await self._attester(where) if how == "attest" else None
-        done = await self._look(where, lambda view: self._exported(view, attester))
+        log = await self._node.swarm.log(where)
+        await self.status.look_at_all(log)
+        history, done = await self._look(where, lambda view: (view.history, self._exported(view, attester)))
 
         def write() -> int:
-            stream = done.stream
+            written = 0
             with disk.new_file(target, force=force) as file:
-                file.write(stream)
-            return len(stream)
+                stream = done.stream()
+                while (piece := self._next_of(stream, log, history)) is not None:
+                    written += file.write(piece)
+            return written
 
-        report = done.report
+        size, report = await self._node.runtime.offload(write), done.report
         return {
             "conversation": where,
             "path": str(target),
             "mode": how,
-            "bytes": await self._node.runtime.offload(write),
+            "bytes": size,
             "chat": report.chat.id,
             "generation": report.chat.generation,
             "events": report.events,
@@ -100,6 +108,7 @@ class StatusVerbs(Verbs):
             ledger = self.status.ledger(view.log)  # type: ignore[arg-type]
             return shown(ledger, view, done.report.chat, self._now_ms()) | _left_out(done)
 
+        await self.status.look_at_all(await self._node.swarm.log(where))
         return {"conversation": where} | await self._look(where, look)
 
     # --- inside
@@ -117,6 +126,14 @@ class StatusVerbs(Verbs):
         raise UserError(
             f"clients of Status would not take it: {done.reason} ({done.about})", data={"reason": done.reason}
         )
+
+    def _next_of(self, stream: Iterator[bytes], log: CommitLog, history: History) -> bytes | None:
+        """The next piece of an export; None at the end. RefusedError when the log was begun anew meanwhile."""
+        with log.still():
+            if log.history is not history:
+                raise RefusedError("the conversation was repaired meanwhile", hint="export it again")
+            self.status.ledger(log)  # it may have followed a commit that came to nothing
+            return next(stream, None)
 
     async def _attester(self, where: ConversationId) -> Attester:
         from swarmchat.gateways.status.export import Attester  # noqa: PLC0415 - see above

@@ -33,7 +33,7 @@ from swarmchat.gateways.status.ledger import Ledger
 from swarmchat.gateways.status.wire import ApplicationMetadataMessage, MembershipUpdateMessage
 from tests.support.builders import ALICE, BOB, CAROL, DAVE
 from tests.support.commitlogs import must, pull, writer
-from tests.support.status_rooms import StatusRoom, key, secret
+from tests.support.status_rooms import StatusRoom, key, secret, wrappers
 
 
 def clocks(log: CommitLog) -> dict[str, int]:
@@ -104,9 +104,9 @@ def test_15_the_chat_before_exports_nothing_more_once_an_admin_was_banned(tmp_pa
     exported = room.export()
     assert exported.report.chat == after
     assert room.reasons(exported)[old] == "frozen"
-    assert [room.one(new).envelope.raw] == list(exported.wrappers[1:])
+    assert wrappers(exported)[1:] == (room.one(new).envelope.raw,)
     assert set(room.group.members) == {key(ALICE), key(CAROL)} == set(room.group.admins)
-    strictly(exported.wrappers[0])
+    strictly(wrappers(exported)[0])
 
 
 def test_16_new_types_leave_the_tree_alone_and_members_act_as_the_law_knows(tmp_path: Path) -> None:
@@ -147,13 +147,13 @@ def test_17_a_rename_beside_a_removal_does_not_block_the_export(tmp_path: Path, 
     renamed = other.title(BOB.on(2), title="Bob's")
     pull(room.log, other.log)
     exported = room.export()
-    strictly(exported.wrappers[0])
+    strictly(wrappers(exported)[0])
     dropped = [(one.commit, one.reason) for one in exported.report.dropped]
     assert dropped == ([(renamed, "not-a-member")] if later == "rename" else [])
     assert room.group.name == ("" if later == "rename" else "Bob's")
     text = room.write(ALICE, Post("and on it goes"))
     assert room.one(text)
-    strictly(room.export().wrappers[1])
+    strictly(wrappers(room.export())[1])
 
 
 def test_18_a_second_binding_or_one_with_a_wrong_proof_changes_nothing(tmp_path: Path) -> None:

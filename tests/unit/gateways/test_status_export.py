@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,8 @@ import pytest
 from swarmchat import limits
 from swarmchat.conversation.actions import Add, CastVote, Demote, Edit, Join, Kick, Leave, Other, Post, Promote, React
 from swarmchat.crypto.secp256k1 import Secret
-from swarmchat.gateways.protobuf import undelimited
 from swarmchat.gateways.refusal import Refused
-from swarmchat.gateways.status import envelopes, events, notes
+from swarmchat.gateways.status import envelopes, events, notes, reading
 from swarmchat.gateways.status.envelopes import Envelope
 from swarmchat.gateways.status.export import Exported, Fault, export
 from swarmchat.gateways.status.fold import fold_strictly
@@ -28,12 +28,12 @@ from swarmchat.gateways.status.wire import (
 from swarmchat.ids import CommitId
 from tests.support.builders import ALICE, BOB, CAROL, Person
 from tests.support.commitlogs import pull
-from tests.support.status_rooms import StatusRoom, key, secret
+from tests.support.status_rooms import StatusRoom, key, secret, wrappers
 
 
 def listed(exported: Exported) -> MembershipUpdateMessage:
     """The list of all events, which is the first wrapper."""
-    wrapper = ApplicationMetadataMessage.decode(exported.wrappers[0])
+    wrapper = ApplicationMetadataMessage.decode(wrappers(exported)[0])
     assert isinstance(wrapper, ApplicationMetadataMessage)
     assert wrapper.type == PayloadType.MEMBERSHIP_UPDATE_MESSAGE
     message = MembershipUpdateMessage.decode(wrapper.payload)
@@ -62,11 +62,11 @@ def test_the_file_holds_all_events_and_then_what_was_said_by_clock(tmp_path: Pat
     room = StatusRoom.opened(tmp_path, BOB)
     story(room)
     exported = room.export()
-    assert undelimited(exported.stream, 100) == exported.wrappers
+    assert wrappers(exported)[0] == exported.events
     folds(exported)
     assert list(listed(exported).events) == [signed.raw for signed in room.fold().events]
     assert exported.report.events == len(room.fold().events)
-    said = [envelopes.read(raw) for raw in exported.wrappers[1:]]
+    said = [envelopes.read(raw) for raw in wrappers(exported)[1:]]
     assert all(isinstance(one, Envelope) for one in said)
     assert exported.report.sayings == len(said) == 4
     clocks = [
@@ -89,8 +89,8 @@ def test_without_an_attester_nobodys_key_is_needed_and_two_nodes_export_the_same
     pull(other.log, room.log)
     assert list(room.log.history.ids) != list(other.log.history.ids), "they took the commits in another order"
     first, second = room.export(), other.export()
-    assert first == second
-    assert first.stream == second.stream
+    assert first.report == second.report
+    assert wrappers(first) == wrappers(second)
 
 
 def test_a_conversation_that_is_not_open_has_nothing_to_export(tmp_path: Path) -> None:
@@ -187,7 +187,7 @@ def test_an_attester_signs_what_others_left_unsigned_where_status_lets_an_admin(
     folds(exported)
     assert exported.report.attested == 2
     assert room.reasons(exported).keys() >= {demoted}
-    wrapper = envelopes.read(exported.wrappers[0])
+    wrapper = envelopes.read(wrappers(exported)[0])
     assert isinstance(wrapper, Envelope)
     assert wrapper.author == secret(ALICE).public
     assert [(one.commit, one.reason) for one in exported.report.dropped] == [(kicked, "target-is-admin")]
@@ -238,4 +238,61 @@ def test_pictures_do_not_take_the_room_that_it_takes_to_remove_somebody(tmp_path
     assert room.note(kicked) is not None
     assert key(BOB) not in room.group.members
     room.one(room.write(ALICE, Post("and on")))
-    assert len(room.export().wrappers[0]) <= limits.STATUS_EVENTS_BYTES_MAX + 1_000
+    assert len(wrappers(room.export())[0]) <= limits.STATUS_EVENTS_BYTES_MAX + 1_000
+
+
+@pytest.fixture
+def filled(tmp_path: Path) -> StatusRoom:
+    """A chat with some 2 MiB of events, and ten texts after them."""
+    room = StatusRoom.opened(tmp_path, BOB)
+    for number in range(3):
+        brought(room, BOB, EventType.IMAGE_CHANGED, image=bytes([number]) * (limits.STATUS_EVENT_BYTES_MAX - 100))
+    for number in range(10):
+        room.write(ALICE, Post(f"text {number}"))
+    return room
+
+
+def test_an_export_holds_one_copy_of_the_events_however_many_texts_carry_them(filled: StatusRoom) -> None:
+    tracemalloc.start()
+    try:
+        exported = filled.export()
+        sizes = [len(piece) for piece in exported.stream()]
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(sizes) == 11
+    assert sum(sizes) > 11 * limits.STATUS_EVENT_BYTES_MAX * 2
+    assert peak < 8 * max(sizes)
+
+
+def test_what_was_found_out_about_a_text_is_not_found_out_again(
+    filled: StatusRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = filled.export()
+
+    def again(*parts: bytes) -> bytes:
+        raise AssertionError("hashed again")
+
+    monkeypatch.setattr(reading, "keccak256", again)
+    second = filled.export()
+    assert second.report == first.report
+    assert wrappers(second) == wrappers(first)
+
+
+def test_a_filled_chat_is_looked_at_in_pieces(filled: StatusRoom) -> None:
+    ledger, places = filled.follow(), [0]
+    while (place := reading.look_at(ledger, filled.log, places[-1])) is not None:
+        places.append(place)
+    assert len(places) == 4  # 3 texts a piece
+    assert places == sorted(set(places))
+    assert all(ledger.proof(number) is not None for number in ledger.speaking)
+    assert reading.look_at(ledger, filled.log, 0) is None  # it is known by now
+
+
+def test_a_text_that_is_forged_is_found_out_once_and_told_each_time(filled: StatusRoom) -> None:
+    note = filled.note(filled.main)
+    assert note is not None
+    said = {"status": notes.of_spoken(note.spoken, str(note.id))}
+    forged = filled.write(BOB, Post("text 9"), extra=said)
+    for _ in range(2):
+        assert filled.reasons()[forged] == "forged"

@@ -43,7 +43,7 @@ from swarmchat.gateways.status.wire import (
 )
 from swarmchat.ids import CommitId
 from tests.support.builders import ALICE, BOB, CAROL
-from tests.support.status_rooms import StatusRoom, key, secret
+from tests.support.status_rooms import StatusRoom, key, secret, wrappers
 
 PNG = "data:image/png;base64," + base64.b64encode(b"\x89PNG\r\n\x1a\n....").decode()
 
@@ -53,12 +53,19 @@ def kinds(room: StatusRoom, commit: CommitId) -> list[int]:
     return [told.signed.event.type for told in room.follow().told if room.log.history.id(told.number) == commit]
 
 
+def update(raw: bytes) -> MembershipUpdateMessage:
+    """What is in a wrapper of a group."""
+    envelope = envelopes.read(raw)
+    assert isinstance(envelope, envelopes.Envelope)
+    assert isinstance(envelope.message, MembershipUpdateMessage)
+    return envelope.message
+
+
 def test_a_text_is_a_message_with_all_that_happened_before_and_named_by_its_very_bytes(tmp_path: Path) -> None:
     room = StatusRoom.opened(tmp_path, BOB)
     commit = room.write(BOB, Post("moin"))
     said = room.one(commit)
-    message = said.envelope.message
-    assert isinstance(message, MembershipUpdateMessage)
+    message = update(said.envelope.raw)
     assert message.events == tuple(signed.raw for signed in room.fold().events)
     assert isinstance(said.entity, ChatMessage)
     assert (said.entity.text, said.entity.content_type) == ("moin", ContentType.TEXT_PLAIN)
@@ -302,7 +309,7 @@ def test_a_commit_from_the_future_costs_nobody_his_words(tmp_path: Path) -> None
     assert room.group.name == "Today"
     exported = room.export()
     assert room.reasons(exported)[ahead] == "bad-clock"
-    assert room.one(text).envelope.raw in exported.wrappers
+    assert room.one(text).envelope.raw in wrappers(exported)
 
 
 def test_an_event_from_the_future_travels_with_nobody_elses_words(tmp_path: Path) -> None:
@@ -310,8 +317,7 @@ def test_an_event_from_the_future_travels_with_nobody_elses_words(tmp_path: Path
     room.write(ALICE, Promote(BOB.id))
     ahead = far_ahead(room, lambda: room.title(BOB, title="Tomorrow"))
     raw = next(told.signed.raw for told in room.follow().told if room.log.history.id(told.number) == ahead)
-    message = room.one(room.write(ALICE, Post("today"))).envelope.message
-    assert isinstance(message, MembershipUpdateMessage)
+    message = update(room.one(room.write(ALICE, Post("today"))).envelope.raw)
     assert raw not in message.events
     exported = room.export()
     assert [(one.commit, one.reason) for one in exported.report.dropped] == [(ahead, "bad-clock")]
