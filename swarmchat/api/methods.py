@@ -69,6 +69,10 @@ class Commands(Protocol):
         """`key` is `0x04…` or `zQ3sh…`; RefusedError for who takes part already."""
         ...
 
+    async def mvds_attest(self, *, conversation: str, limit: int | None = None) -> JsonObject:
+        """What was passed on before is not again; RefusedError for who is not in the group."""
+        ...
+
     async def mvds_serve(
         self, *, listen: str | None = None, stop: bool = False, tick_ms: int | None = None
     ) -> JsonObject:

@@ -526,6 +526,15 @@ _TABLE: Final = (
         {"conversation": "conversation", "key": "text", "account": "account", "commit": "commit"},
     ),
     Method(
+        "mvds.attest",
+        "pass on in data sync, as relayed by this account, the newest texts that nobody's key stands for there",
+        (
+            _CONVERSATION,
+            Param("limit", "integer", "so many at most", smallest=1, largest=limits.DATASYNC_ATTESTED_MAX),
+        ),
+        {"conversation": "conversation", "attested": "int", "left_out": "int"},
+    ),
+    Method(
         "mvds.serve",
         "accept data-sync peers over TCP until the daemon ends or `stop` is asked for",
         (

@@ -33,15 +33,39 @@ def mvds() -> None:
 
 @mvds.command("open")
 @click.argument("conversation", metavar="CONV", type=CONV)
+@click.option(
+    "--attest", "attests", is_flag=True, help="and pass on what was said before, as `gateway mvds attest` does"
+)
 @pass_session
-def open_(session: Session, conversation: str) -> None:
+def open_(session: Session, conversation: str, *, attests: bool) -> None:
     """Open a conversation for data sync; for its admins.
 
     From then on what its members write carries what stands for it in data sync, and every node of a member can serve it.
     """
     done = session.door.call("mvds.open", conversation=conversation)
     session.output.emit(done, lambda: f"open for data sync as group {plain(done['group'])}")
+    if attests:
+        _note_attested(session, session.door.call("mvds.attest", conversation=conversation))
     session.output.note("invite somebody by his key: swarmchat gateway mvds invite CONV KEY")
+
+
+@mvds.command()
+@click.argument("conversation", metavar="CONV", type=CONV)
+@click.option(
+    "--limit",
+    type=click.IntRange(1, limits.DATASYNC_ATTESTED_MAX),
+    metavar="N",
+    help=f"the newest N; {limits.DATASYNC_ATTESTED_MAX} unless told otherwise, and at most",
+)
+@pass_session
+def attest(session: Session, conversation: str, limit: int | None) -> None:
+    """Pass on in data sync what carries no signature for it: texts from before it was opened, and of members without a key.
+
+    You vouch for it: clients show it as relayed by you. Each text is one commit; what was passed on already is not again.
+    """
+    done = session.door.call("mvds.attest", conversation=conversation, limit=limit)
+    session.output.emit(done, lambda: f"passed on {counted(done['attested'], 'text')}")
+    _note_left_out(session, done)
 
 
 @mvds.command()
@@ -147,6 +171,17 @@ def peer(session: Session, connect: str, key_file: Path, folder: Path | None, **
     except ValueError as fault:
         raise UsageError(str(fault), hint="for example 127.0.0.1:4100") from None
     thinpeer.run(session, node, key_file, folder, options)
+
+
+def _note_attested(session: Session, done: dict[str, Any]) -> None:
+    session.output.note(f"passed on {counted(done['attested'], 'text')}")
+    _note_left_out(session, done)
+
+
+def _note_left_out(session: Session, done: dict[str, Any]) -> None:
+    if done["left_out"]:
+        what = counted(done["left_out"], "text")
+        session.output.note(f"left out {what}: changed since, said through a gateway, or very long")
 
 
 def _receipt(receipt: dict[str, Any]) -> tuple[str, ...]:

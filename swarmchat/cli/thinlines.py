@@ -51,6 +51,8 @@ def _changed(event: Event) -> list[str]:
     what = _quoted(about, event)
     match event["does"]:
         case "text":
+            if "by" in event:
+                who = f"{plain(event['by'][:_SHORT])} relayed by {who}"
             return _lines(f"{who}  " if about is None else f"{who}, to {what}:  ", text)
         case "edit":
             return _lines(f"{who} (edited):  ", text)

@@ -111,6 +111,7 @@ ANSWERS: Mapping[str, Any] = {
     "status.identity_export": {"path": "/tmp/key", "key": "0x04" + "5e" * 64},
     "mvds.open": {"id": FIRST, "conversation": ROOM, "group": "9a" * 32},
     "mvds.invite": {"conversation": ROOM, "key": "0x04" + "5e" * 64, "account": CAROL, "commit": FIRST},
+    "mvds.attest": {"conversation": ROOM, "attested": 3, "left_out": 1},
     "mvds.serve": {"listen": "127.0.0.1:4100", "stopped": False, "warning": None},
     "mvds.status": {
         "key": "0x04" + "5e" * 64,

@@ -48,6 +48,7 @@ class DatasyncGateway:
         self._starting = asyncio.Lock()
         self._invitees: dict[tuple[ConversationId, AccountId], Key] = {}
         self._noticed: dict[ConversationId, float] = {}  # since when somebody waits for an invitation
+        self.attesting = asyncio.Lock()  # held by who passes on what others said: once is enough
         self._waited_for = asyncio.Event()  # some of those; nothing wakes up where there are none
 
     # --- see `hub.Gateway`

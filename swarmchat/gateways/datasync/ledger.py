@@ -20,9 +20,9 @@ from swarmchat.conversation.history import History
 from swarmchat.conversation.roster import Roster
 from swarmchat.crypto.secp256k1 import Key
 from swarmchat.gateways.bindings import BINDING, Binding, Bindings
-from swarmchat.gateways.datasync import messages
+from swarmchat.gateways.datasync import attesting, messages
 from swarmchat.gateways.datasync.group import Group
-from swarmchat.gateways.datasync.mapping import BRIDGE, FIELD, agrees
+from swarmchat.gateways.datasync.mapping import BRIDGE, EVENT, FIELD, agrees
 from swarmchat.gateways.datasync.messages import ClientMessage, Type, read_body, read_client
 from swarmchat.gateways.datasync.payload import GroupId, Message, MessageId, Metadata, PeerId, group_of
 from swarmchat.gateways.datasync.standing import Kind, Law
@@ -280,7 +280,7 @@ class Ledger:
         if fact.account is not None and fact.type not in _SILENT:
             commit = read(fact.id)
             assert isinstance(commit, Commit), "a merge is one in the history as well"
-            said = self._spoken(number, commit, fact.account, front, roster_at)
+            said = self._spoken(number, commit, fact.account, front, read, roster_at)
             if said is not None:
                 undo.said = said
                 self._enter(said)
@@ -351,13 +351,13 @@ class Ledger:
         self._fold = None
 
     def _spoken(
-        self, number: int, commit: Commit, author: AccountId, front: tuple[int, ...], roster_at: RosterAt
+        self, number: int, commit: Commit, author: AccountId, front: tuple[int, ...], read: Read, roster_at: RosterAt
     ) -> Said | None:
         """The message in a commit, if the commit may carry it: else it is as if there were none."""
-        read = carried(self.group, commit.body.get(FIELD), self._ids(front))
-        if read is None or commit.parent is None:
+        found = carried(self.group, commit.body.get(FIELD), self._ids(front))
+        if found is None or commit.parent is None:
             return None
-        message, client = read
+        message, client = found
         body, key = read_body(client), client.sender
         if isinstance(body, Refused | messages.Ack) or key is None:
             return None
@@ -368,7 +368,34 @@ class Ledger:
             return None
         if not self._has_authority(number, commit, key, body, roster_at):
             return None
+        if attesting.claim(body) is not None and not (is_own and self._bears_out(commit, body, read)):
+            return None
         return Said(number, commit.id, message, client, body, PeerId(key.raw), author, is_own)
+
+    def _bears_out(self, commit: Commit, body: messages.Body, read: Read) -> bool:
+        """Whether it passes on what stands in a commit before it that carries no message, and says no more."""
+        is_event = isinstance(commit.action, Other) and commit.action.type == EVENT
+        wanted = attesting.target(commit.body) if is_event else None
+        found = None if wanted is None else self.unsaid(wanted, read)
+        return (
+            wanted is not None
+            and found is not None
+            and self._is_ancestor(wanted, commit.id)
+            and attesting.bears_out(body, *found)
+        )
+
+    def unsaid(self, commit: CommitId, read: Read) -> tuple[Commit, AccountId] | None:
+        """A commit that is here and carries no message, and its author's account; else None. StorageError."""
+        number = self._history.find(commit)
+        if number is None or number in self._at or number >= len(self._fronts):
+            return None
+        author, found = self._history.entry(number).fact.account, read(commit)
+        return None if author is None or not isinstance(found, Commit) else (found, author)
+
+    def attested(self) -> frozenset[CommitId]:
+        """The commits that somebody has passed on."""
+        claims = (attesting.claim(one.body) for one in self._order)
+        return frozenset(found.commit for found in claims if found is not None)
 
     def _stands_for(self, key: Key, account: AccountId, commit: Commit) -> bool:
         return key.uri == account or (commit.parent is not None and self.bindings.is_bound(account, key, commit.parent))

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from swarmchat.conversation.roster import Roster
 from swarmchat.crypto.secp256k1 import Key
-from swarmchat.gateways.datasync import mapping, messages, receipts
+from swarmchat.gateways.datasync import attesting, mapping, messages, receipts
 from swarmchat.gateways.datasync.ledger import Ledger, field
 from swarmchat.gateways.datasync.mapping import FIELD, Plan, Unmappable
 from swarmchat.gateways.datasync.messages import ClientMessage, read_body, read_client
@@ -23,7 +23,7 @@ class Fault(StrEnum):
 
     NOT_A_MEMBER = "not-a-member"
     NOT_INVITED = "not-invited"
-    NOT_ALLOWED = "not-allowed"  # only who opened the group, or an admin, may say that
+    NOT_ALLOWED = "not-allowed"  # only who opened the group, an admin, or a member with git may say that
     OTHER_GROUP = "other-group"  # its body names another one
     FOREIGN_PREVIOUS = "foreign-previous"  # it claims to follow what another sender said
     NO_PREVIOUS = "no-previous"  # it claims to be the first of a sender who has spoken
@@ -92,6 +92,8 @@ def _fault(ledger: Ledger, body: messages.Body, key: Key, roster: Roster) -> Fau
         return _join_fault(ledger, standing, sender)
     if sender not in standing.members:
         return Fault.NOT_A_MEMBER
+    if attesting.claim(body) is not None:
+        return Fault.NOT_ALLOWED
     if isinstance(body, messages.Kick) and not _is_admin(ledger, key, roster):
         return Fault.NOT_ALLOWED
     if isinstance(body, messages.Invite) and ledger.kind is Kind.GROUP and not _is_admin(ledger, key, roster):

@@ -12,9 +12,9 @@ from swarmchat.conversation.actions import Other
 from swarmchat.conversation.roster import Roster
 from swarmchat.crypto.secp256k1 import Key, Secret
 from swarmchat.gateways.bindings import BINDING
-from swarmchat.gateways.datasync import mapping
+from swarmchat.gateways.datasync import attesting, mapping
 from swarmchat.gateways.datasync.ledger import Ledger, field
-from swarmchat.gateways.datasync.mapping import BRIDGE, EVENT, FIELD, Unmappable, intention
+from swarmchat.gateways.datasync.mapping import BRIDGE, EVENT, FIELD, Unmappable, Why, intention
 from swarmchat.gateways.datasync.messages import Invite, Join, sign, write_client
 from swarmchat.gateways.datasync.payload import MessageId, PeerId
 from swarmchat.ids import AccountId, CommitId
@@ -57,7 +57,12 @@ def spoken(
             return None if found is None else found.message.id
 
         mine, extra = secret.public, item.extra or {}
-        body = mapping.exported(item.action, extra, ledger.group, mine, key_of, item.profile, message_of)
+        wanted = attesting.target(extra) if item.action == Other(EVENT) else None
+        if wanted is None:
+            body = mapping.exported(item.action, extra, ledger.group, mine, key_of, item.profile, message_of)
+        else:
+            found = ledger.unsaid(wanted, here.commit)
+            body = (None if found is None else attesting.attested(*found)) or Unmappable(Why.NO_COUNTERPART)
         if isinstance(body, Unmappable) or standing.dissolved:
             return {}
         if me not in standing.members and not isinstance(body, Join):

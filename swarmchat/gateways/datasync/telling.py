@@ -10,7 +10,7 @@ from swarmchat.conversation import actions
 from swarmchat.conversation.actions import Edit, FileOffer, FileWithdrawal, Other, React, UpdateProfile
 from swarmchat.conversation.rejection import Rejection
 from swarmchat.crypto.secp256k1 import Key
-from swarmchat.gateways.datasync import messages
+from swarmchat.gateways.datasync import attesting, messages
 from swarmchat.gateways.datasync.mapping import ABOUT
 from swarmchat.gateways.datasync.messages import ClientMessage, Content, Invite, Kick, Post, read_body, read_client
 from swarmchat.gateways.datasync.payload import Message, MessageId
@@ -30,7 +30,9 @@ def event(message: Message, said: ClientMessage, me: Key, find: Find) -> Event |
     told: Event = {"id": message.id.hex(), "from": sender.legacy, "short": sender.compressed, "time": message.timestamp}
     match body:
         case Post(Content.COMMIT, data, text):
-            return {"event": "commit", **told, "commit": text, **_commit(data, sender, me, find)}
+            claim = attesting.claim(body)  # a node gives out only those that its log bears out
+            by = {} if claim is None else {"by": claim.by, "of": claim.commit}
+            return {"event": "commit", **told, "commit": text, **_commit(data, sender, me, find), **by}
         case Post(content, _, text):
             return {"event": "message", **told, "content": content.name.lower(), "text": text}
         case messages.Ack(target):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from swarmchat import limits
 from swarmchat.addresses import Address
-from swarmchat.conversation.actions import Action, Add, Other
+from swarmchat.conversation.actions import TEXT, Action, Add, Other
 from swarmchat.errors import RefusedError, UnreachableError, UsageError
 from swarmchat.gateways.datasync.gateway import BRIDGE, DatasyncGateway
 from swarmchat.ids import ConversationId
@@ -16,9 +16,12 @@ from swarmchat.node.verbs import JsonObject, Verbs
 
 if TYPE_CHECKING:
     from swarmchat.commitlog.log import CommitLog
+    from swarmchat.conversation.entries import Entry
     from swarmchat.crypto.secp256k1 import Key
     from swarmchat.gateways.datasync.ledger import Ledger
     from swarmchat.gateways.datasync.payload import MessageId, PeerId
+    from swarmchat.ids import CommitId
+    from swarmchat.node.view import View
 
 _NOT_OPEN = "open it first: swarmchat gateway mvds open CONV"
 _ADMINS_INVITE = (0, 1)  # modes
@@ -86,6 +89,28 @@ class DatasyncVerbs(Verbs):
         commit = self._admitted(await self._node.swarm.append(where, action, extra=said))
         return {"conversation": where, "key": whom.legacy, "account": account, "commit": commit}
 
+    async def mvds_attest(self, *, conversation: str, limit: int | None = None) -> JsonObject:
+        """Pass on, in our own name, the newest texts that carry no message: from before it was opened, and of members without a key."""
+        from swarmchat.gateways.datasync import attesting  # noqa: PLC0415 - see above
+        from swarmchat.gateways.datasync.mapping import EVENT  # noqa: PLC0415
+
+        where = await self._conversation(conversation)
+        log = await self._opened(where)
+        me = await self._node.swarm.own.ensure_status_key()
+        if me.public.raw not in (await self._datasync.look(log, lambda ledger: ledger.fold.standing)).members:
+            raise RefusedError(
+                "this account does not take part in data sync here yet",
+                hint="it comes in by itself as soon as an admin's node has let it in",
+            )
+        count = limits.DATASYNC_ATTESTED_MAX if limit is None else limit
+        async with self._datasync.attesting:
+            found, left_out = await self._look(
+                where, lambda view: _unsaid(self._datasync.logs.ledger(log), view, count)
+            )
+            for commit in found:
+                self._admitted(await self._node.swarm.append(where, Other(EVENT), extra=attesting.intention(commit)))
+        return {"conversation": where, "attested": len(found), "left_out": left_out}
+
     async def mvds_serve(
         self, *, listen: str | None = None, stop: bool = False, tick_ms: int | None = None
     ) -> JsonObject:
@@ -135,6 +160,29 @@ class DatasyncVerbs(Verbs):
         if not self._datasync.is_open(log):
             raise RefusedError("the conversation is not opened for data sync", hint=_NOT_OPEN)
         return log
+
+
+def _unsaid(ledger: Ledger, view: View, count: int) -> tuple[list[CommitId], int]:
+    """The newest texts that no message stands for, oldest first; and how many were left out: changed since, through a gateway, too long."""
+    from swarmchat.gateways.datasync import attesting  # noqa: PLC0415 - see above
+
+    log, unseen = view.log, view.hidden()
+    passed_on, left_out = ledger.attested(), 0
+
+    def is_wanted(entry: Entry) -> bool:
+        nonlocal left_out
+        if entry.fact.type != TEXT or entry.id in passed_on:
+            return False
+        found = ledger.unsaid(entry.id, log.commit)
+        if found is None:
+            return False
+        fits = attesting.attested(*found) is not None and not view.timeline.item(entry.id, unseen).edits
+        fits = fits and view.credit(found[0]) is None
+        left_out += not fits
+        return fits
+
+    items = view.timeline.page(count, hidden=unseen, wanted=is_wanted)
+    return [item.commit for item in items], left_out
 
 
 def _row(ledger: Ledger, peers: tuple[PeerId, ...], seen: list[tuple[MessageId, PeerId]]) -> JsonObject:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -371,6 +372,52 @@ def test_who_came_in_and_who_was_put_out_is_confirmed_by_nodes_and_peers_and_by_
         assert not [each for each in said(ann, room) if isinstance(each.body, messages.Ack)]
         assert counted(ann, "receipts") >= 3  # of two's JOIN by one, and of the KICK by both
         assert counted(ann, "refused_ack_of_nothing") == 0
+
+    play(tmp_path, story)
+
+
+def test_what_was_said_before_it_was_opened_is_passed_on_when_that_is_asked_for(tmp_path: Path) -> None:
+    async def story(world: Loopback) -> None:
+        ann, ben = await world.node("ann"), await world.node("ben")
+        room = await world.room(ann, ben)
+        early = await ben.say(room, "long ago")
+        changed = await ann.say(room, "changd")
+        await ann.door.message_edit(conversation=room, message=changed, text="changed")
+        gone = await ann.say(room, "gone")
+        await ann.door.message_delete(conversation=room, message=gone)
+        await ben.say(room, "not so long ago")
+        await world.until(lambda: level(room, ann, ben))
+        with pytest.raises(RefusedError, match="not opened"):
+            await ann.door.mvds_attest(conversation=room)
+        await ann.door.mvds_open(conversation=room)
+        await world.until(lambda: is_in(ben, ann, room))
+        await ben.say(room, "with a message of its own")
+        await world.until(lambda: level(room, ann, ben))
+        newest = await ann.door.mvds_attest(conversation=room, limit=1)
+        assert newest == {"conversation": room, "attested": 1, "left_out": 0}
+        async with thin(world, ann, room, 7) as one:
+            done = await ann.door.mvds_attest(conversation=room)
+            assert done == {"conversation": room, "attested": 1, "left_out": 2}
+            told = await one.until(lambda: len(one.of("commit")) == 2 and one.of("commit"))
+            assert {(each["by"], each["text"]) for each in told} == {
+                (ben.account.id, "long ago"),
+                (ben.account.id, "not so long ago"),
+            }
+            mine = ann.swarm.own.status_key()
+            assert mine is not None
+            assert {each["from"] for each in told} == {mine.public.legacy}
+            assert next(each["of"] for each in told if each["text"] == "long ago") == early
+            assert (await ann.door.mvds_attest(conversation=room))["attested"] == 0
+            lie = json.dumps({"type": "text/plain", "body": "never", "by": ben.account.id, "commit": early})
+            async with await Caller.call(await served(ann), 7) as caller:
+                await caller.shake()
+                false = entry(ann, room, messages.commit_post(lie), one.secret)
+                await caller.send(Payload(messages=(false,)))
+                await caller.acked(false.id)
+            assert counted(ann, "refused_not_allowed") == 1
+        await world.until(lambda: level(room, ann, ben))
+        assert (await ben.door.mvds_attest(conversation=room))["attested"] == 0, "Ann did it"
+        assert {each.message.id for each in said(ann, room)} == {each.message.id for each in said(ben, room)}
 
     play(tmp_path, story)
 

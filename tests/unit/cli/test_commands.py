@@ -49,6 +49,8 @@ COMMANDS: list[tuple[str, str, dict[str, Any]]] = [
     ("status identity --export /x/key", "status.identity_export", {"path": "/x/key"}),
     ("gateway mvds open Boats", "mvds.open", {"conversation": "Boats"}),
     ("gateway mvds invite Boats zQ3sh1", "mvds.invite", {"conversation": "Boats", "key": "zQ3sh1"}),
+    ("gateway mvds attest Boats", "mvds.attest", {"conversation": "Boats"}),
+    ("gateway mvds attest Boats --limit 9", "mvds.attest", {"conversation": "Boats", "limit": 9}),
     ("gateway mvds serve --listen 127.0.0.1:0", "mvds.serve", {"listen": "127.0.0.1:0"}),
     ("gateway mvds serve --stop", "mvds.serve", {"stop": True}),
     (

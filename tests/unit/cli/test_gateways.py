@@ -33,6 +33,20 @@ def test_open_and_invite_say_what_comes_next() -> None:
     assert "gateway mvds serve" in invited.err
 
 
+def test_what_was_passed_on_and_left_out_is_counted() -> None:
+    done = mvds("attest", "Boats", "--limit", "3")
+    assert done.out == "passed on 3 texts\n"
+    assert done.err == "left out 1 text: changed since, said through a gateway, or very long\n"
+    node = FakeCommands()
+    node.answers["mvds.attest"] = {"conversation": ROOM, "attested": 1, "left_out": 0}
+    all_of_it = swarmchat("gateway", "mvds", "attest", "Boats", node=node)
+    assert (all_of_it.out, all_of_it.err) == ("passed on 1 text\n", "")
+    opened = mvds("open", "Boats", "--attest")
+    assert opened.out == f"open for data sync as group {'9a' * 32}\n"
+    assert opened.err.startswith("passed on 3 texts\nleft out 1 text")
+    assert mvds("attest", "Boats", "--limit", "201").status == 2
+
+
 @pytest.mark.parametrize("words", [(), ("--listen", "127.0.0.1:0", "--stop")])
 def test_serve_is_told_one_thing(words: tuple[str, ...]) -> None:
     outcome = mvds("serve", *words)

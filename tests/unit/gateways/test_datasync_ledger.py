@@ -298,6 +298,17 @@ def test_when_the_owner_has_left_nothing_is_taken_in_or_said_any_more(log: Commi
     assert ledger_of(log).said_by(said(log, BOB, Post("too late"))) is None
 
 
+def test_the_owner_may_leave_from_outside_and_the_conversation_goes_on_without_messages(log: CommitLog) -> None:
+    left = relayed(log, BOB, SECRETS[ALICE.id], messages.Leave(SECRETS[ALICE.id].public, ledger_of(log).group))
+    ledger = ledger_of(log)
+    assert ledger.said_by(left) is not None
+    assert ledger.fold.standing.dissolved
+    assert log.roster.is_joined(ALICE.id), "his account is a member as before"
+    later = said(log, BOB, Post("with git"))
+    assert log.knows(later)
+    assert ledger_of(log).said_by(later) is None
+
+
 def test_a_long_log_is_looked_through_piece_by_piece(log: CommitLog) -> None:
     for count in range(5):
         said(log, ALICE, Post(f"{count}"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -112,6 +113,20 @@ def test_hostile_words_are_harmless_and_short() -> None:
         assert len(lines) == 2, "its own line ends stay"
         assert all(line.isprintable() for line in lines)
         assert lines[1].startswith("    "), "nobody else can seem to say it"
+
+
+def test_what_somebody_relays_is_told_as_the_others_words_and_as_relayed() -> None:
+    held = Held()
+    relay = {"type": "text/plain", "body": "from before\nand more", "by": "ab" * 20, "commit": "cd" * 20, "at": "5"}
+    message = held.add(ANN, messages.commit_post(json.dumps(relay)))
+    assert held.lines(message) == [f"{'ab' * 6} relayed by {ANN_}  from before", "    and more"]
+    said = read_client(message.body)
+    assert isinstance(said, messages.ClientMessage)
+    event = telling.event(message, said, ME.public, held.by_id.get)
+    assert event is not None
+    assert (event["by"], event["of"], event["from"]) == ("ab" * 20, "cd" * 20, ANN.public.legacy)
+    claims = messages.commit_post(json.dumps(relay | {"by": "\x1b[2J"}))
+    assert held.lines(held.add(ANN, claims))[0] == f"{ANN_}  from before", "no account is called that"
 
 
 def test_what_our_own_client_or_a_receipt_says_is_told_or_not() -> None:
