@@ -42,6 +42,8 @@ def note(event: Event) -> list[str]:
             return [
                 "found: this key has spoken in the group before; its messages are fetched, and what you say follows them"
             ]
+        case "shared":
+            return ["another client speaks with this key right now: end one of the two, or give it a key of its own"]
         case _:
             return []  # posted, delivered, ignored: for programs
 

@@ -23,15 +23,27 @@ TICK_S = 0.01
 PATIENCE_S = 20.0
 
 
+class Ahead(SystemRuntime):
+    """Its clock is: what would take a person some seconds takes a test none."""
+
+    def __init__(self, by_s: float) -> None:
+        super().__init__()
+        self._by_s = by_s
+
+    def now(self) -> float:
+        return super().now() + self._by_s
+
+
 class Thin:
     """One of them. `number` makes its key."""
 
-    def __init__(self, folder: Path, number: int, **wishes: Any) -> None:
+    def __init__(self, folder: Path, number: int, ahead_s: float = 0.0, **wishes: Any) -> None:
         self.secret = Secret(number.to_bytes(32))
         self.key = self.secret.public
         self.told: list[dict[str, Any]] = []
         self._folder = folder
         self._wishes = wishes
+        self._runtime = Ahead(ahead_s)
         self._lines: asyncio.Queue[str] = asyncio.Queue()
         self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -40,7 +52,7 @@ class Thin:
     def up(self, node: Address) -> Thin:
         self._store = ThinStore(self._folder / f"thin-{self.key.uri}.sqlite")
         wishes = Wishes(**{"node": node, "schedule": trial(TICK_S), **self._wishes})
-        self.peer = ThinPeer(self.secret, self._store, SystemRuntime(), wishes, self._tell)
+        self.peer = ThinPeer(self.secret, self._store, self._runtime, wishes, self._tell)
         self._task = asyncio.create_task(self.peer.run(self._read()))
         return self
 

@@ -34,6 +34,9 @@ class Side(Protocol):
     async def delivered(self, effect: Deliver) -> Outcome:
         """A message came; what is taken is durable. Raises nothing that a peer could cause."""
 
+    async def heard(self, peer: PeerId, payload: Payload) -> None:
+        """What a peer sent, before the machine is given it. Raises as `delivered` does."""
+
     def told(self, effect: Confirmed | GivenUp | Ignored) -> None:
         """Something to know. Quick."""
 
@@ -152,4 +155,5 @@ class Exchange:
         if isinstance(payload, Refused):
             self._side.told(Ignored(peer, payload))
         else:
+            await self._side.heard(peer, payload)
             await self.do(lambda: self.machine.receive(peer, payload, self._runtime.now()))

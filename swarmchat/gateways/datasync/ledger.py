@@ -184,6 +184,11 @@ class Ledger:
         """Whether anything of that sender is here."""
         return bool(self._by_sender.get(sender))
 
+    def last_of(self, sender: PeerId) -> MessageId | None:
+        """What that sender said last, of what came here; nothing of his comes after it."""
+        spoken = self._by_sender.get(sender)
+        return self._at[spoken[-1]].message.id if spoken else None
+
     def key_of(self, account: AccountId) -> Key | None:
         """The key that stands for an account here, its own or a foreign one."""
         binding = self.bindings.of(account)

@@ -143,9 +143,10 @@ class Logs:
             return False
         if peer in standing.members:
             return True
-        return (peer in standing.invited and invites(message, peer)) or (
-            peer in standing.kicked and kicks(message, peer)
-        )
+        if (peer in standing.invited and invites(message, peer)) or (peer in standing.kicked and kicks(message, peer)):
+            return True
+        may_come = peer in standing.invited or (self._is_public(message.group) and peer not in standing.kicked)
+        return may_come and self._is_by(message, peer)  # what he goes on from when he comes in again
 
     def writes(self, peer: PeerId, message: Message) -> bool:
         """See `Groups`. StorageError."""
@@ -160,8 +161,7 @@ class Logs:
         target = self._said(body.message) if isinstance(body, Ack) else None
         if target is not None and gone_with(target) == peer:
             return True
-        found = self._said(message.id)  # of who is out meanwhile, and never heard that it was taken: his LEAVE, say
-        return found is not None and found.sender == peer
+        return self._is_by(message, peer)  # of who is out meanwhile, and never heard that it was taken: his LEAVE, say
 
     def standing(self, group: GroupId) -> Standing | None:
         """Who is in a group; None for one that is not here. StorageError."""
@@ -180,6 +180,11 @@ class Logs:
             if standing is not None and peer in standing.members | standing.invited:
                 found.append(conversation)
         return found
+
+    def _is_by(self, message: Message, peer: PeerId) -> bool:
+        """Whether it is here, and that peer said it."""
+        found = self._said(message.id)
+        return found is not None and found.sender == peer
 
     def _is_public(self, group: GroupId) -> bool:
         conversation = self._groups.get(group)

@@ -168,6 +168,16 @@ class MemoryMessages:
         if message.id not in self._parents:
             heads.add(message.id)
 
+    def remove(self, message: MessageId) -> None:
+        """It is here no more."""
+        if self._messages.pop(message, None) is None:
+            return
+        self._parents = {parent for each in self._messages.values() for parent in each.parents}
+        self._heads.clear()
+        for each in self._messages.values():
+            if each.id not in self._parents:
+                self._heads[each.group].add(each.id)
+
     def heads(self, group: GroupId) -> tuple[MessageId, ...]:
         return tuple(sorted(self._heads.get(group, ())))
 

@@ -74,10 +74,12 @@ def _with(plan: Plan, carried: dict[str, str]) -> Plan:
 
 def _chain_fault(ledger: Ledger, client: ClientMessage, message: MessageId, key: Key) -> Fault | None:
     sender = PeerId(key.raw)
+    if client.previous is None and not client.legacy and ledger.has_spoken(sender):
+        return Fault.NO_PREVIOUS  # the same signature may stand here: his first JOIN, of which he knows no more
     if ledger.is_replayed(client, message):
         return Fault.REPLAYED
     if client.previous is None:
-        return Fault.NO_PREVIOUS if ledger.has_spoken(sender) and not client.legacy else None
+        return None
     before = ledger.said(client.previous)
     return Fault.FOREIGN_PREVIOUS if before is not None and before.sender != sender else None
 

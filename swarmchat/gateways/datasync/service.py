@@ -14,10 +14,10 @@ from swarmchat.gateways.datasync import receipts, relaying, session
 from swarmchat.gateways.datasync.effects import Confirmed, Deliver, GivenUp, Ignored
 from swarmchat.gateways.datasync.exchange import Exchange, Outcome
 from swarmchat.gateways.datasync.hello import NONCE_BYTES, UNBOUND, Handshake
-from swarmchat.gateways.datasync.logs import Logs, invites
+from swarmchat.gateways.datasync.logs import Logs, invites, kicks
 from swarmchat.gateways.datasync.machine import Machine, Mode
-from swarmchat.gateways.datasync.messages import causes
-from swarmchat.gateways.datasync.payload import GroupId, Message, MessageId, PeerId
+from swarmchat.gateways.datasync.messages import causes, read_client
+from swarmchat.gateways.datasync.payload import GroupId, Message, MessageId, Payload, PeerId, group_of
 from swarmchat.gateways.datasync.receipts import Receipt
 from swarmchat.gateways.datasync.relaying import Known, Relay
 from swarmchat.gateways.datasync.schedule import CHANNEL, trial
@@ -59,6 +59,7 @@ class Service:
         self._turns: dict[ConversationId, asyncio.Lock] = {}
         self._passed: dict[MessageId, None] = {}
         self._greeted: set[tuple[PeerId, ConversationId]] = set()
+        self._tails: dict[PeerId, dict[MessageId, ConversationId]] = {}  # its own last messages, as it was offered them
         self._server: asyncio.Server | None = None
         self._tasks: asyncio.TaskGroup | None = None
         self._wires: set[Wire] = set()  # over TCP
@@ -173,6 +174,7 @@ class Service:
         except Exception:  # noqa: BLE001 - a fault of ours costs this peer, not the node
             _log.exception("data sync with %s broke off", where)
         finally:
+            self._tails = {one: tails for one, tails in self._tails.items() if one in self._exchange.peers}
             self._wires.discard(wire)
             wire.close()
 
@@ -182,7 +184,8 @@ class Service:
         if groups:
             await self._note_client(peer)
         for conversation in groups:
-            await self._offer(peer, conversation)
+            if not (await self._is_in(peer, conversation) and await self._offer_tail(peer, conversation)):
+                await self._offer(peer, conversation)
 
     async def _offer(self, peer: PeerId, conversation: ConversationId) -> None:
         """Its newest messages to who is in a group; the invitation to who is not yet."""
@@ -195,7 +198,9 @@ class Service:
                     return False, []
                 ledger = book[1]
                 if peer in ledger.fold.standing.members:
-                    return True, [one.message.id for one in ledger.newest(DATASYNC_FIRST_MESSAGES)]
+                    newest = (one.message for one in ledger.newest(DATASYNC_FIRST_MESSAGES))
+                    past = [one.id for one in newest if not (invites(one, peer) or kicks(one, peer))]
+                    return True, past  # who is in needs no word of how he came in or was out before
                 asked = (one.message for one in reversed(ledger.newest(ledger.size)))
                 return False, [message.id for message in asked if invites(message, peer)][:1]
 
@@ -204,6 +209,27 @@ class Service:
             self._greeted.add((peer, conversation))
         machine = self._exchange.machine
         await self._exchange.tell(lambda: machine.offer(peer, messages))
+
+    async def _is_in(self, peer: PeerId, conversation: ConversationId) -> bool:
+        standing = await self._node.runtime.offload(self._logs.standing, group_of(conversation))
+        return standing is not None and peer in standing.members
+
+    async def _offer_tail(self, peer: PeerId, conversation: ConversationId) -> bool:
+        """To a peer what it said last, if it has spoken: who has lost it asks for it, and can go on from there.
+
+        Before the rest: who knows no more who he is cannot tell what that means for him.
+        """
+
+        def found() -> MessageId | None:
+            with self._logs.held(conversation) as book:
+                return None if book is None else book[1].last_of(peer)
+
+        tail = await self._node.runtime.offload(found)
+        if tail is None:
+            return False
+        self._tails.setdefault(peer, {})[tail] = conversation
+        await self._exchange.tell(lambda: self._exchange.machine.offer(peer, [tail]))
+        return True
 
     async def _note_client(self, peer: PeerId) -> None:
         now = int(self._node.runtime.now())
@@ -261,10 +287,22 @@ class Service:
             return Outcome.DROPPED
         async with self._turns.setdefault(conversation, asyncio.Lock()):
             try:
-                return await self._relay(conversation, message)
+                return await self._relay(conversation, message, effect.sender)
             except SwarmchatError as fault:
                 _log.warning("data sync of %s: %s", conversation, fault)
                 return Outcome.DROPPED
+
+    async def heard(self, peer: PeerId, payload: Payload) -> None:
+        """See Side: who asks for what he himself said last has lost the rest too, and is offered the newest once more."""
+        tails = self._tails.get(peer, {})
+        for wanted in payload.requests:
+            if (conversation := tails.pop(wanted, None)) is not None:
+                self.counters["forgetful"] += 1
+                self._greeted.discard((peer, conversation))
+                await self._offer(peer, conversation)
+        for known in payload.acks:
+            if (conversation := tails.pop(known, None)) is not None:
+                await self._offer(peer, conversation)
 
     def told(self, effect: Confirmed | GivenUp | Ignored) -> None:
         """See Side."""
@@ -276,12 +314,16 @@ class Service:
             case Ignored(_, why):
                 self._refuse(why)
 
-    async def _relay(self, conversation: ConversationId, message: Message) -> Outcome:
+    async def _relay(self, conversation: ConversationId, message: Message, peer: PeerId) -> Outcome:
         me = self._node.account.id
 
         def consider() -> Known | Relay | Receipt | Refused | None:
             with self._logs.held(conversation) as book:
                 return None if book is None else relaying.considered(book[1], book[0].roster, me, message)
+
+        def spoken() -> bool:
+            client = read_client(message.body)
+            return not isinstance(client, Refused) and client.sender is not None and client.sender.raw == peer
 
         found = await self._node.runtime.offload(consider)
         match found:
@@ -295,7 +337,10 @@ class Service:
                 return Outcome.NOTED
             case Refused():
                 self._refuse(found)
-                return Outcome.REFUSED
+                if found.reason != relaying.Fault.NO_PREVIOUS or not await self._node.runtime.offload(spoken):
+                    return Outcome.REFUSED
+                await self._offer_tail(peer, conversation)
+                return Outcome.DROPPED  # no ACK: it is not said yet, and can be said anew
             case Relay(plan, otherwise):
                 outcome = await self._node.swarm.append(conversation, plan.action, extra=plan.extra)
                 if isinstance(outcome, Rejection):

@@ -7,11 +7,14 @@ import hashlib
 from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import Final
 
 from swarmchat.addresses import Address
 from swarmchat.crypto.secp256k1 import Key, Secret
+from swarmchat.errors import UserError
 from swarmchat.gateways.datasync import messages, session, telling
+from swarmchat.gateways.datasync.chain import Chain
 from swarmchat.gateways.datasync.effects import Confirmed, Deliver, GivenUp, Ignored
 from swarmchat.gateways.datasync.exchange import Exchange, Outcome
 from swarmchat.gateways.datasync.group import Fault as GroupFault
@@ -30,7 +33,7 @@ from swarmchat.gateways.datasync.messages import (
     sign,
     write_client,
 )
-from swarmchat.gateways.datasync.payload import GroupId, Message, MessageId, Metadata, PeerId
+from swarmchat.gateways.datasync.payload import GroupId, Message, MessageId, Metadata, Payload, PeerId
 from swarmchat.gateways.datasync.records import Kind as RecordKind
 from swarmchat.gateways.datasync.records import MemoryMessages
 from swarmchat.gateways.datasync.schedule import CHANNEL, Schedule
@@ -46,6 +49,8 @@ from swarmchat.runtime import Runtime
 _STEPS_BACK: Final = 4
 _RETRY_S: Final = 0.2
 _RETRY_MAX_S: Final = 5.0
+_SHORT_S: Final = 30.0  # a connection that the node ends before that, again and again, is ended for our key's sake
+_SHORTS_MAX: Final = 8
 # What a message is judged by that lacks here what it follows in the log: of what was before us we are offered the newest,
 # and nobody tells us what our own messages follow there. The node that sent it had all of it, and judged.
 _FOR_LACK: Final = frozenset(
@@ -100,14 +105,18 @@ class ThinPeer:
         self._fold = Group(GroupId(bytes(32)), Law())
         self._admins: frozenset[PeerId] = frozenset()
         self._back: dict[MessageId, int] = {}  # how far behind what was offered it was asked for
+        self._past: set[MessageId] = set()  # what was asked for so: others follow it that we may have
         self._untold: dict[MessageId, Message] = {}
         self._unconfirmed: dict[MessageId, Message] = {}
-        self._last: MessageId | None = None  # of our own
+        self._chain = Chain()  # our own
         self._last_confirmed: MessageId | None = None  # of those that a node has for good
         self._is_in = self._is_asked = False
         self._entered = asyncio.Event()
         self._over = asyncio.Event()
         self._all_said = False
+        self._fault: UserError | None = None  # what ends it
+        self._began = int(runtime.now())
+        self._said_so: set[str] = set()  # of what is said once
         self._node: PeerId | None = None
         self._loses = Losses(wishes.loss, wishes.seed)
         machine = Machine(
@@ -121,7 +130,9 @@ class ThinPeer:
         )
         self._exchange = Exchange(machine, self, runtime)
         for kept in store.kept():
-            self._take_up(kept.message, confirmed=kept.confirmed or not kept.mine)
+            self._take_up(
+                kept.message, confirmed=kept.confirmed or not kept.mine, composed=kept.mine, is_news=kept.is_news
+            )
             if kept.mine and not kept.confirmed:
                 self._unconfirmed[kept.message.id] = kept.message
             if not kept.told:
@@ -131,7 +142,10 @@ class ThinPeer:
     # --- running
 
     async def run(self, lines: AsyncIterator[str]) -> None:
-        """Stay connected, say what `lines` brings, until it leaves, or all is said that was to be said. StorageError."""
+        """Stay connected, say what `lines` brings, until it leaves, or all is said that was to be said. StorageError.
+
+        UserError: another client uses the same key.
+        """
         self._tell({"event": "key", "key": self._secret.public.legacy, "short": self._secret.public.compressed})
         async with asyncio.TaskGroup() as tasks:
             running = [
@@ -144,15 +158,27 @@ class ThinPeer:
             for task in running:
                 task.cancel()
         self._exchange.close()
+        if self._fault is not None:
+            raise self._fault
 
     async def _stay_connected(self) -> None:
-        patience = _RETRY_S
+        patience, shorts = _RETRY_S, 0
         while True:
+            since = self._runtime.monotonic()
             try:
                 if await self._connect():
-                    patience = _RETRY_S
+                    shorts += 1
+                if self._runtime.monotonic() - since >= _SHORT_S:
+                    patience, shorts = _RETRY_S, 0
             except OSError as fault:
+                shorts = 0
                 self._tell({"event": "disconnected", "reason": fault.strerror or str(fault)})
+            if shorts >= _SHORTS_MAX and self._is_in:
+                self._fault = UserError(
+                    f"the node ended {shorts} connections, each before {_SHORT_S:.0f} s: another client uses this key",
+                    hint="end the other one, or give this one a key of its own with --key-file",
+                )
+                self._over.set()
             await self._runtime.sleep(patience * (0.5 + self._runtime.random()))
             patience = min(2 * patience, _RETRY_MAX_S)
 
@@ -218,13 +244,13 @@ class ThinPeer:
         """Say something: it is kept before it is sent, so that a second run sends the same and not another."""
         assert self._group is not None
         enters = isinstance(body, Join)  # it must not wait for what is taken from members alone
-        client = write_client(sign(body, self._last_confirmed if enters else self._last, self._secret))
+        client = write_client(sign(body, self._last_confirmed if enters else self._chain.last, self._secret))
         heads = self._held.heads(self._group)
         parents = [each for each in heads if not (enters and each in self._unconfirmed)][:DATASYNC_PARENTS_MAX]
         message = Message(self._group, int(self._runtime.now()), client, Metadata(tuple(parents)))
         await self._runtime.offload(lambda: self._store.keep(message, mine=True))
         self._unconfirmed[message.id] = message
-        self._take_up(message, confirmed=False)
+        self._take_up(message, confirmed=False, composed=True)
         await self._publish(message)
         return message
 
@@ -251,10 +277,17 @@ class ThinPeer:
         if self._group is None:
             self._group = message.group
             await self._runtime.offload(self._store.set_group, message.group)
-        await self._runtime.offload(lambda: self._store.keep(message, mine=False))
+        mine = client.sender == self._secret.public and client.type is not Type.ACK
+        taken_back = mine and await self._take_back()
+        is_news = not self._is_over(message, client)
+        await self._runtime.offload(lambda: self._store.keep(message, mine=False, is_news=is_news))
         self._untold[message.id] = message
         was_in = self._is_in
-        self._take_up(message, confirmed=True)
+        self._take_up(message, confirmed=True, is_news=is_news)
+        if mine:
+            self._find(message)
+        if taken_back:  # who asked us in knew that we were out
+            self._is_in, self._is_asked = False, True
         await self._acknowledge(message)
         if was_in and not self._is_in:
             self._entered.clear()
@@ -263,6 +296,9 @@ class ThinPeer:
         await self._join_if_asked()
         self._show()
         return Outcome.TAKEN
+
+    async def heard(self, peer: PeerId, payload: Payload) -> None:
+        """See Side."""
 
     def told(self, effect: Confirmed | GivenUp | Ignored) -> None:
         """See Side."""
@@ -295,12 +331,43 @@ class ThinPeer:
         return message.group == self._group
 
     def writes(self, peer: PeerId, message: Message) -> bool:
-        """See Groups: what is of our group; before there is one, what asks us in."""
+        """See Groups: what is of our group; before there is one, whatever we are sent: what asks us in, or of one that we are in."""
         if self._group is not None:
             return message.group == self._group
         client = read_client(message.body)
-        body = None if isinstance(client, Refused) else read_body(client)
-        return isinstance(body, Invite) and body.invitee == self._secret.public
+        if isinstance(client, Refused):
+            return False
+        body = read_body(client)
+        return not isinstance(body, Refused) and not (isinstance(body, Kick) and body.target == self._secret.public)
+
+    # --- what we said and do not know
+
+    async def _take_back(self) -> bool:
+        """We have spoken before, so our first word here is none: no node takes it. Whether we asked to come in by it."""
+        first = [each for each in self._unconfirmed.values() if _read(each).previous is None]
+        for message in first:
+            await self._runtime.offload(self._store.take_back, message.id)
+            await self._exchange.tell(partial(self._held.remove, message.id))
+            del self._unconfirmed[message.id]
+            self._chain.take_back(message.id)
+            self._kept.remove(message)
+        if first:
+            self._begin_anew()
+        return bool(first)
+
+    def _find(self, message: Message) -> None:
+        """Say it once that we have spoken before; and that somebody does so now, with our key."""
+        event = "shared" if message.timestamp > self._began else "found"
+        if event not in self._said_so:
+            self._said_so.add(event)
+            self._tell({"event": event, "id": message.id.hex()})
+
+    def _is_over(self, message: Message, said: messages.ClientMessage) -> bool:
+        """Whether it put us out or asked us in before what we have: then that is how we stand, and not this."""
+        body, was_behind = read_body(said), message.id in self._past
+        self._past.discard(message.id)
+        who = body.target if isinstance(body, Kick) else body.invitee if isinstance(body, Invite) else None
+        return was_behind and who == self._secret.public
 
     # --- inside
 
@@ -318,27 +385,38 @@ class ThinPeer:
             return promised
         near = [each for each in lacking if each in message.parents and each not in promised]  # the node has those
         self._back.update((each, back + 1) for each in near)
+        self._past.update(near)
         return [*promised, *near]
 
-    def _take_up(self, message: Message, *, confirmed: bool) -> None:
+    def _take_up(self, message: Message, *, confirmed: bool, composed: bool = False, is_news: bool = True) -> None:
         self._held.add(message)
         self._kept.append(message)
-        said = _read(message)
+        last = said = _read(message)
         if said.sender == self._secret.public and said.type is not Type.ACK:
-            self._last = message.id
+            place = message.id, message.timestamp, said.previous
+            if composed:
+                self._chain.compose(*place)
+            else:
+                is_news = self._chain.find(*place)
+                found = None if self._chain.last is None else self._held.get(self._chain.last)
+                last = said if found is None else _read(found)
             if confirmed:
-                self._last_confirmed = message.id
+                self._last_confirmed = self._chain.last
         admins = self._admins
         if said.type in {Type.KICK, Type.INVITE} and said.sender is not None:
             admins |= {PeerId(said.sender.raw)}  # the node has judged who might
         if len(self._kept) == 1 or admins != self._admins:
             self._admins = admins
-            self._fold = Group(message.group, Law(admins=admins))
-            for each in self._kept:
-                self._fold.add(each)
+            self._begin_anew()
         else:
             self._fold.add(message)
-        self._note(said, confirmed=confirmed)
+        if is_news:
+            self._note(last, confirmed=confirmed)
+
+    def _begin_anew(self) -> None:
+        self._fold = Group(self._group or GroupId(bytes(32)), Law(admins=self._admins))
+        for each in self._kept:
+            self._fold.add(each)
 
     def _note(self, said: messages.ClientMessage, *, confirmed: bool) -> None:
         """What a message means for whether we are in: the last we heard, for what others follow comes first."""

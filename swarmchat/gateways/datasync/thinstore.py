@@ -20,16 +20,21 @@ CREATE TABLE IF NOT EXISTS messages (
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 """
 _GROUP: Final = "group"
+_PAST: Final = "past"  # and the id
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A message; `mine` was composed here, `confirmed` says that a node has it for good, `told` that the user saw it."""
+    """A message; `mine` was composed here, `confirmed` says that a node has it for good, `told` that the user saw it.
+
+    `is_news`: whether it was not of the past when it came, as what put us out before we came in again.
+    """
 
     message: Message
     mine: bool
     confirmed: bool
     told: bool
+    is_news: bool = True
 
 
 class ThinStore(StoredRecords):
@@ -53,25 +58,39 @@ class ThinStore(StoredRecords):
         """From now on it is that one."""
         self._do("INSERT OR REPLACE INTO facts VALUES (?, ?)", _GROUP, group)
 
-    def keep(self, message: Message, *, mine: bool) -> None:
+    def keep(self, message: Message, *, mine: bool, is_news: bool = True) -> None:
         """One more message; a known one changes nothing."""
+        if not is_news:
+            self._do("INSERT OR REPLACE INTO facts VALUES (?, ?)", f"{_PAST} {message.id.hex()}", b"")
         row = (message.id, write_message(message), mine, mine)
         self._do(
             "INSERT OR IGNORE INTO messages (id, raw, mine, confirmed, told) VALUES (?, ?, ?, 0, ?)",
             *row,
         )
 
+    def take_back(self, message: MessageId) -> None:
+        """It was never said: it is here no more, and nobody is sent it."""
+
+        def take_back(connection: sqlite3.Connection) -> None:
+            connection.execute("DELETE FROM records WHERE message = ?", (message,))
+            connection.execute("DELETE FROM messages WHERE id = ?", (message,))
+
+        self._file.run(take_back)
+
     def kept(self) -> list[Kept]:
         """All of them, in the order in which they came."""
 
         def read(connection: sqlite3.Connection) -> list[Kept]:
             rows = connection.execute("SELECT raw, mine, confirmed, told FROM messages ORDER BY number").fetchall()
+            past = {row[0] for row in connection.execute("SELECT name FROM facts")}
             found = []
             for raw, mine, confirmed, told in rows:
                 message = read_message(raw)
                 if isinstance(message, Refused):
                     raise damaged(f"a message that was kept is none: {message.reason}")
-                found.append(Kept(message, bool(mine), bool(confirmed), bool(told)))
+                found.append(
+                    Kept(message, bool(mine), bool(confirmed), bool(told), f"{_PAST} {message.id.hex()}" not in past)
+                )
             return found
 
         return self._file.run(read)

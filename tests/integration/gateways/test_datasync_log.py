@@ -450,7 +450,7 @@ def test_who_comes_in_is_offered_no_more_than_the_newest(tmp_path: Path, monkeyp
         monkeypatch.setattr(machine, "offer", lambda peer, found: (offered.append(len(found)), offer(peer, found))[1])
         async with thin(world, ann, room, 7) as one:
             await one.until(lambda: one.texts)
-        assert max(offered) == 3
+        assert max(offered) == 2, "what asked him in is not offered to who is in"
 
     play(tmp_path, story)
 
@@ -642,7 +642,8 @@ def test_messages_that_do_not_hold_are_acknowledged_counted_and_not_kept(tmp_pat
             )
             async with await Caller.call(await served(ann), 7) as caller:
                 await caller.shake()
-                for bad in (b"", b"\xff", forged, stolen, first, invite):
+                await caller.send(Payload(messages=(entry(ann, room, first, one.secret),)))  # and there comes no ACK
+                for bad in (b"", b"\xff", forged, stolen, invite):
                     message = entry(ann, room, bad, one.secret)
                     await caller.send(Payload(messages=(message,)))
                     await caller.acked(message.id)

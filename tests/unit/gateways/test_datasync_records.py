@@ -87,3 +87,20 @@ def test_heads_are_what_nothing_follows_in_whatever_order_it_comes() -> None:
     assert messages.get(second.id) == second
     assert messages.get(ONE) is None
     assert not messages.has(ONE)
+
+
+def test_what_is_removed_leaves_its_parents_as_heads() -> None:
+    messages = MemoryMessages()
+    first = Message(GROUP, 1, b"first", Metadata())
+    second = Message(GROUP, 2, b"second", Metadata((first.id,)))
+    third = Message(GROUP, 3, b"third", Metadata((first.id,)))
+    for each in (first, second, third):
+        messages.add(each)
+    messages.remove(second.id)
+    messages.remove(second.id)
+    assert messages.heads(GROUP) == (third.id,)
+    messages.remove(third.id)
+    assert messages.heads(GROUP) == (first.id,)
+    assert not messages.has(third.id)
+    messages.add(third)
+    assert messages.heads(GROUP) == (third.id,)

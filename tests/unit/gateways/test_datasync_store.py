@@ -121,3 +121,17 @@ def test_of_too_many_receipts_the_oldest_go(tmp_path: Path, monkeypatch: pytest.
     store.note_receipt(receipt(3, targets[3]), targets[3], ANNA)
     assert [target for target, _ in store.receipts_of(GROUP)] == targets[1:]
     store.close()
+
+
+def test_a_thin_peer_takes_back_what_was_never_said_and_knows_what_is_of_the_past(tmp_path: Path) -> None:
+    store = ThinStore(tmp_path / "t.sqlite")
+    mine, old = Message(GROUP, 1, b"mine"), Message(GROUP, 2, b"old")
+    store.keep(mine, mine=True)
+    store.keep(old, mine=False, is_news=False)
+    for peer in (ANNA, BERT):
+        store.put(Record(Kind.MESSAGE, peer, mine.id, GROUP, 1, 5))
+    store.put(Record(Kind.REQUEST, ANNA, old.id, None, 1, 5))
+    store.take_back(mine.id)
+    assert store.kept() == [Kept(old, False, False, False, is_news=False)]
+    assert [store.count(peer) for peer in (ANNA, BERT)] == [1, 0]
+    store.close()
