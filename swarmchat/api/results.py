@@ -152,8 +152,8 @@ STATUS_CHAT: Final[ObjectShape] = {
     "conversation": "conversation",
     "chat": "text",
     "generation": "int",
-    "rules": "text",  # status-go
-    "creator": "text",
+    "rules": "text?",  # status-go; null in a one-to-one
+    "creator": "text?",  # null in a one-to-one
     "name": "text",
     "color": "text",
     "image": "bool",
@@ -165,7 +165,7 @@ STATUS_CHAT: Final[ObjectShape] = {
             "compressed": "text?",  # zQ3sh…; null for what is no key: clients take any word
             "account": "account?",  # under which the conversation keeps them
             "name": "text",
-            "role": "text",  # admin, member
+            "role": "text?",  # admin, member; null in a one-to-one
             "bound": "bool",  # an account of ours has said that it is its key
         }
     ],

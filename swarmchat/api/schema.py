@@ -549,8 +549,15 @@ _TABLE: Final = (
     Method(
         "status.bridge",
         "open a conversation for Status: what is written there is signed for it as well from now on",
-        (_CONVERSATION,),
-        {"conversation": "conversation", "commit": "commit", "chat": "text", "generation": "int"},
+        (
+            Param(
+                "conversation",
+                "string",
+                "id, unique prefix (≥ 4) or title; or a key, `zQ3sh…` or `0x04…`, with whom to have a one-to-one",
+                required=True,
+            ),
+        ),
+        {"conversation": "conversation", "commit": "commit", "chat": "text?", "generation": "int"},
     ),
     Method(
         "status.export",

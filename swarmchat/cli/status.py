@@ -77,12 +77,17 @@ def identity(
 @click.argument("conv", type=CONV)
 @pass_session
 def bridge(session: Session, conv: str) -> None:
-    """Open a conversation for Status; for admins.
+    """Open a conversation for Status: a group by an admin, a one-to-one by either of the two.
+
+    CONV may be the key of somebody on Status, zQ3sh… or 0x04…: then it is the one-to-one with him, which is made.
 
     From now on each member's device signs what it writes for Status as well, so that any member can hand it on.
     """
     done = session.door.call("status.bridge", conversation=conv)
-    session.output.emit(done, lambda: f"{done['conversation']}  is open for Status: {plain(done['chat'])}")
+    told = (
+        plain(done["chat"]) if done["chat"] else "what is said counts once the other's device has said which key is his"
+    )
+    session.output.emit(done, lambda: f"{done['conversation']}  is open for Status: {told}")
 
 
 @status.command("export")
@@ -113,7 +118,9 @@ def export_(session: Session, conv: str, out: Path | None, attest: bool, force: 
             mode="attest" if attest else None,
             force=force or None,
         )
-    told = f"{counted(done['events'], 'group event')}, {counted(done['messages'], 'message')}, {done['bytes']} bytes"
+    told = f"{counted(done['messages'], 'message')}, {done['bytes']} bytes"
+    if done["events"]:  # a one-to-one has none
+        told = f"{counted(done['events'], 'group event')}, {told}"
     session.output.emit(done, lambda: f"{plain(done['path'])}: {told}")
     for line in _left_out(done):
         session.output.note(line)
@@ -125,6 +132,8 @@ def export_(session: Session, conv: str, out: Path | None, attest: bool, force: 
 @pass_session
 def import_(session: Session, file: Path, dry_run: bool) -> None:
     """Take in a file of signed Status messages: into the conversation of its chat, or into a new one.
+
+    Of a one-to-one, that of this account's key with somebody: into the one-to-one with him, if his key is known there.
 
     Nothing is written twice. If it is broken off, run it again: it goes on.
     """
@@ -165,16 +174,21 @@ def _imported(done: dict[str, Any]) -> str:
 
 def _chat(shown: dict[str, Any]) -> list[str]:
     rows = [
-        [plain(one["role"]), plain(one["name"]) or "–", plain(one["compressed"] or one["key"]), _account(one)]
-        for one in shown["members"]
+        [plain(one["name"]) or "–", plain(one["compressed"] or one["key"]), _account(one)] for one in shown["members"]
     ]
+    head = [f"chat     {plain(shown['chat'])}"]
+    columns: tuple[str, ...] = ("NAME", "KEY", "ACCOUNT")
+    told = counted(shown["messages"], "message")
+    if shown["rules"] is not None:  # a group
+        rows = [[plain(one["role"]), *row] for one, row in zip(shown["members"], rows, strict=True)]
+        columns, told = ("ROLE", *columns), f"{counted(shown['events'], 'group event')}, {told}"
+        head.append(f"name     {plain(shown['name'])}")
+        head.append(f"rules    {plain(shown['rules'])}, generation {shown['generation']}")
     return [
-        f"chat     {plain(shown['chat'])}",
-        f"name     {plain(shown['name'])}",
-        f"rules    {plain(shown['rules'])}, generation {shown['generation']}",
-        f"told     {counted(shown['events'], 'group event')}, {counted(shown['messages'], 'message')}",
+        *head,
+        f"told     {told}",
         "",
-        *table(rows, ("ROLE", "NAME", "KEY", "ACCOUNT")),
+        *table(rows, columns),
         *(["", *_left_out(shown)] if shown["missing"] or shown["dropped"] else []),
     ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from typing import Any, TypeVar
 
@@ -10,7 +11,7 @@ from google.protobuf.message import DecodeError
 
 from swarmchat.gateways.protobuf import Message, delimited
 from swarmchat.gateways.refusal import Refused
-from swarmchat.gateways.status import entities, envelopes, events, streams
+from swarmchat.gateways.status import entities, envelopes, events, pairs, streams
 from swarmchat.gateways.status.envelopes import Envelope
 from swarmchat.gateways.status.events import SignedEvent
 from swarmchat.gateways.status.fold import Fold, Rules, fold, fold_strictly
@@ -89,6 +90,10 @@ def seeds() -> Iterator[bytes]:
     ]
     for some in (base, steps, [*base, *steps], *([each] for each in steps)):
         yield bytes((_STEPS,)) + b"".join(_step(each) for each in some)
+    between = [replace(message, chat_id=ANN.public.legacy, message_type=1) for message in (*_SAID[:2], *_SAID[3:6])]  # type: ignore[call-arg]
+    for message in between:
+        yield bytes((_RAW,)) + envelopes.sign(message, BOB).raw
+    yield bytes((_STREAM,)) + delimited([envelopes.sign(message, by).raw for message in between for by in (BOB, ANN)])
     yield bytes((_STREAM,)) + delimited([envelopes.sign(message, BOB).raw for message in (update, *_SAID[:2])])
 
 
@@ -150,12 +155,13 @@ def _open(raw: bytes) -> Envelope | None:
 
 
 def _take(wrappers: tuple[bytes, ...]) -> None:
-    stream = streams.read(wrappers, NOW_MS)
+    stream = streams.read(wrappers, NOW_MS, ANN.public)
     if isinstance(stream, Refused):
         return
     _fold_all(stream.chat_id, list(stream.events))
     for said in stream.said:
-        assert said.entity.chat_id == stream.chat_id
+        assert pairs.spoken_in(said.author, said.entity) == stream.pair
+        assert stream.pair is not None or said.entity.chat_id == stream.chat_id
         assert entities.fault(said.entity, NOW_MS) is None
     assert len({bad.place for bad in stream.bad}) == len(stream.bad) <= len(wrappers)
 

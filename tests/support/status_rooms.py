@@ -10,7 +10,7 @@ from pathlib import Path
 from swarmchat import limits
 from swarmchat.commitlog.ledger import Provisional
 from swarmchat.commitlog.log import CommitLog, Pending
-from swarmchat.conversation.actions import Action, Other, UpdateProfile
+from swarmchat.conversation.actions import Action, Initial, Join, Other, UpdateProfile
 from swarmchat.conversation.commit import Commit
 from swarmchat.conversation.profile import Profile, write
 from swarmchat.conversation.timeline import Timeline
@@ -25,7 +25,7 @@ from swarmchat.gateways.status.fold import Fold, Group, fold
 from swarmchat.gateways.status.ledger import Ledger
 from swarmchat.gateways.status.mapping import Unmappable
 from swarmchat.ids import CommitId
-from tests.support.builders import ALICE, NOW, Person
+from tests.support.builders import ALICE, BOB, NOW, Person
 from tests.support.commitlogs import clone, group, must, writer
 
 
@@ -70,6 +70,22 @@ class StatusRoom:
             room.bind(other)
         if others:
             assert room.tend(ALICE) is not None
+        return room
+
+    @classmethod
+    def between(cls, folder: Path, other: Person = BOB) -> StatusRoom:
+        """A one-to-one of Alice with somebody who has joined, open for nothing."""
+        log = CommitLog.create(folder / "a.git", writer(ALICE), Initial(0, "0" * 32, other.id), now=NOW)
+        must(log.append(Join(other.id), writer(other), now=NOW))
+        return cls(log)
+
+    @classmethod
+    def opened_between(cls, folder: Path) -> StatusRoom:
+        """The same with Bob, open for Status; both have bound a key."""
+        room = cls.between(folder)
+        room.bridge(ALICE)
+        room.bind(ALICE)
+        room.bind(BOB)
         return room
 
     def copy(self, path: Path) -> StatusRoom:
@@ -117,6 +133,10 @@ class StatusRoom:
         number = self.log.history.number(self.main)
         note = tending.opening(ledger, self.log, number, who.id, secret(who), self.now * 1000)
         return self.write(who, Other(notes.BRIDGE), extra=note)
+
+    def bridge(self, who: Person, at: CommitId | None = None, **more: object) -> CommitId:
+        """Open a one-to-one."""
+        return self.write(who, Other(notes.BRIDGE), extra={notes.KEY: {}, **more}, at=at)
 
     def tend(self, who: Person) -> CommitId | None:
         """Write what is due from somebody, if anything is."""

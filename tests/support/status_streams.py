@@ -59,13 +59,12 @@ class Group:
     ) -> Envelope:
         """A message, wrapped with all events so far."""
         at = self._tick(clock)
-        fields = {"content_type": ContentType.TEXT_PLAIN, **more}
+        fields = {"content_type": ContentType.TEXT_PLAIN, "message_type": MessageType.PRIVATE_GROUP, **more}
         message = ChatMessage(
             clock=at,
             timestamp=at,
             text=text,
             chat_id=self.id,
-            message_type=MessageType.PRIVATE_GROUP,
             response_to="" if answers is None else answers.id,
             **fields,
         )

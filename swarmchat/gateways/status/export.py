@@ -22,9 +22,10 @@ from swarmchat.crypto.secp256k1 import Key, Secret
 from swarmchat.gateways.protobuf import delimited
 from swarmchat.gateways.refusal import Refused
 from swarmchat.gateways.status import clock, envelopes, events, mapping, notes, reading
+from swarmchat.gateways.status.chats import Chat
 from swarmchat.gateways.status.events import SignedEvent
 from swarmchat.gateways.status.fold import fold
-from swarmchat.gateways.status.ledger import Chat, Ledger, Source
+from swarmchat.gateways.status.ledger import Ledger, Source
 from swarmchat.gateways.status.mapping import Speaker, Unmappable, Why
 from swarmchat.gateways.status.reading import Said
 from swarmchat.gateways.status.wire import (
@@ -85,15 +86,16 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """One chat: first a wrapper with all events, then what was said by clock."""
+    """One chat: first a wrapper with all events, of a one-to-one none, then what was said by clock."""
 
-    events: bytes
+    events: bytes | None
     said: tuple[Said, ...]
     report: Report
 
     def stream(self) -> Iterator[bytes]:
         """The file in pieces, each wrapper after its length: a piece is made under the log's lock, when it is asked for."""
-        yield delimited([self.events])
+        if self.events is not None:
+            yield delimited([self.events])
         for one in self.said:
             yield delimited([one.envelope.raw])
 
@@ -156,6 +158,8 @@ class _Walk:
 
     def finished(self) -> Exported | Refused:
         """What all of it comes to."""
+        if self.chat.pair is not None:
+            return self._exported(None, 0, ())
         for told in self.ledger.told:
             if told.chat is self.chat:
                 self.found.append(_Found(self.here.history.id(told.number), told.signed))
@@ -172,15 +176,18 @@ class _Walk:
             first = ApplicationMetadataMessage(payload=raw, type=PayloadType.MEMBERSHIP_UPDATE_MESSAGE).encode()
         else:
             first = envelopes.sign(listed, self.attester.secret).raw
-        sayings = tuple(sorted(self.said.values(), key=lambda one: one.order))
-        report = Report(self.chat, len(folded.events), self.attested, len(sayings), tuple(self.missing), tuple(dropped))
-        return Exported(first, sayings, report)
+        return self._exported(first, len(folded.events), tuple(dropped))
 
     # --- inside
 
+    def _exported(self, first: bytes | None, count: int, dropped: tuple[Dropped, ...]) -> Exported:
+        sayings = tuple(sorted(self.said.values(), key=lambda one: one.order))
+        report = Report(self.chat, count, self.attested, len(sayings), tuple(self.missing), dropped)
+        return Exported(first, sayings, report)
+
     def _take_noted(self, number: int, commit: Commit, account: AccountId) -> None:
         """What was signed when it was written. The events are taken from the ledger."""
-        if self.ledger.chat_at(number) is not self.chat:
+        if self.ledger.chat_at(number) != self.chat:
             self._miss(commit.id, Fault.FROZEN)
             return
         said = reading.said(self.ledger, number, commit, account)
@@ -205,7 +212,7 @@ class _Walk:
             self._miss(commit.id, Why.BEFORE)
         elif self._is_known(commit.action, number):
             pass  # its key came later, and so did the event
-        elif found is not None and self._may_attest(commit.action, account):
+        elif found is not None and self.chat.pair is None and self._may_attest(commit.action, account):
             self._attest(number, commit, found)
         else:
             unsigned = self._unsigned(parent, commit.action, account, found)
@@ -221,15 +228,19 @@ class _Walk:
         assert folded is not None, "there is a chat"
         if not keys:
             return Unmappable(Why.NOT_BOUND)
+        if found is not None and chat.pair is not None:
+            return Unmappable(Why.ONE_TO_ONE)
         if found is not None:
             return mapping.group_fault(mapping.copied(folded.group), keys[0], found) or Unmappable(Why.NOT_SIGNED)
-        speaker = Speaker(self.ledger, self.here, parent, chat.id, account, keys[0], "", self.ledger.clock(parent))
+        if chat.pair is not None and keys[0] not in chat.pair.keys:
+            return Unmappable(Why.NOT_BOUND)  # a device of his bound another key beside
+        speaker = Speaker(self.ledger, self.here, parent, chat, account, keys[0], "", self.ledger.clock(parent))
         said = speaker.says(action)
         if said is None:
             return Unmappable(Why.OTHER_TYPE)
         if isinstance(said, Unmappable):
             return said
-        if keys[0].legacy not in folded.group.members:
+        if not reading.may_speak(chat, folded, keys[0]):
             return Unmappable(Why.RULES, reading.Fault.NOT_A_MEMBER)
         return next((fault for one in said if (fault := speaker.fault(one))), Unmappable(Why.NOT_SIGNED))
 

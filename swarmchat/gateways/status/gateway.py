@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from swarmchat.commitlog.archives import ArchivedLog
-from swarmchat.commitlog.ledger import Provisional, mode_of
+from swarmchat.commitlog.ledger import Provisional
 from swarmchat.commitlog.log import CommitLog
 from swarmchat.commitlog.writing import Pending
 from swarmchat.conversation.actions import Other
@@ -61,7 +61,7 @@ class StatusGateway:
     def is_open(self, log: CommitLog | ArchivedLog) -> bool:
         """See Gateway."""
         history = log.history
-        if not any(history.has_type(kind) for kind in (_BRIDGE, *_OURS)) or mode_of(history) == 0:
+        if not any(history.has_type(kind) for kind in (_BRIDGE, *_OURS)):
             return False
         if history.has_type(_BRIDGE):
             return True

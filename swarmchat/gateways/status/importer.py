@@ -15,15 +15,17 @@ from swarmchat.conversation.actions import Action, Add, Edit, FileWithdrawal, In
 from swarmchat.conversation.commit import Commit
 from swarmchat.conversation.rejection import Rejection
 from swarmchat.conversation.rules.authorship import Author
+from swarmchat.crypto.secp256k1 import Key
 from swarmchat.errors import NotFoundError, RefusedError, UserError
 from swarmchat.gateways import bindings
 from swarmchat.gateways.refusal import Refused
-from swarmchat.gateways.status import importing, notes, reading, streams
+from swarmchat.gateways.status import importing, notes, pairs, reading, streams
 from swarmchat.gateways.status.ledger import Ledger
+from swarmchat.gateways.status.pairs import Pair
 from swarmchat.gateways.status.sayings import NOWHERE
 from swarmchat.gateways.status.steps import Fate, Here, Placed, Plan, Row, Step, Why
 from swarmchat.gateways.status.streams import Stream
-from swarmchat.ids import CommitId, ConversationId
+from swarmchat.ids import AccountId, CommitId, ConversationId
 from swarmchat.node.node import Node
 from swarmchat.swarm.write_queue import Intent
 
@@ -67,17 +69,39 @@ class Importer:
     async def run(self, path: Path, *, dry_run: bool) -> Report:
         """Write what a file holds and this node lacks; with `dry_run` say only what that would be.
 
-        UserError for a file that holds no chat, RefusedError where the chat's conversation cannot be written to, StorageError.
+        UserError for a file that holds no chat, or a one-to-one of others, RefusedError where the chat's conversation cannot be written to, StorageError.
         """
         async with self._turn:
-            stream = await self._node.runtime.offload(self._read, path)
-            found = await self._holding(stream.chat_id)
-            where = found[0] if found else None
-            plan = await self._plan(stream, where)
-            report = Report(plan, where, tuple(found[1:]), rows=list(plan.rows))
-            if plan.steps and not dry_run:
-                await self._write(report, stream)
-            return report
+            return await self._take(await self._node.runtime.offload(self._read, path), dry_run=dry_run)
+
+    async def begin(self, key: Key) -> ConversationId:
+        """Open the one-to-one with the holder of a key, as if a file without messages came; it is made where there is none.
+
+        RefusedError where the key is our own, or it is open. StorageError.
+        """
+        own = (await self._node.swarm.own.ensure_status_key()).public
+        pair = pairs.of(own, key)
+        if pair is None:
+            raise RefusedError(pairs.ALONE[0], hint=pairs.ALONE[1], data={"reason": "alone"})
+        async with self._turn:
+            report = await self._take(Stream(pair.id, (), (), (), pair), dry_run=False)
+        assert report.conversation is not None, "made where there was none"
+        if not report.written:
+            raise RefusedError(
+                "the one-to-one with this key is open for Status",
+                hint=f"it is {report.conversation}",
+                data={"reason": "open", "conversation": report.conversation},
+            )
+        return report.conversation
+
+    async def _take(self, stream: Stream, *, dry_run: bool) -> Report:
+        found = await self._holding(stream)
+        where = found[0] if found else None
+        plan = await self._plan(stream, where)
+        report = Report(plan, where, tuple(found[1:]), rows=list(plan.rows))
+        if plan.steps and not dry_run:
+            await self._write(report, stream)
+        return report
 
     # --- looking
 
@@ -86,21 +110,29 @@ class Importer:
         if data is None:
             raise NotFoundError(f"there is no file {path}")
         wrappers = streams.split(data)
-        stream = wrappers if isinstance(wrappers, Refused) else streams.read(wrappers, self._now_ms())
+        stream = wrappers if isinstance(wrappers, Refused) else streams.read(wrappers, self._now_ms(), self._own())
         if isinstance(stream, Refused):
             raise _unreadable(path, stream)
         return stream
 
-    async def _holding(self, chat: str) -> list[ConversationId]:
+    def _own(self) -> Key | None:
+        secret = self._node.swarm.own.status_key()
+        return None if secret is None else secret.public
+
+    async def _holding(self, stream: Stream) -> list[ConversationId]:
         """The conversations that hold a chat, the one that counts first. RefusedError for one that is not ours to write to."""
         found = []
         for where in sorted(self._node.keeper.state.conversations):
             if self._node.swarm.state_of(where) != "ready":
                 continue
             log = await self._node.swarm.log(where)
-            if await self._node.runtime.offload(self._holds, log, chat):
-                found.append(where)
-        return found
+            if stream.pair is not None:
+                rank = await self._node.runtime.offload(self._pair_rank, log, stream.pair)
+            else:
+                rank = 0 if await self._node.runtime.offload(self._holds, log, stream.chat_id) else None
+            if rank is not None:
+                found.append((rank, where))
+        return [where for _, where in sorted(found)]
 
     def _holds(self, log: CommitLog, chat: str) -> bool:
         with log.still():
@@ -114,24 +146,49 @@ class Importer:
                 return False
             return any(one.id == chat for one in self._ledgers.ledger(log).chats)
 
+    def _pair_rank(self, log: CommitLog, pair: Pair) -> int | None:
+        """0 for the one-to-one of these keys, 1 where it could be opened as theirs, None for all else."""
+        me = self._node.account.id
+        with log.still():
+            two = None if log.is_empty or not log.roster.is_joined(me) else pairs.two_of(log.history)
+            if two is None:
+                return None
+            other = two[0] if two[1] == me else two[1]
+            foreign = next((key for key in pair.keys if key.uri == other), None)
+            if foreign is None and not log.history.has_type(bindings.BINDING):
+                return None
+            ledger = self._ledgers.ledger(log)
+            if ledger.chats:
+                return 0 if ledger.chats[0].pair == pair else None
+            mine = ledger.key_of(me) if ledger.has_claimed(me) else self._own()
+            theirs = ledger.key_of(other) if ledger.has_claimed(other) else foreign
+            return 1 if mine is not None and theirs is not None and pairs.of(mine, theirs) == pair else None
+
     async def _plan(self, stream: Stream, where: ConversationId | None) -> Plan:
         here = None
         if where is not None:
             log = await self._node.swarm.log(where)
             await self._ledgers.look_at_all(log)
-            here = await self._node.runtime.offload(self._look, log, stream.chat_id)
+            here = await self._node.runtime.offload(self._look, log, stream)
         account = self._node.account
         me = Author(account.id, account.device, b"", b"")  # no rule that is asked here looks at certificates
-        secret = self._node.swarm.own.status_key()
-        own = None if secret is None else secret.public
-        plan = await self._node.runtime.offload(importing.plan, stream, here, me, own, self._now_ms())
+        plan = await self._node.runtime.offload(importing.plan, stream, here, me, self._own(), self._now_ms())
+        if isinstance(plan, Refused) and stream.pair is not None:
+            raise UserError(
+                "it is a one-to-one of two others: neither key is that of this account",
+                hint="`swarmchat status identity` shows the key, and takes that of a Status account",
+                data={"reason": streams.Fault.OTHER_CHAT},
+            )
         if isinstance(plan, Refused):
             raise UserError(f"its events make no chat: {plan.reason}", data={"reason": plan.reason})
         return plan
 
-    def _look(self, log: CommitLog, chat: str) -> Here:
+    def _look(self, log: CommitLog, stream: Stream) -> Here:
+        chat = stream.chat_id
         with log.still():
             ledger = self._ledgers.ledger(log)
+            if stream.pair is not None:
+                return here_between(ledger, log, stream.pair, self._node.account.id)
             if not ledger.chats or ledger.chats[0].id != chat:
                 raise RefusedError(
                     "this chat is closed: the conversation goes on in a newer one",
@@ -149,7 +206,7 @@ class Importer:
         if where is None:
             where = await self._found(steps.pop(0))
             report.conversation, report.written = where, 1
-        commits = {} if report.plan.founds else await self._placed(where, stream.chat_id)
+        commits = {} if report.plan.founds else await self._placed(where, stream)
         _log.info(
             "%s: %d commits are written of a chat of Status, signed for it by %s", where, len(steps), key.compressed
         )
@@ -163,11 +220,13 @@ class Importer:
 
     async def _found(self, root: Step) -> ConversationId:
         assert isinstance(root.action, Initial), "a plan that founds begins with the root"
-        return await self._node.swarm.create(root.action.mode, extra={notes.KEY: root.status})
+        return await self._node.swarm.create(
+            root.action.mode, invited=root.action.invited, extra={notes.KEY: root.status}
+        )
 
-    async def _placed(self, where: ConversationId, chat: str) -> dict[str, CommitId]:
+    async def _placed(self, where: ConversationId, stream: Stream) -> dict[str, CommitId]:
         log = await self._node.swarm.log(where)
-        found = await self._node.runtime.offload(self._look, log, chat)
+        found = await self._node.runtime.offload(self._look, log, stream)
         return {placed.said.envelope.id: placed.commit for placed in found.said if placed.counts}
 
     async def _write_all(
@@ -219,17 +278,7 @@ class Importer:
 def here(ledger: Ledger, log: CommitLog, chat: str) -> Here:
     """What a log holds of a chat. Under its lock; StorageError."""
     history = log.history
-    said: list[Placed] = []
-    for number in ledger.speaking:
-        commit = log.commit(history.id(number))
-        author = history.entry(number).fact.account
-        assert isinstance(commit, Commit), "what says something is no merge"
-        assert author is not None, "nor nobody's"
-        found = reading.said(ledger, number, commit, author)
-        counts = commit.action != Other(notes.EVENT)
-        for place, one in enumerate(() if isinstance(found, Refused) else found):
-            if one.entity.chat_id == chat:
-                said.append(Placed(one, commit.id, author, counts and place == 0))
+    said = [one for one in _placed(ledger, log) if one.said.entity.chat_id == chat]
     told = [one for one in ledger.told if one.chat.id == chat]
     imported = [one.signed.id for one in told if _stands_for(log.commit(history.id(one.number)))]
     controls = [entry.fact.control for entry in history.controls]
@@ -243,6 +292,29 @@ def here(ledger: Ledger, log: CommitLog, chat: str) -> Here:
         frozenset(added | log.roster.joined | log.roster.invited | set(history.accounts)),
         history.has_type(bindings.BINDING),
     )
+
+
+def here_between(ledger: Ledger, log: CommitLog, pair: Pair, me: AccountId) -> Here:
+    """What a log holds of a one-to-one of ours. Under its lock; StorageError."""
+    said = [one for one in _placed(ledger, log) if pairs.spoken_in(one.said.author, one.said.entity) == pair]
+    mine = ledger.key_of(me) if ledger.has_claimed(me) else None
+    return Here(log.roster, said=tuple(said), is_open=ledger.is_bridged, mine=mine)
+
+
+def _placed(ledger: Ledger, log: CommitLog) -> list[Placed]:
+    """All that holds of what was said in a log."""
+    history = log.history
+    said: list[Placed] = []
+    for number in ledger.speaking:
+        commit = log.commit(history.id(number))
+        author = history.entry(number).fact.account
+        assert isinstance(commit, Commit), "what says something is no merge"
+        assert author is not None, "nor nobody's"
+        found = reading.said(ledger, number, commit, author)
+        counts = commit.action != Other(notes.EVENT)
+        for place, one in enumerate(() if isinstance(found, Refused) else found):
+            said.append(Placed(one, commit.id, author, counts and place == 0))
+    return said
 
 
 def _stands_for(commit: object) -> bool:

@@ -21,7 +21,7 @@ from swarmchat.conversation.rules.effects import effects
 from swarmchat.crypto.secp256k1 import Key
 from swarmchat.gateways.bindings import BINDING
 from swarmchat.gateways.refusal import Refused
-from swarmchat.gateways.status import events, notes
+from swarmchat.gateways.status import events, importing_pairs, notes
 from swarmchat.gateways.status.events import SignedEvent
 from swarmchat.gateways.status.fold import Fault, Fold, Group, Rules, fold
 from swarmchat.gateways.status.reading import Said
@@ -40,8 +40,10 @@ def plan(
 ) -> Plan | Refused:
     """The commits that `me` has to write so that all of the stream stands in the log; `here` None: there is no log yet.
 
-    `own` is the key of that account. Refused where the events make no chat.
+    `own` is the key of that account. Refused where the events make no chat, or neither of a one-to-one is `me`.
     """
+    if stream.pair is not None:
+        return importing_pairs.plan(stream, stream.pair, here, me, own, now_ms)
     known = here.events if here is not None else ()
     folded = fold(stream.chat_id, [*known, *stream.events], rules)
     if not folded.events:

@@ -7,9 +7,8 @@ order in which they came here.
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_left, bisect_right, insort
+from bisect import bisect_left, insort
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from itertools import islice
 from typing import Protocol
 
@@ -22,7 +21,8 @@ from swarmchat.crypto.secp256k1 import Key
 from swarmchat.gateways import bindings
 from swarmchat.gateways.bindings import BINDING, Binding, Bindings
 from swarmchat.gateways.refusal import Refused
-from swarmchat.gateways.status import agreement, chat_ids, clock, events, notes
+from swarmchat.gateways.status import agreement, chat_ids, clock, events, notes, pairs
+from swarmchat.gateways.status.chats import Chat, Heard, Told
 from swarmchat.gateways.status.events import SignedEvent
 from swarmchat.gateways.status.fold import Fold, fold
 from swarmchat.gateways.status.notes import Note
@@ -32,7 +32,6 @@ from swarmchat.ids import AccountId, CommitId, ConversationId
 _ID_BYTES = 32
 _FOLDS_KEPT_MAX = 8  # each may hold 3 MiB
 _PROOFS_KEPT_MAX = 65_536  # some 400 bytes each
-_UNTIMELY = 2**64 - 1  # as which the clock 0 counts, that nobody takes
 
 
 Proof = tuple[tuple[Key, str], ...]  # of all that a commit says in the group: by whose key, and its id
@@ -55,57 +54,6 @@ class Source(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Chat:
-    """A chat of Status that the conversation is told in, and the commit that opened it; of two with one generation the lesser counts."""
-
-    number: int = field(compare=False)  # of the commit, here
-    commit: CommitId
-    generation: int
-    id: str
-    creator: Key
-    account: AccountId  # who opened it; of a chat that came from Status, who brought it here
-    clock: int
-
-    @property
-    def rank(self) -> tuple[int, int, CommitId]:
-        """The least counts."""
-        return -self.generation, self.clock, self.commit
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """A group event and the commit that brought it."""
-
-    number: int
-    chat: Chat
-    signed: SignedEvent
-
-
-@dataclass(slots=True)
-class _Heard:
-    """The events of one chat in the order of their commits; of the first so many of them how many bytes, and the latest clock."""
-
-    told: list[Told] = field(default_factory=list)
-    sizes: array[int] = field(default_factory=lambda: array("Q", (0,)))
-    latest: array[int] = field(default_factory=lambda: array("Q", (0,)))
-
-    def add(self, told: Told) -> None:
-        self.told.append(told)
-        self.sizes.append(self.sizes[-1] + len(told.signed.raw))
-        self.latest.append(max(self.latest[-1], told.signed.event.clock or _UNTIMELY))
-
-    def drop(self) -> None:
-        """The last one comes to nothing."""
-        self.told.pop()
-        self.sizes.pop()
-        self.latest.pop()
-
-    def count(self, number: int) -> int:
-        """How many are in that commit and those before it."""
-        return bisect_right(self.told, number, key=lambda told: told.number)
-
-
 class Ledger:
     """Of one conversation. To be used under the lock of its log."""
 
@@ -117,11 +65,15 @@ class Ledger:
         self._tail: list[CommitId] = []  # commits from `_settled` on: they may come to nothing
         self._clocks = array("Q")
         self._chats: list[Chat] = []  # the one that counts first
+        self._two: tuple[AccountId, AccountId] | None = None  # of a one-to-one
+        self._bridges: list[
+            tuple[int, Key | None]
+        ] = []  # what opened it; the key of the other, where he has no account
         self._claims: dict[AccountId, list[tuple[int, Key]]] = {}  # proofs that hold, without another before them
         self._claimants: list[tuple[int, AccountId]] = []
         self._bound: list[tuple[int, Binding]] = []
         self._told: list[Told] = []
-        self._heard: dict[CommitId, _Heard] = {}  # by the commit that opened the chat
+        self._heard: dict[CommitId, Heard] = {}  # by the commit that opened the chat
         self._faults: dict[int, str] = {}  # rising
         self._named: list[tuple[int, AccountId]] = []
         self._keys: dict[AccountId, Key] = {}
@@ -144,6 +96,7 @@ class Ledger:
             kept += 1
         self._truncate(kept)
         self._here = here
+        self._two = pairs.two_of(history) if len(history) else None
         for number in range(kept, len(history)):
             self._take(number)
         self._settled = settled
@@ -165,9 +118,11 @@ class Ledger:
             self._faults[number] = "malformed"
         if isinstance(commit.action, Other) and commit.action.type == BINDING:
             self._take_binding(number, commit, author)
-        read = self._take_chat(number, commit, author, note)
-        for signed in read:
-            self._tell(number, commit, signed)
+        if self._two is not None:
+            self._take_bridge(number, commit, note, self._two)
+        else:
+            for signed in self._take_chat(number, commit, author, note):
+                self._tell(number, commit, signed)
         if note.id is not None and (note.spoken or note.envelopes):
             self._ids += bytes.fromhex(note.id[2:])
             self._id_numbers.append(number)
@@ -183,6 +138,21 @@ class Ledger:
         binding = self.bindings.take(commit.id, author, commit.body)
         if binding is not None:
             self._bound.append((number, binding))
+
+    def _take_bridge(self, number: int, commit: Commit, note: Note, two: tuple[AccountId, AccountId]) -> None:
+        if note.events:
+            self._faults[number] = "disagrees"  # there is no group
+        found = pairs.bridge(commit, note, two)
+        if isinstance(found, Refused):
+            self._faults[number] = found.reason
+        elif found is not None and not self._bridged_at(number, found.key):
+            self._bridges.append((number, found.key))
+            if found.key is not None:
+                self._name(number, found.key)
+
+    def _bridged_at(self, number: int, key: Key | None = None) -> bool:
+        """Whether a one-to-one is open after that commit, or was opened with that key."""
+        return any((key is None or known == key) and self._reaches(number, at) for at, known in self._bridges)
 
     def _take_chat(self, number: int, commit: Commit, author: AccountId, note: Note) -> list[SignedEvent]:
         """The events of a commit, read for the chat that they are about; that chat first, if the commit opens one."""
@@ -202,7 +172,7 @@ class Ledger:
             return []
         chat = Chat(number, commit.id, generation, named, read[0].author, author, self._clocks[number])
         insort(self._chats, chat, key=lambda one: one.rank)
-        self._heard[chat.commit] = _Heard()
+        self._heard[chat.commit] = Heard()
         return read
 
     def _may_open(
@@ -238,22 +208,23 @@ class Ledger:
         if chat is None or not agreement.agrees(commit.action, signed, lambda who: self.claims_at(number, who)):
             self._faults[number] = "disagrees"
             return
-        self._name(number, signed)
+        for key in (signed.author, *agreement.members(signed)):
+            self._name(number, key)
         told = Told(number, chat, signed)
         self._told.append(told)
         self._heard[chat.commit].add(told)
 
-    def _name(self, number: int, signed: SignedEvent) -> None:
-        for key in (signed.author, *agreement.members(signed)):
-            if key.uri not in self._keys:
-                self._keys[key.uri] = key
-                self._named.append((number, key.uri))
+    def _name(self, number: int, key: Key) -> None:
+        if key.uri not in self._keys:
+            self._keys[key.uri] = key
+            self._named.append((number, key.uri))
 
     def _truncate(self, size: int) -> None:
         """Forget all commits from number `size` on."""
         for number in range(size, len(self._clocks)):
             self._proofs.pop(number, None)
         del self._clocks[size:]
+        self._bridges = [bridge for bridge in self._bridges if bridge[0] < size]
         while self._claimants and self._claimants[-1][0] >= size:
             account = self._claimants.pop()[1]
             self._claims[account].pop()
@@ -292,7 +263,15 @@ class Ledger:
         return self._faults.get(number)
 
     def chat_at(self, number: int) -> Chat | None:
-        """The chat that a commit after this one is about: the newest generation among it and its ancestors."""
+        """The chat that a commit after this one is about: the newest generation among it and its ancestors.
+
+        A one-to-one is one once it was opened and the key of each of the two is known, in whatever order that came.
+        """
+        if self._two is not None:
+            if not self._bridged_at(number):
+                return None
+            one, other = (self._pair_key_at(number, account) for account in self._two)
+            return self._between(one, other)
         return next((chat for chat in self._chats if self._reaches(number, chat.number)), None)
 
     def fold_at(self, number: int, until_ms: int | None = None) -> Fold | None:
@@ -305,7 +284,7 @@ class Ledger:
         chat = self.chat_at(number)
         if chat is None:
             return None
-        heard = self._heard[chat.commit]
+        heard = self._heard_of(chat)
         count = heard.count(number)
         if self._has_all(number, heard, until_ms):
             return self._folded(chat, count, heard.told[:count])
@@ -314,7 +293,7 @@ class Ledger:
 
     def fold_of(self, chat: Chat, until_ms: int) -> Fold:
         """What all events of a chat that are here come to for who hears of them at `until_ms`; not to be changed."""
-        heard = self._heard[chat.commit]
+        heard = self._heard_of(chat)
         if clock.is_acceptable(heard.latest[-1], until_ms):
             return self._folded(chat, len(heard.told), heard.told)
         told = [one for one in heard.told if clock.is_acceptable(one.signed.event.clock, until_ms)]
@@ -325,7 +304,7 @@ class Ledger:
         chat = self.chat_at(number)
         if chat is None:
             return events.have_room(0, 0, raws)
-        heard = self._heard[chat.commit]
+        heard = self._heard_of(chat)
         count = heard.count(number)
         has_room = events.have_room(count, heard.sizes[count], raws)
         if has_room or self._has_all(number, heard, None):
@@ -360,7 +339,21 @@ class Ledger:
     @property
     def chats(self) -> list[Chat]:
         """All chats, the one that counts first; not to be changed."""
-        return self._chats
+        if self._two is None:
+            return self._chats
+        one, other = (self.key_of(account) for account in self._two)
+        chat = self._between(one, other) if self._bridges else None
+        return [] if chat is None else [chat]
+
+    @property
+    def two(self) -> tuple[AccountId, AccountId] | None:
+        """Whose one-to-one this is, who made it first; None for a group."""
+        return self._two
+
+    @property
+    def is_bridged(self) -> bool:
+        """Whether a one-to-one was opened, be the keys of the two known or not."""
+        return bool(self._bridges)
 
     @property
     def told(self) -> list[Told]:
@@ -408,7 +401,10 @@ class Ledger:
 
     # --- inside
 
-    def _has_all(self, number: int, heard: _Heard, until_ms: int | None) -> bool:
+    def _heard_of(self, chat: Chat) -> Heard:
+        return self._heard[chat.commit] if chat.pair is None else Heard()  # there are no events between two
+
+    def _has_all(self, number: int, heard: Heard, until_ms: int | None) -> bool:
         """Whether who hears of that commit at `until_ms` takes every event that is here in it and before it."""
         count = heard.count(number)
         return count == 0 or (
@@ -438,6 +434,21 @@ class Ledger:
                 self._folds.pop(next(iter(self._folds)))
             known = self._folds[chat.commit, name] = fold(chat.id, [one.signed for one in told])
         return known
+
+    def _pair_key_at(self, number: int, account: AccountId) -> Key | None:
+        """The key of one of the two, after that commit: what he has proved, of forks the least; else what a bridge names."""
+        history = self._source.history
+        claims = [(history.id(at), key) for at, key in self._claims.get(account, ()) if self._reaches(number, at)]
+        if claims:
+            return min(claims, key=lambda claim: claim[0])[1]
+        named = [key for at, key in self._bridges if key is not None and self._reaches(number, at)]
+        return next((key for key in named if key.uri == account), None)
+
+    def _between(self, one: Key | None, other: Key | None) -> Chat | None:
+        pair = pairs.of(one, other) if one is not None and other is not None else None
+        if pair is None or one is None or self._two is None:
+            return None
+        return Chat(0, self._source.history.root.id, 0, pair.id, one, self._two[0], self._clocks[0], pair)
 
     @property
     def _source(self) -> Source:

@@ -33,6 +33,7 @@ from swarmchat.conversation.commit import Commit
 from swarmchat.crypto.secp256k1 import Key
 from swarmchat.gateways.refusal import Refused
 from swarmchat.gateways.status import entities, reading, words
+from swarmchat.gateways.status.chats import Chat
 from swarmchat.gateways.status.events import SignedEvent
 from swarmchat.gateways.status.fold import Fault, Group, Rules
 from swarmchat.gateways.status.ledger import Ledger, Source
@@ -55,6 +56,7 @@ class Why(enum.StrEnum):
     BEFORE = "before-the-chat"  # it was not opened yet
     NOT_BOUND = "not-bound"  # its author has bound no key before
     NOT_SIGNED = "not-signed"  # it could have been, and its author did not
+    ONE_TO_ONE = "one-to-one"  # which is no group: nothing happens in it but what is said
     VOTE = "vote"
     DEVICE = "device"
     DESCRIPTION = "description"  # or another part of a profile that Status has not
@@ -166,7 +168,7 @@ class Speaker:
     ledger: Ledger
     here: Source
     number: int  # of the parent
-    chat: str
+    chat: Chat
     account: AccountId
     key: Key
     name: str
@@ -203,8 +205,8 @@ class Speaker:
             timestamp=self.now_ms,
             text=text,
             response_to=answered,
-            chat_id=self.chat,
-            message_type=MessageType.PRIVATE_GROUP,
+            chat_id=self._id,
+            message_type=self._kind,
             content_type=kind,
             display_name=words.display_name(self.name),
         )
@@ -216,9 +218,7 @@ class Speaker:
         kind = words.reaction_of(body)
         if kind is None:
             return (self._text(body, message, ContentType.EMOJI),)
-        return (
-            EmojiReaction(chat_id=self.chat, message_id=message, message_type=MessageType.PRIVATE_GROUP, type=kind),
-        )
+        return (EmojiReaction(chat_id=self._id, message_id=message, message_type=self._kind, type=kind),)
 
     def _change(self, body: str, target: CommitId) -> tuple[Entity, ...] | Unmappable:
         number = self.ledger.number_of(target)
@@ -241,15 +241,23 @@ class Speaker:
         return (
             EditMessage(
                 text=body,
-                chat_id=self.chat,
+                chat_id=self._id,
                 message_id=said[0].envelope.id,
-                message_type=MessageType.PRIVATE_GROUP,
+                message_type=self._kind,
                 content_type=kind,
             ),
         )
 
     def _deletion(self, message: str) -> DeleteMessage:
-        return DeleteMessage(chat_id=self.chat, message_id=message, message_type=MessageType.PRIVATE_GROUP)
+        return DeleteMessage(chat_id=self._id, message_id=message, message_type=self._kind)
+
+    @property
+    def _id(self) -> str:
+        return self.chat.id_by(self.key)
+
+    @property
+    def _kind(self) -> MessageType:
+        return MessageType.PRIVATE_GROUP if self.chat.pair is None else MessageType.ONE_TO_ONE
 
     def _message_of(self, commit: CommitId | None) -> str | None:
         number = None if commit is None else self.ledger.number_of(commit)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from swarmchat.errors import RefusedError
-from swarmchat.gateways.status import notes, tending
+from swarmchat.gateways.status import notes, pairs, tending
 from swarmchat.gateways.status.gateway import StatusGateway
 from swarmchat.gateways.status.speaking import Note
 from swarmchat.ids import CommitId, ConversationId
@@ -13,17 +13,15 @@ from swarmchat.node.node import Node
 async def open_for(node: Node, gateway: StatusGateway, conversation: ConversationId) -> CommitId:
     """Open a conversation for Status: bind our key first, as events count only after it, then tell all that stands.
 
-    The commit that opened it. NotFoundError, StorageError; RefusedError where it is open, is a one-to-one, or we are no admin.
+    A one-to-one is opened by either of the two. The commit that opened it. NotFoundError, StorageError; RefusedError where it is
+    open, is one with oneself, or we are no admin of a group.
     """
     log = await node.swarm.log(conversation)
     me = node.account.id
-    if log.mode == 0:
-        raise RefusedError(
-            "a one-to-one conversation is not told to Status",
-            hint="`swarmchat create` makes one for several",
-            data={"reason": "one-to-one"},
-        )
-    if not log.roster.is_admin(me):
+    is_pair = log.mode == 0
+    if is_pair and pairs.two_of(log.history) is None:
+        raise RefusedError(pairs.ALONE[0], hint=pairs.ALONE[1], data={"reason": "alone"})
+    if not is_pair and not log.roster.is_admin(me):
         raise RefusedError(
             "only an admin opens a conversation for Status",
             hint="ask one of its admins: `swarmchat member list CONV` names them",
@@ -33,7 +31,7 @@ async def open_for(node: Node, gateway: StatusGateway, conversation: Conversatio
     def looked() -> tuple[bool, bool]:
         with log.still():
             ledger = gateway.ledger(log)
-            return bool(ledger.chats), tending.must_bind(ledger, log.roster, me)
+            return bool(ledger.chats) or ledger.is_bridged, not ledger.has_claimed(me)
 
     is_open, must_bind = await node.runtime.offload(looked)
     if is_open:
@@ -54,6 +52,8 @@ async def open_for(node: Node, gateway: StatusGateway, conversation: Conversatio
             at = log.history.id(number)
             if not ledger.bindings.is_bound(me, secret.public, at):
                 return None
+            if is_pair:
+                return at, {notes.KEY: {}}
             return at, tending.opening(ledger, log, number, me, secret, int(node.runtime.now() * 1000))
 
     found = await node.runtime.offload(opened)

@@ -11,10 +11,11 @@ from swarmchat.conversation.commit import Commit
 from swarmchat.crypto.keccak import keccak256
 from swarmchat.crypto.secp256k1 import Key, recover
 from swarmchat.gateways.refusal import Refused
-from swarmchat.gateways.status import entities, envelopes, notes, words
+from swarmchat.gateways.status import entities, envelopes, notes, pairs, words
+from swarmchat.gateways.status.chats import Chat
 from swarmchat.gateways.status.envelopes import Wrapper
 from swarmchat.gateways.status.fold import Fold
-from swarmchat.gateways.status.ledger import Chat, Ledger, Proof, Source
+from swarmchat.gateways.status.ledger import Ledger, Proof, Source
 from swarmchat.gateways.status.notes import Note, Spoken
 from swarmchat.gateways.status.wire import (
     ApplicationMetadataMessage,
@@ -100,6 +101,11 @@ def said(ledger: Ledger, number: int, commit: Commit, account: AccountId) -> tup
     return _checked(ledger, number, commit, account, note, chat)
 
 
+def may_speak(chat: Chat, fold: Fold, key: Key) -> bool:
+    """Whether the holder of that key is in the chat, which comes to this fold."""
+    return key.legacy in fold.group.members if chat.pair is None else key in chat.pair.keys
+
+
 def payload(fold: Fold, message: ChatMessage) -> bytes:
     """A message in the group, with all that happened in it before: the fold at its parent, until its own clock."""
     return fold.listed + MembershipUpdateMessage(message=message).encode()
@@ -135,6 +141,8 @@ def look_at(ledger: Ledger, here: Source, first: int) -> int | None:
 def _checked(
     ledger: Ledger, number: int, commit: Commit, account: AccountId, note: Note, chat: Chat
 ) -> tuple[Said, ...] | Refused:
+    if chat.pair is not None and note.spoken:
+        return Refused(Fault.OTHER_CHAT)  # that is the form of a group
     found: list[Said] = []
     if note.spoken:
         proof = _proof(ledger, number, note, ledger.claims_at(number, account))
@@ -151,19 +159,30 @@ def _checked(
         said_in = words.entity_of(envelope.message)
         if said_in is None:
             return Refused(Fault.MALFORMED)
-        if envelope.message.chat_id != chat.id:
+        if chat.pair is None:
+            is_here = envelope.message.chat_id == chat.id
+        else:
+            is_here = pairs.spoken_in(envelope.author, envelope.message) == chat.pair
+        if not is_here:
             return Refused(Fault.OTHER_CHAT)
         found.append(Said(envelope, said_in))
     for one in found:
-        if chat.id != one.entity.chat_id:
-            return Refused(Fault.OTHER_CHAT)
-        if (fault := entities.fault(one.entity, ledger.clock(number))) is not None:
+        if (fault := _place_fault(chat, one) or entities.fault(one.entity, ledger.clock(number))) is not None:
             return fault
     if found[0].envelope.id != note.id:
         return Refused(Fault.WRONG_ID)
     if not words.agrees(commit.action, [one.entity for one in found]):
         return Refused(Fault.DISAGREES)
     return tuple(found)
+
+
+def _place_fault(chat: Chat, said: Said) -> Refused | None:
+    """Why that is not said in this chat; of a one-to-one it was asked of the whole wrapper."""
+    if chat.pair is not None:
+        return None
+    if chat.id != said.entity.chat_id:
+        return Refused(Fault.OTHER_CHAT)
+    return Refused(entities.Fault.BAD_MESSAGE_TYPE) if pairs.is_one_to_one(said.entity) else None
 
 
 def _proof(ledger: Ledger, number: int, note: Note, keys: Collection[Key]) -> Proof | Refused:

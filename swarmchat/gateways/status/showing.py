@@ -10,23 +10,29 @@ from swarmchat.conversation.commit import Commit
 from swarmchat.crypto.secp256k1 import Key
 from swarmchat.gateways.refusal import Refused
 from swarmchat.gateways.status import notes, reading, words
+from swarmchat.gateways.status.chats import Chat
 from swarmchat.gateways.status.fold import Rules
-from swarmchat.gateways.status.ledger import Chat, Ledger
+from swarmchat.gateways.status.ledger import Ledger
 from swarmchat.gateways.status.wire import ChatMessage
+from swarmchat.ids import AccountId
 from swarmchat.node.view import View
 from swarmchat.node.views import JsonObject
 
 _LOOKED_BACK_MAX: Final = 1_000  # sayings among which it is looked what people call themselves
 
 
-def shown(ledger: Ledger, view: View, chat: Chat, now_ms: int) -> JsonObject:
-    """The chat and who is in it, each by both forms of the key. Under the log's lock; StorageError."""
+def shown(ledger: Ledger, view: View, chat: Chat, me: AccountId, now_ms: int) -> JsonObject:
+    """The chat and who is in it, each by both forms of the key. Under the log's lock; StorageError.
+
+    In a one-to-one nobody has a role, no rules hold, and there is no group that would have a name.
+    """
     rules = Rules.STATUS_GO
     folded = ledger.fold_of(chat, now_ms)
     group = folded.group
     names, called = view.names(), _called(ledger, view.log)  # type: ignore[arg-type]
     members = []
-    for text in (*group.admins, *(one for one in group.members if one not in group.admins)):
+    between = [] if chat.pair is None else sorted(key.legacy for key in chat.pair.keys)
+    for text in (*between, *group.admins, *(one for one in group.members if one not in group.admins)):
         key = _key(text)
         account = None if key is None else ledger.account_of(key)
         is_bound = key is not None and ledger.bindings.owner(key) is not None
@@ -37,15 +43,15 @@ def shown(ledger: Ledger, view: View, chat: Chat, now_ms: int) -> JsonObject:
                 "compressed": None if key is None else key.compressed,
                 "account": account,
                 "name": name,
-                "role": "admin" if text in group.admins else "member",
+                "role": None if between else "admin" if text in group.admins else "member",
                 "bound": is_bound,
             }
         )
     return {
-        "chat": chat.id,
+        "chat": chat.shown_to(me),
         "generation": chat.generation,
-        "rules": rules.value,
-        "creator": chat.creator.legacy,
+        "rules": None if between else rules.value,
+        "creator": None if between else chat.creator.legacy,
         "name": group.name,
         "color": group.color,
         "image": bool(group.image),

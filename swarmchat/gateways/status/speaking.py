@@ -10,8 +10,9 @@ from swarmchat.conversation.actions import Action
 from swarmchat.crypto.keccak import keccak256
 from swarmchat.crypto.secp256k1 import Secret
 from swarmchat.gateways.status import clock, envelopes, events, mapping, notes, reading
+from swarmchat.gateways.status.chats import Chat
 from swarmchat.gateways.status.fold import Fold
-from swarmchat.gateways.status.ledger import Chat, Ledger, Source
+from swarmchat.gateways.status.ledger import Ledger, Source
 from swarmchat.gateways.status.mapping import Entity, Speaker, Unmappable, Why
 from swarmchat.gateways.status.notes import Spoken
 from swarmchat.gateways.status.wire import ChatMessage, MembershipUpdateEvent
@@ -45,8 +46,10 @@ def spoken(ledger: Ledger, here: Source, wish: Wish, secret: Secret) -> Note | U
         return Unmappable(Why.BEFORE)
     if not ledger.bindings.is_bound(wish.account, secret.public, wish.parent):
         return Unmappable(Why.NOT_BOUND)
+    if chat.pair is not None and secret.public not in chat.pair.keys:
+        return Unmappable(Why.NOT_BOUND)
     pen = _Pen(ledger, number, chat, fold, wish.now_ms, secret)
-    speaker = Speaker(ledger, here, number, chat.id, wish.account, secret.public, wish.name, wish.now_ms)
+    speaker = Speaker(ledger, here, number, chat, wish.account, secret.public, wish.name, wish.now_ms)
     entities = speaker.says(wish.action)
     if isinstance(entities, Unmappable):
         return entities
@@ -61,6 +64,8 @@ def spoken(ledger: Ledger, here: Source, wish: Wish, secret: Secret) -> Note | U
     )
     if isinstance(found, Unmappable):
         return found
+    if found is not None and chat.pair is not None:
+        return Unmappable(Why.ONE_TO_ONE)
     return Unmappable(Why.OTHER_TYPE) if found is None else pen.events(found)
 
 
@@ -102,7 +107,7 @@ class _Pen:
         return notes.of_events(signed, self._stated(clocks))
 
     def entities(self, speaker: Speaker, found: Sequence[Entity]) -> Note | Unmappable:
-        if self.secret.public.legacy not in self.fold.group.members:
+        if not reading.may_speak(self.chat, self.fold, self.secret.public):
             return Unmappable(Why.RULES, reading.Fault.NOT_A_MEMBER)
         for entity in found:
             if (fault := speaker.fault(entity)) is not None:
@@ -114,7 +119,7 @@ class _Pen:
             return Unmappable(Why.TOO_BIG)
         said = [replace(entity, clock=at) for entity, at in zip(found, clocks, strict=True)]
         messages = [entity for entity in said if isinstance(entity, ChatMessage)]
-        if messages:
+        if messages and self.chat.pair is None:
             return self._messages(messages, self._stated(clocks))
         return notes.of_envelopes([envelopes.sign(entity, self.secret) for entity in said], self._stated(clocks))
 

@@ -25,6 +25,7 @@ class Why(enum.StrEnum):
     """Why something has no commit of its own kind, or none at all."""
 
     LAW = "refused-by-the-law"
+    OTHERS = "others"  # a one-to-one of two, none of whom is us
     NO_KEY = "no-key"  # what stands for a member is no key
     CREATED_ANEW = "created-anew"  # after everybody had left
     NOBODY_NEW = "nobody-new"
@@ -102,7 +103,8 @@ class Here:
     """What is here of a chat.
 
     `owners`: whose account a key is; `imported`: ids of events that the root or an invitation stands for; `ever`: all who were
-    ever in it; `is_open`: whether anybody has said there which key he has, so that every device does so by itself.
+    ever in it; `is_open`: whether anybody has said there which key he has, so that every device does so by itself; of a one-to-one,
+    whether it was opened. `mine`: of a one-to-one, the key that we have bound there.
     """
 
     roster: Roster
@@ -112,6 +114,7 @@ class Here:
     imported: frozenset[str] = frozenset()
     ever: frozenset[AccountId] = frozenset()
     is_open: bool = False
+    mine: Key | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from swarmchat import limits
+from swarmchat.crypto.secp256k1 import Key
 from swarmchat.gateways.protobuf import undelimited
 from swarmchat.gateways.refusal import Refused
-from swarmchat.gateways.status import clock, entities, envelopes, events, words
+from swarmchat.gateways.status import clock, entities, envelopes, events, pairs, words
 from swarmchat.gateways.status.envelopes import Envelope
 from swarmchat.gateways.status.events import SignedEvent
 from swarmchat.gateways.status.fold import fold, fold_strictly
+from swarmchat.gateways.status.pairs import Pair
 from swarmchat.gateways.status.reading import Said
 from swarmchat.gateways.status.wire import (
     ApplicationMetadataMessage,
@@ -49,12 +51,16 @@ class Bad:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """What a file holds of one chat: events and sayings in the order of the file, each once, and what was not taken."""
+    """What a file holds of one chat: events and sayings in the order of the file, each once, and what was not taken.
+
+    Of a one-to-one `pair` says whose it is; it has no events.
+    """
 
     chat_id: str
     events: tuple[SignedEvent, ...]
     said: tuple[Said, ...]
     bad: tuple[Bad, ...]
+    pair: Pair | None = None
 
 
 def split(data: bytes) -> tuple[bytes, ...] | Refused:
@@ -66,10 +72,10 @@ def split(data: bytes) -> tuple[bytes, ...] | Refused:
     return undelimited(data, limits.STATUS_STREAM_MESSAGES_MAX)
 
 
-def read(wrappers: Iterable[bytes], now_ms: int) -> Stream | Refused:
+def read(wrappers: Iterable[bytes], now_ms: int, own: Key | None = None) -> Stream | Refused:
     """What these wrappers hold of one chat: that which most of them name and a list of events makes; else that which most name.
 
-    Every signature is checked, every clock, every chat id. Refused where nothing names a chat.
+    Of one-to-ones those come first that `own` is in, a key. Every signature is checked, every clock, every chat id. Refused where nothing names a chat.
     """
     bad: list[Bad] = []
     opened: list[tuple[int, Opened]] = []
@@ -79,15 +85,17 @@ def read(wrappers: Iterable[bytes], now_ms: int) -> Stream | Refused:
             bad.append(Bad(place, found.reason, found.about[:_ABOUT_CHARS]))
         else:
             opened.append((place, found))
-    chat_id = _chat([found for _, found in opened])
-    if not chat_id:
+    chat = _chat([found for _, found in opened], own)
+    if not chat:
         return Refused(Fault.NO_CHAT, bad[0].reason if bad else "")
-    reader = _Reader(chat_id, now_ms)
+    reader = _Between(chat, now_ms) if isinstance(chat, Pair) else _Reader(chat, now_ms)
     for place, found in opened:
         if (fault := reader.take(found)) is not None:
             bad.append(Bad(place, fault.reason, fault.about[:_ABOUT_CHARS]))
     bad.sort(key=lambda one: one.place)
-    return Stream(chat_id, tuple(reader.events.values()), tuple(reader.said.values()), tuple(bad))
+    if isinstance(reader, _Between):
+        return Stream(reader.pair.id, (), tuple(reader.said.values()), tuple(bad), reader.pair)
+    return Stream(reader.chat_id, tuple(reader.events.values()), tuple(reader.said.values()), tuple(bad))
 
 
 Opened = Envelope | MembershipUpdateMessage
@@ -111,7 +119,7 @@ class _Reader:
     """The messages of one chat. Every event travels with every message, so each is looked at once."""
 
     def __init__(self, chat_id: str, now_ms: int) -> None:
-        self._chat_id = chat_id
+        self.chat_id = chat_id
         self._now_ms = now_ms
         self._seen: dict[bytes, SignedEvent | Refused] = {}
         self._judged: tuple[tuple[bytes, ...], Refused | None] = ((), None)  # the last list, and what is wrong with it
@@ -121,7 +129,7 @@ class _Reader:
     def take(self, opened: Opened) -> Refused | None:
         """Take one message in, or say why not: then nothing of it was."""
         message = opened.message if isinstance(opened, Envelope) else opened
-        if message.chat_id != self._chat_id:
+        if message.chat_id != self.chat_id:
             return Refused(Fault.OTHER_CHAT, message.chat_id)
         entity = words.entity_of(message)
         if entity is not None and (fault := self._entity_fault(entity)) is not None:
@@ -138,8 +146,10 @@ class _Reader:
         return None
 
     def _entity_fault(self, entity: Entity) -> Refused | None:
-        if entity.chat_id != self._chat_id:
+        if entity.chat_id != self.chat_id:
             return Refused(Fault.OTHER_CHAT, entity.chat_id)
+        if pairs.is_one_to_one(entity):
+            return Refused(entities.Fault.BAD_MESSAGE_TYPE)
         return entities.fault(entity, self._now_ms)
 
     def _listed(self, message: MembershipUpdateMessage) -> list[SignedEvent] | Refused:
@@ -161,7 +171,7 @@ class _Reader:
         if known is None:
             if len(self._seen) == limits.STATUS_EVENTS_MAX:
                 return Refused(events.Fault.TOO_MANY_EVENTS)
-            known = events.read(raw, self._chat_id)
+            known = events.read(raw, self.chat_id)
             if isinstance(known, SignedEvent) and not clock.is_acceptable(known.event.clock, self._now_ms):
                 known = Refused(events.Fault.BAD_CLOCK, str(known.event.clock))
             self._seen[raw] = known
@@ -170,15 +180,39 @@ class _Reader:
     def _list_fault(self, raws: tuple[bytes, ...], listed: list[SignedEvent]) -> Refused | None:
         """What is said in a group comes with all of its events, and clients take none of it if one of them may not be."""
         if self._judged[0] != raws:
-            folded = fold_strictly(self._chat_id, listed)
+            folded = fold_strictly(self.chat_id, listed)
             self._judged = raws, folded if isinstance(folded, Refused) else None
         return self._judged[1]
 
 
-def _chat(opened: Sequence[Opened]) -> str:
-    """The chat that most messages name among those that a list of events makes; else, that most of them name."""
+class _Between:
+    """The messages of one one-to-one."""
+
+    def __init__(self, pair: Pair, now_ms: int) -> None:
+        self.pair = pair
+        self._now_ms = now_ms
+        self.said: dict[str, Said] = {}
+
+    def take(self, opened: Opened) -> Refused | None:
+        """Take one message in, or say why not."""
+        if not isinstance(opened, Envelope):
+            return Refused(Fault.OTHER_CHAT, opened.chat_id)
+        entity = words.entity_of(opened.message)
+        if entity is None or pairs.spoken_in(opened.author, opened.message) != self.pair:
+            return Refused(Fault.OTHER_CHAT, opened.message.chat_id)
+        if (fault := entities.fault(entity, self._now_ms)) is None:
+            self.said.setdefault(opened.id, Said(opened, entity))
+        return fault
+
+
+def _chat(opened: Sequence[Opened], own: Key | None) -> str | Pair:
+    """The chat that most messages name among those that a list of events makes; else a one-to-one of ours; else, that most of them name."""
     messages = [one.message if isinstance(one, Envelope) else one for one in opened]
-    named = Counter(one.chat_id for one in messages if 0 < len(one.chat_id) <= limits.STATUS_CHAT_ID_CHARS_MAX)
+    named = Counter[str | Pair]()
+    for one, message in zip(opened, messages, strict=True):
+        pair = pairs.spoken_in(one.author, one.message) if isinstance(one, Envelope) else None
+        if pair is not None or 0 < len(message.chat_id) <= limits.STATUS_CHAT_ID_CHARS_MAX:
+            named[pair or message.chat_id] += 1
     ranked = [chat for chat, _ in named.most_common()]  # of equals the first
     room = limits.STATUS_EVENTS_MAX  # so many events are looked at, in all
     for chat in ranked:
@@ -193,4 +227,5 @@ def _chat(opened: Sequence[Opened]) -> str:
             listed = [events.read(raw, chat) for raw in message.events]
             if fold(chat, [each for each in listed if isinstance(each, SignedEvent)]).events:
                 return chat
-    return ranked[0] if ranked else ""
+    ours = [chat for chat in ranked if isinstance(chat, Pair) and own in chat.keys]
+    return (ours or ranked or [""])[0]

@@ -12,8 +12,9 @@ from swarmchat.conversation.history import History
 from swarmchat.conversation.roster import Roster
 from swarmchat.crypto.secp256k1 import Key, Secret
 from swarmchat.gateways.status import chat_ids, clock, events, mapping, notes
+from swarmchat.gateways.status.chats import Chat
 from swarmchat.gateways.status.fold import Fold, Group
-from swarmchat.gateways.status.ledger import Chat, Ledger, Source
+from swarmchat.gateways.status.ledger import Ledger, Source
 from swarmchat.gateways.status.mapping import Unmappable, Why
 from swarmchat.gateways.status.speaking import Note, events_note
 from swarmchat.gateways.status.wire import EventType, MembershipUpdateEvent
@@ -34,8 +35,9 @@ class Due:
 
 
 def must_bind(ledger: Ledger, roster: Roster, account: AccountId) -> bool:
-    """Whether the account is in the conversation and has never said here which key it has."""
-    return roster.is_joined(account) and not ledger.has_claimed(account)
+    """Whether the account is in the conversation, which is told to Status, and has never said here which key it has."""
+    is_told = roster.mode != 0 or ledger.is_bridged
+    return is_told and roster.is_joined(account) and not ledger.has_claimed(account)
 
 
 def parents(here: Source, main: CommitId | None, heads: Sequence[CommitId]) -> list[int]:
@@ -49,7 +51,9 @@ def due(
 ) -> Due:
     """What this account is to write after that commit, or when to look again. The ledger has followed `here`."""
     chat = ledger.chat_at(number)
-    if chat is None or not ledger.bindings.is_bound(account, secret.public, here.history.id(number)):
+    if chat is None or chat.pair is not None:  # nothing is due between two
+        return Due()
+    if not ledger.bindings.is_bound(account, secret.public, here.history.id(number)):
         return Due()
     folded = ledger.fold_of(chat, now_ms)
     bans = _bans(ledger, here, roster, folded.group) if roster.is_admin(account) else []

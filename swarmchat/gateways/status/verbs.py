@@ -18,12 +18,17 @@ if TYPE_CHECKING:
 
     from swarmchat.commitlog.log import CommitLog
     from swarmchat.conversation.history import History
+    from swarmchat.crypto.secp256k1 import Key
     from swarmchat.gateways.status.export import Attester, Exported
     from swarmchat.gateways.status.gateway import StatusGateway
     from swarmchat.gateways.status.importer import Importer
 
 _TOLD_MAX: Final = 1_000  # lines of a report
 _NOT_OPEN: Final = ("this conversation is not open for Status", "an admin opens it with: swarmchat status bridge CONV")
+_WAITS: Final = (
+    "it is open for Status, and nothing can be said there before the key of the other is known",
+    "the other's device says it by itself, once it is in the conversation and has heard of this",
+)
 
 
 class StatusVerbs(Verbs):
@@ -33,14 +38,24 @@ class StatusVerbs(Verbs):
     _imports: Importer | None = None
 
     async def status_bridge(self, *, conversation: str) -> JsonObject:
-        """Open a conversation for Status: from now on what is written there is signed for it as well."""
+        """Open a conversation for Status, or one with a key: from now on what is written there is signed for it as well."""
         from swarmchat.gateways.status.opening import open_for  # noqa: PLC0415 - see above
 
-        where = await self._conversation(conversation)
-        self._must_be_ready(where)
-        commit = await open_for(self._node, self.status, where)
-        chat = await self._look(where, lambda view: self.status.ledger(view.log).chats[0])  # type: ignore[arg-type]
-        return {"conversation": where, "commit": commit, "chat": chat.id, "generation": chat.generation}
+        key = _key(conversation)
+        if key is not None:
+            where = await self._importer().begin(key)
+            commit = (await self._node.swarm.log(where)).main
+        else:
+            where = await self._conversation(conversation)
+            self._must_be_ready(where)
+            commit = await open_for(self._node, self.status, where)
+        chats = await self._look(where, lambda view: self.status.ledger(view.log).chats)  # type: ignore[arg-type]
+        return {  # a one-to-one is no chat before the key of the other is known
+            "conversation": where,
+            "commit": commit,
+            "chat": chats[0].shown_to(self._node.account.id) if chats else None,
+            "generation": chats[0].generation if chats else 0,
+        }
 
     async def status_export(
         self, *, conversation: str, path: str, mode: str | None = None, force: bool = False
@@ -68,7 +83,7 @@ class StatusVerbs(Verbs):
             "path": str(target),
             "mode": how,
             "bytes": size,
-            "chat": report.chat.id,
+            "chat": report.chat.shown_to(self._node.account.id),
             "generation": report.chat.generation,
             "events": report.events,
             "attested": report.attested,
@@ -106,7 +121,7 @@ class StatusVerbs(Verbs):
         def look(view: View) -> JsonObject:
             done = self._exported(view, None)
             ledger = self.status.ledger(view.log)  # type: ignore[arg-type]
-            return shown(ledger, view, done.report.chat, self._now_ms()) | _left_out(done)
+            return shown(ledger, view, done.report.chat, self._node.account.id, self._now_ms()) | _left_out(done)
 
         await self.status.look_at_all(await self._node.swarm.log(where))
         return {"conversation": where} | await self._look(where, look)
@@ -121,6 +136,8 @@ class StatusVerbs(Verbs):
         done = export(ledger, view.log, view.timeline.order(), attester, now_ms=self._now_ms())
         if not isinstance(done, Refused):
             return done
+        if done.reason == Fault.NO_CHAT and ledger.is_bridged:
+            raise RefusedError(_WAITS[0], hint=_WAITS[1], data={"reason": done.reason})
         if done.reason == Fault.NO_CHAT:
             raise RefusedError(_NOT_OPEN[0], hint=_NOT_OPEN[1], data={"reason": done.reason})
         raise UserError(
@@ -157,6 +174,16 @@ class StatusVerbs(Verbs):
 
             self._imports = Importer(self._node, self.status)
         return self._imports
+
+
+def _key(text: str) -> Key | None:
+    """The key of Status that somebody names; None for a conversation."""
+    from swarmchat.crypto.secp256k1 import Key  # noqa: PLC0415 - see above
+
+    try:
+        return Key.parse(text)
+    except ValueError:
+        return None
 
 
 def _left_out(done: Exported) -> JsonObject:

@@ -16,7 +16,7 @@ from swarmchat.crypto.secp256k1 import Secret
 from swarmchat.errors import RefusedError, StorageError
 from swarmchat.gateways.bindings import BINDING
 from swarmchat.gateways.refusal import Refused
-from swarmchat.gateways.status import envelopes, events, notes, reading, tending
+from swarmchat.gateways.status import envelopes, events, notes, reading
 from swarmchat.gateways.status.fold import Group, fold
 from swarmchat.gateways.status.gateway import StatusGateway
 from swarmchat.gateways.status.ledger import Ledger
@@ -111,28 +111,6 @@ def test_a_conversation_is_opened_once_and_by_an_admin(tmp_path: Path) -> None:
         await open_for(ann.node, ann.door.status, where)
         with pytest.raises(RefusedError, match="is open"):
             await open_for(ann.node, ann.door.status, where)
-
-    play(tmp_path, story)
-
-
-def test_a_one_to_one_is_never_open_whatever_somebody_writes_in_it(tmp_path: Path) -> None:
-    async def story(world: Loopback) -> None:
-        ann, ben = await world.node("ann"), await world.node("ben")
-        where = await ann.swarm.create(0, invited=ben.account.id)
-        status, log = ann.door.status, ann.log(where)
-        with pytest.raises(RefusedError, match="one-to-one") as refused:
-            await open_for(ann.node, status, where)
-        assert refused.value.hint
-        await status.bind(where)
-        secret, now_ms = await ann.swarm.own.ensure_status_key(), int(ann.node.runtime.now() * 1000)
-        last = len(log.history) - 1
-        note = tending.opening(ledger(ann, where), log, last, ann.account.id, secret, now_ms)
-        await status.write(where, notes.BRIDGE, note)
-        assert not ledger(ann, where).chats
-        assert not status.is_open(log)
-        said = log.commit(CommitId(await ann.say(where, "between us")))
-        assert isinstance(said, Commit)
-        assert "status" not in said.body
 
     play(tmp_path, story)
 

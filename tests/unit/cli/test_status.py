@@ -210,6 +210,25 @@ def test_a_chat_is_shown_with_who_has_no_account_and_what_is_not_told() -> None:
     ]
 
 
+def test_a_one_to_one_is_shown_without_roles_and_rules() -> None:
+    node = FakeCommands()
+    shown = node.answers["status.show"]
+    members = [row | {"role": None} for row in shown["members"]]
+    shown |= {"rules": None, "creator": None, "members": members, "missing": [], "dropped": [], "events": 0}
+    lines = swarmchat("status", "show", "Ben", node=node).out.splitlines()
+    assert lines[0].startswith("chat     ")
+    assert lines[1:3] == ["told     7 messages", ""]
+    assert lines[3].split() == ["NAME", "KEY", "ACCOUNT"]
+    assert len(lines) == 6
+
+
+def test_a_one_to_one_that_waits_for_the_key_of_the_other_says_so() -> None:
+    node = FakeCommands()
+    node.answers["status.bridge"] |= {"chat": None}
+    told = swarmchat("status", "bridge", "Ben", node=node).out
+    assert told.endswith("is open for Status: what is said counts once the other's device has said which key is his\n")
+
+
 def test_of_much_that_is_left_out_for_one_reason_a_few_are_named_and_the_others_counted() -> None:
     """Of a conversation that was old when it was opened each commit had a line."""
     node = FakeCommands()
