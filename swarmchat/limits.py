@@ -507,7 +507,12 @@ DHT_CLOCKS_MIN: Final = 5  # networks that say what time it is, before any of th
 
 # --- data sync on nodes (SCP-09 §4.5, §4.6)
 DATASYNC_HELLO_S: Final = 10.0  # until then a peer has proved who it is
-DATASYNC_SESSIONS_MAX: Final = 64  # peers at once
+DATASYNC_SESSIONS_MAX: Final = 64  # peers at once that have proved who they are
+DATASYNC_UNPROVED_MAX: Final = 16  # beside them, connections that have not yet; of more the oldest goes
+DATASYNC_PER_SOURCE_MAX: Final = 8  # of one address not of this machine, those that are neither member nor invited
+DATASYNC_AT_REST_MAX: Final = 32  # while no more peers are here, who is in no group may wait to be invited for ever
+DATASYNC_STRANGER_S: Final = 300.0  # else so long
+DATASYNC_SILENT_S: Final = 60.0  # after that a peer gives way to one of its own kind, where all seats are taken
 DATASYNC_UNSENT_PAYLOADS_MAX: Final = 8  # to one peer; what finds no room is sent again later
 DATASYNC_FIRST_MESSAGES: Final = 200  # the newest of each group, which who comes in is told of
 DATASYNC_CLIENTS_MAX: Final = 1_000  # peers for whom messages are kept while they are away

@@ -186,6 +186,13 @@ class Logs:
         found = self._said(message.id)
         return found is not None and found.sender == peer
 
+    def people(self) -> tuple[frozenset[PeerId], frozenset[PeerId]]:
+        """Who is a member of any group, and who is invited to one. StorageError."""
+        found = [self.standing(self._books[conversation].ledger.group) for conversation in self.conversations]
+        here = [standing for standing in found if standing is not None]
+        members, invited = ([getattr(each, name) for each in here] for name in ("members", "invited"))
+        return frozenset().union(*members), frozenset().union(*invited)
+
     def _is_public(self, group: GroupId) -> bool:
         conversation = self._groups.get(group)
         if conversation is None:

@@ -20,18 +20,20 @@ from swarmchat.gateways.datasync.messages import causes, read_client
 from swarmchat.gateways.datasync.payload import GroupId, Message, MessageId, Payload, PeerId, group_of
 from swarmchat.gateways.datasync.receipts import Receipt
 from swarmchat.gateways.datasync.relaying import Known, Relay
+from swarmchat.gateways.datasync.room import Rank, Ranks, Room, Seat, source_of
 from swarmchat.gateways.datasync.schedule import CHANNEL, trial
 from swarmchat.gateways.datasync.session import ChannelWire, StreamWire, Wire
 from swarmchat.gateways.datasync.standing import Standing
 from swarmchat.gateways.datasync.store import Store
 from swarmchat.gateways.refusal import Refused
 from swarmchat.ids import ConversationId
-from swarmchat.limits import DATASYNC_FIRST_MESSAGES, DATASYNC_SESSIONS_MAX
+from swarmchat.limits import DATASYNC_FIRST_MESSAGES, DATASYNC_STRANGER_S
 from swarmchat.node.node import Node
 
 if TYPE_CHECKING:
     from swarmchat.links.channel import Channel
 
+_LOOKS: Final = 10  # at who waits in a crowded room, in the time that he may
 _PASSED_MAX: Final = 4_096  # messages that the machine knows from its peers, until the log tells of them again
 
 _log = logging.getLogger(__name__)
@@ -63,6 +65,9 @@ class Service:
         self._server: asyncio.Server | None = None
         self._tasks: asyncio.TaskGroup | None = None
         self._wires: set[Wire] = set()  # over TCP
+        self._room = Room()
+        self._seats: dict[Seat, Wire] = {}
+        self._is_crowded = asyncio.Event()
         self.address: Address | None = None
 
     # --- running
@@ -71,6 +76,7 @@ class Service:
         """Serve until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
+            tasks.create_task(self._clear())
             try:
                 while True:
                     try:
@@ -137,24 +143,24 @@ class Service:
 
     async def serve_channel(self, channel: Channel) -> None:
         """Hold the dialogue of a channel that a peer opened."""
-        if len(self._exchange.peers) >= DATASYNC_SESSIONS_MAX:
-            await channel.refuse("busy")
-            return
         await channel.accept()
-        await self._serve(ChannelWire(channel), channel.link.exporter(session.EXPORTER_LABEL), "a link")
+        await self._serve(ChannelWire(channel), channel.link.exporter(session.EXPORTER_LABEL), "a link", None)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        where = str(writer.get_extra_info("peername"))
+        name = writer.get_extra_info("peername")  # None: it has gone already
         wire = StreamWire(reader, writer)
-        if self._tasks is None or len(self._wires) >= DATASYNC_SESSIONS_MAX:
-            self._refuse(Refused("busy", where))
+        if self._tasks is None or not name:
             wire.close()
             return
         self._wires.add(wire)
-        self._tasks.create_task(self._serve(wire, UNBOUND, where))
+        self._tasks.create_task(self._serve(wire, UNBOUND, str(name), source_of(name[0])))
 
-    async def _serve(self, wire: Wire, binding: bytes, where: str) -> None:
+    async def _serve(self, wire: Wire, binding: bytes, where: str, source: str | None) -> None:
         """Hold a dialogue; nothing that it does to us is an error of ours."""
+        now = self._node.runtime.monotonic
+        seat, gone = self._room.enter(source, now())
+        self._seats[seat] = wire
+        self._send_away(gone)
         try:
             secret = await self._node.swarm.own.ensure_status_key()
             nonce = self._node.runtime.entropy(NONCE_BYTES)
@@ -164,8 +170,16 @@ class Service:
             if isinstance(shaken, Refused):
                 self._refuse(Refused(shaken.reason, f"{where} {shaken.about}".strip()))
                 return
-            self.counters["sessions"] += 1
             peer = shaken.peer
+            ranks = await self._ranks()
+            out = self._room.prove(seat, peer, ranks, now())
+            if out is None:
+                self._refuse(Refused("busy", where))
+                return
+            self._send_away(out)
+            if self._room.is_crowded:
+                self._is_crowded.set()
+            self.counters["sessions"] += 1
             ended = await self._exchange.attend(shaken, lambda: self._greet(peer))
             if ended is not None:
                 self._refuse(ended)
@@ -176,7 +190,38 @@ class Service:
         finally:
             self._tails = {one: tails for one, tails in self._tails.items() if one in self._exchange.peers}
             self._wires.discard(wire)
+            self._seats.pop(seat, None)
+            self._room.leave(seat)
             wire.close()
+
+    def _send_away(self, seats: list[Seat]) -> None:
+        """They give way to others."""
+        for seat in seats:
+            self.counters[f"gave_way_{seat.rank.name.lower()}"] += 1
+            if (wire := self._seats.pop(seat, None)) is not None:
+                wire.close()
+
+    async def _ranks(self) -> Ranks:
+        members, invited = await self._node.runtime.offload(self._logs.people)
+
+        def rank(peer: PeerId) -> Rank:
+            return Rank.MEMBER if peer in members else Rank.INVITED if peer in invited else Rank.STRANGER
+
+        return rank
+
+    async def _clear(self) -> None:
+        """While it is crowded, nobody waits for ever to be invited."""
+        while True:
+            await self._is_crowded.wait()
+            await self._node.runtime.sleep(DATASYNC_STRANGER_S / _LOOKS)
+            try:
+                ranks = await self._ranks()
+            except SwarmchatError as fault:  # it is looked at again
+                _log.warning("data sync: %s", fault)
+                continue
+            self._send_away(self._room.overdue(ranks, self._node.runtime.monotonic()))
+            if not self._room.is_crowded:
+                self._is_crowded.clear()
 
     async def _greet(self, peer: PeerId) -> None:
         """Tell a peer what it may not have heard of: once for each group, for its records tell the rest."""
@@ -294,6 +339,7 @@ class Service:
 
     async def heard(self, peer: PeerId, payload: Payload) -> None:
         """See Side: who asks for what he himself said last has lost the rest too, and is offered the newest once more."""
+        self._room.heard(peer, self._node.runtime.monotonic())
         tails = self._tails.get(peer, {})
         for wanted in payload.requests:
             if (conversation := tails.pop(wanted, None)) is not None:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +25,7 @@ from swarmchat.gateways.datasync.payload import Message, MessageId, Metadata, Pa
 from swarmchat.gateways.datasync.records import Kind
 from swarmchat.gateways.datasync.session import EXPORTER_LABEL, ChannelWire, StreamWire
 from swarmchat.ids import CommitId, ConversationId
-from swarmchat.limits import DATASYNC_FRAME_BYTES_MAX, MIB
+from swarmchat.limits import DATASYNC_FRAME_BYTES_MAX, DATASYNC_SESSIONS_MAX, DATASYNC_UNPROVED_MAX, MIB
 from swarmchat.node import views
 from tests.support.loopback import LOOPBACK, Living, Loopback, level, play
 from tests.support.thin import TICK_S, Caller, Thin
@@ -750,7 +751,7 @@ def test_a_setting_serves_from_the_start_and_what_was_written_before_goes_out(tm
 
 
 def test_there_is_room_for_so_many_and_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("swarmchat.gateways.datasync.service.DATASYNC_SESSIONS_MAX", 2)
+    monkeypatch.setattr("swarmchat.gateways.datasync.room.DATASYNC_SESSIONS_MAX", 2)
 
     async def story(world: Loopback) -> None:
         ann = await world.node("ann")
@@ -760,8 +761,78 @@ def test_there_is_room_for_so_many_and_no_more(tmp_path: Path, monkeypatch: pyte
             await one.shake()
             await two.shake()
             async with await Caller.call(address, 11) as three:
+                await three.shake()
                 assert await three.body() is None
             assert counted(ann, "refused_busy") == 1
+
+    play(tmp_path, story)
+
+
+@pytest.mark.parametrize("proves", [True, False])
+def test_who_is_of_a_group_gets_in_at_once_and_stays_whatever_strangers_do(tmp_path: Path, proves: bool) -> None:
+    async def story(world: Loopback) -> None:
+        ann = await world.node("ann")
+        room = await opened(world, ann)
+        async with thin(world, ann, room, 7):
+            pass
+        address = await served(ann)
+        async with contextlib.AsyncExitStack() as open_:
+
+            async def come(numbers: range) -> None:
+                for number in numbers:
+                    stranger = await open_.enter_async_context(await Caller.call(address, number))
+                    if proves:
+                        await stranger.shake()
+                    else:
+                        assert await stranger.body() is not None
+
+            await come(range(100, 300))
+            member = Thin(world.folder, 7).up(address)
+            asked = time.monotonic()
+            await member.until(lambda: member.of("connected"))
+            assert time.monotonic() - asked < 2
+            invited = await open_.enter_async_context(await Caller.call(address, 8))
+            await ann.door.mvds_invite(conversation=room, key=invited.secret.public.legacy)
+            await invited.shake()
+            await come(range(300, 400))
+            member.say("still here")
+            await member.until(lambda: len(member.of("delivered")) == 1)
+            assert len(member.of("connected")) == 1
+            assert await invited.payload() is not None
+            service = ann.door._datasync.serving
+            assert service is not None
+            assert {PeerId(member.key.raw), PeerId(invited.secret.public.raw)} <= set(service.peers)
+            assert len(service.peers) <= DATASYNC_SESSIONS_MAX
+            assert len(service._wires) <= DATASYNC_SESSIONS_MAX + DATASYNC_UNPROVED_MAX
+            assert counted(ann, "gave_way_member") == counted(ann, "gave_way_invited") == 0
+            await member.down()
+
+    play(tmp_path, story)
+
+
+def test_who_is_in_no_group_is_let_go_after_a_while_if_it_is_crowded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("swarmchat.gateways.datasync.room.DATASYNC_AT_REST_MAX", 2)
+    for module in ("room", "service"):
+        monkeypatch.setattr(f"swarmchat.gateways.datasync.{module}.DATASYNC_STRANGER_S", 0.1)
+
+    async def story(world: Loopback) -> None:
+        ann = await world.node("ann")
+        await opened(world, ann)
+        address = await served(ann)
+        async with contextlib.AsyncExitStack() as open_:
+            callers = [await open_.enter_async_context(await Caller.call(address, number)) for number in (20, 21, 22)]
+            for caller in callers:
+                await caller.shake()
+            assert await callers[0].body() is None
+            service = ann.door._datasync.serving
+            assert service is not None
+            await world.until(lambda: len(service.peers) == 2)
+            assert counted(ann, "gave_way_stranger") == 1
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.4):
+                    await callers[1].body()
 
     play(tmp_path, story)
 
