@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from swarmchat import leb128
+
 _COPY_LEAST: Final = 5  # bytes; to copy fewer takes as many as to insert them
 _NEXT: Final = 8  # lines in which one that begins alike is looked for
 _INSERT_MAX: Final = 127  # of one instruction
@@ -80,7 +82,7 @@ class _Delta:
     __slots__ = ("_from", "_length", "_new", "_out")
 
     def __init__(self, base: int, size: int) -> None:
-        self._out = bytearray(_varint(base) + _varint(size))
+        self._out = bytearray(leb128.encode(base) + leb128.encode(size))
         self._from = self._length = 0  # what is to be copied
         self._new = b""  # what is to be inserted; of the two one is empty
 
@@ -211,15 +213,6 @@ def _common(one: bytes, other: bytes) -> int:
         else:
             high = middle
     return low
-
-
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
 
 
 def _size(delta: bytes, at: int) -> tuple[int, int]:

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Self, TypeVar, get_type_hints
 
-from swarmchat import limits
+from swarmchat import leb128, limits
 from swarmchat.gateways.refusal import Refused
 
 
@@ -128,7 +128,7 @@ class Message:
 
 def delimited(messages: Iterable[bytes]) -> bytes:
     """One stream of many: each after its length, a number of as few bytes as it takes."""
-    return b"".join(_varint(len(each)) + each for each in messages)
+    return b"".join(leb128.encode(len(each)) + each for each in messages)
 
 
 def undelimited(stream: bytes, count_max: int) -> tuple[bytes, ...] | Refused:
@@ -263,28 +263,18 @@ def _value(row: _Row, value: Any, room: _Room) -> Any:
 def _written(field: Field, value: Any) -> bytes:
     """The bytes of one field."""
     kind = field.kind
-    tag = _varint(field.number << 3 | _wire(kind))
+    tag = leb128.encode(field.number << 3 | _wire(kind))
     if isinstance(kind, type) or kind in {STRING, BYTES}:
         content = value if kind is BYTES else value.encode()
-        return b"".join((tag, _varint(len(content)), content))
+        return b"".join((tag, leb128.encode(len(content)), content))
     number = int(value)  # a range asked for a member of an enum compares it with every number it has
     if number not in _RANGES[kind]:
         raise ValueError(f"field {field.number} cannot hold {number}")
-    return tag + _varint(number % 2**64)
+    return tag + leb128.encode(number % 2**64)
 
 
 def _wire(kind: Scalar | type[Message]) -> int:
     return _VARINT if kind in _RANGES else _LENGTH
-
-
-def _varint(number: int) -> bytes:
-    """Seven bits a byte, lowest first; the top bit says that more come."""
-    out = bytearray()
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
 
 
 def _number_at(data: bytes, at: int) -> tuple[int, int]:
