@@ -146,6 +146,10 @@ class Ledger:
         found = self._by_id.get(message)
         return found[0] if found else None
 
+    def has(self, message: MessageId) -> bool:
+        """Whether a commit of that message was taken in. The one question that may be asked without the lock, at any time."""
+        return bool(self._by_id.get(message))
+
     def said_by(self, commit: CommitId) -> Said | None:
         """What a commit says here."""
         number = self._history.find(commit)

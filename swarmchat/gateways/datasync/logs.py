@@ -121,9 +121,12 @@ class Logs:
             return () if book is None else book[1].parents_of_heads(book[0].heads)
 
     def _said(self, message: MessageId) -> Said | None:
-        for conversation in self.conversations:
-            with self.held(conversation) as book:
-                if book is not None and (found := book[1].said(message)) is not None:
+        for conversation, book in list(self._books.items()):  # an id names its group, so no two have it
+            # A payload asks a thousand times: whoever writes elsewhere meanwhile is not waited for.
+            if not book.ledger.has(message) and book.ledger.size == len(book.log.history):
+                continue
+            with self.held(conversation) as held:
+                if held is not None and (found := held[1].said(message)) is not None:
                     return found
         return None
 
