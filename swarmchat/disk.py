@@ -179,10 +179,10 @@ def open_file(path: Path) -> BinaryIO:
     return os.fdopen(handle, "rb")
 
 
-def read_bounded(path: Path, limit: int, *, pipes: bool = True) -> bytes | None:
+def read_bounded(path: Path, limit: int, *, pipes: bool = True, hint: str | None = None) -> bytes | None:
     """All bytes of a file, or None when there is none; StorageError when it cannot be read or exceeds `limit` bytes.
 
-    Without `pipes` it never waits, and raises UserError for what is no file.
+    Without `pipes` it never waits, and raises UserError for what is no file. `hint` is for who has a file that is too large.
     """
     try:
         with path.open("rb") if pipes else open_file(path) as file:
@@ -192,5 +192,5 @@ def read_bounded(path: Path, limit: int, *, pipes: bool = True) -> bytes | None:
     except OSError as error:
         raise refusal(error, path, "read") from error
     if len(data) > limit:
-        raise StorageError(f"{path} is larger than {limit} bytes and was not read", data={"path": str(path)})
+        raise StorageError(f"{path} is larger than {limit} bytes and was not read", hint=hint, data={"path": str(path)})
     return data

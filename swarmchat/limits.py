@@ -564,4 +564,13 @@ DATASYNC_IDLE_MESSAGES_PER_PEER_MAX: Final = (
 DATASYNC_IDLE_BYTES_PER_PEER_MAX: Final = 64 * MIB
 STATUS_STREAM_BYTES_MAX: Final = 256 * MIB  # a file that is imported: each text in it carries all events of its group
 STATUS_STREAM_MESSAGES_MAX: Final = 100_000  # of one file
+STATUS_REQUESTS_PER_CONVERSATION_MAX: Final = (
+    100  # of people who ask to be let in, answered ones too; as of invitations
+)
+STATUS_REQUESTS_MAX: Final = 1_000  # of all conversations
+STATUS_REQUEST_CHARS_MAX: Final = 500  # kept of the words with which somebody asks; clients let people write 100 or so
+STATUS_IGNORED_PER_CONVERSATION_MAX: Final = (
+    1_000  # events without effect that are remembered; as many as a report has lines
+)
+STATUS_IGNORED_MAX: Final = 10_000  # of all conversations: 4 MB
 STATUS_IMAGE_BYTES_MAX: Final = 256 * KIB  # a picture of a group that is made the conversation's

@@ -99,6 +99,16 @@ class Commands(Protocol):
         """RefusedError for one that is not open for Status."""
         ...
 
+    async def status_requests(self, *, conversation: str | None = None) -> list[JsonObject]: ...
+
+    async def status_accept(self, *, conversation: str, key: str) -> JsonObject:
+        """RefusedError where this account may add nobody, or the chat of Status would not hear of it."""
+        ...
+
+    async def status_decline(self, *, conversation: str, key: str) -> JsonObject:
+        """NotFoundError where nobody like that asks."""
+        ...
+
     async def daemon_status(self) -> JsonObject: ...
 
     async def daemon_stop(self) -> JsonObject:

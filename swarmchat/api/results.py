@@ -54,6 +54,7 @@ MEMBER: Final[ObjectShape] = {
     "role": "text",
     "devices": ["device"],
     "revoked": ["device"],  # those of them that the account has withdrawn
+    "gateway?": "text",  # only of who has no account and takes part through it: status, mvds; the name is a stranger's word then
     "read?": "object?",  # only with `local`: {"commit", "time"}, null where nothing was told
 }
 INVITED: Final[ObjectShape] = {"id": "account", "state": "text", "commit": "commit"}
@@ -123,6 +124,7 @@ _LEFT_OUT: Final[ObjectShape] = {
     "missing": [{"commit": "commit", "reason": "text", "about": "text"}],  # what Status does not hear of
     "dropped": [{"commit": "commit", "id": "text", "reason": "text"}],  # signed events that clients would refuse
     "more": "int",  # lines beyond 1,000 of each
+    "counts": [{"fate": "text", "reason": "text", "count": "int"}],  # of all; fate: missing, dropped
 }
 STATUS_EXPORT: Final[ObjectShape] = {
     "conversation": "conversation",
@@ -146,7 +148,26 @@ STATUS_IMPORT: Final[ObjectShape] = {
         {"what": "text", "id": "text?", "fate": "text", "reason": "text", "about": "text"}
     ],
     "more": "int",  # lines beyond 1,000
+    "counts": [{"fate": "text", "reason": "text", "count": "int"}],  # of all
     "others": ["conversation"],  # that hold the same chat, and stay as they are
+}
+STATUS_REQUEST: Final[ObjectShape] = {
+    "conversation": "conversation",
+    "key": "text",  # 0x04…
+    "compressed": "text",  # zQ3sh…
+    "account": "account",  # which would be added
+    "bound": "bool",  # an account of ours has said that it is its key; else only Status knows them
+    "name": "text",  # as they call themselves; empty where they do not say
+    "text": "text",  # with which they ask
+    "at": "time",  # when it came here
+    "may_add": "bool",  # this account may add them
+}
+STATUS_ANSWER: Final[ObjectShape] = {
+    "conversation": "conversation",
+    "key": "text",
+    "account": "account",
+    "state": "text",  # invited, declined
+    "commit": "commit?",  # that adds them
 }
 STATUS_CHAT: Final[ObjectShape] = {
     "conversation": "conversation",
@@ -170,6 +191,10 @@ STATUS_CHAT: Final[ObjectShape] = {
         }
     ],
     **_LEFT_OUT,
+    "requests": [STATUS_REQUEST],  # who asks to be let in
+    "ignored": [
+        {"id": "text", "what": "text", "author": "text", "reason": "text", "at": "time"}
+    ],  # events without effect
 }
 MESSAGE: Final[ObjectShape] = {
     "id": "commit",

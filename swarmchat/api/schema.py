@@ -42,10 +42,12 @@ from swarmchat.api.results import (
     SETTING,
     STATE,
     STATUS,
+    STATUS_ANSWER,
     STATUS_CHAT,
     STATUS_EXPORT,
     STATUS_IMPORT,
     STATUS_KEY,
+    STATUS_REQUEST,
     SYNC,
     TOKEN,
     VERDICT,
@@ -83,6 +85,9 @@ _SINCE = Param("since", "integer", "only events with a greater id", smallest=0, 
 _PASSWORD = Param("password", "string", "the password", largest=limits.PASSWORD_CHARS_MAX)
 _KEY = Param("key", "string", "dotted key, as in `lan.enabled`", required=True, largest=80)
 _PATH = Param("path", "string", "absolute path of the file, on the machine of the node", required=True)
+_ASKER = Param(
+    "key", "string", "of who asks: key, account or a unique prefix of it (≥ 4), or name", required=True, largest=140
+)
 
 _TABLE: Final = (
     # --- account
@@ -587,6 +592,25 @@ _TABLE: Final = (
         (_CONVERSATION,),
         STATUS_CHAT,
         read_only=True,
+    ),
+    Method(
+        "status.requests",
+        "who of Status asks to be let into conversations that this account may add people to",
+        (_CONVERSATION_MAYBE,),
+        [STATUS_REQUEST],
+        read_only=True,
+    ),
+    Method(
+        "status.accept",
+        "let somebody in who asks on Status",
+        (_CONVERSATION, _ASKER),
+        STATUS_ANSWER,
+    ),
+    Method(
+        "status.decline",
+        "decline what somebody asks on Status; nobody is told",
+        (_CONVERSATION, _ASKER),
+        STATUS_ANSWER,
     ),
     # --- audit
     Method(

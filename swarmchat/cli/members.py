@@ -35,7 +35,7 @@ def list_(session: Session, conv: str, local: bool) -> None:
                 (
                     row["id"],
                     paint(plain(row["role"]), *_ROLE_STYLES.get(row["role"], ())),
-                    plain(row["name"]) or "–",
+                    _name(row),
                     " ".join(_device(device, row["revoked"]) for device in row["devices"]) or "–",
                     *([_read(row["read"])] if local else []),
                 )
@@ -176,6 +176,12 @@ def _outcome(ballot: dict[str, Any], names: Callable[[str], str]) -> str:
 
 def _target(row: dict[str, Any], names: Callable[[str], str]) -> str:
     return f"device {short(row['target'])}" if row["type"] == "devices" else names(row["target"])
+
+
+def _name(row: dict[str, Any]) -> str:
+    """What somebody calls himself; of who has no account, through which gateway he takes part, too."""
+    name = plain(row["name"]) or "–"
+    return f"{name} ({plain(row['gateway'])})" if "gateway" in row else name
 
 
 def _device(device: str, revoked: list[str]) -> str:

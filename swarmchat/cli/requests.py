@@ -39,6 +39,9 @@ def list_(session: Session) -> None:
     session.output.emit(rows, text)
     if not rows:
         session.output.note("nothing waits for you")
+    if not session.output.json and (asking := session.door.call("status.requests")):
+        who = "somebody on Status asks" if len(asking) == 1 else f"{len(asking)} people on Status ask"
+        session.output.note(f"{who} to be let in: swarmchat status requests")
 
 
 @request.command()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,12 +10,11 @@ import click
 
 from swarmchat import limits
 from swarmchat.cli.session import CONV, Noun, Session, pass_session
-from swarmchat.cli.terminal import counted, plain, short, table
+from swarmchat.cli.terminal import clock, counted, plain, short, table
 from swarmchat.errors import RefusedError, UsageError
 
 _BYTES_MAX: Final = 8 * limits.PHRASE_CHARS_MAX + 4  # two lines of what UTF-8 makes of so many characters
 _KEY_BYTES_MAX: Final = 80
-_ALIKE_MAX: Final = 5  # lines for one reason
 
 
 @click.group(cls=Noun)
@@ -140,31 +138,65 @@ def import_(session: Session, file: Path, dry_run: bool) -> None:
     with session.output.busy("importing"):
         done = session.door.call("status.import", path=str(file.absolute()), dry_run=dry_run or None)
     session.output.emit(done, lambda: _imported(done))
-    for line in _few([_fate(row) for row in done["told"]]):
+    for line in _alike(done["counts"], _FATES, [(row["fate"], row["reason"], _fate(row)) for row in done["told"]]):
         session.output.note(line)
-    if done["more"]:
-        session.output.note(f"and {done['more']} more")
+    if any(one["reason"] == "join-request" for one in done["counts"]):
+        session.output.note("who asks to be let in waits for an answer: swarmchat status requests")
     for other in done["others"]:
         session.output.note(f"{other} holds the same chat, and stays as it is")
 
 
 @status.command()
 @click.argument("conv", type=CONV)
+@click.option("--ignored", is_flag=True, help="with the events of imported files that had no effect, and why")
 @pass_session
-def show(session: Session, conv: str) -> None:
-    """Show a conversation as clients of Status see it, and what they do not hear of."""
+def show(session: Session, conv: str, ignored: bool) -> None:
+    """Show a conversation as clients of Status see it, what they do not hear of, and who asks to be let in."""
     shown = session.door.call("status.show", conversation=conv)
-    session.output.emit(shown, lambda: _chat(shown))
+    session.output.emit(shown, lambda: [*_chat(shown), *(_ignored(shown["ignored"]) if ignored else [])])
+
+
+@status.command()
+@click.argument("conv", type=CONV, required=False)
+@pass_session
+def requests(session: Session, conv: str | None) -> None:
+    """List who on Status asks to be let in; of conversations that you may add people to."""
+    rows = session.door.call("status.requests", conversation=conv)
+    session.output.emit(rows, lambda: _asking(rows, with_conversation=True))
+    if not rows:
+        session.output.note("nobody on Status asks to be let in")
+
+
+@status.command()
+@click.argument("conv", type=CONV)
+@click.argument("key")
+@pass_session
+def accept(session: Session, conv: str, key: str) -> None:
+    """Let somebody in who asks.
+
+    KEY is his key, his account or how it begins, or the name that he gives himself."""
+    done = session.door.call("status.accept", conversation=conv, key=key)
+    session.output.emit(done, lambda: f"{short(done['account'])} is added to {short(done['conversation'])}")
+
+
+@status.command()
+@click.argument("conv", type=CONV)
+@click.argument("key")
+@pass_session
+def decline(session: Session, conv: str, key: str) -> None:
+    """Decline what somebody asks. Nobody is told; who asks again is heard after a day."""
+    done = session.door.call("status.decline", conversation=conv, key=key)
+    session.output.emit(done, lambda: f"{short(done['account'])} is declined")
 
 
 _FATES: Final = {"kept": "kept, without effect", "ignored": "left out", "bad": "not understood"}
+_UNTOLD: Final = {"missing": "not told", "dropped": "dropped, for clients would refuse it"}
 
 
-def _fate(row: dict[str, Any]) -> tuple[str, str, str]:
-    """What became of a part of a file, for `_few`."""
+def _fate(row: dict[str, Any]) -> str:
+    """A part of a file, and why it came to that."""
     about = f": {plain(row['about'])}" if row["about"] else ""
-    reason = plain(row["reason"])
-    return _FATES.get(row["fate"], row["fate"]), f"{row['what']} {short(row['id'])}: {reason}{about}", reason
+    return f"{plain(row['what'])} {short(row['id'])}: {plain(row['reason'])}{about}"
 
 
 def _imported(done: dict[str, Any]) -> str:
@@ -189,8 +221,31 @@ def _chat(shown: dict[str, Any]) -> list[str]:
         f"told     {told}",
         "",
         *table(rows, columns),
+        *(["", "asking to be let in:", *_asking(shown["requests"])] if shown["requests"] else []),
         *(["", *_left_out(shown)] if shown["missing"] or shown["dropped"] else []),
     ]
+
+
+def _asking(rows: list[dict[str, Any]], *, with_conversation: bool = False) -> list[str]:
+    """Who asks, and with which words."""
+    found = [
+        [
+            *([short(one["conversation"])] if with_conversation else []),
+            plain(one["name"]) or "–",
+            plain(one["compressed"]),
+            _account(one),
+            clock(one["at"]),
+            plain(one["text"]) or "–",
+        ]
+        for one in rows
+    ]
+    return table(found, (*(["CONVERSATION"] if with_conversation else []), "NAME", "KEY", "ACCOUNT", "SINCE", "TEXT"))
+
+
+def _ignored(rows: list[dict[str, Any]]) -> list[str]:
+    """Events without effect."""
+    found = [[plain(one["what"]), short(one["id"]), plain(one["author"])[:18], plain(one["reason"])] for one in rows]
+    return ["", *(table(found, ("IGNORED", "ID", "BY", "REASON")) if rows else ["no event was ignored"])]
 
 
 def _account(member: dict[str, Any]) -> str:
@@ -199,23 +254,22 @@ def _account(member: dict[str, Any]) -> str:
 
 def _left_out(shown: dict[str, Any]) -> list[str]:
     """What is not told, by reason."""
-    found = [("not told", one["commit"], one["reason"]) for one in shown["missing"]]
-    found += [("dropped, for clients would refuse it", one["commit"], one["reason"]) for one in shown["dropped"]]
-    rows = _few([(fate, f"{short(commit)} {plain(reason)}", plain(reason)) for fate, commit, reason in found])
-    return [*rows, *([f"and {shown['more']} more"] if shown["more"] else [])]
-
-
-def _few(found: list[tuple[str, str, str]]) -> list[str]:
-    """A line for each (fate, what, reason), but for few that are alike: a conversation may be old when it is opened."""
-    counts = Counter[tuple[str, str]]()
-    rows = []
-    for fate, what, reason in found:
-        counts[fate, reason] += 1
-        if counts[fate, reason] <= _ALIKE_MAX:
-            rows.append(f"{fate}: {what}")
-    rows += [
-        f"{fate}: {count - _ALIKE_MAX} more {reason}" for (fate, reason), count in counts.items() if count > _ALIKE_MAX
+    found = [
+        (fate, one["reason"], f"{short(one['commit'])} {plain(one['reason'])}")
+        for fate in ("missing", "dropped")
+        for one in shown[fate]
     ]
+    return _alike(shown["counts"], _UNTOLD, found)
+
+
+def _alike(counts: list[dict[str, Any]], words: dict[str, str], found: list[tuple[str, str, str]]) -> list[str]:
+    """A line for each fate and reason: what it is about where that is one thing, else how many; `found`: (fate, reason, what)."""
+    rows = []
+    for one in counts:
+        fate, reason, count = words[one["fate"]], plain(one["reason"]), one["count"]
+        about = [what for its_fate, its_reason, what in found if (its_fate, its_reason) == (one["fate"], one["reason"])]
+        told = (about or [reason])[0] if count == 1 else f"{count} times {reason}"
+        rows.append(f"{fate}: {told}")
     return rows
 
 

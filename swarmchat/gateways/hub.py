@@ -36,7 +36,9 @@ _log = logging.getLogger(__name__)
 
 
 class Gateway(Protocol):
-    """One foreign vocabulary."""
+    """One foreign vocabulary, and its name for people: `status`, `mvds`."""
+
+    name: str
 
     def is_open(self, log: CommitLog) -> bool:
         """Whether it is opened for a conversation. Quick: in the loop."""
@@ -52,6 +54,10 @@ class Gateway(Protocol):
 
     def credit(self, log: CommitLog | ArchivedLog, commit: Commit) -> JsonObject | None:
         """Who really says what a commit says; None for its author. In a worker, under the log's lock."""
+        ...
+
+    def foreign(self, log: CommitLog) -> Mapping[AccountId, str]:
+        """Who takes part in a conversation that it is opened for through it alone, and what they call themselves; bounded, printable, may be empty. In a worker, under the log's lock; StorageError."""
         ...
 
     async def tend(self, conversation: ConversationId) -> None:
@@ -130,6 +136,19 @@ class Hub:
             if (found := gateway.credit(log, commit)) is not None:
                 return found
         return None
+
+    def foreign(self, log: CommitLog | ArchivedLog) -> Mapping[AccountId, JsonObject]:
+        """See Gateways."""
+        found: dict[AccountId, JsonObject] = {}
+        if isinstance(log, ArchivedLog) or log.is_empty:
+            return found
+        for gateway in self._gateways:
+            if not gateway.is_open(log):
+                continue
+            for account, name in gateway.foreign(log).items():
+                if account not in found or not found[account]["name"]:
+                    found[account] = {"gateway": gateway.name, "name": name}
+        return found
 
     def passed_on(self, log: CommitLog | ArchivedLog) -> PassedOn | None:
         """See Gateways."""

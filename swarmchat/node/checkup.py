@@ -22,7 +22,7 @@ from swarmchat.node.dht import DhtStatus
 
 State = Literal["ok", "warning", "fault"]
 SEARCH: Final = "search.sqlite"
-INDEX: Final = ("events.sqlite", "receipts.sqlite", SEARCH)
+INDEX: Final = ("events.sqlite", "receipts.sqlite", "status.sqlite", SEARCH)
 _SENTRY: Final = ("account.json", "state.json", "api-token", "tokens.json")
 
 

@@ -29,7 +29,11 @@ class MemberVerbs(Verbs):
         where = await self._readable(conversation)
 
         def look(view: View) -> list[JsonObject]:
-            rows = views.members(view.roster, view.history, view.timeline, view.log.commit)
+            foreign = view.foreign()
+            rows = [
+                row | foreign.get(row["id"], {})
+                for row in views.members(view.roster, view.history, view.timeline, view.log.commit)
+            ]
             if not local:
                 return rows
             marks = self._node.read_marks(view.log)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from swarmchat.commitlog.archives import ArchivedLog
 from swarmchat.commitlog.log import CommitLog
 from swarmchat.conversation import hiding
@@ -27,6 +29,10 @@ class View:
     def credit(self, commit: Commit) -> JsonObject | None:
         """Who really says what a commit says, where its author speaks for somebody who has no account. (SCP-09 §1)"""
         return None if self._gateways is None else self._gateways.credit(self.log, commit)
+
+    def foreign(self) -> Mapping[AccountId, JsonObject]:
+        """Who has no account and takes part through a gateway, and what they call themselves. (SCP-09 §1)"""
+        return {} if self._gateways is None else self._gateways.foreign(self.log)
 
     def passed_on(self) -> PassedOn | None:
         """What counts commits whose author speaks for somebody else; None where nobody does."""

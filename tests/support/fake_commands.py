@@ -89,6 +89,22 @@ _LEFT_OUT: Mapping[str, Any] = {
     "missing": [{"commit": FIRST, "reason": "vote", "about": ""}],
     "dropped": [{"commit": FIRST, "id": "0x" + "cd" * 32, "reason": "not-a-member"}],
     "more": 0,
+    "counts": [
+        {"fate": "missing", "reason": "vote", "count": 1},
+        {"fate": "missing", "reason": "before-the-chat", "count": 1_200},
+        {"fate": "dropped", "reason": "not-a-member", "count": 1},
+    ],
+}
+_ASKING: Mapping[str, Any] = {
+    "conversation": ROOM,
+    "key": "0x04" + "6d" * 64,
+    "compressed": "zQ3sh" + "w" * 44,
+    "account": CAROL,
+    "bound": False,
+    "name": "Carol",
+    "text": "may I sail?",
+    "at": NOON,
+    "may_add": True,
 }
 
 ANSWERS: Mapping[str, Any] = {
@@ -177,7 +193,26 @@ ANSWERS: Mapping[str, Any] = {
             {"what": "message 3", "id": None, "fate": "bad", "reason": "bad-clock", "about": "0"},
         ],
         "more": 1,
+        "counts": [
+            {"fate": "kept", "reason": "nothing-changes-here", "count": 2},
+            {"fate": "bad", "reason": "bad-clock", "count": 1},
+        ],
         "others": [FIRST],
+    },
+    "status.requests": [_ASKING],
+    "status.accept": {
+        "conversation": ROOM,
+        "key": _ASKING["key"],
+        "account": CAROL,
+        "state": "invited",
+        "commit": FIRST,
+    },
+    "status.decline": {
+        "conversation": ROOM,
+        "key": _ASKING["key"],
+        "account": CAROL,
+        "state": "declined",
+        "commit": None,
     },
     "status.show": {
         "conversation": ROOM,
@@ -202,6 +237,16 @@ ANSWERS: Mapping[str, Any] = {
             {"key": "Ben", "compressed": None, "account": None, "name": "", "role": "member", "bound": False},
         ],
         **_LEFT_OUT,
+        "requests": [_ASKING],
+        "ignored": [
+            {
+                "id": "0x" + "cd" * 32,
+                "what": "NAME_CHANGED",
+                "author": "0x04" + "7e" * 64,
+                "reason": "not-a-member",
+                "at": NOON,
+            }
+        ],
     },
     "daemon.status": {
         "pid": 4711,

@@ -18,8 +18,10 @@ from swarmchat.gateways.status.wire import (
     EmojiReaction,
     Entity,
     EventType,
+    GroupChatInvitation,
     ImageFormat,
     ImageMessage,
+    InvitationState,
     MembershipUpdateEvent,
     MembershipUpdateMessage,
     MessageType,
@@ -119,6 +121,20 @@ class Group:
                 clock=self._tick(clock), chat_id=self.id, message_id=_id(target), message_type=MessageType.PRIVATE_GROUP
             ),
         )
+
+    def asks(
+        self,
+        who: Secret,
+        text: str = "",
+        *,
+        state: int = InvitationState.REQUEST,
+        clock: int | None = None,
+        chat: str | None = None,
+    ) -> Envelope:
+        """A request to be let in; with another state the answer to one."""
+        at = self._tick(clock)
+        chat_id = self.id if chat is None else chat
+        return self._sent(who, GroupChatInvitation(clock=at, chat_id=chat_id, introduction_message=text, state=state))
 
     def update(self) -> Envelope:
         """All events alone, by the creator."""

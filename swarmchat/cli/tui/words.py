@@ -27,12 +27,13 @@ def room(row: Row) -> str:
 
 
 def member(row: Row, names: Names, me: str) -> str:
-    """A member: role, name, id, devices."""
+    """A member: role, name, id, devices, or the gateway of who has no account."""
     devices = len(row["devices"]) - len(row["revoked"])
     mine = " (me)" if row["id"] == me else ""
+    equipped = f"on {plain(row['gateway'])}" if "gateway" in row else counted(devices, "device")
     called, bare = names(row["id"]), short(row["id"])
     who = "–" if called == bare else called.removesuffix(f" ({bare})")
-    return f"{plain(row['role']):8} {who}{mine}  {bare}  {counted(devices, 'device')}"
+    return f"{plain(row['role']):8} {who}{mine}  {bare}  {equipped}"
 
 
 def vote(row: Row, names: Names) -> str:

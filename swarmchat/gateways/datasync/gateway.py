@@ -40,6 +40,8 @@ _log = logging.getLogger(__name__)
 class DatasyncGateway:
     """The `Gateway` of data sync. What it needs is loaded when a conversation is opened for it."""
 
+    name = "mvds"
+
     def __init__(self, node: Node) -> None:
         self._node = node
         self._made: Logs | None = None
@@ -94,6 +96,10 @@ class DatasyncGateway:
             "name": "",
             "time": views.time(said.message.timestamp),
         }
+
+    def foreign(self, log: CommitLog) -> Mapping[AccountId, str]:
+        """See Gateway. Data sync knows keys and no names."""
+        return dict.fromkeys(sorted(self.logs.ledger(log).foreign), "")
 
     async def tend(self, conversation: ConversationId) -> None:
         """See Gateway."""

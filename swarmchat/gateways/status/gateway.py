@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -16,12 +16,14 @@ from swarmchat.commitlog.archives import ArchivedLog
 from swarmchat.commitlog.ledger import Provisional
 from swarmchat.commitlog.log import CommitLog
 from swarmchat.commitlog.writing import Pending
-from swarmchat.conversation.actions import Other
+from swarmchat.conversation.actions import Add, Other
 from swarmchat.conversation.commit import Commit
 from swarmchat.conversation.history import History
 from swarmchat.conversation.rejection import Rejection
 from swarmchat.conversation.roster import Roster
 from swarmchat.errors import RefusedError, SwarmchatError
+from swarmchat.gateways.status import aside
+from swarmchat.gateways.status.store import Store
 from swarmchat.ids import AccountId, CommitId, ConversationId
 from swarmchat.links.channel import Channel
 from swarmchat.node import views
@@ -29,7 +31,7 @@ from swarmchat.node.node import Node
 from swarmchat.node.views import JsonObject
 
 if TYPE_CHECKING:
-    from swarmchat.crypto.secp256k1 import Secret
+    from swarmchat.crypto.secp256k1 import Key, Secret
     from swarmchat.gateways.status.ledger import Ledger, Source
     from swarmchat.gateways.status.tending import Due
 
@@ -45,7 +47,9 @@ _log = logging.getLogger(__name__)
 
 
 class StatusGateway:
-    """See `gateways.hub.Gateway`."""
+    """See `gateways.hub.Gateway`. `store` keeps what stands in no log."""
+
+    name = "status"
 
     def __init__(self, node: Node) -> None:
         self._node = node
@@ -55,6 +59,9 @@ class StatusGateway:
         self._written: set[tuple[ConversationId, str]] = set()  # what was written unasked, in this life
         self._seen: dict[tuple[ConversationId, str], float] = {}  # when something unasked was first due
         self._stir = asyncio.Event()
+        self._gone = True  # whether conversations may be gone of which the store holds something
+        self._called: dict[ConversationId, tuple[History, int, dict[str, str]]] = {}  # up to how many commits
+        self.store = Store(node.home.data / "status.sqlite")
 
     # --- what is asked by the node
 
@@ -83,7 +90,8 @@ class StatusGateway:
         if isinstance(item.action, Other) and item.action.type in _UNASKED:
             due = self._due_at(ledger, here, here.history.number(parent), here.roster_at(parent), secret, now_ms)
             return due.extra if due.extra is not None and due.kind == item.action.type else {}
-        wish = speaking.Wish(item.action, item.writer.account, item.writer.name, parent, item.profile, now_ms)
+        askers = self._askers(log.conversation) if isinstance(item.action, Add) else {}
+        wish = speaking.Wish(item.action, item.writer.account, item.writer.name, parent, item.profile, now_ms, askers)
         found = speaking.spoken(ledger, here, wish, secret)
         if isinstance(found, dict):
             return {"status": found}
@@ -105,9 +113,15 @@ class StatusGateway:
             return None
         return self._credit(log, commit)
 
+    def foreign(self, log: CommitLog) -> Mapping[AccountId, str]:
+        """See Gateway."""
+        ledger, called = self.ledger(log), self.called(log)
+        return {account: called.get(key.legacy, "") for account, key in ledger.foreign.items()}
+
     async def tend(self, conversation: ConversationId) -> None:
         """See Gateway."""
         log, own = await self._node.swarm.log(conversation), self._node.swarm.own
+        await self.settle(conversation)
         if await self._node.runtime.offload(self._must_bind, log):
             if own.status_key() is None and (left_s := self._left_s(log, "key")) > 0:
                 self._look_again(conversation, left_s)  # two keys made at once would cost one of them its binding
@@ -140,12 +154,17 @@ class StatusGateway:
         self._ledgers.pop(conversation, None)
         self._from_status.pop(conversation, None)
         self._again.pop(conversation, None)
+        self._called.pop(conversation, None)
+        self._gone = True
+        self._stir.set()
         self._written = {one for one in self._written if one[0] != conversation}
         self._seen = {one: at for one, at in self._seen.items() if one[0] != conversation}
 
     async def run(self) -> None:
         """See Gateway: tend again what waits for others."""
         while True:
+            if self._gone:
+                await self._forget_gone()
             now = self._node.runtime.monotonic()
             for conversation in sorted(one for one, at in self._again.items() if at <= now):
                 del self._again[conversation]
@@ -164,6 +183,7 @@ class StatusGateway:
     def close(self) -> None:
         """See Gateway."""
         self._ledgers.clear()
+        self.store.close()
 
     # --- for the verbs
 
@@ -182,6 +202,40 @@ class StatusGateway:
         place: int | None = 0
         while place is not None:
             place = await self._node.runtime.offload(look, place)
+
+    async def settle(self, conversation: ConversationId) -> None:
+        """Who asked to be let in there and is in now waits no more. StorageError."""
+        log = await self._node.swarm.log(conversation)
+        await self._node.runtime.offload(self._settle, log)
+
+    def called(self, log: CommitLog) -> Mapping[str, str]:
+        """What people without account call themselves there, by their keys as `0x04…`; in a worker under the log's lock. StorageError."""
+        from swarmchat.gateways.status.showing import called  # noqa: PLC0415 - see above
+
+        ledger = self.ledger(log)
+        history, size, names = self._called.get(log.conversation, (None, 0, {}))
+        if history is not log.history:
+            size, names = 0, {}
+        if size < len(log.history):
+            names = names | called(ledger, log, size)
+            self._called[log.conversation] = log.history, len(log.history), names
+        return names
+
+    def let_in(self, log: CommitLog) -> Callable[[aside.Asked], bool]:
+        """Tells whether who asks is in the conversation, or was added since; in a worker under the log's lock. StorageError."""
+        from swarmchat.crypto.secp256k1 import Key  # noqa: PLC0415 - see above
+
+        ledger, roster = self.ledger(log), log.roster
+        added: dict[AccountId, int] = {}  # the clock of the last time
+        for entry in log.history.controls:
+            if entry.fact.control is not None and isinstance(action := entry.fact.control.action, Add):
+                added[action.uri] = max(added.get(action.uri, 0), ledger.clock(entry.seq))
+
+        def is_let_in(asked: aside.Asked) -> bool:
+            account = ledger.account_of(Key(asked.key))
+            return roster.is_joined(account) or roster.is_invited(account) or added.get(account, 0) > asked.clock
+
+        return is_let_in
 
     def _left_s(self, log: CommitLog, about: str) -> float:
         """How long this device leaves something to the other devices of its account; from when it first saw that it is due."""
@@ -226,6 +280,35 @@ class StatusGateway:
             known = self._ledgers[log.conversation] = log.history, Ledger(log.conversation)
         known[1].follow(here, settled)
         return known[1]
+
+    def _askers(self, conversation: ConversationId) -> dict[AccountId, Key]:
+        from swarmchat.crypto.secp256k1 import Key  # noqa: PLC0415 - see above
+
+        keys = [Key(one.key) for one in self.store.requests(conversation)]
+        return {key.uri: key for key in keys}
+
+    def _settle(self, log: CommitLog) -> None:
+        """Who asked and is in now waits no more."""
+        if not any(one.state is aside.State.WAITING for one in self.store.requests(log.conversation)):
+            return
+        from swarmchat.gateways.status import asking  # noqa: PLC0415 - see above
+
+        with log.still():
+            let_in, now_ms = self.let_in(log), self._now_ms(None)
+
+            def settle(known: list[aside.Asked]) -> list[aside.Asked]:
+                return [asking.settled(one, now_ms) for one in known if let_in(one)]
+
+            self.store.revise(log.conversation, settle)
+
+    async def _forget_gone(self) -> None:
+        """Nothing is kept about conversations that are not here any more."""
+        self._gone = False
+        try:
+            known = self._node.keeper.state.conversations
+            await self._node.runtime.offload(self.store.keep_only, {one for one in known if not known[one].is_gone})
+        except SwarmchatError as fault:
+            _log.warning("what was kept of conversations that are gone: %s", fault)
 
     def _must_bind(self, log: CommitLog) -> bool:
         from swarmchat.gateways.status import tending  # noqa: PLC0415 - see above

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Protocol
@@ -19,11 +19,14 @@ from swarmchat.crypto.secp256k1 import Key
 from swarmchat.errors import NotFoundError, RefusedError, UserError
 from swarmchat.gateways import bindings
 from swarmchat.gateways.refusal import Refused
-from swarmchat.gateways.status import importing, notes, pairs, reading, streams
+from swarmchat.gateways.status import asking, importing, notes, pairs, reading, streams
+from swarmchat.gateways.status.aside import Asked
+from swarmchat.gateways.status.fold import Fault, Group
 from swarmchat.gateways.status.ledger import Ledger
 from swarmchat.gateways.status.pairs import Pair
 from swarmchat.gateways.status.sayings import NOWHERE
 from swarmchat.gateways.status.steps import Fate, Here, Placed, Plan, Row, Step, Why
+from swarmchat.gateways.status.store import Store
 from swarmchat.gateways.status.streams import Stream
 from swarmchat.ids import AccountId, CommitId, ConversationId
 from swarmchat.node.node import Node
@@ -31,12 +34,15 @@ from swarmchat.swarm.write_queue import Intent
 
 _AT_ONCE: Final = 64  # commits that share one sync of the disk
 _TOLD_EVERY: Final = 1_000  # commits
+_IN_PARTS: Final = "hand it over in parts: each message stands after its length, and what is here already is skipped"
 
 _log = logging.getLogger(__name__)
 
 
 class Ledgers(Protocol):
-    """What the gateway knows of each log."""
+    """What the gateway knows of each log, and keeps beside them."""
+
+    store: Store
 
     def ledger(self, log: CommitLog) -> Ledger:
         """All that a log says for Status; in a worker, under its lock. StorageError."""
@@ -44,6 +50,10 @@ class Ledgers(Protocol):
 
     async def look_at_all(self, log: CommitLog) -> None:
         """Find out about all that was said there, in pieces between which others may write. StorageError."""
+        ...
+
+    def let_in(self, log: CommitLog) -> Callable[[Asked], bool]:
+        """Tells whether who asks is in the conversation, or was added since; in a worker, under its lock. StorageError."""
         ...
 
 
@@ -101,14 +111,20 @@ class Importer:
         report = Report(plan, where, tuple(found[1:]), rows=list(plan.rows))
         if plan.steps and not dry_run:
             await self._write(report, stream)
+        if plan.group is not None and report.conversation is not None and not dry_run:
+            log = await self._node.swarm.log(report.conversation)
+            await self._node.runtime.offload(self._keep_aside, log, stream, plan, plan.group)
         return report
 
     # --- looking
 
     def _read(self, path: Path) -> Stream:
-        data = disk.read_bounded(path, limits.STATUS_STREAM_BYTES_MAX, pipes=False)
+        data = disk.read_bounded(path, limits.STATUS_STREAM_BYTES_MAX, pipes=False, hint=_IN_PARTS)
         if data is None:
-            raise NotFoundError(f"there is no file {path}")
+            raise NotFoundError(
+                f"there is no file {path}",
+                hint="`swarmchat status export CONV` writes one, on the node of anybody who is in it",
+            )
         wrappers = streams.split(data)
         stream = wrappers if isinstance(wrappers, Refused) else streams.read(wrappers, self._now_ms(), self._own())
         if isinstance(stream, Refused):
@@ -180,7 +196,9 @@ class Importer:
                 data={"reason": streams.Fault.OTHER_CHAT},
             )
         if isinstance(plan, Refused):
-            raise UserError(f"its events make no chat: {plan.reason}", data={"reason": plan.reason})
+            raise UserError(
+                f"its events make no chat: {plan.reason}", hint=_no_chat(plan.reason), data={"reason": plan.reason}
+            )
         return plan
 
     def _look(self, log: CommitLog, stream: Stream) -> Here:
@@ -196,6 +214,22 @@ class Importer:
                     data={"conversation": log.conversation},
                 )
             return here(ledger, log, chat)
+
+    # --- beside the log
+
+    def _keep_aside(self, log: CommitLog, stream: Stream, plan: Plan, group: Group) -> None:
+        """Remember who asks to be let in, and which events had no effect."""
+        now_ms, store, where = self._now_ms(), self._ledgers.store, log.conversation
+        found, no_more = asking.ignored(plan.rows, stream.events, now_ms)
+        store.note_ignored(where, found, no_more)
+        members, admins = group.members, group.admins
+        with log.still():
+            let_in = self._ledgers.let_in(log)
+
+            def is_in(asked: Asked) -> bool:
+                return Key(asked.key).legacy in members or let_in(asked)
+
+            store.revise(where, lambda known: asking.revised(known, stream.said, admins, is_in, now_ms))
 
     # --- writing
 
@@ -330,6 +364,13 @@ def _about(action: Action, target: CommitId | None) -> Action | None:
             return None if target is None else replace(action, target=target)
         case _:
             return action
+
+
+def _no_chat(reason: str) -> str:
+    """What helps where events make no chat."""
+    if reason == Fault.WRONG_CREATOR:
+        return "the chat id ends with its creator's key, and somebody else signed CHAT_CREATED: ask for another copy of the file"
+    return "a file needs all group events, from CHAT_CREATED on: `swarmchat status export CONV` writes them"
 
 
 def _unreadable(path: Path, refused: Refused) -> UserError:

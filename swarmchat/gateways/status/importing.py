@@ -28,7 +28,7 @@ from swarmchat.gateways.status.reading import Said
 from swarmchat.gateways.status.sayings import Sayings
 from swarmchat.gateways.status.steps import Fate, Here, Plan, Row, Step, Why, event_note, told_bad
 from swarmchat.gateways.status.streams import Stream
-from swarmchat.gateways.status.wire import EventType
+from swarmchat.gateways.status.wire import EventType, GroupChatInvitation, InvitationState
 from swarmchat.ids import AccountId
 
 MODE: Final = 2  # any member may add others, as in Status
@@ -98,7 +98,7 @@ class _Planner:
             group.apply(item, self._rules)
         known = len(self._stream.events) - len(new_raw) + len(self._stream.said) - len(self._new)
         rows += [*self._rows, *self._sayings.rows]
-        return Plan(self._stream.chat_id, tuple(self._steps), tuple(rows), known, self._founds)
+        return Plan(self._stream.chat_id, tuple(self._steps), tuple(rows), known, self._founds, folded.group)
 
     # --- who
 
@@ -123,7 +123,8 @@ class _Planner:
         if said.author.legacy in group.members:
             self._sayings.take(said, group.admins)
         else:
-            self._sayings.pass_over(said, Why.NOT_A_MEMBER)
+            asks = isinstance(said.entity, GroupChatInvitation) and said.entity.state == InvitationState.REQUEST
+            self._sayings.pass_over(said, Why.JOIN_REQUEST if asks else Why.NOT_A_MEMBER)
 
     # --- events
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, insort
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Protocol
 
@@ -378,6 +378,11 @@ class Ledger:
     def account_of(self, key: Key) -> AccountId:
         """Whose key it is; the foreign uri where it is nobody's here."""
         return self.bindings.owner(key) or key.uri
+
+    @property
+    def foreign(self) -> Mapping[AccountId, Key]:
+        """The keys that events name, by their foreign uris; not to be changed."""
+        return self._keys
 
     def is_foreign(self, account: AccountId) -> bool:
         """Whether that account is the foreign uri of a key that some event names."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from swarmchat import limits
 from swarmchat.conversation.actions import Action
 from swarmchat.crypto.keccak import keccak256
-from swarmchat.crypto.secp256k1 import Secret
+from swarmchat.crypto.secp256k1 import Key, Secret
 from swarmchat.gateways.status import clock, envelopes, events, mapping, notes, reading
 from swarmchat.gateways.status.chats import Chat
 from swarmchat.gateways.status.fold import Fold
@@ -23,7 +23,10 @@ Note = dict[str, object]
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """A commit about to be written: what it does, by whom, after which commit, with which profile."""
+    """A commit about to be written: what it does, by whom, after which commit, with which profile.
+
+    `askers`: the keys of those who asked to be let in, by their foreign uris; no event has named them yet.
+    """
 
     action: Action
     account: AccountId
@@ -31,6 +34,7 @@ class Wish:
     parent: CommitId
     profile: bytes | None
     now_ms: int
+    askers: Mapping[AccountId, Key] = field(default_factory=dict)
 
 
 def spoken(ledger: Ledger, here: Source, wish: Wish, secret: Secret) -> Note | Unmappable | None:
@@ -58,7 +62,7 @@ def spoken(ledger: Ledger, here: Source, wish: Wish, secret: Secret) -> Note | U
     found = mapping.events_of(
         wish.action,
         wish.account,
-        lambda account: ledger.key_at(number, account),
+        lambda account: ledger.key_at(number, account) or wish.askers.get(account),
         here.roster_at(wish.parent).profile,
         wish.profile,
     )

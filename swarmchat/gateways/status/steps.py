@@ -13,6 +13,7 @@ from swarmchat.conversation.roster import Roster
 from swarmchat.crypto.secp256k1 import Key
 from swarmchat.gateways.status import notes
 from swarmchat.gateways.status.events import SignedEvent
+from swarmchat.gateways.status.fold import Group
 from swarmchat.gateways.status.reading import Said
 from swarmchat.gateways.status.streams import Bad
 from swarmchat.ids import AccountId, CommitId
@@ -121,7 +122,7 @@ class Here:
 class Plan:
     """All that an import would write, in order, and what is told. `known`: how much of the file is here already.
 
-    `founds`: the first step is the root of a new conversation.
+    `founds`: the first step is the root of a new conversation. `group`: what the chat is after all events; None: a one-to-one.
     """
 
     chat_id: str
@@ -129,6 +130,7 @@ class Plan:
     rows: tuple[Row, ...]
     known: int
     founds: bool
+    group: Group | None = None
 
 
 def told_bad(bad: Bad) -> Row:

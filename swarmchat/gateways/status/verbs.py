@@ -5,18 +5,25 @@ What needs keys and events is imported with the first verb that is called.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from swarmchat import disk
-from swarmchat.errors import RefusedError, UserError
-from swarmchat.ids import ConversationId
+from swarmchat.commitlog.log import CommitLog
+from swarmchat.conversation.actions import Add
+from swarmchat.conversation.rejection import Rejection
+from swarmchat.conversation.rules.authorship import Author
+from swarmchat.conversation.rules.effects import effects
+from swarmchat.errors import NotFoundError, RefusedError, UserError
+from swarmchat.gateways.status.aside import Asked, Ignored, State
+from swarmchat.ids import AccountId, ConversationId
+from swarmchat.node import views
+from swarmchat.node.naming import resolve
 from swarmchat.node.verbs import JsonObject, Verbs, absolute
 from swarmchat.node.view import View
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from swarmchat.commitlog.log import CommitLog
     from swarmchat.conversation.history import History
     from swarmchat.crypto.secp256k1 import Key
     from swarmchat.gateways.status.export import Attester, Exported
@@ -108,6 +115,7 @@ class StatusVerbs(Verbs):
             "known": plan.known,
             "told": told,
             "more": len(report.rows) - len(told),
+            "counts": _counts([(row.fate, row.reason) for row in report.rows]),
             "others": list(report.others),
         }
 
@@ -120,13 +128,133 @@ class StatusVerbs(Verbs):
 
         def look(view: View) -> JsonObject:
             done = self._exported(view, None)
-            ledger = self.status.ledger(view.log)  # type: ignore[arg-type]
-            return shown(ledger, view, done.report.chat, self._node.account.id, self._now_ms()) | _left_out(done)
+            log = self._log_of(view)
+            chat, called = done.report.chat, self.status.called(log)
+            return {
+                **shown(self.status.ledger(log), view, chat, called, self._node.account.id, self._now_ms()),
+                **_left_out(done),
+                "requests": self._waiting(view),
+                "ignored": [_ignored(one) for one in self.status.store.ignored(where)],
+            }
 
         await self.status.look_at_all(await self._node.swarm.log(where))
         return {"conversation": where} | await self._look(where, look)
 
+    async def status_requests(self, *, conversation: str | None = None) -> list[JsonObject]:
+        """Who asks to be let into conversations that this account may add people to."""
+        chosen = None if conversation is None else await self._conversation(conversation)
+        if chosen is not None:
+            self._must_be_ready(chosen)
+        rows: list[JsonObject] = []
+        for where in [known.id for known in self._known()] if chosen is None else [chosen]:
+            if self._node.swarm.state_of(where) == "ready" and self.status.is_open(await self._node.swarm.log(where)):
+                rows += [row for row in await self._look(where, self._waiting) if row["may_add"]]
+        return rows
+
+    async def status_accept(self, *, conversation: str, key: str) -> JsonObject:
+        """Let somebody in who asks: the account that his key belongs to here, else one that stands for the key alone."""
+        where, row = await self._asking(conversation, key)
+        account = AccountId(row["account"])
+        if row["bound"]:
+            (commit,) = self._all_admitted(await self._node.swarm.invite(where, [account]))
+        else:
+            await self._must_be_told(where, row["key"])
+            commit = self._admitted(await self._node.swarm.append(where, Add(account)))
+        await self.status.settle(where)
+        return {"conversation": where, "key": row["key"], "account": account, "state": "invited", "commit": commit}
+
+    async def status_decline(self, *, conversation: str, key: str) -> JsonObject:
+        """Decline a request; nobody is told. Who asks again is heard after a day."""
+        from swarmchat.gateways.status import asking  # noqa: PLC0415 - see above
+
+        where, row = await self._asking(conversation, key)
+        raw = bytes.fromhex(row["key"][2:])
+
+        def decline(known: list[Asked]) -> list[Asked]:
+            return [asking.declined(one, self._now_ms()) for one in known if one.key == raw]
+
+        await self._node.runtime.offload(self.status.store.revise, where, decline)
+        return {
+            "conversation": where,
+            "key": row["key"],
+            "account": row["account"],
+            "state": "declined",
+            "commit": None,
+        }
+
     # --- inside
+
+    def _waiting(self, view: View) -> list[JsonObject]:
+        """Who waits to be let in. In a worker, under the log's lock."""
+        from swarmchat.crypto.secp256k1 import Key  # noqa: PLC0415 - see above
+
+        log, me, rows = self._log_of(view), self._node.account, []
+        let_in = self.status.let_in(log)
+        author = Author(me.id, me.device, b"", b"")  # the rule that is asked looks at no certificates
+        for one in self.status.store.requests(log.conversation):
+            if one.state is not State.WAITING or let_in(one):
+                continue
+            key = Key(one.key)
+            account = self.status.ledger(log).account_of(key)
+            rows.append(
+                {
+                    "conversation": log.conversation,
+                    "key": key.legacy,
+                    "compressed": key.compressed,
+                    "account": account,
+                    "bound": account != key.uri,
+                    "name": one.name or self.status.called(log).get(key.legacy, ""),
+                    "text": one.text,
+                    "at": views.time(one.received_ms / 1000),
+                    "may_add": not isinstance(effects(Add(account), author, log.roster), Rejection),
+                }
+            )
+        return rows
+
+    async def _asking(self, conversation: str, text: str) -> tuple[ConversationId, JsonObject]:
+        """The request that `text` means: by key, foreign uri or account, a prefix of it, or name. NotFoundError, AmbiguousError."""
+        where = await self._conversation(conversation)
+        self._must_be_ready(where)
+        log = await self._node.swarm.log(where)
+        rows = await self._look(where, self._waiting) if self.status.is_open(log) else []
+        names = {row["account"]: [row["key"], row["compressed"], *filter(None, [row["name"]])] for row in rows}
+        try:
+            found = resolve(text, names, "request")
+        except NotFoundError as nothing:
+            hint = f"swarmchat status requests {where[:12]}"
+            raise NotFoundError(f"nobody {text!r} asks to be let in there", hint=hint) from nothing
+        return where, next(row for row in rows if row["account"] == found)
+
+    async def _must_be_told(self, where: ConversationId, key: str) -> None:
+        """RefusedError where who is let in would not be named by his key: nobody could tell who that is."""
+        from swarmchat.gateways.status import tending  # noqa: PLC0415 - see above
+        from swarmchat.gateways.status.mapping import Unmappable  # noqa: PLC0415
+        from swarmchat.gateways.status.speaking import events_note  # noqa: PLC0415
+        from swarmchat.gateways.status.wire import EventType, MembershipUpdateEvent  # noqa: PLC0415
+
+        secret = await self._node.swarm.own.ensure_status_key()
+        event = MembershipUpdateEvent(type=EventType.MEMBERS_ADDED, members=(key,))
+
+        def look(view: View) -> str | None:
+            log = self._log_of(view)
+            ledger = self.status.ledger(log)
+            places = tending.parents(log, log.main, log.heads)
+            number = max(places, key=lambda place: (ledger.clock(place), log.history.id(place)))
+            if not ledger.bindings.is_bound(self._node.account.id, secret.public, log.history.id(number)):
+                return "not-bound"
+            found = events_note(ledger, number, (event,), secret, self._now_ms())
+            return str(found.about or found.reason) if isinstance(found, Unmappable) else None
+
+        if (fault := await self._look(where, look)) is not None:
+            raise RefusedError(
+                f"this account cannot add anybody in that chat of Status: {fault}",
+                hint="who is a member there can: `swarmchat status show CONV` names them",
+                data={"reason": fault},
+            )
+
+    def _log_of(self, view: View) -> CommitLog:
+        assert isinstance(view.log, CommitLog), "asked of conversations that are ready"
+        return view.log
 
     def _exported(self, view: View, attester: Attester | None) -> Exported:
         from swarmchat.gateways.refusal import Refused  # noqa: PLC0415 - see above
@@ -186,6 +314,16 @@ def _key(text: str) -> Key | None:
         return None
 
 
+def _ignored(one: Ignored) -> JsonObject:
+    return {
+        "id": one.id,
+        "what": one.what,
+        "author": "0x" + one.author.hex(),
+        "reason": one.reason,
+        "at": views.time(one.noted_ms / 1000),
+    }
+
+
 def _left_out(done: Exported) -> JsonObject:
     """What is not in an export: commits that Status does not hear of, and events that clients would refuse."""
     report = done.report
@@ -195,4 +333,13 @@ def _left_out(done: Exported) -> JsonObject:
         "missing": missing[:_TOLD_MAX],
         "dropped": dropped[:_TOLD_MAX],
         "more": max(0, len(missing) - _TOLD_MAX) + max(0, len(dropped) - _TOLD_MAX),
+        "counts": _counts(
+            [*(("missing", one["reason"]) for one in missing), *(("dropped", one["reason"]) for one in dropped)]
+        ),
     }
+
+
+def _counts(found: Iterable[tuple[str, str]]) -> list[JsonObject]:
+    """How many there are of each fate and reason, in the order in which they first come."""
+    counts = Counter((str(fate), str(reason)) for fate, reason in found)
+    return [{"fate": fate, "reason": reason, "count": count} for (fate, reason), count in counts.items()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -185,9 +186,8 @@ def test_an_import_says_what_it_wrote_and_beside_it_what_it_left_out() -> None:
     outcome = swarmchat("status", "import", "/x/boats")
     assert outcome.out.endswith("  grown: 4 commits, 6 of the file known already\n")
     assert outcome.err.splitlines() == [
-        "kept, without effect: MEMBER_JOINED 0xababab: nothing-changes-here",
+        "kept, without effect: 2 times nothing-changes-here",
         "not understood: message 3 –: bad-clock: 0",
-        "and 1 more",
         f"{FIRST} holds the same chat, and stays as it is",
     ]
 
@@ -204,8 +204,9 @@ def test_a_chat_is_shown_with_who_has_no_account_and_what_is_not_told() -> None:
     assert lines[3] == "told     3 group events, 7 messages"
     assert [line.split()[0] for line in lines[5:8]] == ["ROLE", "admin", "member"]
     assert lines[7].endswith("– (on Status only)")
-    assert lines[-2:] == [
+    assert lines[-3:] == [
         f"not told: {FIRST[:8]} vote",
+        "not told: 1200 times before-the-chat",
         f"dropped, for clients would refuse it: {FIRST[:8]} not-a-member",
     ]
 
@@ -214,7 +215,8 @@ def test_a_one_to_one_is_shown_without_roles_and_rules() -> None:
     node = FakeCommands()
     shown = node.answers["status.show"]
     members = [row | {"role": None} for row in shown["members"]]
-    shown |= {"rules": None, "creator": None, "members": members, "missing": [], "dropped": [], "events": 0}
+    shown |= {"rules": None, "creator": None, "members": members, "events": 0}
+    shown |= {"missing": [], "dropped": [], "counts": [], "requests": []}
     lines = swarmchat("status", "show", "Ben", node=node).out.splitlines()
     assert lines[0].startswith("chat     ")
     assert lines[1:3] == ["told     7 messages", ""]
@@ -229,26 +231,113 @@ def test_a_one_to_one_that_waits_for_the_key_of_the_other_says_so() -> None:
     assert told.endswith("is open for Status: what is said counts once the other's device has said which key is his\n")
 
 
-def test_of_much_that_is_left_out_for_one_reason_a_few_are_named_and_the_others_counted() -> None:
+def test_for_each_reason_a_report_has_one_line_and_json_has_all() -> None:
     """Of a conversation that was old when it was opened each commit had a line."""
     node = FakeCommands()
-    ids = [f"{number:040x}" for number in range(0x10000000, 0x10000007)]
+    ids = [f"{number:040x}" for number in range(1_000)]
     node.answers["status.show"] |= {
-        "missing": [{"commit": f"{one[::-1]}", "reason": "before-the-chat", "about": ""} for one in ids]
+        "missing": [{"commit": one, "reason": "before-the-chat", "about": ""} for one in ids],
+        "dropped": [],
+        "more": 200,
+        "counts": [
+            {"fate": "missing", "reason": "before-the-chat", "count": 1_199},
+            {"fate": "missing", "reason": "vote", "count": 1},
+        ],
     }
     lines = swarmchat("status", "show", "boats", node=node).out.splitlines()
-    assert len([line for line in lines if line.startswith("not told: ") and line.endswith(" before-the-chat")]) == 6
-    assert "not told: 2 more before-the-chat" in lines
-    row = {"what": "message 1", "id": None, "fate": "bad", "reason": "other-chat"}
-    node.answers["status.import"] |= {"told": [row | {"about": str(number)} for number in range(6)], "more": 0}
-    told = swarmchat("status", "import", "/x/boats", node=node).err.splitlines()
-    assert told[:6] == [
-        *(f"not understood: message 1 –: other-chat: {number}" for number in range(5)),
-        "not understood: 1 more other-chat",
+    assert lines[-2:] == ["not told: 1199 times before-the-chat", "not told: vote"]
+    shown = json.loads(swarmchat("status", "show", "boats", "--json", node=node).out)
+    assert [one["commit"] for one in shown["missing"]] == ids
+
+
+def test_who_asks_to_be_let_in_is_shown_with_the_chat_and_alone() -> None:
+    asked = ANSWERS["status.requests"][0]
+    shown = swarmchat("status", "show", "boats").out.splitlines()
+    at = shown.index("asking to be let in:")
+    assert shown[at + 2].split()[:2] == ["Carol", asked["compressed"]]
+    assert shown[at + 2].endswith("may I sail?")
+    (header, row) = swarmchat("status", "requests").out.splitlines()
+    assert header.split()[0] == "CONVERSATION"
+    assert "may I sail?" in row
+    node = FakeCommands()
+    node.answers["status.requests"] = []
+    assert "nobody on Status asks" in swarmchat("status", "requests", "boats", node=node).err
+    assert node.calls == [("status.requests", {"conversation": "boats"})]
+    node.answers["status.show"] |= {"requests": []}
+    assert "asking" not in swarmchat("status", "show", "boats", node=node).out
+
+
+def test_what_somebody_asks_cannot_harm_a_terminal() -> None:
+    node = FakeCommands()
+    node.answers["status.requests"] = [
+        {**ANSWERS["status.requests"][0], "text": "\x1b[2Jhi\nyou\u202e", "name": "\x9b"}
     ]
+    out = swarmchat("status", "requests", node=node).out
+    assert r"\x1b[2Jhi\x0ayou\u202e" in out
+    assert r"\x9b" in out
+    assert len(out.splitlines()) == 2
+
+
+def test_events_without_effect_are_shown_where_that_is_asked_for() -> None:
+    assert "IGNORED" not in swarmchat("status", "show", "boats").out
+    lines = swarmchat("status", "show", "boats", "--ignored").out.splitlines()
+    assert lines[-1].split() == ["NAME_CHANGED", "0xcdcdcd", "0x04" + "7e" * 7, "not-a-member"]
+    node = FakeCommands()
+    node.answers["status.show"] |= {"ignored": []}
+    assert "no event was ignored" in swarmchat("status", "show", "boats", "--ignored", node=node).out
+    assert json.loads(swarmchat("status", "show", "boats", "--json").out)["ignored"]
+
+
+def test_who_asks_is_let_in_or_declined() -> None:
+    assert swarmchat("status", "accept", "boats", "Carol").out.startswith(ANSWERS["status.accept"]["account"][:8])
+    assert swarmchat("status", "decline", "boats", "Carol").out.endswith(" is declined\n")
+
+
+def test_the_list_of_requests_says_that_somebody_on_status_asks() -> None:
+    node = FakeCommands()
+    assert (
+        "somebody on Status asks to be let in: swarmchat status requests" in swarmchat("request", "list", node=node).err
+    )
+    node.answers["status.requests"] = ANSWERS["status.requests"] * 2
+    assert "2 people on Status ask" in swarmchat("request", "list", node=node).err
+    node.answers["status.requests"] = []
+    assert "Status" not in swarmchat("request", "list", node=node).err
+    node.calls.clear()
+    swarmchat("request", "list", "--json", node=node)
+    assert node.calls == [("request.list", {})]
 
 
 def test_an_export_names_what_is_not_in_it() -> None:
     outcome = swarmchat("status", "export", "boats", "--out", "/x/boats")
     assert outcome.out == "/tmp/boats.status: 3 group events, 7 messages, 4096 bytes\n"
-    assert len(outcome.err.splitlines()) == 2
+    assert outcome.err.splitlines() == [
+        f"not told: {FIRST[:8]} vote",
+        "not told: 1200 times before-the-chat",
+        f"dropped, for clients would refuse it: {FIRST[:8]} not-a-member",
+    ]
+
+
+def test_a_member_without_account_is_listed_with_the_gateway() -> None:
+    node = FakeCommands()
+    node.answers["member.list"] = [
+        row | ({"gateway": "status", "name": name} if row["role"] == "invited" else {})
+        for name in ("Benji B", "")
+        for row in ANSWERS["member.list"]
+    ]
+    out = swarmchat("member", "list", "boats", node=node).out
+    assert "Benji B (status)" in out
+    assert "– (status)" in out
+    assert out.count("(status)") == 2
+
+
+def test_an_import_says_where_those_who_ask_wait() -> None:
+    node = FakeCommands()
+    assert "status requests" not in swarmchat("status", "import", "/x/boats", node=node).err
+    node.answers["status.import"] |= {
+        "told": [],
+        "counts": [{"fate": "ignored", "reason": "join-request", "count": 2}],
+    }
+    assert swarmchat("status", "import", "/x/boats", node=node).err.splitlines()[:2] == [
+        "left out: 2 times join-request",
+        "who asks to be let in waits for an answer: swarmchat status requests",
+    ]

@@ -33,7 +33,7 @@ function memberNode(row, context) {
       "div",
       { class: "row-main" },
       h("div", {}, nameOf(row.id, name), app.state.isMe(row.id) && h("span", { class: "muted" }, " (you)")),
-      h("div", { class: "muted small" }, shortId(row.id), row.devices.length > 0 && ` · ${counted(row.devices.length, "device")}`, row.revoked.length > 0 && `, ${row.revoked.length} revoked`, row.read && ` · read ${ago(row.read.time)}`),
+      h("div", { class: "muted small" }, shortId(row.id), row.gateway && ` · on ${line(row.gateway, 20)}`, row.devices.length > 0 && ` · ${counted(row.devices.length, "device")}`, row.revoked.length > 0 && `, ${row.revoked.length} revoked`, row.read && ` · read ${ago(row.read.time)}`),
     ),
     doable.length > 0 && h("div", { class: "row-deeds" }, doable.map(([words, deed, danger]) => button(words, deed, { class: danger ? "button small danger-text" : "button small", "aria-label": `${words} ${line(name, 40)}`, "data-key": `${words}-${row.id}` }))),
   );
