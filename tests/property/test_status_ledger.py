@@ -15,7 +15,7 @@ from swarmchat.conversation.commit import Commit
 from swarmchat.crypto.secp256k1 import Secret
 from swarmchat.gateways import bindings
 from swarmchat.gateways.refusal import Refused
-from swarmchat.gateways.status import clock, envelopes, events, notes, tending
+from swarmchat.gateways.status import clock, envelopes, events, notes, streams, tending
 from swarmchat.gateways.status.events import SignedEvent
 from swarmchat.gateways.status.fold import fold_strictly
 from swarmchat.gateways.status.ledger import Ledger
@@ -129,12 +129,13 @@ def step_between(room: StatusRoom, dice: random.Random) -> None:
             room.write(who, Post(f"text {dice.randrange(99)}"))
 
 
-def forks(folder: Path, dice: random.Random) -> list[StatusRoom]:
-    """Three copies that went on alone, and heard of each other now and then."""
-    is_pair = dice.random() < 0.5
-    base, step = (
-        (StatusRoom.between(folder), step_between) if is_pair else (StatusRoom.opened(folder, BOB, CAROL), group_step)
-    )
+def forks(folder: Path, dice: random.Random, is_pair: bool | None = None) -> list[StatusRoom]:
+    """Three copies that went on alone, and heard of each other now and then; of a group or of a one-to-one."""
+    if dice.random() < 0.5 if is_pair is None else is_pair:
+        found = StatusRoom.between(folder) if dice.random() < 0.3 else StatusRoom.opened_between(folder)
+        base, step = found, step_between
+    else:
+        base, step = StatusRoom.opened(folder, BOB, CAROL), group_step
     for _ in range(3):
         step(base, dice)
     rooms = [base.copy(folder / f"{name}.git") for name in "xyz"]
@@ -291,3 +292,23 @@ def test_whatever_a_liar_writes_there_is_an_answer_and_the_export_is_one_that_cl
             assert len(read) == len(update.events)
             assert not isinstance(fold_strictly(update.chat_id, read), Refused)
             assert all(clock.is_acceptable(one.event.clock, room.now * 1000) for one in read)
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.integers(0, 10**9))
+def test_whatever_one_of_two_writes_the_export_holds_what_the_two_said_to_each_other_and_nothing_else(
+    seed: int,
+) -> None:
+    dice = random.Random(seed)
+    with tempfile.TemporaryDirectory() as folder:
+        rooms = forks(Path(folder), dice, is_pair=True)
+        for other in rooms[1:]:
+            pull(rooms[0].log, other.log)
+        rooms[0].now = max(room.now for room in rooms)
+        chats = rooms[0].follow().chats
+        if not chats or not (found := wrappers(rooms[0].export())):
+            return
+        stream = streams.read(found, rooms[0].now * 1000)
+        assert isinstance(stream, streams.Stream)
+        assert (stream.pair, stream.bad, stream.events) == (chats[0].pair, (), ())
+        assert [one.envelope.raw for one in stream.said] == list(found)

@@ -418,3 +418,41 @@ def test_a_key_that_a_contact_has_bound_is_talked_to_in_the_one_to_one_with_him(
         assert chats(ben, where) == [key(ann)]
 
     play(tmp_path, story)
+
+
+def test_a_file_of_words_to_oneself_is_refused(tmp_path: Path) -> None:
+    async def story(world: Loopback) -> None:
+        eve = await world.node("eve")
+        await eve.swarm.own.set_status_key(ANN.raw)
+        chat = Between(ANN, ANN)
+        chat.says(ANN, "to me")
+        with pytest.raises(UserError, match="no chat"):
+            await taken(eve, tmp_path, chat)
+        assert not await eve.door.conversation_list()
+
+    play(tmp_path, story)
+
+
+def test_a_conversation_that_holds_another_key_of_ours_is_not_taken_for_this_one_to_one(tmp_path: Path) -> None:
+    """Its own stays as it is, and the new key has one beside it; both are taken to again without a commit."""
+
+    async def story(world: Loopback) -> None:
+        eve = await world.node("eve")
+        await eve.swarm.own.set_status_key(ANN.raw)
+        old, new = Between(ANN, BEN), Between(CAT, BEN)
+        old.says(BEN, "to the old key")
+        new.says(BEN, "to the new key")
+        first = await taken(eve, tmp_path, old)
+        await eve.swarm.own.set_status_key(CAT.raw)
+        second = await taken(eve, tmp_path, new)
+        assert first["conversation"] != second["conversation"]
+        for chat, done in ((old, first), (new, second)):
+            again = await taken(eve, tmp_path, chat)
+            assert (again["conversation"], again["state"]) == (done["conversation"], "unchanged")
+        said = eve.log(ConversationId(first["conversation"])).commit(
+            CommitId(await eve.say(ConversationId(first["conversation"]), "signed by whom?"))
+        )
+        assert isinstance(said, Commit)
+        assert "status" not in said.body
+
+    play(tmp_path, story)
