@@ -7,6 +7,7 @@ from dataclasses import replace
 from enum import IntEnum
 
 from swarmchat.crypto.secp256k1 import Key
+from swarmchat.gateways.datasync.attesting import claim
 from swarmchat.gateways.datasync.effects import Deliver, Effect, Send
 from swarmchat.gateways.datasync.group import Group
 from swarmchat.gateways.datasync.machine import Machine, Mode, Resolution
@@ -17,6 +18,7 @@ from swarmchat.gateways.datasync.messages import (
     Join,
     Kick,
     Leave,
+    Type,
     read_body,
     read_client,
     sign,
@@ -41,6 +43,7 @@ from swarmchat.gateways.datasync.records import MemoryMessages, MemoryRecords
 from swarmchat.gateways.datasync.schedule import STATUS
 from swarmchat.gateways.datasync.standing import Kind, Law
 from swarmchat.gateways.refusal import Refused
+from swarmchat.ids import account_id, commit_id
 from swarmchat.limits import DATASYNC_IDS_PER_PAYLOAD_MAX, DATASYNC_REQUESTS_PER_PEER_MAX
 from tests.fuzz.recipe import Recipe, patched, piece
 from tests.support.datasync import ANNA, BERT, CARL, DORA, GROUP, SECRET_OF, Chain, Circle
@@ -61,6 +64,7 @@ TOKENS = (
     b"\x1a\x41",
     b"\x80{}",
     b'\x80{"type":"text/plain"}',
+    b'\x80{"by":"' + b"ab" * 20 + b'","commit":"' + b"cd" * 20 + b'","type":"text/plain"}',
     bytes(GROUP),
 )
 _PEOPLE = (ANNA, BERT, CARL, DORA)  # all but the last are in it
@@ -113,7 +117,9 @@ class _Node:
                     refused = self.group.add(message, sender)
                     if refused is None:
                         self.kept.append(message)
-                        effects[:0] = self.machine.taken(message.id)
+                        client = read_client(message.body)
+                        receipt = not isinstance(client, Refused) and client.type is Type.ACK
+                        effects[:0] = (self.machine.noted if receipt else self.machine.taken)(message.id)
                     else:
                         self.refused.add((message.id, sender))
                         effects[:0] = self.machine.refused(message.id)
@@ -239,7 +245,9 @@ def _read(data: bytes, profile: Profile) -> Payload:
         client = read_client(message.body)
         if not isinstance(client, Refused):
             assert client.sender is not None
-            read_body(client)
+            body = read_body(client)
+            found = None if isinstance(body, Refused) else claim(body)
+            assert found is None or (account_id(found.by), commit_id(found.commit)) == (found.by, found.commit)
             if not client.legacy:
                 assert read_client(write_client(client)) == client
     return read
