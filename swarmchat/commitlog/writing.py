@@ -131,6 +131,8 @@ def write(judging: Judging, staging: Staging, tip: Tip, item: Pending) -> Commit
 
 def _annotated(item: Pending, notes: Mapping[str, object]) -> Pending:
     """With the annotation, unless that would make too much of it: what people write is worth more."""
+    if not notes:
+        return item
     extra = {**notes, **(item.extra or {})}
     fits = len(actions.message(item.action, extra)) <= limits.MESSAGE_BYTES_MAX
     return replace(item, extra=extra) if fits else item

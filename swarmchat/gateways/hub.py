@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 from swarmchat.commitlog.archives import ArchivedLog
@@ -12,7 +13,8 @@ from swarmchat.commitlog.ledger import Provisional
 from swarmchat.commitlog.log import CommitLog
 from swarmchat.commitlog.writing import Annotate, Pending
 from swarmchat.conversation.actions import Edit, FileOffer, FileWithdrawal, Post, React
-from swarmchat.conversation.commit import Commit
+from swarmchat.conversation.commit import Commit, Merge
+from swarmchat.conversation.history import History
 from swarmchat.errors import StorageError, SwarmchatError
 from swarmchat.ids import AccountId, CommitId, ConversationId
 from swarmchat.links.channel import Channel
@@ -35,12 +37,27 @@ _TEND_AFTER_S: Final = 0.2  # of news: what comes together is looked at once
 _log = logging.getLogger(__name__)
 
 
+class Told(Protocol):
+    """What was said in a conversation."""
+
+    @property
+    def conversation(self) -> ConversationId:
+        """Which one it is."""
+
+    @property
+    def history(self) -> History:
+        """All that is there."""
+
+    def commit(self, commit: CommitId) -> Commit | Merge:
+        """One of those. StorageError."""
+
+
 class Gateway(Protocol):
     """One foreign vocabulary, and its name for people: `status`, `mvds`."""
 
     name: str
 
-    def is_open(self, log: CommitLog) -> bool:
+    def is_open(self, log: Told) -> bool:
         """Whether it is opened for a conversation. Quick: in the loop."""
         ...
 
@@ -87,6 +104,23 @@ def _is_carried(item: Pending) -> bool:
     return says and any(key in (item.extra or {}) for key in _WORDS)
 
 
+@dataclass(frozen=True, slots=True)
+class _Ahead:
+    """A conversation with what is about to be written."""
+
+    conversation: ConversationId
+    here: Provisional
+
+    @property
+    def history(self) -> History:
+        """See Told."""
+        return self.here.history
+
+    def commit(self, commit: CommitId) -> Commit | Merge:
+        """See Told."""
+        return self.here.commit(commit)
+
+
 class Hub:
     """The `Gateways` of a node."""
 
@@ -103,16 +137,15 @@ class Hub:
         """See Bridge."""
         if log.is_empty:
             return None
-        opened = [gateway for gateway in self._gateways if gateway.is_open(log)]
-        if not opened:
-            return None
 
         def annotate(here: Provisional, item: Pending, parent: CommitId) -> Mapping[str, object]:
             found: dict[str, object] = {}
             if _is_carried(item):
                 return found
-            for gateway in opened:
-                found |= gateway.annotate(log, here, item, parent)
+            ahead = _Ahead(log.conversation, here)  # it may have been opened while this waited, or right before it
+            for gateway in self._gateways:
+                if gateway.is_open(ahead):
+                    found |= gateway.annotate(log, here, item, parent)
             return found
 
         return annotate

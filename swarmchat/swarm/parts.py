@@ -80,7 +80,7 @@ class Bridge(Protocol):
     """Foreign vocabularies that conversations of this node are told in as well. (SCP-09)"""
 
     def annotator(self, log: CommitLog) -> Annotate | None:
-        """What adds the foreign form to commits that are about to be written; None where there is none. Quick: in the loop."""
+        """What adds the foreign form to commits that are about to be written; None where there is surely none. Quick: in the loop."""
         ...
 
     def is_foreign(self, conversation: ConversationId, account: AccountId) -> bool:

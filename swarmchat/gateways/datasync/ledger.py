@@ -110,6 +110,8 @@ class Ledger:
         finally:
             while len(self._fronts) > size:
                 self._untake()
+            if self._folded > len(self._order):
+                self._fold = None  # it knows what is gone
             while self._bound and self._bound[-1][0] >= size:
                 _, binding = self._bound.pop()
                 self.bindings.drop(binding)

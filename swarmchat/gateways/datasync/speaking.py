@@ -43,11 +43,14 @@ def spoken(
     """
     if isinstance(item.action, Other) and item.action.type in {BINDING, BRIDGE}:
         return {}
-    standing = ledger.fold.standing
+    standing = None if ledger.opening is None else ledger.fold.standing
     me = PeerId(secret.public.raw)
     with ledger.staged(here.history, here.commit, here.roster_at):
         if not ledger.is_open_at(parent) or not ledger.bindings.is_bound(item.writer.account, secret.public, parent):
             return {}
+
+        if standing is None:  # it is opened by what is written along with this
+            standing = ledger.fold.standing
 
         def key_of(account: AccountId) -> Key | None:
             return invitee if invitee is not None and invitee.uri == account else ledger.key_of(account)

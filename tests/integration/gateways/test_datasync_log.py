@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 
 from swarmchat.addresses import Address
+from swarmchat.conversation.actions import Other, Post
 from swarmchat.crypto.secp256k1 import Secret
 from swarmchat.errors import RefusedError, StorageError, UsageError
-from swarmchat.gateways.datasync import messages, service
+from swarmchat.gateways.datasync import messages, service, speaking
 from swarmchat.gateways.datasync.frames import frame
-from swarmchat.gateways.datasync.gateway import DatasyncGateway
+from swarmchat.gateways.datasync.gateway import BRIDGE, DatasyncGateway
 from swarmchat.gateways.datasync.hello import Handshake
 from swarmchat.gateways.datasync.ledger import Said
 from swarmchat.gateways.datasync.payload import Message, MessageId, Metadata, Payload, PeerId, group_of
@@ -27,6 +28,7 @@ from swarmchat.gateways.datasync.session import EXPORTER_LABEL, ChannelWire, Str
 from swarmchat.ids import CommitId, ConversationId
 from swarmchat.limits import DATASYNC_FRAME_BYTES_MAX, DATASYNC_SESSIONS_MAX, DATASYNC_UNPROVED_MAX, MIB
 from swarmchat.node import views
+from swarmchat.swarm.write_queue import Intent
 from tests.support.loopback import LOOPBACK, Living, Loopback, level, play
 from tests.support.thin import TICK_S, Caller, Thin
 
@@ -419,6 +421,28 @@ def test_what_was_said_before_it_was_opened_is_passed_on_when_that_is_asked_for(
         await world.until(lambda: level(room, ann, ben))
         assert (await ben.door.mvds_attest(conversation=room))["attested"] == 0, "Ann did it"
         assert {each.message.id for each in said(ann, room)} == {each.message.id for each in said(ben, room)}
+
+    play(tmp_path, story)
+
+
+def test_what_is_written_along_with_the_opening_carries_its_message(tmp_path: Path) -> None:
+    async def story(world: Loopback) -> None:
+        ann = await world.node("ann")
+        room = await world.room(ann)
+        secret, gateway = await ann.swarm.own.ensure_status_key(), ann.door._datasync
+        log = await ann.swarm.log(room)
+        await gateway.bind(log)
+        opening = await gateway.look(log, lambda ledger: speaking.founding(ledger, secret, 1_750_000_000))
+        wanted = [Post("before"), Other(BRIDGE), Post("right after"), Post("and on")]
+        await ann.swarm.append_at_once(
+            room, [Intent(each, extra=opening if each == Other(BRIDGE) else None) for each in wanted]
+        )
+        posts = [each.body.text for each in said(ann, room) if isinstance(each.body, messages.Post)]
+        assert posts == ["right after", "and on"]
+        await ann.say(room, "later")
+        found = said(ann, room)
+        assert [each.client.previous for each in found[1:]] == [each.message.id for each in found[:-1]]
+        assert (await ann.door.mvds_attest(conversation=room))["attested"] == 1
 
     play(tmp_path, story)
 

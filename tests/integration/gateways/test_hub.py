@@ -15,10 +15,11 @@ from swarmchat.commitlog.log import Admission, CommitLog, Pending
 from swarmchat.conversation.actions import Other, Post, React
 from swarmchat.conversation.commit import Commit
 from swarmchat.errors import PeerError, RefusedError, StorageError
-from swarmchat.gateways.hub import Hub
+from swarmchat.gateways.hub import Hub, Told
 from swarmchat.ids import AccountId, CommitId, ConversationId
 from swarmchat.links.channel import Channel
 from swarmchat.node.views import JsonObject
+from swarmchat.swarm.write_queue import Intent
 from tests.support.loopback import Living, Loopback, play
 
 OPENED = "application/test-bridge"
@@ -39,7 +40,7 @@ class Test:
         self.closed = False
         self._fault = fault
 
-    def is_open(self, log: CommitLog) -> bool:
+    def is_open(self, log: Told) -> bool:
         return log.history.has_type(OPENED)
 
     def annotate(self, log: CommitLog, here: Provisional, item: Pending, parent: CommitId) -> Mapping[str, object]:
@@ -96,6 +97,19 @@ def test_commits_are_annotated_in_conversations_that_a_gateway_is_opened_for_and
         before = ann.log(opened).main
         assert body(ann, opened, await ann.say(opened, "two"))["test"] == before
         assert "test" not in body(ann, plain, await ann.say(plain, "three"))
+
+    play(tmp_path, story)
+
+
+def test_what_is_written_along_with_the_opening_is_annotated_too(tmp_path: Path) -> None:
+    async def story(world: Loopback) -> None:
+        ann = await with_gateways(world, "ann", Test())
+        where = await ann.swarm.create(1)
+        outcomes = await ann.swarm.append_at_once(
+            where, [Intent(Post("before")), Intent(Other(OPENED)), Intent(Post("after"))]
+        )
+        commits = [outcome.new[0] for outcome in outcomes if isinstance(outcome, Admission)]
+        assert ["test" in body(ann, where, commit) for commit in commits] == [False, False, True]
 
     play(tmp_path, story)
 
