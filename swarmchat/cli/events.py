@@ -16,7 +16,7 @@ from swarmchat.cli.terminal import clock, plain, to_json
 @click.command(cls=Verb)
 @click.option("--since", type=click.IntRange(min=0), metavar="N", help="only events with a greater number")
 @click.option("--follow", "-f", is_flag=True, help="go on with what happens, until interrupted")
-@click.option("-n", "--limit", type=click.IntRange(1, limits.API_LIST_MAX), metavar="N", help="at most N, then stop")
+@click.option("-n", "--limit", type=click.IntRange(1, limits.API_LIST_MAX), metavar="N", help="the newest N; with --since or --follow the first N")
 @pass_session
 def events(session: Session, since: int | None, follow: bool, limit: int | None) -> None:
     """List events, one a line; with --follow and no --since only new ones, over restarts of the daemon too."""
@@ -27,7 +27,7 @@ def events(session: Session, since: int | None, follow: bool, limit: int | None)
             left = None if left is None else left - 1
             if left == 0:
                 return
-    after = since or 0
+    after = _before_newest(session, limit) if since is None and limit is not None else since or 0
     while left is None or left > 0:
         page = session.door.call("events.list", since=after, limit=min(left or 1_000, 1_000))
         if page["gap"]:
@@ -38,6 +38,12 @@ def events(session: Session, since: int | None, follow: bool, limit: int | None)
             return
         after = page["events"][-1]["id"]
         left = None if left is None else left - len(page["events"])
+
+
+def _before_newest(session: Session, count: int) -> int:
+    """The number that so many events come after."""
+    last: int = session.door.call("events.list", limit=1)["last"]
+    return max(0, last - count)
 
 
 def _print(session: Session, event: dict[str, Any]) -> None:

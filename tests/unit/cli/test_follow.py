@@ -82,6 +82,23 @@ def test_tail_says_what_it_has_missed() -> None:
     assert "events 3–9 are no longer kept" in swarmchat("tail", "-n", "0", node=node).err
 
 
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("-n", "2"), [4, 5]),
+        (("-n", "9"), [1, 2, 3, 4, 5]),
+        (("-n", "2", "--since", "1"), [2, 3]),
+        (("-n", "2", "--since", "0"), [1, 2]),
+    ],
+)
+def test_so_many_events_are_the_newest_unless_it_is_said_since_when(options: tuple[str, ...], told: list[int]) -> None:
+    node = FakeCommands()
+    for _ in range(5):
+        asyncio.run(node.happen("message.added", conversation=ROOM))
+    lines = swarmchat("events", "--json", *options, node=node).out.splitlines()
+    assert [json.loads(line)["id"] for line in lines] == told
+
+
 def test_events_are_one_a_line_and_end_where_told() -> None:
     node = FakeCommands()
     for _ in range(3):
