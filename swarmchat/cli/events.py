@@ -16,7 +16,13 @@ from swarmchat.cli.terminal import clock, plain, to_json
 @click.command(cls=Verb)
 @click.option("--since", type=click.IntRange(min=0), metavar="N", help="only events with a greater number")
 @click.option("--follow", "-f", is_flag=True, help="go on with what happens, until interrupted")
-@click.option("-n", "--limit", type=click.IntRange(1, limits.API_LIST_MAX), metavar="N", help="the newest N; with --since or --follow the first N")
+@click.option(
+    "-n",
+    "--limit",
+    type=click.IntRange(1, limits.API_LIST_MAX),
+    metavar="N",
+    help="the newest N; with --since or --follow the first N",
+)
 @pass_session
 def events(session: Session, since: int | None, follow: bool, limit: int | None) -> None:
     """List events, one a line; with --follow and no --since only new ones, over restarts of the daemon too."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 
 from swarmchat.account.records import ConversationState
 from swarmchat.commitlog.log import CommitLog
@@ -12,6 +12,7 @@ from swarmchat.conversation.actions import Join
 from swarmchat.conversation.rejection import Rejection
 from swarmchat.discovery.addressbook import Source
 from swarmchat.ids import AccountId, CommitId, ConversationId
+from swarmchat.limits import WRITE_PATIENCE_S
 from swarmchat.swarm import objections
 from swarmchat.swarm.access import candidates
 from swarmchat.swarm.events import ConversationReady, ConversationRefused, ConversationSyncing
@@ -69,6 +70,13 @@ class Clones:
         if not replicator.log.is_empty:
             parts.chores.add(f"join {conversation}", lambda: self._join(conversation))
         return replicator
+
+    def is_coming(self, conversation: ConversationId, linked: Collection[AccountId]) -> bool:
+        """Whether one that is not here yet was accepted just now, or is fetched from somebody who is linked."""
+        age_ms = self._parts.now_ms - self._parts.state.conversations[conversation].added_ms
+        if age_ms < WRITE_PATIENCE_S * 1000:
+            return True  # links come and go while both still dial
+        return not self._parts.access.sources_of(conversation).isdisjoint(linked)
 
     async def begin_anew(self, conversation: ConversationId) -> None:
         """We are of it, and its history is gone from this disk: the others have it."""

@@ -312,27 +312,21 @@ class Swarm:
         """Write one commit: durable when this returns, then announced. NotFoundError, StorageError."""
         replicator = await self._written_to(conversation)
         outcome = await replicator.append(action, profile=profile, extra=extra, at=at)
-        self._wrote(conversation, [outcome])
-        await self.people.unbanned(replicator, [action])
-        await self._parts.chores.drain()
+        await self._written(replicator, [action], [outcome])
         return outcome
 
     async def append_all(self, conversation: ConversationId, actions: Sequence[Action]) -> list[Outcome]:
         """Write several, one on the other; ends with the first rejection."""
         replicator = await self._written_to(conversation)
         outcomes = await replicator.append_all(actions)
-        self._wrote(conversation, outcomes)
-        await self.people.unbanned(replicator, actions)
-        await self._parts.chores.drain()
+        await self._written(replicator, actions, outcomes)
         return outcomes
 
     async def append_at_once(self, conversation: ConversationId, intents: Sequence[Intent]) -> list[Outcome]:
         """Write several with nothing between them and one sync of the disk, whatever becomes of each. NotFoundError, StorageError."""
         replicator = await self._written_to(conversation)
         outcomes = await replicator.append_at_once(intents)
-        self._wrote(conversation, outcomes)
-        await self.people.unbanned(replicator, [intent.action for intent in intents])
-        await self._parts.chores.drain()
+        await self._written(replicator, [intent.action for intent in intents], outcomes)
         return outcomes
 
     async def invite(self, conversation: ConversationId, accounts: Sequence[AccountId]) -> list[Outcome]:
@@ -444,6 +438,12 @@ class Swarm:
     async def _relisted(self, revoked: frozenset[DeviceId]) -> None:
         await self._own_devices.relisted_flushed(revoked)
 
+    async def _written(self, replicator: Replicator, actions: Sequence[Action], outcomes: Sequence[Outcome]) -> None:
+        """See to what follows from what was written, done when this returns."""
+        self._wrote(replicator.conversation, outcomes)
+        await self.people.unbanned(replicator, actions)
+        await self._parts.chores.drain()
+
     def _wrote(self, conversation: ConversationId, outcomes: Sequence[Outcome]) -> None:
         if self._outreach is not None and not all(isinstance(outcome, Rejection) for outcome in outcomes):
             self._outreach.wrote(conversation)
@@ -472,21 +472,12 @@ class Swarm:
     async def _written_to(self, conversation: ConversationId) -> Replicator:
         await self._ready()
         replicator = self._rooms.room(conversation)
-        if self._is_coming(conversation):
+        linked = {link.peer.account for link in self.links.links}
+        if self.state_of(conversation) == "syncing" and self._rooms.clones.is_coming(conversation, linked):
             await self.settled(conversation, WRITE_PATIENCE_S)
         if replicator.log.is_empty:
             raise RefusedError("the conversation is not here yet", hint="wait until it is ready")
         return replicator
-
-    def _is_coming(self, conversation: ConversationId) -> bool:
-        """Whether it was accepted just now, or is fetched from somebody who is linked."""
-        if self.state_of(conversation) != "syncing":
-            return False
-        age_ms = self._parts.now_ms - self._parts.state.conversations[conversation].added_ms
-        if age_ms < WRITE_PATIENCE_S * 1000:
-            return True  # links come and go while both still dial
-        sources = self._parts.access.sources_of(conversation)
-        return any(link.peer.account in sources for link in self.links.links)
 
     async def _keep_time(self) -> None:
         """What is due without anybody asking: invitations again, those that expire, what was left long ago."""
