@@ -140,8 +140,10 @@ def import_(session: Session, file: Path, dry_run: bool) -> None:
     session.output.emit(done, lambda: _imported(done))
     for line in _alike(done["counts"], _FATES, [(row["fate"], row["reason"], _fate(row)) for row in done["told"]]):
         session.output.note(line)
-    if any(one["reason"] == "join-request" for one in done["counts"]):
-        session.output.note("who asks to be let in waits for an answer: swarmchat status requests")
+    if not dry_run and not session.output.json and any(one["reason"] == "join-request" for one in done["counts"]):
+        waiting = session.door.call("status.requests", conversation=done["conversation"])  # not who was declined before
+        if waiting:
+            session.output.note("who asks to be let in waits for an answer: swarmchat status requests")
     for other in done["others"]:
         session.output.note(f"{other} holds the same chat, and stays as it is")
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from swarmchat.gateways.protobuf import undelimited
+from swarmchat.gateways.protobuf import delimited, undelimited
 from swarmchat.gateways.status import streams
 from swarmchat.gateways.status.wire import EventType
 from tests.support.process import NodeProcess, found_room, introduce, nodes, same
@@ -23,7 +23,7 @@ def _seen(node: NodeProcess, conversation: str) -> dict[str, Any]:
     """The chat as clients see it, without whose account is whose here and what is missing of this very log."""
     shown: dict[str, Any] = node.did("status", "show", conversation)
     members = {(row["key"], row["role"]) for row in shown.pop("members")}
-    for key in ("conversation", "missing", "dropped", "more"):
+    for key in ("conversation", "missing", "dropped", "more", "counts"):
         del shown[key]
     return shown | {"members": members}
 
@@ -137,6 +137,34 @@ def test_an_import_that_is_killed_goes_on_and_writes_nothing_twice(tmp_path: Pat
         assert sorted(wrappers[1:]) == sorted(one.raw for one in group.said)
         assert set(_events(back)) == {one.raw for one in group.events}
         assert ann.did("verify", "Boats")["valid"] is True
+
+
+def test_who_asks_waits_over_a_killed_daemon_and_is_let_in_by_the_command_line(tmp_path: Path) -> None:
+    with nodes(tmp_path, "Ann", "Ben") as (ann, ben):
+        introduce(ann, ben)
+        room = found_room(ann, ben)
+        chat = ann.did("status", "bridge", room)["chat"]
+        ann.until(lambda: len(_seen(ann, room)["members"]) == 2)
+        file = tmp_path / "asked.status"
+        asked = [Group().asks(who, text, chat=chat).raw for who, text in ((CAT, "may I sail?"), (BEN, "me too"))]
+        file.write_bytes(delimited(asked))
+        assert ann.did("status", "import", str(file))["commits"] == 0
+        ann.kill()
+        ann.start()
+        assert {row["text"] for row in ann.did("status", "requests")} == {"may I sail?", "me too"}
+        assert "2 people on Status ask" in ann.cli("request", "list").err
+        ann.did("status", "decline", room, BEN.public.compressed)
+        ann.did("status", "accept", room, CAT.public.legacy)
+        assert ann.did("status", "requests") == []
+        assert ann.did("status", "import", str(file))["commits"] == 0
+        assert ann.did("status", "requests") == []
+        same(room, ann, ben)
+        for node in (ann, ben):
+            keys = {key for key, _ in _seen(node, room)["members"]}
+            assert CAT.public.legacy in keys
+            assert BEN.public.legacy not in keys
+            (row,) = [one for one in node.members(room) if one["id"] == CAT.public.uri]
+            assert (row["role"], row["gateway"]) == ("invited", "status")
 
 
 def _commits(node: NodeProcess) -> int:

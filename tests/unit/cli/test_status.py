@@ -341,3 +341,6 @@ def test_an_import_says_where_those_who_ask_wait() -> None:
         "left out: 2 times join-request",
         "who asks to be let in waits for an answer: swarmchat status requests",
     ]
+    assert "answer" not in swarmchat("status", "import", "/x/boats", "--dry-run", node=node).err
+    node.answers["status.requests"] = []  # he was declined
+    assert "answer" not in swarmchat("status", "import", "/x/boats", node=node).err
