@@ -12,6 +12,14 @@ Event = Mapping[str, Any]
 
 _SHORT: Final = 12
 _QUOTED_CHARS: Final = 40
+_SERVED: Final = "on the node: swarmchat gateway mvds serve --listen HOST:PORT"
+_HINTS: Final[Mapping[str, str]] = {
+    "unreachable": f"it is tried again until a node serves there; {_SERVED}",
+    **dict.fromkeys(
+        ("no-hello", "bad-hello", "bad-frame", "bad-proof"),
+        f"that is no port of data sync, but perhaps one of links or of the web page; {_SERVED}",
+    ),
+}
 
 
 def said(event: Event) -> list[str]:
@@ -34,8 +42,11 @@ def note(event: Event) -> list[str]:
             return [f"{event['event']}: group {event['group']}"]
         case "connected":
             return [f"connected to the node of {event['node']}"]
-        case "disconnected" | "refused":
-            return [f"{event['event']}: {event['reason']}"]
+        case "disconnected":
+            hint = _HINTS.get(event["code"])
+            return [f"disconnected: {event['reason']}", *([] if hint is None else [f"hint: {hint}"])]
+        case "refused":
+            return [f"refused: {event['reason']}"]
         case "kicked" | "left":
             return [f"{event['event']}: nothing more can be said"]
         case "found":

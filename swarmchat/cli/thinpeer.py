@@ -42,8 +42,16 @@ def run(session: Session, node: Address, key_file: Path, folder: Path | None, op
     place = folder or key_file.with_name(f"{key_file.name}.state")
     if not place.exists():
         disk.make_directory(place)
+    _tell_of_others(session.output, place, f"{secret.public.uri}.sqlite")
     with _held(place / f"{secret.public.uri}.lock"):
         _stay(session, secret, place / f"{secret.public.uri}.sqlite", node, options)
+
+
+def _tell_of_others(output: Output, place: Path, mine: str) -> None:
+    """Say it where a folder holds what another key said and heard, and nothing of this one."""
+    kept = {one.name for one in place.glob("*.sqlite")}
+    if kept and mine not in kept:
+        output.note(f"what lies in {place} is of another key; this one begins anew, and fetches what it may have")
 
 
 def _stay(session: Session, secret: Secret, file: Path, node: Address, options: Mapping[str, Any]) -> None:
@@ -111,6 +119,7 @@ class _Told:
 
     def __init__(self, output: Output) -> None:
         self._output = output
+        self._tried: list[str] = []
 
     def __call__(self, event: dict[str, Any]) -> None:
         if self._output.json:
@@ -119,7 +128,12 @@ class _Told:
         said = thinlines.said(event)
         if said:
             self._output.emit(event, lambda: said)
-        for sentence in thinlines.note(event):
+        notes = thinlines.note(event)
+        if event["event"] == "disconnected":  # it tries again and again: what is the same is said once
+            notes, self._tried = ([] if notes == self._tried else notes), notes
+        elif event["event"] == "connected":
+            self._tried = []
+        for sentence in notes:
             self._output.note(sentence)
 
 
@@ -133,7 +147,10 @@ def _secret(path: Path, entropy: Callable[[int], bytes]) -> Secret:
     try:
         return Secret(bytes.fromhex(data.decode("ascii").strip()))
     except ValueError as fault:
-        raise UserError(f"{path} holds no key: {fault}", hint="it is 64 hex digits on one line") from None
+        raise UserError(
+            f"{path} holds no key: {fault}",
+            hint="it is 64 hex digits on one line; a file that is not there is made, with a key of its own",
+        ) from None
 
 
 @contextlib.contextmanager
@@ -147,7 +164,9 @@ def _held(path: Path) -> Iterator[None]:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     except BlockingIOError:
-        raise UserError("another process is this peer", hint="end it, or give another --key-file") from None
+        raise UserError(
+            "another process is this peer", hint="end it, or start this one with a key of its own: --key-file"
+        ) from None
     finally:
         os.close(handle)
 
@@ -167,7 +186,13 @@ def _choose(store: ThinStore, text: str | None) -> None:
         try:
             group = group_of(conversation_id(wanted))
         except ValueError:
-            raise UsageError(f"{text!r} is neither a group (64 hex digits) nor a conversation (40)") from None
+            raise UsageError(
+                f"{text!r} is neither a group (64 hex digits) nor a conversation (40)",
+                hint="swarmchat gateway mvds open CONV says it; without --group it is the first that invites this key",
+            ) from None
     if store.group not in {None, group}:
-        raise UserError("what is kept here is of another group", hint="give another folder with --state")
+        raise UserError(
+            "what is kept here is of another group",
+            hint="leave --group out to go on there, or give another folder with --state",
+        )
     store.set_group(group)

@@ -20,6 +20,7 @@ from swarmchat.gateways.datasync.exchange import Exchange, Outcome
 from swarmchat.gateways.datasync.group import Fault as GroupFault
 from swarmchat.gateways.datasync.group import Group
 from swarmchat.gateways.datasync.hello import NONCE_BYTES, Handshake
+from swarmchat.gateways.datasync.hello import Fault as HelloFault
 from swarmchat.gateways.datasync.machine import Machine, Mode
 from swarmchat.gateways.datasync.messages import (
     Ack,
@@ -115,6 +116,7 @@ class ThinPeer:
         self._over = asyncio.Event()
         self._all_said = False
         self._fault: UserError | None = None  # what ends it
+        self._has_met = False  # somebody to speak with, since it connected last
         self._began = int(runtime.now())
         self._said_so: set[str] = set()  # of what is said once
         self._node: PeerId | None = None
@@ -164,26 +166,27 @@ class ThinPeer:
     async def _stay_connected(self) -> None:
         patience, shorts = _RETRY_S, 0
         while True:
-            since = self._runtime.monotonic()
+            since, self._has_met = self._runtime.monotonic(), False
             try:
-                if await self._connect():
-                    shorts += 1
-                if self._runtime.monotonic() - since >= _SHORT_S:
-                    patience, shorts = _RETRY_S, 0
+                await self._connect()
             except OSError as fault:
-                shorts = 0
-                self._tell({"event": "disconnected", "reason": fault.strerror or str(fault)})
+                code = "broken" if self._has_met else "unreachable"
+                self._tell({"event": "disconnected", "reason": fault.strerror or str(fault), "code": code})
+            shorts = shorts + 1 if self._has_met else 0
+            if self._has_met and self._runtime.monotonic() - since >= _SHORT_S:
+                patience, shorts = _RETRY_S, 0
             if shorts >= _SHORTS_MAX and self._is_in:
                 self._fault = UserError(
                     f"the node ended {shorts} connections, each before {_SHORT_S:.0f} s: another client uses this key",
                     hint="end the other one, or give this one a key of its own with --key-file",
                 )
+            if self._fault is not None:
                 self._over.set()
             await self._runtime.sleep(patience * (0.5 + self._runtime.random()))
             patience = min(2 * patience, _RETRY_MAX_S)
 
-    async def _connect(self) -> bool:
-        """One connection, to its end; whether anybody we could speak with was there. OSError, StorageError."""
+    async def _connect(self) -> None:
+        """One connection, to its end. OSError, StorageError."""
         where = self._wishes.node
         reader, writer = await asyncio.open_connection(where.host, where.port)
         wire = StreamWire(reader, writer)
@@ -192,13 +195,18 @@ class ThinPeer:
             handshake = Handshake(self._secret, nonce, mode=Mode.BATCH.value, tick_ms=tick_ms)
             shaken = await session.shake(wire, handshake, loses=self._loses)
             if isinstance(shaken, Refused):
-                self._tell({"event": "disconnected", "reason": f"{shaken.reason} {shaken.about}".strip()})
-                return False
-            self._node = shaken.peer
+                reason = f"{shaken.reason} {shaken.about}".strip()
+                self._tell({"event": "disconnected", "reason": reason, "code": shaken.reason})
+                if shaken.reason == HelloFault.OWN_KEY:
+                    self._fault = UserError(
+                        "that key is the node's own", hint="a client needs a key of its own: give another --key-file"
+                    )
+                return
+            self._has_met, self._node = True, shaken.peer
             self._tell({"event": "connected", "node": Key(shaken.peer).compressed})
             ended = await self._exchange.attend(shaken, self._send_again)
-            self._tell({"event": "disconnected", "reason": "the node hung up" if ended is None else ended.reason})
-            return True
+            reason = "the node hung up" if ended is None else ended.reason
+            self._tell({"event": "disconnected", "reason": reason, "code": "broken" if ended is None else ended.reason})
         finally:
             self._node = None
             wire.close()

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from swarmchat.node.view import View
 
 _NOT_OPEN = "open it first: swarmchat gateway mvds open CONV"
+_ASK_ADMIN = "ask one of its admins to do it: swarmchat member list CONV"
+_WHO_IS_IN = "swarmchat gateway mvds status says who is in"
 _ADMINS_INVITE = (0, 1)  # modes
 _log = logging.getLogger(__name__)
 
@@ -43,7 +45,9 @@ class DatasyncVerbs(Verbs):
         log = await node.swarm.log(where)
         if not gateway.is_open(log):
             if node.account.id not in log.roster.admins:
-                raise RefusedError("only an admin opens a conversation for data sync", data={"rule": "SCP-09 §4.5"})
+                raise RefusedError(
+                    "only an admin opens a conversation for data sync", hint=_ASK_ADMIN, data={"rule": "SCP-09 §4.5"}
+                )
             secret = await node.swarm.own.ensure_status_key()
             await gateway.bind(log)
             now = int(node.runtime.now())
@@ -69,18 +73,24 @@ class DatasyncVerbs(Verbs):
         standing, account = await self._datasync.look(
             log, lambda ledger: (ledger.fold.standing, ledger.account_of(whom))
         )
-        if whom.raw in standing.members:
-            raise RefusedError("whose key that is takes part already")
         me = await self._node.swarm.own.ensure_status_key()
+        if whom == me.public:
+            raise RefusedError(
+                "that is this account's own key", hint="a client prints its own: swarmchat gateway mvds peer"
+            )
+        if whom.raw in standing.members:
+            raise RefusedError("whose key that is takes part already", hint=_WHO_IS_IN)
         if me.public.raw not in standing.members:
             raise RefusedError(
                 "this account does not take part in data sync here yet",
                 hint="it comes in by itself as soon as an admin's node has let it in",
             )
         if account != whom.uri and roster.is_joined(account):
-            raise RefusedError("that is a member's key: its own node lets it in, with the next link")
+            raise RefusedError(
+                "that is the key of a member's account: its own node brings it in, with the next link", hint=_WHO_IS_IN
+            )
         if roster.mode in _ADMINS_INVITE and self._node.account.id not in roster.admins:
-            raise RefusedError("only an admin invites here", data={"rule": "SCP-09 §4.5"})
+            raise RefusedError("only an admin invites here", hint=_ASK_ADMIN, data={"rule": "SCP-09 §4.5"})
         action: Action = Add(account)
         said: dict[str, str] = {}
         if roster.is_invited(account):

@@ -223,3 +223,29 @@ def test_two_clients_with_one_key_do_not_fight_for_ever(tmp_path: Path, monkeypa
         assert whole(ann, room)
 
     play(tmp_path, story)
+
+
+def test_who_holds_the_key_of_the_node_itself_ends_and_says_why(tmp_path: Path) -> None:
+    async def story(world: Loopback) -> None:
+        ann = await world.node("ann")
+        address = await served(ann)
+        secret = ann.swarm.own.status_key()
+        assert secret is not None
+        peer = Thin(world.folder, int.from_bytes(secret.raw)).up(address)
+        assert peer._task is not None
+        await asyncio.wait([peer._task])
+        with pytest.raises(UserError, match="the node's own"):
+            await peer.down()
+
+    play(tmp_path, story)
+
+
+def test_a_port_that_speaks_something_else_is_named_as_such(tmp_path: Path) -> None:
+    async def story(world: Loopback) -> None:
+        ann = await world.node("ann")
+        peer = Thin(world.folder, 7).up(ann.address)  # the port of links: TLS
+        (said_so, *_) = await peer.until(lambda: peer.of("disconnected"))
+        assert said_so["code"] in {"no-hello", "bad-hello", "bad-frame"}
+        await peer.down()
+
+    play(tmp_path, story)

@@ -116,6 +116,45 @@ def test_the_group_is_named_by_itself_or_by_its_conversation_and_stays(tmp_path:
     store.close()
 
 
+def test_what_lies_there_of_another_key_is_said(tmp_path: Path) -> None:
+    output = Said()
+    thinpeer._tell_of_others(output, tmp_path, "a.sqlite")  # type: ignore[arg-type]
+    (tmp_path / "a.sqlite").touch()
+    thinpeer._tell_of_others(output, tmp_path, "a.sqlite")  # type: ignore[arg-type]
+    assert output.notes == []
+    thinpeer._tell_of_others(output, tmp_path, "b.sqlite")  # type: ignore[arg-type]
+    assert "of another key" in output.notes[0]
+
+
+class Said:
+    """What people are told."""
+
+    json = False
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, sentence: str) -> None:
+        self.notes.append(sentence)
+
+
+@pytest.mark.parametrize(
+    ("code", "hint"), [("unreachable", "tried again"), ("no-hello", "no port of data sync"), ("broken", None)]
+)
+def test_why_nobody_answers_is_said_once_with_a_hint(code: str, hint: str | None) -> None:
+    output = Said()
+    told = thinpeer._Told(output)  # type: ignore[arg-type]
+    away = {"event": "disconnected", "reason": "Connection refused", "code": code}
+    told(away)
+    told(away)
+    assert output.notes[0] == "disconnected: Connection refused"
+    assert len(output.notes) == (1 if hint is None else 2)
+    assert hint is None or hint in output.notes[1]
+    told({"event": "connected", "node": "zQ3sh"})
+    told(away)
+    assert output.notes.count("disconnected: Connection refused") == 2
+
+
 def test_only_a_trial_has_another_tick() -> None:
     assert thinpeer._schedule(None) is CHANNEL
     assert thinpeer._schedule(5) == trial(0.005)
