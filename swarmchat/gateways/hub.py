@@ -179,7 +179,7 @@ class Hub:
             if not gateway.is_open(log):
                 continue
             for account, name in gateway.foreign(log).items():
-                if account not in found or not found[account]["name"]:
+                if account not in found or (name and not found[account]["name"]):
                     found[account] = {"gateway": gateway.name, "name": name}
         return found
 

@@ -12,7 +12,7 @@ import pytest
 from swarmchat.commitlog.archives import ArchivedLog
 from swarmchat.commitlog.ledger import Provisional
 from swarmchat.commitlog.log import Admission, CommitLog, Pending
-from swarmchat.conversation.actions import Other, Post, React
+from swarmchat.conversation.actions import Add, Other, Post, React
 from swarmchat.conversation.commit import Commit
 from swarmchat.errors import PeerError, RefusedError, StorageError
 from swarmchat.gateways.hub import Hub, Told
@@ -31,7 +31,9 @@ class Test:
 
     __test__ = False
 
-    def __init__(self, fault: Exception | None = None) -> None:
+    def __init__(self, fault: Exception | None = None, name: str = "test", called: str = "") -> None:
+        self.name = name
+        self.called = called
         self.tended: list[ConversationId] = []
         self.forgotten: list[ConversationId] = []
         self.served = 0
@@ -54,6 +56,9 @@ class Test:
         if self.refuses is not None:
             raise self.refuses
         return WHO if commit.body.get("far") else None
+
+    def foreign(self, log: CommitLog) -> Mapping[AccountId, str]:
+        return {AccountId(str(WHO["account"])): self.called}
 
     async def tend(self, conversation: ConversationId) -> None:
         self.tended.append(conversation)
@@ -110,6 +115,27 @@ def test_what_is_written_along_with_the_opening_is_annotated_too(tmp_path: Path)
         )
         commits = [outcome.new[0] for outcome in outcomes if isinstance(outcome, Admission)]
         assert ["test" in body(ann, where, commit) for commit in commits] == [False, False, True]
+
+    play(tmp_path, story)
+
+
+def test_members_without_account_are_listed_by_the_first_gateway_that_has_a_name_for_them(tmp_path: Path) -> None:
+    async def story(world: Loopback) -> None:
+        first, second, third = Test(name="one"), Test(name="two", called="Far"), Test(name="three", called="Other")
+        ann = await with_gateways(world, "ann", first, second, third)
+        where = await ann.swarm.create(2)
+        far = AccountId(str(WHO["account"]))
+        await ann.swarm.append(where, Add(far))
+
+        async def row() -> JsonObject:
+            (found,) = [one for one in await ann.door.member_list(conversation=where) if one["id"] == far]
+            return found
+
+        assert "gateway" not in await row(), "open for none"
+        await ann.swarm.append(where, Other(OPENED))
+        assert ((await row())["gateway"], (await row())["name"]) == ("two", "Far")
+        second.called = third.called = ""
+        assert ((await row())["gateway"], (await row())["name"]) == ("one", "")
 
     play(tmp_path, story)
 

@@ -352,6 +352,17 @@ def test_what_is_unread_is_read_when_it_is_on_the_screen() -> None:
     play(scene, node)
 
 
+def test_a_member_without_account_is_shown_with_the_gateway() -> None:
+    node = FakeCommands()
+    node.answers["member.list"][2] |= {"name": "Benji B", "gateway": "status"}
+
+    async def scene(desk: Desk) -> None:
+        await desk.press("f2")
+        await desk.sees("invited  Benji B  ca201222  on status")
+
+    play(scene, node)
+
+
 def test_members_votes_and_what_can_be_done_about_them() -> None:
     async def scene(desk: Desk) -> None:
         await desk.press("f2")
