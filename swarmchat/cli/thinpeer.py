@@ -24,8 +24,9 @@ from swarmchat.crypto.secp256k1 import Secret
 from swarmchat.errors import UsageError, UserError
 from swarmchat.gateways.datasync.payload import GroupId, group_of
 from swarmchat.gateways.datasync.schedule import CHANNEL, Schedule, trial
-from swarmchat.gateways.datasync.thin import ThinPeer, Wishes
+from swarmchat.gateways.datasync.thin import ThinPeer
 from swarmchat.gateways.datasync.thinstore import ThinStore
+from swarmchat.gateways.datasync.wishes import Wishes
 from swarmchat.ids import conversation_id
 from swarmchat.limits import BODY_BYTES_MAX
 from swarmchat.runtime import SystemRuntime

@@ -14,8 +14,9 @@ from swarmchat.gateways.datasync.hello import UNBOUND, Handshake
 from swarmchat.gateways.datasync.payload import MessageId, Payload, read_payload, write_payload
 from swarmchat.gateways.datasync.schedule import trial
 from swarmchat.gateways.datasync.session import StreamWire, Wire
-from swarmchat.gateways.datasync.thin import ThinPeer, Wishes
+from swarmchat.gateways.datasync.thin import ThinPeer
 from swarmchat.gateways.datasync.thinstore import ThinStore
+from swarmchat.gateways.datasync.wishes import Wishes
 from swarmchat.gateways.refusal import Refused
 from swarmchat.runtime import SystemRuntime
 

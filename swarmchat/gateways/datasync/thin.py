@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import AsyncIterator, Callable, Collection
-from dataclasses import dataclass
-from enum import StrEnum
 from functools import partial
 from typing import Final
 
-from swarmchat.addresses import Address
 from swarmchat.crypto.secp256k1 import Key, Secret
 from swarmchat.errors import UserError
 from swarmchat.gateways.datasync import messages, session, telling
@@ -37,12 +33,12 @@ from swarmchat.gateways.datasync.messages import (
 from swarmchat.gateways.datasync.payload import GroupId, Message, MessageId, Metadata, Payload, PeerId
 from swarmchat.gateways.datasync.records import Kind as RecordKind
 from swarmchat.gateways.datasync.records import MemoryMessages
-from swarmchat.gateways.datasync.schedule import CHANNEL, Schedule
 from swarmchat.gateways.datasync.session import StreamWire
 from swarmchat.gateways.datasync.standing import Fault as StandingFault
 from swarmchat.gateways.datasync.standing import Law
 from swarmchat.gateways.datasync.telling import Event
 from swarmchat.gateways.datasync.thinstore import ThinStore
+from swarmchat.gateways.datasync.wishes import Losses, Wishes, Word
 from swarmchat.gateways.refusal import Refused
 from swarmchat.limits import BODY_BYTES_MAX, DATASYNC_PARENTS_MAX
 from swarmchat.runtime import Runtime
@@ -62,35 +58,6 @@ _FOR_LACK: Final = frozenset(
         StandingFault.NOT_INVITED,
     }
 )
-
-
-class Word(StrEnum):
-    """What the user can say beside a text."""
-
-    LEAVE = "/leave"
-
-
-@dataclass(frozen=True, slots=True)
-class Wishes:
-    """Where the node is, how often is sent what is due, and for trials what share of payloads is lost, by which seed."""
-
-    node: Address
-    schedule: Schedule = CHANNEL
-    loss: float = 0.0
-    seed: int = 0
-    once: bool = False  # end when there is nothing more to say and all of it was delivered
-
-
-class Losses:
-    """Tells of one payload after the other whether it is lost: a share of them, the same with the same seed."""
-
-    def __init__(self, share: float, seed: int) -> None:
-        self._share, self._seed, self._count = share, seed, 0
-
-    def __call__(self) -> bool:
-        self._count += 1
-        digest = hashlib.sha256(f"{self._seed}/{self._count}".encode()).digest()
-        return int.from_bytes(digest[:6]) < self._share * 2**48
 
 
 class ThinPeer:

@@ -14,8 +14,8 @@ from swarmchat.cli import thinpeer
 from swarmchat.errors import UsageError, UserError
 from swarmchat.gateways.datasync.payload import group_of
 from swarmchat.gateways.datasync.schedule import CHANNEL, trial
-from swarmchat.gateways.datasync.thin import Losses
 from swarmchat.gateways.datasync.thinstore import ThinStore
+from swarmchat.gateways.datasync.wishes import Losses
 from tests.support.fake_commands import ANSWERS, ROOM, FakeCommands
 from tests.support.fake_door import swarmchat
 
