@@ -235,7 +235,7 @@ class ThinPeer:
         body, previous = read_body(said), self._last_confirmed
         if not isinstance(body, Join | Leave | Kick) or said.sender == mine or previous is None:
             return
-        if self._is_in or (isinstance(body, Kick) and body.target == mine):
+        if self._is_in:
             client = write_client(sign(Ack(message.id), previous, self._secret))
             await self._publish(Message(message.group, message.timestamp, client, Metadata((message.id,))))
 
