@@ -129,6 +129,7 @@ _LEFT_OUT: Final[ObjectShape] = {
 STATUS_EXPORT: Final[ObjectShape] = {
     "conversation": "conversation",
     "path": "text",
+    "files": ["text"],  # several where one would be larger than one may be that is imported
     "mode": "text",  # skip, attest
     "bytes": "int",
     "chat": "text",

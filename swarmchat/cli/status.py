@@ -120,6 +120,8 @@ def export_(session: Session, conv: str, out: Path | None, attest: bool, force: 
     if done["events"]:  # a one-to-one has none
         told = f"{counted(done['events'], 'group event')}, {told}"
     session.output.emit(done, lambda: f"{plain(done['path'])}: {told}")
+    for file in done["files"][1:]:
+        session.output.note(f"goes on in {plain(file)}: take them in one after the other")
     for line in _left_out(done):
         session.output.note(line)
 

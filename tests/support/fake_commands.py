@@ -167,6 +167,7 @@ ANSWERS: Mapping[str, Any] = {
     "status.export": {
         "conversation": ROOM,
         "path": "/tmp/boats.status",
+        "files": ["/tmp/boats.status", "/tmp/boats.2.status"],
         "mode": "skip",
         "bytes": 4_096,
         "chat": _CHAT,

@@ -40,7 +40,7 @@ def key(who: Person) -> str:
 
 def wrappers(exported: Exported) -> tuple[bytes, ...]:
     """What stands in the file of an export."""
-    found = undelimited(b"".join(exported.stream()), limits.STATUS_STREAM_MESSAGES_MAX)
+    found = undelimited(b"".join(piece for _, piece in exported.pieces()), limits.STATUS_STREAM_MESSAGES_MAX)
     assert not isinstance(found, Refused), found
     return found
 

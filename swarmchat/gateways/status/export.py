@@ -92,12 +92,24 @@ class Exported:
     said: tuple[Said, ...]
     report: Report
 
-    def stream(self) -> Iterator[bytes]:
-        """The file in pieces, each wrapper after its length: a piece is made under the log's lock, when it is asked for."""
-        if self.events is not None:
-            yield delimited([self.events])
+    def pieces(self) -> Iterator[tuple[int, bytes]]:
+        """What is written, each wrapper after its length, with the number of the file that it goes into, from 0.
+
+        Each file begins with the events, and is as large as one may be that is imported. (SCP-09 §3.9) A piece is made under
+        the log's lock, when it is asked for.
+        """
+        events = b"" if self.events is None else delimited([self.events])
+        number, size, messages = 0, len(events), min(len(events), 1)
+        if events:
+            yield number, events
         for one in self.said:
-            yield delimited([one.envelope.raw])
+            piece = delimited([one.envelope.raw])
+            if size + len(piece) > limits.STATUS_STREAM_BYTES_MAX or messages == limits.STATUS_STREAM_MESSAGES_MAX:
+                number, size, messages = number + 1, len(events), min(len(events), 1)
+                if events:
+                    yield number, events
+            size, messages = size + len(piece), messages + 1
+            yield number, piece
 
 
 def export(

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from swarmchat import disk
@@ -67,7 +70,7 @@ class StatusVerbs(Verbs):
     async def status_export(
         self, *, conversation: str, path: str, mode: str | None = None, force: bool = False
     ) -> JsonObject:
-        """Write all that Status is told of a conversation into a new file, whole or not at all."""
+        """Write all that Status is told of a conversation into a new file, or into several; whole or not at all."""
         where = await self._conversation(conversation)
         self._must_be_ready(where)
         target, how = absolute(path), mode or "skip"
@@ -77,17 +80,25 @@ class StatusVerbs(Verbs):
         history, done = await self._look(where, lambda view: (view.history, self._exported(view, attester)))
 
         def write() -> int:
-            written = 0
-            with disk.new_file(target, force=force) as file:
-                stream = done.stream()
-                while (piece := self._next_of(stream, log, history)) is not None:
-                    written += file.write(piece)
-            return written
+            size, files = 0, groupby(self._pieces(done, log, history), key=itemgetter(0))
+            try:
+                for number, pieces in files:
+                    file = numbered(target, number)
+                    with disk.new_file(file, force=force) as out:
+                        size += sum(out.write(piece) for _, piece in pieces)
+                    written.append(file)
+            except BaseException:
+                for file in written:
+                    file.unlink(missing_ok=True)
+                raise
+            return size
 
+        written: list[Path] = []
         size, report = await self._node.runtime.offload(write), done.report
         return {
             "conversation": where,
             "path": str(target),
+            "files": [str(file) for file in written],
             "mode": how,
             "bytes": size,
             "chat": report.chat.shown_to(self._node.account.id),
@@ -272,13 +283,18 @@ class StatusVerbs(Verbs):
             f"clients of Status would not take it: {done.reason} ({done.about})", data={"reason": done.reason}
         )
 
-    def _next_of(self, stream: Iterator[bytes], log: CommitLog, history: History) -> bytes | None:
-        """The next piece of an export; None at the end. RefusedError when the log was begun anew meanwhile."""
-        with log.still():
-            if log.history is not history:
-                raise RefusedError("the conversation was repaired meanwhile", hint="export it again")
-            self.status.ledger(log)  # it may have followed a commit that came to nothing
-            return next(stream, None)
+    def _pieces(self, done: Exported, log: CommitLog, history: History) -> Iterator[tuple[int, bytes]]:
+        """Those of an export, each made under the log's lock. RefusedError when the log was begun anew meanwhile."""
+        pieces = done.pieces()
+        while True:
+            with log.still():
+                if log.history is not history:
+                    raise RefusedError("the conversation was repaired meanwhile", hint="export it again")
+                self.status.ledger(log)  # it may have followed a commit that came to nothing
+                piece = next(pieces, None)
+            if piece is None:
+                return
+            yield piece
 
     async def _attester(self, where: ConversationId) -> Attester:
         from swarmchat.gateways.status.export import Attester  # noqa: PLC0415 - see above
@@ -343,3 +359,8 @@ def _counts(found: Iterable[tuple[str, str]]) -> list[JsonObject]:
     """How many there are of each fate and reason, in the order in which they first come."""
     counts = Counter((str(fate), str(reason)) for fate, reason in found)
     return [{"fate": fate, "reason": reason, "count": count} for (fate, reason), count in counts.items()]
+
+
+def numbered(path: Path, number: int) -> Path:
+    """The name of a further file of an export: `chat.status`, `chat.2.status`, `chat.3.status`."""
+    return path if not number else path.with_name(f"{path.stem}.{number + 1}{path.suffix}")

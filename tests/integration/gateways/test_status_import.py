@@ -168,6 +168,55 @@ def test_12_a_conversation_goes_to_status_and_back_onto_an_empty_node(tmp_path: 
     play(tmp_path, story)
 
 
+def test_what_is_too_much_for_one_file_goes_into_several_that_are_taken_in_one_after_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each text carries all events of its group: of a large group one file would be written that no import takes."""
+
+    async def story(world: Loopback) -> None:
+        where, ann, _ = await _eventful(world)
+        whole = await _exported(ann, where, tmp_path)
+        monkeypatch.setattr(limits, "STATUS_STREAM_BYTES_MAX", len(whole) // 2)
+        out = tmp_path / "parts" / "ships.status"
+        out.parent.mkdir()
+        done = await ann.door.status_export(conversation=where, path=str(out))
+        files = [Path(file) for file in done["files"]]
+        assert [file.name for file in files] == [
+            "ships.status",
+            *(f"ships.{n}.status" for n in range(2, len(files) + 1)),
+        ]
+        assert len(files) > 2
+        assert sorted(out.parent.iterdir()) == sorted(files)
+        assert done["bytes"] == sum(file.stat().st_size for file in files)
+        eve = await world.node("eve")
+        states = [(await eve.door.status_import(path=str(file)))["state"] for file in files]
+        assert states == ["made"] + ["grown"] * (len(files) - 1)
+        (there,) = [ConversationId(one) for one in await _conversations(eve)]
+        assert await _lines(eve, there) == await _lines(ann, where)
+        monkeypatch.undo()
+        assert await _exported(eve, there, tmp_path) == whole
+
+    play(tmp_path, story)
+
+
+def test_of_an_export_into_several_files_none_is_left_when_one_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story(world: Loopback) -> None:
+        ann = await world.node("ann")
+        where, _ = await _taken(ann, tmp_path, lively())
+        monkeypatch.setattr(limits, "STATUS_STREAM_MESSAGES_MAX", 2)
+        out = tmp_path / "ships.status"
+        (tmp_path / "ships.3.status").write_bytes(b"mine")
+        with pytest.raises(UserError, match=r"ships\.3\.status"):
+            await ann.door.status_export(conversation=where, path=str(out))
+        assert (tmp_path / "ships.3.status").read_bytes() == b"mine"
+        assert not out.exists()
+        assert not (tmp_path / "ships.2.status").exists()
+
+    play(tmp_path, story)
+
+
 def test_13_a_status_stream_comes_out_as_it_went_in(tmp_path: Path) -> None:
     async def story(world: Loopback) -> None:
         group, eve = lively(), await world.node("eve")

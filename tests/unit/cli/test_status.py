@@ -311,6 +311,7 @@ def test_an_export_names_what_is_not_in_it() -> None:
     outcome = swarmchat("status", "export", "boats", "--out", "/x/boats")
     assert outcome.out == "/tmp/boats.status: 3 group events, 7 messages, 4096 bytes\n"
     assert outcome.err.splitlines() == [
+        "goes on in /tmp/boats.2.status: take them in one after the other",
         f"not told: {FIRST[:8]} vote",
         "not told: 1200 times before-the-chat",
         f"dropped, for clients would refuse it: {FIRST[:8]} not-a-member",

@@ -285,7 +285,7 @@ def test_each_kind_of_saying_is_signed_to_the_other(tmp_path: Path) -> None:
     exported = room.export()
     assert wrappers(exported) == tuple(room.one(commit).envelope.raw for commit, _ in kinds)
     assert (exported.report.events, exported.report.sayings) == (0, 8)
-    assert read(b"".join(exported.stream()), secret(BOB), room.now * 1000).bad == ()
+    assert read(b"".join(piece for _, piece in exported.pieces()), secret(BOB), room.now * 1000).bad == ()
 
 
 def test_a_long_text_goes_in_pieces_and_is_deleted_piece_by_piece(tmp_path: Path) -> None:
