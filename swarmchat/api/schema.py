@@ -86,7 +86,7 @@ _PASSWORD = Param("password", "string", "the password", largest=limits.PASSWORD_
 _KEY = Param("key", "string", "dotted key, as in `lan.enabled`", required=True, largest=80)
 _PATH = Param("path", "string", "absolute path of the file, on the machine of the node", required=True)
 _ASKER = Param(
-    "key", "string", "of who asks: key, account or a unique prefix of it (≥ 4), or name", required=True, largest=140
+    "key", "string", "of who asks: key or account, a unique prefix of one (≥ 4), or name", required=True, largest=140
 )
 
 _TABLE: Final = (

@@ -146,6 +146,8 @@ def import_(session: Session, file: Path, dry_run: bool) -> None:
         waiting = session.door.call("status.requests", conversation=done["conversation"])  # not who was declined before
         if waiting:
             session.output.note("who asks to be let in waits for an answer: swarmchat status requests")
+        if len(waiting) >= limits.STATUS_REQUESTS_PER_CONVERSATION_MAX:
+            session.output.note("no more can wait than do now: answer some, and take the file in again")
     for other in done["others"]:
         session.output.note(f"{other} holds the same chat, and stays as it is")
 
@@ -178,7 +180,7 @@ def requests(session: Session, conv: str | None) -> None:
 def accept(session: Session, conv: str, key: str) -> None:
     """Let somebody in who asks.
 
-    KEY is his key, his account or how it begins, or the name that he gives himself."""
+    KEY is his key or his account, how one of them begins, or the name that he gives himself."""
     done = session.door.call("status.accept", conversation=conv, key=key)
     session.output.emit(done, lambda: f"{short(done['account'])} is added to {short(done['conversation'])}")
 

@@ -29,7 +29,8 @@ def revised(
 ) -> list[Asked]:
     """What is new or changed among the requests of a chat after these sayings, which were taken (§3.6).
 
-    `admins` are those of the chat, as `0x04…`; `is_in` tells whether who asks takes part, or was let in since.
+    `admins` are those of the chat, as `0x04…`; `is_in` tells whether who asks takes part, or was let in since. However many
+    ask, only as many are held as are kept.
     """
     before = {one.key: one for one in known}
     after, names = dict(before), dict[bytes, str]()
@@ -38,7 +39,9 @@ def revised(
             case ChatMessage(display_name=name) if name:
                 names[one.author.raw] = words.display_name(name)
             case GroupChatInvitation(state=InvitationState.REQUEST):
-                _ask(after, one.author.raw, one.entity, now_ms)
+                asked = Asked(one.author.raw, "", _text(one.entity), one.entity.clock, now_ms)
+                if asked.key in after or not is_in(asked):
+                    _ask(after, asked)
             case GroupChatInvitation() if one.author.legacy in admins:
                 _answer(after, one.entity)
             case _:
@@ -76,17 +79,28 @@ def ignored(rows: Iterable[Row], events: Iterable[SignedEvent], now_ms: int) -> 
     return list(found.values()), known.keys() - found.keys()
 
 
-def _ask(after: dict[bytes, Asked], key: bytes, request: GroupChatInvitation, now_ms: int) -> None:
-    old = after.get(key)
-    text = _text(request)
+def _ask(after: dict[bytes, Asked], asked: Asked) -> None:
+    old = after.get(asked.key)
     if old is None:
-        after[key] = Asked(key, "", text, request.clock, now_ms)
-    elif request.clock <= max(old.clock, old.answered_ms):
+        if _makes_room(after):
+            after[asked.key] = asked
+    elif asked.clock <= max(old.clock, old.answered_ms):
         return
     elif old.state is State.WAITING:
-        after[key] = replace(old, text=text, clock=request.clock)
-    elif old.state is State.SETTLED or now_ms >= old.received_ms + _AGAIN_MS:
-        after[key] = Asked(key, old.name, text, request.clock, now_ms)
+        after[asked.key] = replace(old, text=asked.text, clock=asked.clock)
+    elif old.state is State.SETTLED or asked.received_ms >= old.received_ms + _AGAIN_MS:
+        after[asked.key] = replace(asked, name=old.name)
+
+
+def _makes_room(after: dict[bytes, Asked]) -> bool:
+    """Whether one more finds a place. Who waits gives it to nobody, for fresh keys cost nothing; who was answered does."""
+    if len(after) < limits.STATUS_REQUESTS_PER_CONVERSATION_MAX:
+        return True
+    answered = [one for one in after.values() if one.state is not State.WAITING]
+    if not answered:
+        return False
+    del after[min(answered, key=lambda one: (one.state is State.DECLINED, one.answered_ms, one.key)).key]
+    return True
 
 
 def _answer(after: dict[bytes, Asked], answer: GroupChatInvitation) -> None:

@@ -175,8 +175,9 @@ class _Walk:
         for told in self.ledger.told:
             if told.chat is self.chat:
                 self.found.append(_Found(self.here.history.id(told.number), told.signed))
+        timely = [one.signed for one in self.found if self._is_timely(one.signed.event.clock)]
         ahead = [one for one in self.found if not self._is_timely(one.signed.event.clock)]
-        folded = fold(self.chat.id, [one.signed for one in self.found if one not in ahead])
+        folded = fold(self.chat.id, timely)
         commits = {one.signed.raw: one.commit for one in sorted(self.found, key=lambda one: one.commit, reverse=True)}
         dropped = [Dropped(commits[one.event.raw], one.event.id, one.reason) for one in folded.ignored]
         dropped += [Dropped(one.commit, one.signed.id, events.Fault.BAD_CLOCK) for one in ahead]

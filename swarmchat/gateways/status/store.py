@@ -30,10 +30,13 @@ _REQUESTS: Final = "SELECT key, name, text, clock, received_ms, state, answered_
 _IGNORED: Final = (
     "SELECT id, what, author, reason, clock, noted_ms FROM ignored WHERE conversation = ? ORDER BY clock, id"
 )
+# who waits stays before who was answered, who waits longest first: else fresh keys, which cost nothing, would put him out
+_OLD_REQUESTS: Final = "DELETE FROM requests WHERE (conversation, key) IN (SELECT conversation, key FROM requests {} ORDER BY state != 'waiting', state != 'declined', CASE state WHEN 'waiting' THEN received_ms ELSE -answered_ms END, clock, key LIMIT -1 OFFSET ?)"
 # the newest stay, of one conversation and then of all
-_OLD_REQUESTS: Final = "DELETE FROM requests WHERE (conversation, key) IN (SELECT conversation, key FROM requests {} ORDER BY received_ms DESC, clock DESC, key LIMIT -1 OFFSET ?)"
 _OLD_IGNORED: Final = "DELETE FROM ignored WHERE (conversation, id) IN (SELECT conversation, id FROM ignored {} ORDER BY noted_ms DESC, clock DESC, id LIMIT -1 OFFSET ?)"
 _OF_ONE: Final = "WHERE conversation = ?"
+
+_KEY_BYTES: Final = 65  # as in `crypto.secp256k1`, which nothing loads that no gateway was opened for
 
 T = TypeVar("T")
 
@@ -54,7 +57,7 @@ class Store:
         return self._read(lambda connection: _requests(connection, conversation), [])
 
     def revise(self, conversation: ConversationId, change: Callable[[list[Asked]], Iterable[Asked]]) -> None:
-        """Keep what `change` makes of the requests of a conversation, bounded: the oldest go."""
+        """Keep what `change` makes of the requests of a conversation, bounded: the answered go first, then who came last."""
 
         def work(connection: sqlite3.Connection) -> None:
             rows = [
@@ -135,10 +138,17 @@ def _requests(connection: sqlite3.Connection, conversation: ConversationId) -> l
 
 def _asked(row: tuple[Any, ...]) -> Asked:
     key, name, text, clock, received_ms, state, answered_ms = row
-    if not isinstance(key, bytes) or state not in set(State):
+    if not isinstance(key, bytes) or len(key) != _KEY_BYTES or state not in set(State):
         raise damaged("a request that nobody wrote")
     return Asked(key, str(name), str(text), int(clock), int(received_ms), State(state), int(answered_ms))
 
 
 def _ignored(connection: sqlite3.Connection, conversation: ConversationId) -> list[Ignored]:
-    return [Ignored(*row) for row in connection.execute(_IGNORED, (conversation,)).fetchall()]
+    return [_event(row) for row in connection.execute(_IGNORED, (conversation,)).fetchall()]
+
+
+def _event(row: tuple[Any, ...]) -> Ignored:
+    name, what, author, reason, clock, noted_ms = row
+    if not isinstance(author, bytes):
+        raise damaged("an event that nobody wrote")
+    return Ignored(str(name), str(what), author, str(reason), int(clock), int(noted_ms))

@@ -207,24 +207,23 @@ class _Between:
 
 def _chat(opened: Sequence[Opened], own: Key | None) -> str | Pair:
     """The chat that most messages name among those that a list of events makes; else a one-to-one of ours; else, that most of them name."""
-    messages = [one.message if isinstance(one, Envelope) else one for one in opened]
     named = Counter[str | Pair]()
-    for one, message in zip(opened, messages, strict=True):
+    lists: dict[str | Pair, list[tuple[bytes, ...]]] = {}
+    for one in opened:
+        message = one.message if isinstance(one, Envelope) else one
+        if isinstance(message, MembershipUpdateMessage):
+            lists.setdefault(message.chat_id, []).append(message.events)
         pair = pairs.spoken_in(one.author, one.message) if isinstance(one, Envelope) else None
         if pair is not None or 0 < len(message.chat_id) <= limits.STATUS_CHAT_ID_CHARS_MAX:
             named[pair or message.chat_id] += 1
     ranked = [chat for chat, _ in named.most_common()]  # of equals the first
     room = limits.STATUS_EVENTS_MAX  # so many events are looked at, in all
     for chat in ranked:
-        for message in messages:
-            if (
-                message.chat_id != chat
-                or not isinstance(message, MembershipUpdateMessage)
-                or len(message.events) > room
-            ):
+        for raws in lists.get(chat, ()):
+            if not isinstance(chat, str) or len(raws) > room:
                 continue
-            room -= len(message.events)
-            listed = [events.read(raw, chat) for raw in message.events]
+            room -= len(raws)
+            listed = [events.read(raw, chat) for raw in raws]
             if fold(chat, [each for each in listed if isinstance(each, SignedEvent)]).events:
                 return chat
     ours = [chat for chat in ranked if isinstance(chat, Pair) and own in chat.keys]

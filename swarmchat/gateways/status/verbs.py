@@ -12,7 +12,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from swarmchat import disk
+from swarmchat import disk, limits
 from swarmchat.commitlog.log import CommitLog
 from swarmchat.conversation.actions import Add
 from swarmchat.conversation.rejection import Rejection
@@ -38,6 +38,10 @@ _NOT_OPEN: Final = ("this conversation is not open for Status", "an admin opens 
 _WAITS: Final = (
     "it is open for Status, and nothing can be said there before the key of the other is known",
     "the other's device says it by itself, once it is in the conversation and has heard of this",
+)
+_SILENT: Final = (
+    "there is nothing to export: nothing was said there yet that Status hears of",
+    "`swarmchat status show CONV` says what it does not hear of, and why",
 )
 
 
@@ -78,6 +82,8 @@ class StatusVerbs(Verbs):
         log = await self._node.swarm.log(where)
         await self.status.look_at_all(log)
         history, done = await self._look(where, lambda view: (view.history, self._exported(view, attester)))
+        if done.events is None and not done.said:
+            raise RefusedError(_SILENT[0], hint=_SILENT[1], data={"reason": "empty"})
 
         def write() -> int:
             size, files = 0, groupby(self._pieces(done, log, history), key=itemgetter(0))
@@ -223,12 +229,19 @@ class StatusVerbs(Verbs):
         return rows
 
     async def _asking(self, conversation: str, text: str) -> tuple[ConversationId, JsonObject]:
-        """The request that `text` means: by key, foreign uri or account, a prefix of it, or name. NotFoundError, AmbiguousError."""
+        """The request that `text` means: by key, foreign uri or account, a prefix of one, or name. NotFoundError, AmbiguousError."""
         where = await self._conversation(conversation)
         self._must_be_ready(where)
         log = await self._node.swarm.log(where)
         rows = await self._look(where, self._waiting) if self.status.is_open(log) else []
-        names = {row["account"]: [row["key"], row["compressed"], *filter(None, [row["name"]])] for row in rows}
+        wanted, names = text.strip(), {}
+        for row in rows:
+            called = [row["key"], row["compressed"], *filter(None, [row["name"]])]
+            if len(wanted) >= limits.ID_PREFIX_MIN and any(one.startswith(wanted) for one in called[:2]):
+                called.append(
+                    wanted
+                )  # else who takes the beginning of another's key for a name would be let in for him
+            names[row["account"]] = called
         try:
             found = resolve(text, names, "request")
         except NotFoundError as nothing:

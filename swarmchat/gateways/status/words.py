@@ -73,7 +73,7 @@ def pieces(text: str) -> list[str]:
 
 def display_name(name: str) -> str:
     """A name as a message may carry it; nothing where Status would not have it."""
-    return name if _DISPLAY_NAME.fullmatch(name) else ""
+    return name if _DISPLAY_NAME.fullmatch(name) and not name.isspace() else ""
 
 
 def of_file(offer: FileOffer) -> str:

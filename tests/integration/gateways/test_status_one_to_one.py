@@ -334,6 +334,20 @@ def test_before_the_other_is_known_nothing_is_exported_and_that_is_said(tmp_path
     play(tmp_path, story)
 
 
+def test_where_nothing_was_said_no_file_is_told_of_that_is_not_there(tmp_path: Path) -> None:
+    async def story(world: Loopback) -> None:
+        ann = await world.node("ann")
+        where = (await ann.door.status_bridge(conversation=Secret(b"\x01" * 32).public.compressed))["conversation"]
+        out = tmp_path / "chat.status"
+        with pytest.raises(RefusedError, match="nothing was said there yet"):
+            await ann.door.status_export(conversation=where, path=str(out))
+        await ann.say(where, "anybody there?")
+        assert (await ann.door.status_export(conversation=where, path=str(out)))["files"] == [str(out)]
+        assert out.stat().st_size > 0
+
+    play(tmp_path, story)
+
+
 def test_a_bridge_that_names_no_party_binds_nobody(tmp_path: Path) -> None:
     async def story(world: Loopback) -> None:
         where, ann, ben = await pair(world)

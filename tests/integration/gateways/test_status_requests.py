@@ -194,6 +194,24 @@ def test_two_who_go_by_one_name_are_told_apart(tmp_path: Path) -> None:
     play(tmp_path, story)
 
 
+def test_who_takes_the_beginning_of_anothers_key_for_a_name_is_not_let_in_for_him(tmp_path: Path) -> None:
+    async def story(world: Loopback) -> None:
+        group, dan = chat(), await world.node("dan")
+        begun = CAT.public.compressed[:20]
+        group.asks(CAT, "may I sail?")
+        group.says(EVE, "hm", display_name=begun)
+        group.asks(EVE, "may I sail for her?")
+        where, _ = await taken(dan, tmp_path, group.file())
+        with pytest.raises(AmbiguousError):
+            await dan.door.status_accept(conversation=where, key=begun)
+        done = await dan.door.status_decline(conversation=where, key=CAT.public.legacy[:20])
+        assert done["key"] == CAT.public.legacy, "a key is named by how it begins"
+        done = await dan.door.status_decline(conversation=where, key=begun)
+        assert done["key"] == EVE.public.legacy
+
+    play(tmp_path, story)
+
+
 def test_a_hostile_file_leaves_no_request_that_nobody_signed_and_no_more_than_fit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -226,8 +244,9 @@ def test_a_hostile_file_leaves_no_request_that_nobody_signed_and_no_more_than_fi
         many = [group.asks(who, f"{number} \x1b[2J" + "x" * 10_000).raw for number, who in enumerate(strangers)]
         before = len(dan.log(where).history)
         await taken(dan, tmp_path, delimited(many))
-        rows = await dan.door.status_requests()
-        assert len(rows) == 10
+        first, *rows = await dan.door.status_requests()
+        assert first["text"] == "may I sail?", "who waits is put out by nobody"
+        assert len(rows) == 9
         assert {len(row["text"]) for row in rows} == {limits.STATUS_REQUEST_CHARS_MAX}
         assert len(dan.log(where).history) == before, "no commit is made of them"
         assert (await dan.door.verify(conversation=where))["valid"] is True

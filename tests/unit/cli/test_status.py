@@ -343,5 +343,9 @@ def test_an_import_says_where_those_who_ask_wait() -> None:
         "who asks to be let in waits for an answer: swarmchat status requests",
     ]
     assert "answer" not in swarmchat("status", "import", "/x/boats", "--dry-run", node=node).err
+    most, full = limits.STATUS_REQUESTS_PER_CONVERSATION_MAX, "no more can wait than do now"
+    for count, is_full in ((most - 1, False), (most, True)):
+        node.answers["status.requests"] = ANSWERS["status.requests"] * count
+        assert (full in swarmchat("status", "import", "/x/boats", node=node).err) is is_full
     node.answers["status.requests"] = []  # he was declined
     assert "answer" not in swarmchat("status", "import", "/x/boats", node=node).err

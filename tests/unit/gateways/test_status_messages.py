@@ -10,7 +10,7 @@ import pytest
 from swarmchat.crypto.keccak import keccak256
 from swarmchat.gateways.protobuf import Fault as BytesFault
 from swarmchat.gateways.refusal import Refused
-from swarmchat.gateways.status import chat_ids, clock, entities, envelopes, events
+from swarmchat.gateways.status import chat_ids, clock, entities, envelopes, events, words
 from swarmchat.gateways.status.entities import Fault
 from swarmchat.gateways.status.wire import (
     PAYLOADS,
@@ -333,3 +333,8 @@ def test_events_about_to_be_signed_bid_after_the_parents_and_the_commit_states_t
 def test_a_new_chat_id_is_a_uuid_of_version_4_and_the_key() -> None:
     assert chat_ids.made(b"\xff" * 16, ANN.public) == "ffffffff-ffff-4fff-bfff-ffffffffffff-" + ANN.public.legacy
     assert chat_ids.made(bytes(16), ANN.public) == "00000000-0000-4000-8000-000000000000-" + ANN.public.legacy
+
+
+@pytest.mark.parametrize(("name", "shown"), [("Annika", "Annika"), ("     ", ""), ("Anna", ""), ("Ann\x1b[2J", "")])
+def test_nobody_goes_by_a_name_that_is_blank_or_that_clients_would_not_take(name: str, shown: str) -> None:
+    assert words.display_name(name) == shown

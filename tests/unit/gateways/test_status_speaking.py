@@ -29,7 +29,7 @@ from swarmchat.conversation.actions import (
 )
 from swarmchat.conversation.profile import Profile, write
 from swarmchat.gateways.refusal import Refused
-from swarmchat.gateways.status import envelopes, reading
+from swarmchat.gateways.status import envelopes, export, reading
 from swarmchat.gateways.status.mapping import Why
 from swarmchat.gateways.status.wire import (
     ChatMessage,
@@ -323,6 +323,25 @@ def test_an_event_from_the_future_travels_with_nobody_elses_words(tmp_path: Path
     assert [(one.commit, one.reason) for one in exported.report.dropped] == [(ahead, "bad-clock")]
     room.now += 366 * 86_400
     assert not room.export().report.dropped
+
+
+def test_events_from_the_future_are_not_compared_with_all_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = StatusRoom.opened(tmp_path, BOB)
+    room.write(ALICE, Promote(BOB.id))
+    for title in ("Tomorrow", "Next week", "Next year"):
+        far_ahead(room, lambda title=title: room.title(BOB, title=title))  # type: ignore[misc]
+    compared = 0
+
+    def equals(one: object, other: object) -> bool:
+        nonlocal compared
+        compared += 1
+        return one is other
+
+    monkeypatch.setattr(export._Found, "__eq__", equals)
+    assert len(room.export().report.dropped) == 3
+    assert not compared, "a chat has room for 8,192 of them"
 
 
 def test_a_clock_that_is_stated_too_high_is_not_believed(tmp_path: Path) -> None:

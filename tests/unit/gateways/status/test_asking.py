@@ -177,3 +177,60 @@ def test_events_without_effect_are_told_apart_from_those_that_count() -> None:
     assert (found.id, found.what, found.reason) == (strange.id, "NAME_CHANGED", "not-a-member")
     assert (Key(found.author), found.clock, found.noted_ms) == (CAT.public, strange.event.clock, NOW)
     assert no_more == {one.id for one in group.events[:2]}
+
+
+def strangers(count: int, first: int = 1_000) -> list[Secret]:
+    return [Secret(number.to_bytes(32)) for number in range(first, first + count)]
+
+
+def test_who_waits_is_put_out_by_no_number_of_fresh_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "STATUS_REQUESTS_PER_CONVERSATION_MAX", 3)
+    group = chat()
+    group.asks(CAT, "may I?")
+    (honest,) = revised(group)
+    flood = chat()
+    for who in strangers(9):
+        flood.asks(who, "me", clock=BEGAN_MS + 1)
+    found = revised(flood, [honest], now=NOW + 1)
+    assert len(found) == 2, "and no more are held than are kept"
+    assert honest.key not in {one.key for one in found}, "it is not changed"
+
+
+def test_who_was_answered_gives_way_first_who_was_settled_before_who_was_declined(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "STATUS_REQUESTS_PER_CONVERSATION_MAX", 3)
+    people = strangers(6)
+    one, two, three, *fresh = [Asked(who.public.raw, "", "hi", BEGAN_MS, BEGAN_MS) for who in people]
+    known = [asking.declined(one, NOW - 9), asking.settled(two, NOW), three]
+    group = chat()
+    for who in people[3:]:
+        group.asks(who, "me")
+    assert [each.key for each in revised(group, known)] == [each.key for each in fresh[:2]]
+    again = chat()
+    again.asks(people[3], "me")
+    again.asks(people[0], "once more")
+    assert [each.key for each in revised(again, known)] == [fresh[0].key], "who was declined is remembered"
+
+
+def test_as_many_answers_as_requests_are_not_compared_one_with_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = 0
+    text = asking._text
+
+    class Words(str):
+        def __eq__(self, other: object) -> bool:
+            nonlocal looked
+            looked += 1
+            return super().__eq__(other)
+
+        __hash__ = str.__hash__
+
+    monkeypatch.setattr(asking, "_text", lambda request: Words(text(request)))
+    monkeypatch.setattr(limits, "STATUS_REQUESTS_PER_CONVERSATION_MAX", 5)
+    group = chat()
+    for number, who in enumerate(strangers(60)):
+        group.asks(who, f"{number}")
+    for number in range(60):
+        group.asks(ANN, f"no {number}", state=REJECTED)
+    assert len(revised(group)) == 5
+    assert looked <= 2 * 5 * 60

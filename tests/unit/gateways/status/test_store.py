@@ -75,23 +75,32 @@ def test_a_change_is_made_of_what_is_there(store: Store) -> None:
     assert store.requests(THERE) == [asked(1)]
 
 
-def test_of_the_requests_of_a_conversation_the_oldest_go(store: Store) -> None:
+def test_of_the_requests_of_a_conversation_who_came_last_finds_no_room(store: Store) -> None:
     most = limits.STATUS_REQUESTS_PER_CONVERSATION_MAX
     store.revise(THERE, adding(asked(0)))
     store.revise(HERE, adding(*map(asked, range(most))))
     assert len(store.requests(HERE)) == most
     store.revise(HERE, adding(asked(most)))
-    assert store.requests(HERE) == [asked(number) for number in range(1, most + 1)]
+    assert store.requests(HERE) == [asked(number) for number in range(most)]
     assert store.requests(THERE) == [asked(0)]
 
 
-def test_of_all_requests_the_oldest_go(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_was_answered_gives_way_to_who_waits(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "STATUS_REQUESTS_PER_CONVERSATION_MAX", 4)
+    answered = [asked(1, State.DECLINED), asked(2, State.SETTLED), asked(3, State.SETTLED)]
+    store.revise(HERE, adding(*answered, asked(4)))
+    for new, stays in ((5, [1, 3, 4, 5]), (6, [1, 4, 5, 6]), (7, [4, 5, 6, 7]), (8, [4, 5, 6, 7])):
+        store.revise(HERE, adding(asked(new)))
+        assert [one.clock - 2**53 for one in store.requests(HERE)] == stays
+
+
+def test_of_all_requests_who_came_last_finds_no_room(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "STATUS_REQUESTS_MAX", 3)
     store.revise(HERE, adding(asked(1), asked(2)))
     store.revise(THERE, adding(asked(3)))
     assert store.requests(HERE) == [asked(1), asked(2)]
     store.revise(THERE, adding(asked(4)))
-    assert (store.requests(HERE), store.requests(THERE)) == ([asked(2)], [asked(3), asked(4)])
+    assert (store.requests(HERE), store.requests(THERE)) == ([asked(1), asked(2)], [asked(3)])
 
 
 def test_of_the_ignored_events_the_oldest_go(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,14 +135,25 @@ def test_of_conversations_that_are_gone_nothing_stays(store: Store) -> None:
     assert (store.requests(THERE), store.ignored(THERE)) == ([asked(1)], [event(1)])
 
 
-def test_a_row_that_nobody_wrote_has_the_file_begun_anew(store: Store, path: Path) -> None:
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE requests SET state = 'king'",
+        "UPDATE requests SET key = x'04'",
+        "UPDATE requests SET key = 'me'",
+        "UPDATE ignored SET author = 'me'",
+    ],
+)
+def test_a_row_that_nobody_wrote_has_the_file_begun_anew(store: Store, path: Path, change: str) -> None:
     store.revise(HERE, adding(asked(1)))
+    store.note_ignored(HERE, [event(1)])
     store.close()
     with sqlite3.connect(path) as file:
-        file.execute("UPDATE requests SET state = 'king'")
+        file.execute(change)
     file.close()
     again = Store(path)
-    assert again.requests(HERE) == []
+    assert not (again.requests(HERE) and again.ignored(HERE))
+    assert (again.requests(HERE), again.ignored(HERE)) == ([], [])
     again.revise(HERE, adding(asked(1)))
     assert again.requests(HERE) == [asked(1)]
     again.close()

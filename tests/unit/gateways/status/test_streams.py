@@ -167,3 +167,27 @@ def test_so_many_messages_are_read_and_no_more(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(limits, "STATUS_STREAM_MESSAGES_MAX", 2)
     assert not isinstance(streams.split(delimited([b"", b""])), Refused)
     assert isinstance(streams.split(delimited([b"", b"", b""])), Refused)
+
+
+def test_a_file_that_names_very_many_chats_is_gone_through_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = 0
+
+    class Names(str):
+        def __eq__(self, other: object) -> bool:
+            nonlocal looked
+            looked += 1
+            return super().__eq__(other)
+
+        def __ne__(self, other: object) -> bool:
+            nonlocal looked
+            looked += 1
+            return super().__ne__(other)
+
+        __hash__ = str.__hash__
+
+    event = _founded().events[0].raw
+    count = 300
+    opened = [MembershipUpdateMessage(chat_id=Names(f"chat {number}"), events=(event,)) for number in range(count)]
+    monkeypatch.setattr(streams, "_opened", lambda _: opened.pop(0))
+    assert streams.read([b""] * count, NOW_MS) is not None
+    assert looked < 20 * count
