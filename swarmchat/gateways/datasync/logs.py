@@ -221,6 +221,15 @@ def kicks(message: Message, peer: PeerId) -> bool:
     return isinstance(body, Kick) and body.target.raw == peer
 
 
+def moved_by(said: Said) -> PeerId | None:
+    """Whom it asks in, or puts out."""
+    match said.body:
+        case Invite(invitee=who) | Kick(target=who):
+            return PeerId(who.raw)
+        case _:
+            return None
+
+
 def joins(message: Message, peer: PeerId) -> bool:
     """Whether by it that peer comes in."""
     body = _body(message)

@@ -173,6 +173,11 @@ class Machine:
         for message in messages:
             self._add(Kind.OFFER, peer, message, None)
 
+    def withdraw(self, peer: PeerId, messages: Iterable[MessageId]) -> None:
+        """What is here is not for that peer any more, unless he asks for it."""
+        for message in messages:
+            self._records.remove(peer, message, Kind.OFFER, Kind.MESSAGE)
+
     def tick(self, now: float) -> list[Effect]:
         """One epoch is over: what is due goes out, one payload for each peer that is online."""
         effects: list[Effect] = []

@@ -218,6 +218,17 @@ def causes(message: Message) -> tuple[MessageId, ...]:
     return tuple(sorted({*message.parents, *more}))
 
 
+def moves(message: Message, who: Key) -> bool:
+    """Whether somebody is asked in by it, put out, or comes in."""
+    client = read_client(message.body)
+    body = client if isinstance(client, Refused) else read_body(client)
+    match body:
+        case Invite(invitee=moved) | Kick(target=moved) | Join(who=moved):
+            return moved == who
+        case _:
+            return False
+
+
 _TYPES: Final[dict[type[Body], Type]] = {
     Invite: Type.INVITE,
     Join: Type.JOIN,

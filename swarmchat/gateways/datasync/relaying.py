@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from swarmchat.conversation.roster import Roster
 from swarmchat.crypto.secp256k1 import Key
@@ -28,7 +29,11 @@ class Fault(StrEnum):
     FOREIGN_PREVIOUS = "foreign-previous"  # it claims to follow what another sender said
     NO_PREVIOUS = "no-previous"  # it claims to be the first of a sender who has spoken
     REPLAYED = "replayed"  # the same signature stands under another id
+    LOST_PREVIOUS = "lost-previous"  # it follows what is in no log, so it would have no effect in one
     OVER = "over"  # who opened the group has left
+
+
+_UNSAID: Final = frozenset({Fault.NOT_A_MEMBER, Fault.NOT_INVITED, Fault.NO_PREVIOUS, Fault.LOST_PREVIOUS, Fault.OVER})
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +63,7 @@ def considered(ledger: Ledger, roster: Roster, me: AccountId, message: Message) 
     fault = _chain_fault(ledger, client, message.id, key)
     if fault is None and isinstance(body, messages.Ack):
         return receipts.noted(ledger, message, body, PeerId(key.raw))
-    fault = fault or _fault(ledger, body, key, roster)
+    fault = fault or _lost_fault(ledger, client, body) or _fault(ledger, body, key, roster)
     if fault is not None:
         return Refused(fault, message.id.hex())
     plan = mapping.imported(body, _Scene(ledger, roster, me, PeerId(key.raw)))
@@ -66,6 +71,18 @@ def considered(ledger: Ledger, roster: Roster, me: AccountId, message: Message) 
     carried = field(message.timestamp, message.body)
     otherwise = mapping.event(client.type.name.lower(), mapping.Why.NOT_ALLOWED)
     return Relay(_with(plan, carried), _with(otherwise, carried))
+
+
+def is_unsaid(message: Message, reason: str, peer: PeerId) -> bool:
+    """Whether what this peer brought, and was refused for a reason of ours, gets no ACK, which tells who wrote it that a log has it.
+
+    Who wrote it says it later, or anew after what he said last. Of what is replayed a log has the very words; nothing goes on
+    from an ACK; and the form of 2019 has no chain, but parents that would wait.
+    """
+    client = read_client(message.body)
+    if isinstance(client, Refused) or client.legacy or client.sender is None or client.sender.raw != peer:
+        return False
+    return reason == Fault.NO_PREVIOUS or (reason in _UNSAID and client.type is not messages.Type.ACK)
 
 
 def _with(plan: Plan, carried: dict[str, str]) -> Plan:
@@ -82,6 +99,11 @@ def _chain_fault(ledger: Ledger, client: ClientMessage, message: MessageId, key:
         return None
     before = ledger.said(client.previous)
     return Fault.FOREIGN_PREVIOUS if before is not None and before.sender != sender else None
+
+
+def _lost_fault(ledger: Ledger, client: ClientMessage, body: messages.Body) -> Fault | None:
+    is_lost = client.previous is not None and ledger.said(client.previous) is None
+    return Fault.LOST_PREVIOUS if is_lost and not isinstance(body, messages.Post) else None
 
 
 def _fault(ledger: Ledger, body: messages.Body, key: Key, roster: Roster) -> Fault | None:
@@ -104,7 +126,8 @@ def _fault(ledger: Ledger, body: messages.Body, key: Key, roster: Roster) -> Fau
 
 
 def _join_fault(ledger: Ledger, standing: Standing, sender: PeerId) -> Fault | None:
-    if sender in standing.invited or (ledger.is_public and sender not in standing.kicked | standing.members):
+    """Of who is in it has no effect, and is taken in all the same: what he says next follows it."""
+    if sender in standing.members | standing.invited or (ledger.is_public and sender not in standing.kicked):
         return None
     return Fault.NOT_INVITED
 

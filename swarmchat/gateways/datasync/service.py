@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from swarmchat.addresses import Address
@@ -14,12 +15,13 @@ from swarmchat.gateways.datasync import receipts, relaying, session
 from swarmchat.gateways.datasync.effects import Confirmed, Deliver, GivenUp, Ignored
 from swarmchat.gateways.datasync.exchange import Exchange, Outcome
 from swarmchat.gateways.datasync.hello import NONCE_BYTES, UNBOUND, Handshake
-from swarmchat.gateways.datasync.logs import Logs, invites, kicks
+from swarmchat.gateways.datasync.ledger import Said
+from swarmchat.gateways.datasync.logs import Logs, invites, joins, kicks, moved_by
 from swarmchat.gateways.datasync.machine import Machine, Mode
-from swarmchat.gateways.datasync.messages import causes, read_client
+from swarmchat.gateways.datasync.messages import Join, causes
 from swarmchat.gateways.datasync.payload import GroupId, Message, MessageId, Payload, PeerId, group_of
 from swarmchat.gateways.datasync.receipts import Receipt
-from swarmchat.gateways.datasync.relaying import Known, Relay
+from swarmchat.gateways.datasync.relaying import Fault, Known, Relay
 from swarmchat.gateways.datasync.room import Rank, Ranks, Room, Seat, source_of
 from swarmchat.gateways.datasync.schedule import CHANNEL, trial
 from swarmchat.gateways.datasync.session import ChannelWire, StreamWire, Wire
@@ -272,9 +274,22 @@ class Service:
         tail = await self._node.runtime.offload(found)
         if tail is None:
             return False
-        self._tails.setdefault(peer, {})[tail] = conversation
+        others = {one: where for one, where in self._tails.get(peer, {}).items() if where != conversation}
+        self._tails[peer] = {**others, tail: conversation}
         await self._exchange.tell(lambda: self._exchange.machine.offer(peer, [tail]))
         return True
+
+    async def _withdraw(self, conversation: ConversationId, peer: PeerId) -> None:
+        """Who is in is not sent what asked him in or put him out before: it came late, and were news to who forgot it."""
+
+        def over() -> list[MessageId]:
+            with self._logs.held(conversation) as book:
+                if book is None or peer not in book[1].fold.standing.members:
+                    return []
+                return [one.message.id for one in book[1].newest(book[1].size) if moved_by(one) == peer]
+
+        found = await self._node.runtime.offload(over)
+        await self._exchange.tell(lambda: self._exchange.machine.withdraw(peer, found))
 
     async def _note_client(self, peer: PeerId) -> None:
         now = int(self._node.runtime.now())
@@ -290,7 +305,7 @@ class Service:
 
         secret = self._node.swarm.own.status_key() if self.clients else None  # else nobody hears of a receipt
 
-        def news() -> tuple[list[Message], list[Receipt], int, Standing]:
+        def news() -> tuple[list[Said], list[Receipt], int, Standing]:
             with self._logs.held(conversation) as book:
                 if book is None:
                     return [], [], count, Standing()
@@ -298,9 +313,9 @@ class Service:
                 said = ledger.since(count if count <= ledger.size else 0)  # what was damaged is shorter for a while
                 seen = [] if secret is None else [receipts.made(ledger, one, secret) for one in said]
                 made = [each for each in seen if each is not None]
-                return [one.message for one in said], made, ledger.size, ledger.fold.standing
+                return said, made, ledger.size, ledger.fold.standing
 
-        messages, made, size, standing = await self._node.runtime.offload(news)
+        said, made, size, standing = await self._node.runtime.offload(news)
         gone = {each for each in self._greeted if each[1] == conversation and each[0] not in standing.members}
         self._greeted -= gone
         here = [peer for peer in self._exchange.peers if peer in standing.members | standing.invited]
@@ -308,9 +323,13 @@ class Service:
             if peer not in self.clients:
                 await self._note_client(peer)
         machine = self._exchange.machine
-        for message in messages:
+        for peer in sorted({one.sender for one in said if isinstance(one.body, Join)}):
+            await self._withdraw(conversation, peer)
+        for one in said:
+            message, over = one.message, {moved_by(one)} & standing.members  # he is in: it is over
             if message.id not in self._passed:
-                await self._exchange.do(lambda message=message: machine.publish(message))  # type: ignore[misc]
+                to = set(await self._node.runtime.offload(self._logs.members, message.group)) - over
+                await self._exchange.do(partial(machine.publish, message, to))
             self._passed.pop(message.id, None)
         for receipt in made:
             await self._note(receipt)
@@ -367,10 +386,6 @@ class Service:
             with self._logs.held(conversation) as book:
                 return None if book is None else relaying.considered(book[1], book[0].roster, me, message)
 
-        def spoken() -> bool:
-            client = read_client(message.body)
-            return not isinstance(client, Refused) and client.sender is not None and client.sender.raw == peer
-
         found = await self._node.runtime.offload(consider)
         match found:
             case None:
@@ -383,17 +398,20 @@ class Service:
                 return Outcome.NOTED
             case Refused():
                 self._refuse(found)
-                if found.reason != relaying.Fault.NO_PREVIOUS or not await self._node.runtime.offload(spoken):
+                if not await self._node.runtime.offload(relaying.is_unsaid, message, found.reason, peer):
                     return Outcome.REFUSED
                 await self._offer_tail(peer, conversation)
-                return Outcome.DROPPED  # no ACK: it is not said yet, and can be said anew
+                return Outcome.DROPPED
             case Relay(plan, otherwise):
                 outcome = await self._node.swarm.append(conversation, plan.action, extra=plan.extra)
                 if isinstance(outcome, Rejection):
                     outcome = await self._node.swarm.append(conversation, otherwise.action, extra=otherwise.extra)
                 if isinstance(outcome, Rejection):
                     self._refuse(Refused(outcome.reason.code, message.id.hex()))
-                    return Outcome.REFUSED
+                    is_his = await self._node.runtime.offload(relaying.is_unsaid, message, Fault.NOT_A_MEMBER, peer)
+                    return Outcome.DROPPED if is_his else Outcome.REFUSED  # another node may be let
+        if joins(message, peer):
+            await self._withdraw(conversation, peer)
         self.counters["relayed"] += 1
         self._passed[message.id] = None
         if len(self._passed) > _PASSED_MAX:

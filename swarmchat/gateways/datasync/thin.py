@@ -77,6 +77,7 @@ class ThinPeer:
         self._untold: dict[MessageId, Message] = {}
         self._unconfirmed: dict[MessageId, Message] = {}
         self._chain = Chain()  # our own
+        self._signatures: set[bytes] = set()  # of it
         self._last_confirmed: MessageId | None = None  # of those that a node has for good
         self._is_in = self._is_asked = False
         self._entered = asyncio.Event()
@@ -235,7 +236,7 @@ class ThinPeer:
         body, previous = read_body(said), self._last_confirmed
         if not isinstance(body, Join | Leave | Kick) or said.sender == mine or previous is None:
             return
-        if self._is_in:
+        if self._is_in or (isinstance(body, Kick) and body.target == mine):
             client = write_client(sign(Ack(message.id), previous, self._secret))
             await self._publish(Message(message.group, message.timestamp, client, Metadata((message.id,))))
 
@@ -254,7 +255,9 @@ class ThinPeer:
             await self._runtime.offload(self._store.set_group, message.group)
         mine = client.sender == self._secret.public and client.type is not Type.ACK
         taken_back = mine and await self._take_back()
-        is_news = not self._is_over(message, client)
+        if mine and client.signature in self._signatures:
+            return Outcome.REFUSED  # our words with another time: no node with a log takes what would follow them
+        is_news = not self._is_over(message)
         await self._runtime.offload(lambda: self._store.keep(message, mine=False, is_news=is_news))
         self._untold[message.id] = message
         was_in = self._is_in
@@ -325,6 +328,7 @@ class ThinPeer:
             await self._exchange.tell(partial(self._held.remove, message.id))
             del self._unconfirmed[message.id]
             self._chain.take_back(message.id)
+            self._signatures.discard(_read(message).signature)
             self._kept.remove(message)
         if first:
             self._begin_anew()
@@ -337,12 +341,15 @@ class ThinPeer:
             self._said_so.add(event)
             self._tell({"event": event, "id": message.id.hex()})
 
-    def _is_over(self, message: Message, said: messages.ClientMessage) -> bool:
-        """Whether it put us out or asked us in before what we have: then that is how we stand, and not this."""
-        body, was_behind = read_body(said), message.id in self._past
+    def _is_over(self, message: Message) -> bool:
+        """Whether it put us out or asked us in before what we have: then that is how we stand, and not this.
+
+        What waited for us at a node can come after what ended it.
+        """
+        was_behind, mine = message.id in self._past, self._secret.public
         self._past.discard(message.id)
-        who = body.target if isinstance(body, Kick) else body.invitee if isinstance(body, Invite) else None
-        return was_behind and who == self._secret.public
+        moved = [each for each in self._kept if messages.moves(each, mine)]
+        return messages.moves(message, mine) and (was_behind or any(message.id in each.parents for each in moved))
 
     # --- inside
 
@@ -350,9 +357,10 @@ class ThinPeer:
         """What a message follows and comes too: what was offered, and few steps behind that, for offers may be lost.
 
         Not all of a long history, and nothing of it before we are in.
+        Nor does what puts us out or asks us in wait: what it follows we may not have any more, or not yet.
         """
         back, node = self._back.pop(message.id, 0), self._node
-        if not self._is_in or node is None:
+        if not self._is_in or node is None or messages.moves(message, self._secret.public):
             return []
         lacking = [each for each in messages.causes(message) if not self._held.has(each)]
         promised = [each for each in lacking if self._store.get(node, each, RecordKind.REQUEST) is not None]
@@ -368,6 +376,7 @@ class ThinPeer:
         self._kept.append(message)
         last = said = _read(message)
         if said.sender == self._secret.public and said.type is not Type.ACK:
+            self._signatures.add(said.signature)
             place = message.id, message.timestamp, said.previous
             if composed:
                 self._chain.compose(*place)
@@ -397,7 +406,7 @@ class ThinPeer:
         """What a message means for whether we are in: the last we heard, for what others follow comes first."""
         body, mine = read_body(said), self._secret.public
         if isinstance(body, Invite) and body.invitee == mine:
-            self._is_asked = True
+            self._is_in, self._is_asked = False, True  # nobody asks in who is in: that we were put out is not told then
         elif isinstance(body, Kick) and body.target == mine:
             self._is_in = self._is_asked = False
         elif said.sender == mine and not isinstance(body, Ack):

@@ -10,7 +10,10 @@ import pytest
 
 from swarmchat.errors import UserError
 from swarmchat.gateways.datasync import messages, thin
-from swarmchat.gateways.datasync.payload import Message, Metadata, Payload, group_of
+from swarmchat.gateways.datasync.effects import Deliver
+from swarmchat.gateways.datasync.exchange import Outcome
+from swarmchat.gateways.datasync.payload import Message, MessageId, Metadata, Payload, PeerId, group_of
+from swarmchat.gateways.datasync.records import Kind
 from swarmchat.ids import ConversationId
 from tests.integration.gateways.test_datasync_log import counted, entry, opened, said, served
 from tests.support.loopback import Living, Loopback, play
@@ -183,6 +186,68 @@ def test_what_somebody_else_brings_of_a_forgetful_one_is_refused_for_good(tmp_pa
             await caller.send(Payload(messages=(stranger,)))
             await caller.acked(stranger.id)
         assert await ann.texts(room) == []
+
+    play(tmp_path, story)
+
+
+def test_who_came_in_again_is_not_sent_what_put_him_out_before(tmp_path: Path) -> None:
+    """He asked for it and never said that he got it; a client that forgot all took it for news."""
+
+    async def story(world: Loopback) -> None:
+        ann = await world.node("ann")
+        room = await opened(world, ann)
+        one = await come_in(world, ann, room)
+        await spoken(one, "said")
+        await one.down()
+        peer, store = PeerId(one.key.raw), (await ann.door._datasync.service())._store
+        async with await Caller.call(await served(ann), 7) as caller:
+            await caller.shake()
+            await ann.door.member_kick(conversation=room, target=one.key.uri)
+            kick = said(ann, room)[-1].message.id
+            payload = await caller.payload()
+            while payload is not None and kick not in payload.offers:
+                payload = await caller.payload()
+            await caller.send(Payload(requests=(kick,)))
+            while payload is not None and kick not in [each.id for each in payload.messages]:
+                payload = await caller.payload()
+            assert store.get(peer, kick, Kind.MESSAGE) is not None
+            await ann.door.mvds_invite(conversation=room, key=one.key.compressed)
+            invite = said(ann, room)[-1].message.id
+            join = entry(ann, room, messages.Join(one.key, group_of(room)), one.secret)
+            await caller.send(Payload(messages=(join,)))
+            await caller.acked(join.id)
+            for each in (kick, invite):
+                assert not [kind for kind in Kind if store.get(peer, each, kind) is not None]
+
+    play(tmp_path, story)
+
+
+def test_what_is_refused_of_a_client_is_not_confirmed_to_it_and_its_chain_is_offered(tmp_path: Path) -> None:
+    async def story(world: Loopback) -> None:
+        ann = await world.node("ann")
+        room = await opened(world, ann)
+        one = await come_in(world, ann, room)
+        await spoken(one, "said")
+        await one.down()
+        tail = said(ann, room)[-1].message
+        leave = messages.sign(messages.Leave(one.key, group_of(room)), MessageId(b"?" * 32), one.secret)
+        lost = Message(group_of(room), 1_750_000_000, messages.write_client(leave), Metadata())
+        service = await ann.door._datasync.service()
+        async with await Caller.call(await served(ann), 7) as caller:
+            await caller.shake()
+            outcome = await service.delivered(Deliver(lost, PeerId(one.key.raw)))
+            assert outcome is Outcome.DROPPED
+            payload = await caller.payload()
+            while payload is not None and tail.id not in payload.offers:
+                payload = await caller.payload()
+            again = entry(ann, room, messages.Join(one.key, group_of(room)), one.secret)
+            await caller.send(Payload(messages=(again,)))
+            await caller.acked(again.id)
+            text = entry(ann, room, messages.text_post("and on"), one.secret)
+            await caller.send(Payload(messages=(text,)))
+            await caller.acked(text.id)
+        assert counted(ann, "refused_lost_previous") == 1
+        assert await ann.texts(room) == ["said", "and on"]
 
     play(tmp_path, story)
 

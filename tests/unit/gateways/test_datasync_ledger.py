@@ -20,7 +20,7 @@ from swarmchat.gateways.datasync.ledger import Ledger, field
 from swarmchat.gateways.datasync.mapping import BRIDGE, EVENT, FIELD
 from swarmchat.gateways.datasync.messages import sign, write_client
 from swarmchat.gateways.datasync.payload import GroupId, Message, MessageId, PeerId
-from swarmchat.gateways.datasync.relaying import Fault, Known, Relay, considered
+from swarmchat.gateways.datasync.relaying import Fault, Known, Relay, considered, is_unsaid
 from swarmchat.gateways.refusal import Refused
 from swarmchat.ids import CommitId
 from tests.support.builders import ALICE, BOB, NOW, Person
@@ -256,7 +256,8 @@ def test_what_a_peer_brings_is_refused_by_name(log: CommitLog) -> None:
     cases: list[tuple[messages.Body, Secret, MessageId | None, Fault]] = [
         (messages.text_post("x"), FARTHER, None, Fault.NOT_A_MEMBER),
         (messages.Join(FARTHER.public, here), FARTHER, None, Fault.NOT_INVITED),
-        (messages.Join(FAR.public, here), FAR, fars, Fault.NOT_INVITED),
+        (messages.Leave(FAR.public, here), FAR, MessageId(b"?" * 32), Fault.LOST_PREVIOUS),
+        (messages.Join(FAR.public, here), FAR, MessageId(b"?" * 32), Fault.LOST_PREVIOUS),
         (messages.text_post("x"), FAR, alices, Fault.FOREIGN_PREVIOUS),
         (messages.Leave(FAR.public, GroupId(b"o" * 32)), FAR, fars, Fault.OTHER_GROUP),
         (messages.Kick(SECRETS[BOB.id].public, here), FAR, fars, Fault.NOT_ALLOWED),
@@ -273,6 +274,38 @@ def test_what_a_peer_brings_is_refused_by_name(log: CommitLog) -> None:
     refused = considered(ledger, log.roster, ALICE.id, first)
     assert isinstance(refused, Refused)
     assert refused.reason == Fault.NO_PREVIOUS
+
+
+def test_a_member_who_comes_in_once_more_changes_nothing_and_what_he_says_next_counts(log: CommitLog) -> None:
+    """His client was asked in by a word that came late; if his JOIN were refused, what he says next would follow nothing."""
+    before = ledger_of(log).fold.standing
+    commits = [
+        relayed(log, ALICE, FAR, messages.Join(FAR.public, ledger_of(log).group)),
+        relayed(log, ALICE, FAR, messages.text_post("next")),
+    ]
+    ledger = ledger_of(log)
+    again, text = (ledger.said_by(commit) for commit in commits)
+    assert again is not None
+    assert text is not None
+    refused = ledger.fold.verdict(again.message.id)
+    assert refused is not None
+    assert refused.reason == "already-a-member"
+    assert ledger.fold.verdict(text.message.id) is None
+    assert ledger.fold.standing == before
+
+
+def test_only_who_wrote_it_is_kept_waiting_for_an_ack_of_what_is_refused(log: CommitLog) -> None:
+    ledger = ledger_of(log)
+    fars = ledger.previous(FARS, log.heads[0])
+    text = Message(ledger.group, 5, write_client(sign(messages.text_post("x"), fars, FAR)))
+    ack = Message(ledger.group, 5, write_client(sign(messages.Ack(fars or MessageId(b"")), fars, FAR)))
+    assert is_unsaid(text, Fault.NOT_A_MEMBER, FARS)
+    assert not is_unsaid(text, Fault.NOT_A_MEMBER, ALICES)
+    assert not is_unsaid(text, Fault.NOT_ALLOWED, FARS)
+    assert not is_unsaid(text, Fault.REPLAYED, FARS)
+    assert not is_unsaid(ack, Fault.NOT_A_MEMBER, FARS)
+    assert is_unsaid(ack, Fault.NO_PREVIOUS, FARS)
+    assert not is_unsaid(Message(ledger.group, 5, b"none"), Fault.NO_PREVIOUS, FARS)
 
 
 def test_a_signature_with_another_time_is_a_copy(log: CommitLog) -> None:
