@@ -68,13 +68,10 @@ class Envelope:
 
 def sign(message: Payload, secret: Secret) -> Envelope:
     """The message in its wrapper; ValueError for a message that the wire cannot say."""
-    return Envelope(assembled(message, secret.sign(keccak256(message.encode()))), message, secret.public)
-
-
-def assembled(message: Payload, signature: bytes) -> bytes:
-    """The wrapper out of its parts: who has message and signature need not keep all the bytes."""
+    payload = message.encode()
     number = next(number for number, kind in PAYLOADS.items() if isinstance(message, kind))
-    return ApplicationMetadataMessage(signature=signature, payload=message.encode(), type=number).encode()
+    wrapper = ApplicationMetadataMessage(signature=secret.sign(keccak256(payload)), payload=payload, type=number)
+    return Envelope(wrapper.encode(), message, secret.public)
 
 
 def read(raw: bytes) -> Envelope | Refused:

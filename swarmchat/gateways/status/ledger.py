@@ -346,11 +346,6 @@ class Ledger:
         return [] if chat is None else [chat]
 
     @property
-    def two(self) -> tuple[AccountId, AccountId] | None:
-        """Whose one-to-one this is, who made it first; None for a group."""
-        return self._two
-
-    @property
     def is_bridged(self) -> bool:
         """Whether a one-to-one was opened, be the keys of the two known or not."""
         return bool(self._bridges)

@@ -76,7 +76,7 @@ def called(ledger: Ledger, log: CommitLog, since: int = 0) -> dict[str, str]:
     """What people who have no account call themselves in what they said last, by key: in commits from number `since` on."""
     found: dict[str, str] = {}
     left = _LOOKED_AT_BYTES_MAX
-    for number in islice(reversed([one for one in ledger.speaking if one >= since]), _LOOKED_BACK_MAX):
+    for number in islice(reversed([*ledger.speaking_from(since)]), _LOOKED_BACK_MAX):
         commit, account = log.commit(log.history.id(number)), log.history.entry(number).fact.account
         assert isinstance(commit, Commit), "what says something is no merge"
         assert account is not None, "nor nobody's"

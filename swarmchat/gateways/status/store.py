@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import threading
 from collections.abc import Callable, Collection, Iterable
@@ -11,7 +12,7 @@ from typing import Any, Final, TypeVar
 from swarmchat import limits
 from swarmchat.gateways.status.aside import Asked, Ignored, State
 from swarmchat.ids import ConversationId
-from swarmchat.index.database import Database, damaged
+from swarmchat.index.database import Database, Rebuilt, damaged
 
 SCHEMA_VERSION: Final = 1
 SCHEMA: Final = """
@@ -37,8 +38,9 @@ _OLD_IGNORED: Final = "DELETE FROM ignored WHERE (conversation, id) IN (SELECT c
 _OF_ONE: Final = "WHERE conversation = ?"
 
 _KEY_BYTES: Final = 65  # as in `crypto.secp256k1`, which nothing loads that no gateway was opened for
-
 T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
 
 
 class Store:
@@ -50,6 +52,7 @@ class Store:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file: Database | None = None
+        self._told: Rebuilt | None = None  # of which the log says that it was damaged
         self._lock = threading.Lock()
 
     def requests(self, conversation: ConversationId) -> list[Asked]:
@@ -71,7 +74,7 @@ class Store:
                 connection.execute(_OLD_REQUESTS.format(""), (limits.STATUS_REQUESTS_MAX,))
 
         if self._is_there or list(change([])):
-            self._opened().run(work)
+            self._run(work)
 
     def ignored(self, conversation: ConversationId) -> list[Ignored]:
         """The events of a conversation that had no effect, by their clocks."""
@@ -99,7 +102,7 @@ class Store:
                 connection.execute(_OLD_IGNORED.format(""), (limits.STATUS_IGNORED_MAX,))
 
         if rows or self._is_there:
-            self._opened().run(work)
+            self._run(work)
 
     def keep_only(self, conversations: Collection[ConversationId]) -> None:
         """Forget all that is about any other conversation."""
@@ -128,8 +131,21 @@ class Store:
                 self._file = Database(self._path, SCHEMA, SCHEMA_VERSION)
             return self._file
 
+    def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        file = self._opened()
+        found = file.run(work)
+        if (rebuilt := file.rebuilt) is not None and rebuilt is not self._told:
+            self._told = rebuilt
+            _log.warning(
+                "%s was damaged (%s), lies in %s now and was begun anew: take in again the files of who waits",
+                rebuilt.path,
+                rebuilt.reason,
+                rebuilt.moved_to.name,
+            )
+        return found
+
     def _read(self, work: Callable[[sqlite3.Connection], T], nothing: T) -> T:
-        return self._opened().run(work) if self._is_there else nothing
+        return self._run(work) if self._is_there else nothing
 
 
 def _requests(connection: sqlite3.Connection, conversation: ConversationId) -> list[Asked]:

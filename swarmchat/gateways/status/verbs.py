@@ -34,7 +34,10 @@ if TYPE_CHECKING:
     from swarmchat.gateways.status.importer import Importer
 
 _TOLD_MAX: Final = 1_000  # lines of a report
-_NOT_OPEN: Final = ("this conversation is not open for Status", "an admin opens it with: swarmchat status bridge CONV")
+_NOT_OPEN: Final = (
+    "this conversation is not open for Status",
+    "an admin of it, or either of the two of a one-to-one, opens it with: swarmchat status bridge CONV",
+)
 _WAITS: Final = (
     "it is open for Status, and nothing can be said there before the key of the other is known",
     "the other's device says it by itself, once it is in the conversation and has heard of this",

@@ -185,13 +185,6 @@ def test_a_wrapper_is_read_back_with_its_author_and_id(message: Any) -> None:
     assert sealed.id == "0x" + keccak256(BOB.public.raw, sealed.raw).hex()
 
 
-def test_a_wrapper_is_put_together_again_out_of_message_and_signature() -> None:
-    sealed = envelopes.sign(WHOLE, BOB)
-    signature = ApplicationMetadataMessage.decode(sealed.raw)
-    assert isinstance(signature, ApplicationMetadataMessage)
-    assert envelopes.assembled(WHOLE, signature.signature) == sealed.raw
-
-
 @pytest.mark.parametrize(
     ("wrapper", "expected"),
     [

@@ -144,7 +144,9 @@ def test_of_conversations_that_are_gone_nothing_stays(store: Store) -> None:
         "UPDATE ignored SET author = 'me'",
     ],
 )
-def test_a_row_that_nobody_wrote_has_the_file_begun_anew(store: Store, path: Path, change: str) -> None:
+def test_a_row_that_nobody_wrote_has_the_file_begun_anew_and_that_is_said_once(
+    store: Store, path: Path, change: str, caplog: pytest.LogCaptureFixture
+) -> None:
     store.revise(HERE, adding(asked(1)))
     store.note_ignored(HERE, [event(1)])
     store.close()
@@ -154,6 +156,7 @@ def test_a_row_that_nobody_wrote_has_the_file_begun_anew(store: Store, path: Pat
     again = Store(path)
     assert not (again.requests(HERE) and again.ignored(HERE))
     assert (again.requests(HERE), again.ignored(HERE)) == ([], [])
+    assert [record.getMessage().count("begun anew") for record in caplog.records] == [1]
     again.revise(HERE, adding(asked(1)))
     assert again.requests(HERE) == [asked(1)]
     again.close()
