@@ -64,7 +64,7 @@ class Sayings:
         self._ahead = set(ahead)
         self._lines: dict[str, _Line] = {}
         self._feelings: dict[str, _Feeling] = {}
-        self._waiting: dict[str, list[tuple[Said, frozenset[str]]]] = {}
+        self._waiting: dict[str, list[tuple[Said, tuple[str, ...]]]] = {}
         self.steps: list[Step] = []
         self.rows: list[Row] = []
         for one in sorted(placed, key=lambda one: one.said.order):
@@ -73,7 +73,10 @@ class Sayings:
 
     def take(self, said: Said, admins: Collection[str]) -> None:
         """The next thing said, by a member; `admins` are those of that moment, as `0x04…`."""
-        ready = [(said, frozenset(admins))]
+        author = said.author.legacy
+        ready: list[tuple[Said, tuple[str, ...]]] = [
+            (said, (author,) if author in admins else ())
+        ]  # nobody else is asked
         while ready:
             said, those = ready.pop()
             self._ahead.discard(said.envelope.id)
@@ -93,7 +96,7 @@ class Sayings:
 
     # --- inside
 
-    def _place(self, said: Said, admins: frozenset[str]) -> None:
+    def _place(self, said: Said, admins: tuple[str, ...]) -> None:
         if not fits(said):
             self._tell(said, Fate.IGNORED, Why.TOO_BIG)
             return
@@ -138,7 +141,7 @@ class Sayings:
             self._write(said, Edit("" if reaction.retracted else emoji, NOWHERE), about=before.first)
             before.clock = reaction.clock
 
-    def _change(self, said: Said, change: EditMessage | DeleteMessage, admins: frozenset[str]) -> None:
+    def _change(self, said: Said, change: EditMessage | DeleteMessage, admins: tuple[str, ...]) -> None:
         line = self._lines.get(change.message_id)
         if line is None:
             self._tell(said, Fate.IGNORED, Why.UNKNOWN_MESSAGE)

@@ -1,3 +1,4 @@
+import tracemalloc
 from collections.abc import Iterable
 from typing import Any
 
@@ -29,6 +30,7 @@ from swarmchat.gateways.refusal import Refused
 from swarmchat.gateways.status import notes, streams
 from swarmchat.gateways.status.importing import plan
 from swarmchat.gateways.status.reading import Said
+from swarmchat.gateways.status.sayings import Sayings
 from swarmchat.gateways.status.steps import Fate, Here, Placed, Plan, Step, Why
 from swarmchat.gateways.status.wire import ContentType, EventType
 from swarmchat.gateways.status.words import entity_of
@@ -552,3 +554,34 @@ def test_an_emoji_alone_is_a_message() -> None:
     group = _founded()
     group.says(ANN, "\U0001f389", content_type=ContentType.EMOJI)
     assert _last(_planned(group)).action == Post("\U0001f389")
+
+
+def test_who_was_an_admin_then_deletes_what_comes_later_in_the_file_order() -> None:
+    group = _founded(BEN, CAT)
+    group.does(ANN, EventType.ADMINS_ADDED, BEN.public)
+    late, at = group.clock + 50_000, group.clock + 1_000
+    said = group.says(CAT, "oh", clock=late)
+    group.deletes(BEN, said, clock=at)
+    group.does(BEN, EventType.ADMIN_REMOVED, BEN.public, clock=at + 1_000)
+    group.deletes(BEN, said, clock=at + 2_000)
+    found = _planned(group)
+    assert [type(step.action) for step in found.steps if step.about == said.id] == [Edit]
+    assert [row.reason for row in found.rows if row.what == "deletion"] == ["not-the-author"]
+
+
+def test_what_waits_for_a_message_holds_no_copy_of_all_admins() -> None:
+    group = _founded(BEN)
+    said = group.says(BEN, "late", clock=group.clock + 900_000)
+    edits = [group.edits(BEN, said, f"{number}") for number in range(200)]
+    waiting = [Said(one, entity) for one in edits if (entity := entity_of(one.message)) is not None]
+    admins = dict.fromkeys(f"0x04{number:0128x}" for number in range(5_000))
+    sayings = Sayings(ME.account, NOW_MS, (), [said.id])
+    tracemalloc.start()
+    try:
+        for one in waiting:
+            sayings.take(one, admins)
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert not sayings.rows, "all of them wait"
+    assert held < 1_000_000, "a copy for each would be 100 MB"
