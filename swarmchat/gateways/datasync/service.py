@@ -16,9 +16,9 @@ from swarmchat.gateways.datasync.effects import Confirmed, Deliver, GivenUp, Ign
 from swarmchat.gateways.datasync.exchange import Exchange, Outcome
 from swarmchat.gateways.datasync.hello import NONCE_BYTES, UNBOUND, Handshake
 from swarmchat.gateways.datasync.ledger import Said
-from swarmchat.gateways.datasync.logs import Logs, invites, joins, kicks, moved_by
+from swarmchat.gateways.datasync.logs import Logs, joins, moved_by
 from swarmchat.gateways.datasync.machine import Machine, Mode
-from swarmchat.gateways.datasync.messages import Join, causes
+from swarmchat.gateways.datasync.messages import Invite, Join, causes
 from swarmchat.gateways.datasync.payload import GroupId, Message, MessageId, Payload, PeerId, group_of
 from swarmchat.gateways.datasync.receipts import Receipt
 from swarmchat.gateways.datasync.relaying import Fault, Known, Relay
@@ -245,11 +245,11 @@ class Service:
                     return False, []
                 ledger = book[1]
                 if peer in ledger.fold.standing.members:
-                    newest = (one.message for one in ledger.newest(DATASYNC_FIRST_MESSAGES))
-                    past = [one.id for one in newest if not (invites(one, peer) or kicks(one, peer))]
+                    newest = ledger.newest(DATASYNC_FIRST_MESSAGES)
+                    past = [one.message.id for one in newest if moved_by(one) != peer]
                     return True, past  # who is in needs no word of how he came in or was out before
-                asked = (one.message for one in reversed(ledger.newest(ledger.size)))
-                return False, [message.id for message in asked if invites(message, peer)][:1]
+                invites = (one for one in reversed(ledger.newest(ledger.size)) if isinstance(one.body, Invite))
+                return False, [one.message.id for one in invites if moved_by(one) == peer][:1]
 
         is_in, messages = await self._node.runtime.offload(found)
         if is_in:

@@ -74,6 +74,7 @@ class ThinPeer:
         self._admins: frozenset[PeerId] = frozenset()
         self._back: dict[MessageId, int] = {}  # how far behind what was offered it was asked for
         self._past: set[MessageId] = set()  # what was asked for so: others follow it that we may have
+        self._ended: set[MessageId] = set()  # what a word about how we stand names, and is after
         self._untold: dict[MessageId, Message] = {}
         self._unconfirmed: dict[MessageId, Message] = {}
         self._chain = Chain()  # our own
@@ -260,10 +261,10 @@ class ThinPeer:
         is_news = not self._is_over(message)
         await self._runtime.offload(lambda: self._store.keep(message, mine=False, is_news=is_news))
         self._untold[message.id] = message
-        was_in = self._is_in
+        was_in, end = self._is_in, self._chain.last
         self._take_up(message, confirmed=True, is_news=is_news)
         if mine:
-            self._find(message)
+            self._find(message, is_end=self._chain.last != end)
         if taken_back:  # who asked us in knew that we were out
             self._is_in, self._is_asked = False, True
         await self._acknowledge(message)
@@ -334,10 +335,10 @@ class ThinPeer:
             self._begin_anew()
         return bool(first)
 
-    def _find(self, message: Message) -> None:
-        """Say it once that we have spoken before; and that somebody does so now, with our key."""
+    def _find(self, message: Message, *, is_end: bool) -> None:
+        """Say it once that we said more than we knew of; and that somebody does so now, with our key."""
         event = "shared" if message.timestamp > self._began else "found"
-        if event not in self._said_so:
+        if event not in self._said_so and (is_end or event == "shared"):  # what came before the end is no news
             self._said_so.add(event)
             self._tell({"event": event, "id": message.id.hex()})
 
@@ -346,10 +347,9 @@ class ThinPeer:
 
         What waited for us at a node can come after what ended it.
         """
-        was_behind, mine = message.id in self._past, self._secret.public
+        was_behind = message.id in self._past
         self._past.discard(message.id)
-        moved = [each for each in self._kept if messages.moves(each, mine)]
-        return messages.moves(message, mine) and (was_behind or any(message.id in each.parents for each in moved))
+        return (was_behind or message.id in self._ended) and messages.moves(message, self._secret.public)
 
     # --- inside
 
@@ -375,6 +375,8 @@ class ThinPeer:
         self._held.add(message)
         self._kept.append(message)
         last = said = _read(message)
+        if said.type is not Type.POST and messages.moves(message, self._secret.public):
+            self._ended.update(message.parents)
         if said.sender == self._secret.public and said.type is not Type.ACK:
             self._signatures.add(said.signature)
             place = message.id, message.timestamp, said.previous

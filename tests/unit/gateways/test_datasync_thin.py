@@ -145,6 +145,26 @@ def test_who_was_put_out_and_asked_in_while_he_was_away_comes_in_again(told: Tol
     played(story)
 
 
+def test_what_it_said_before_the_end_that_it_knows_is_not_found_once_more(told: Told) -> None:
+    """Some of it comes after the next start: where much is lost, or it was ended meanwhile."""
+
+    def own(body: messages.Body, previous: MessageId | None) -> Message:
+        client = messages.write_client(messages.sign(body, previous, FAR))
+        return Message(GROUP, 1_750_000_000 + (previous is not None), client, Metadata())
+
+    async def story() -> None:
+        join = own(messages.Join(FAR.public, GROUP), None)
+        await told.given(own(messages.text_post("the end"), join.id))
+        assert told.of("found") == 1
+        again = ThinPeer(
+            FAR, told.store, SystemRuntime(), Wishes(Address("localhost", 1)), (events := list[dict[str, Any]]()).append
+        )
+        await again.delivered(Deliver(join, NODE))
+        assert not [one for one in events if one["event"] == "found"]
+
+    played(story)
+
+
 @pytest.mark.parametrize("is_in_time", [False, True])
 def test_its_own_words_under_another_time_are_nothing_that_it_said(told: Told, is_in_time: bool) -> None:
     """A signature covers no time: whoever hands on our words could have us follow what is in no log."""
