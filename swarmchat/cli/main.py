@@ -63,7 +63,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, Entry]]] = {
         "request": Entry("requests:request", "requests that wait for me: list, accept, decline, block"),
         "contact": Entry("contacts:contact", "contacts: add, list, show, remove, block, unblock"),
         "device": Entry("devices:device", "my devices: list, add, link, rename, revoke"),
-        "status": Entry("status:status", "the gateway to Status: identity, bridge, export, import, show"),
+        "status": Entry("status:status", "the gateway to Status: identity, bridge, export, import, show, requests"),
         "gateway": Entry("gateways:gateway", "people without an account: mvds"),
         "peer": Entry("sync:peer", "where others listen: list, add, remove"),
     },

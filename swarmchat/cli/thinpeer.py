@@ -32,6 +32,7 @@ from swarmchat.limits import BODY_BYTES_MAX
 from swarmchat.runtime import SystemRuntime
 
 _SECRET_FILE_BYTES_MAX = 80
+_KEY_FILE_HINT = "it is 64 hex digits on one line; a file that is not there is made, with a key of its own"
 _GROUP_HEX = 64
 _LINE_BYTES_MAX = 2 * BODY_BYTES_MAX  # without an end: it is refused as a text too long
 _READ_BYTES = 64 * 1024
@@ -140,18 +141,19 @@ class _Told:
 
 def _secret(path: Path, entropy: Callable[[int], bytes]) -> Secret:
     """The key in a file; a new one, of mode 0600, where there is no file."""
-    data = disk.read_bounded(path, _SECRET_FILE_BYTES_MAX)
+    data = disk.read_bounded(path, _SECRET_FILE_BYTES_MAX, hint=_KEY_FILE_HINT)
     if data is None:
         secret = Secret(entropy(SECRET_BYTES))
         disk.write_new(path, secret.raw.hex().encode() + b"\n")
         return secret
     try:
-        return Secret(bytes.fromhex(data.decode("ascii").strip()))
+        raw = bytes.fromhex(data.decode("ascii").strip())
+    except ValueError:  # its own words are about Python
+        raise UserError(f"{path} holds no key, but something else", hint=_KEY_FILE_HINT) from None
+    try:
+        return Secret(raw)
     except ValueError as fault:
-        raise UserError(
-            f"{path} holds no key: {fault}",
-            hint="it is 64 hex digits on one line; a file that is not there is made, with a key of its own",
-        ) from None
+        raise UserError(f"{path} holds no key: {fault}", hint=_KEY_FILE_HINT) from None
 
 
 @contextlib.contextmanager

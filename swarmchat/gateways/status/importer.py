@@ -17,7 +17,7 @@ from swarmchat.conversation.rejection import Rejection
 from swarmchat.conversation.rules.authorship import Author
 from swarmchat.crypto.secp256k1 import Key
 from swarmchat.errors import NotFoundError, RefusedError, UserError
-from swarmchat.gateways import bindings
+from swarmchat.gateways import bindings, protobuf
 from swarmchat.gateways.refusal import Refused
 from swarmchat.gateways.status import asking, importing, notes, pairs, reading, streams
 from swarmchat.gateways.status.aside import Asked
@@ -34,6 +34,13 @@ from swarmchat.swarm.write_queue import Intent
 
 _AT_ONCE: Final = 64  # commits that share one sync of the disk
 _TOLD_EVERY: Final = 1_000  # commits
+_UNREADABLE: Final[Mapping[str, str]] = {  # in words; what is not named here is told by its code
+    streams.Fault.EMPTY: "it is empty",
+    streams.Fault.NO_CHAT: "no message in it says of which chat it is",
+    protobuf.Fault.CUT_SHORT: "it is cut short",
+    protobuf.Fault.TOO_BIG: "it names a message larger than any may be",
+    protobuf.Fault.BAD_NUMBER: "where the length of a message has to stand is none",
+}
 _IN_PARTS: Final = "hand it over in parts: each message stands after its length, and what is here already is skipped"
 
 _log = logging.getLogger(__name__)
@@ -375,8 +382,9 @@ def _no_chat(reason: str) -> str:
 
 def _unreadable(path: Path, refused: Refused) -> UserError:
     about = f" ({refused.about})" if refused.about else ""
+    why = _UNREADABLE.get(refused.reason, refused.reason)
     return UserError(
-        f"{path} holds no chat of Status: {refused.reason}{about}",
+        f"{path} holds no chat of Status that can be read: {why}{about}",
         hint="a file of `swarmchat status export`, or messages as clients send them, each after its length",
         data={"reason": refused.reason},
     )

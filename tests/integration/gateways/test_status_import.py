@@ -302,6 +302,27 @@ def test_hostile_messages_cost_themselves_alone(tmp_path: Path) -> None:
     play(tmp_path, story)
 
 
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b"", "it is empty"),
+        (delimited([b"\xff"]), "no message in it says of which chat it is"),
+        (delimited([bytes(8)])[:-1], r"it is cut short \(message 1\)"),
+        (b"\xff\xff\xff\xff\x0f", "it names a message larger than any may be"),
+        (b"\xff" * 12, "where the length of a message has to stand is none"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_refused_in_words(tmp_path: Path, data: bytes, why: str) -> None:
+    """People read `message-cut-short`."""
+
+    async def story(world: Loopback) -> None:
+        eve = await world.node("eve")
+        with pytest.raises(UserError, match=why):
+            await eve.door.status_import(path=_saved(tmp_path, data))
+
+    play(tmp_path, story)
+
+
 @pytest.mark.parametrize("data", [b"", b"\x00", b"no protocol buffer", delimited([b"\xff"])])
 def test_a_file_that_holds_no_chat_is_refused_and_nothing_is_made(tmp_path: Path, data: bytes) -> None:
     async def story(world: Loopback) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from swarmchat.cli import thinpeer
-from swarmchat.errors import UsageError, UserError
+from swarmchat.errors import StorageError, UsageError, UserError
 from swarmchat.gateways.datasync.payload import group_of
 from swarmchat.gateways.datasync.schedule import CHANNEL, trial
 from swarmchat.gateways.datasync.thinstore import ThinStore
@@ -92,6 +92,19 @@ def test_a_file_that_holds_no_key_is_left_alone(tmp_path: Path, content: bytes) 
     with pytest.raises(UserError, match="holds no key"):
         thinpeer._secret(path, lambda count: b"\5" * count)
     assert path.read_bytes() == content
+
+
+def test_what_is_wrong_with_a_key_file_is_said_without_python_and_with_a_hint(tmp_path: Path) -> None:
+    """It said `non-hexadecimal number found in fromhex() arg`, and of a file that is too long no hint."""
+    path = tmp_path / "key"
+    for content in (b"xyz\n", b"\xff" * 64, b"5" * 81):
+        path.write_bytes(content)
+        with pytest.raises((UserError, StorageError)) as refused:
+            thinpeer._secret(path, lambda count: b"\5" * count)
+        assert "fromhex" not in str(refused.value)
+        assert "codec" not in str(refused.value)
+        assert refused.value.hint is not None
+        assert "64 hex digits" in refused.value.hint
 
 
 def test_two_processes_are_not_one_peer(tmp_path: Path) -> None:
