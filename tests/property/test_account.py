@@ -120,7 +120,7 @@ def test_a_flood_of_requests_never_pushes_those_who_share_something_out(flood: l
     assert sum(not request.shared for request in state.pending()) <= 50
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2), st.lists(steps, max_size=4)), max_size=25))
 def test_own_devices_that_have_met_share_the_same_whatever_each_did_and_in_whatever_order_they_met(
     story: list[tuple[int, int, list[tuple[Any, ...]]]],

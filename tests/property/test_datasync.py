@@ -86,7 +86,7 @@ def outcome(group: Group) -> object:
 
 
 @given(STEPS, st.randoms(use_true_random=False))
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 def test_a_group_is_the_same_in_whatever_order_its_messages_come(
     steps: list[tuple[int, int, int, int | None, str]], dice: object
 ) -> None:
@@ -97,7 +97,7 @@ def test_a_group_is_the_same_in_whatever_order_its_messages_come(
 
 
 @given(STEPS, st.randoms(use_true_random=False))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_asking_in_between_changes_nothing(steps: list[tuple[int, int, int, int | None, str]], dice: object) -> None:
     messages = history(steps)
     there = outcome(folded(messages))
@@ -110,7 +110,7 @@ def test_asking_in_between_changes_nothing(steps: list[tuple[int, int, int, int 
 
 
 @given(STEPS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_a_group_is_what_the_page_says_word_for_word(steps: list[tuple[int, int, int, int | None, str]]) -> None:
     messages = history(steps)
     group, model = folded(messages), Model(Law(founder=ANNA), messages)
@@ -126,7 +126,7 @@ def test_a_group_is_what_the_page_says_word_for_word(steps: list[tuple[int, int,
 
 
 @given(STEPS, st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_parents_that_were_forged_change_no_order_of_arrival(
     steps: list[tuple[int, int, int, int | None, str]], data: st.DataObject
 ) -> None:
@@ -142,7 +142,7 @@ def test_parents_that_were_forged_change_no_order_of_arrival(
 
 
 @given(STEPS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_what_is_shown_stays_shown_but_for_a_kick_and_what_is_a_copy(
     steps: list[tuple[int, int, int, int | None, str]],
 ) -> None:
@@ -162,7 +162,7 @@ def test_what_is_shown_stays_shown_but_for_a_kick_and_what_is_a_copy(
     st.lists(st.integers(0, 2), min_size=1, max_size=8),
     st.randoms(use_true_random=False),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_whatever_is_lost_doubled_or_swapped_everybody_gets_everything_once(
     mode: Mode, resolution: Resolution, speakers: list[int], dice: object
 ) -> None:
@@ -217,7 +217,7 @@ _PAYLOAD = st.builds(
 
 
 @given(st.lists(st.tuples(st.sampled_from(PEOPLE), _PAYLOAD, st.integers(0, 3)), max_size=10))
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 def test_no_payload_breaks_the_machine(payloads: list[tuple[PeerId, Payload, int]]) -> None:
     peer = Peer(BERT, PEOPLE[:3], schedule=STATUS)
     for other in (ANNA, CARL, DORA):
@@ -239,7 +239,7 @@ def test_no_payload_breaks_the_machine(payloads: list[tuple[PeerId, Payload, int
 
 
 @given(st.binary(max_size=300))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_no_bytes_break_the_reader(data: bytes) -> None:
     read = read_payload(data)
     assert isinstance(read, Refused) or read_payload(write_payload(read)) in (read, Refused("payload-empty"))

@@ -53,7 +53,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("bundles") / "any.bundle"
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(raw=st.one_of(st.binary(), spoilt(BUNDLE.read_bytes())))
 def test_any_bundle_is_read_or_refused(place: Path, raw: bytes) -> None:
     start = raw.find(b"PACK")

@@ -13,7 +13,7 @@ from swarmchat.links.mux import DataReceived, Mux, MuxError, StreamEnded, Stream
 from swarmchat.links.tiebreak import Claim, Verdict, decide
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 2**32), st.integers(1, 6))
 def test_every_byte_of_every_stream_arrives_once_and_in_order(seed: int, streams: int) -> None:
     dice = random.Random(seed)
@@ -66,7 +66,7 @@ def test_every_byte_of_every_stream_arrives_once_and_in_order(seed: int, streams
     assert [end.streams for end in ends] == [0, 0]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.binary(max_size=400), st.booleans())
 def test_garbage_costs_the_link_and_nothing_else(data: bytes, client: bool) -> None:
     mux = Mux(client=client)
@@ -79,7 +79,7 @@ def test_garbage_costs_the_link_and_nothing_else(data: bytes, client: bool) -> N
         pass
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.integers(0, 2**32))
 def test_however_two_devices_dial_each_other_one_common_link_is_left(seed: int) -> None:
     dice = random.Random(seed)

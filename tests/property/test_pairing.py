@@ -63,7 +63,7 @@ def side_at(stage: int, *, new_one: bool) -> ExistingDevice | NewDevice:
     return new if new_one else old
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(MESSAGES, min_size=1, max_size=3), st.integers(0, 3), st.booleans())
 def test_no_message_makes_a_side_raise_or_grants_what_it_should_not(
     said: list[dict[str, Any]], stage: int, new_one: bool
@@ -80,7 +80,7 @@ def test_no_message_makes_a_side_raise_or_grants_what_it_should_not(
             break
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.binary(max_size=400))
 def test_no_bytes_on_the_channel_make_a_side_raise(data: bytes) -> None:
     decoder = FrameDecoder()
@@ -94,7 +94,7 @@ def test_no_bytes_on_the_channel_make_a_side_raise(data: bytes) -> None:
         assert isinstance(side.receive(message, 1), Failed)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.binary(min_size=1, max_size=3_000))
 def test_no_document_makes_the_new_device_raise(data: bytes) -> None:
     side = side_at(3, new_one=True)
@@ -104,7 +104,7 @@ def test_no_document_makes_the_new_device_raise(data: bytes) -> None:
     assert side.install(data, WALL) == Failed(Fault.BAD_MESSAGE, {"error": "bad-message"})
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.text(max_size=60) | st.text(max_size=60).map(lambda text: f"swarm-link:{'e' * 64}:{WORDS}{text}"))
 def test_any_text_is_a_code_or_a_usage_error(text: str) -> None:
     try:

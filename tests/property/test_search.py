@@ -48,7 +48,7 @@ def test_a_part_of_a_text_is_found_in_it(text: str, data: st.DataObject, case: b
     assert query is None or query.fits(shown)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(TEXTS, min_size=1, max_size=8), TEXTS, st.booleans())
 def test_the_index_finds_exactly_what_fits(texts: list[str], asked: str, case: bool) -> None:
     questions = [asked, *texts, *(text[1:4] for text in texts)]

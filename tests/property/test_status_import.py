@@ -91,7 +91,7 @@ def _after(found: Plan, roster: Roster) -> Roster:
 
 
 @given(st.lists(deeds, max_size=14))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_each_thing_has_one_place_and_every_step_is_lawful(done: list[Any]) -> None:
     group = _group(done)
     stream = _stream(group)
@@ -107,7 +107,7 @@ def test_each_thing_has_one_place_and_every_step_is_lawful(done: list[Any]) -> N
 
 
 @given(st.lists(deeds, max_size=14))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_what_stands_there_already_is_planned_no_second_time(done: list[Any]) -> None:
     group = _group(done)
     stream = _stream(group)

@@ -147,7 +147,7 @@ def forks(folder: Path, dice: random.Random, is_pair: bool | None = None) -> lis
     return rooms
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(st.integers(0, 10**9))
 def test_the_answers_do_not_depend_on_the_order_in_which_commits_came(seed: int) -> None:
     dice = random.Random(seed)
@@ -169,7 +169,7 @@ def test_the_answers_do_not_depend_on_the_order_in_which_commits_came(seed: int)
             assert (wrappers(there.export()), there.export().report) == (wrappers(here.export()), here.export().report)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(st.integers(0, 10**9), st.integers(-200_000, 10_000_000))
 def test_a_text_carries_the_events_of_its_ancestors_and_no_others(seed: int, ahead_ms: int) -> None:
     dice = random.Random(seed)
@@ -194,7 +194,7 @@ def test_a_text_carries_the_events_of_its_ancestors_and_no_others(seed: int, ahe
                     assert sorted({one.raw for one in found}) == sorted(set(told))
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(st.integers(0, 10**9))
 def test_what_came_to_nothing_leaves_no_trace(seed: int) -> None:
     dice = random.Random(seed)
@@ -254,7 +254,7 @@ def hostile(room: StatusRoom, dice: random.Random) -> dict[str, Any]:
     return found
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(st.integers(0, 10**9))
 def test_whatever_a_liar_writes_there_is_an_answer_and_the_export_is_one_that_clients_take(seed: int) -> None:
     dice = random.Random(seed)
@@ -294,7 +294,7 @@ def test_whatever_a_liar_writes_there_is_an_answer_and_the_export_is_one_that_cl
             assert all(clock.is_acceptable(one.event.clock, room.now * 1000) for one in read)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(st.integers(0, 10**9))
 def test_whatever_one_of_two_writes_the_export_holds_what_the_two_said_to_each_other_and_nothing_else(
     seed: int,

@@ -32,7 +32,7 @@ def ids(peers: list[Peer]) -> list[int]:
     return [int.from_bytes(one.id, "big") for one in peers]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 2**32), count=st.integers(1, 120), dead=st.floats(0, 0.6))
 def test_the_nearest_that_live_are_found_from_one_seed(seed: int, count: int, dead: float) -> None:
     dice = random.Random(seed)

@@ -36,7 +36,7 @@ def public(number: int) -> tuple[str, int]:
     return f"8.{number}.8.8", 4222
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 2**32), count=st.integers(1, 300), wanted=st.integers(1, 25))
 def test_the_nearest_are_the_nearest_of_all_that_are_known(seed: int, count: int, wanted: int) -> None:
     dice = random.Random(seed)
