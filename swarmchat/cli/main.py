@@ -9,6 +9,7 @@ import importlib
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final, NamedTuple, TextIO
 
 import click
@@ -151,6 +152,8 @@ program: Final = Program(
 
 def main() -> int:
     """The entry point: the exit status of this run."""
+    if sys.stdin is None:  # closed by who called: without this the next file opened would be read as standard input
+        sys.stdin = Path(os.devnull).open(encoding="utf-8")  # noqa: SIM115 - for as long as the process lives
     out, err = standard_streams()
     return run(sys.argv[1:], environ=os.environ, out=out, err=err)
 

@@ -13,6 +13,7 @@ Event = Mapping[str, Any]
 _SHORT: Final = 12
 _QUOTED_CHARS: Final = 40
 _SERVED: Final = "on the node: swarmchat gateway mvds serve --listen HOST:PORT"
+_WAITS: Final = "waiting to be let in; who may invite: swarmchat gateway mvds invite CONV KEY"
 _HINTS: Final[Mapping[str, str]] = {
     "unreachable": f"it is tried again until a node serves there; {_SERVED}",
     **dict.fromkeys(
@@ -41,7 +42,7 @@ def note(event: Event) -> list[str]:
         case "invited" | "joined":
             return [f"{event['event']}: group {event['group']}"]
         case "connected":
-            return [f"connected to the node of {event['node']}"]
+            return [f"connected to the node of {event['node']}", *([] if event["in"] else [_WAITS])]
         case "disconnected":
             hint = _HINTS.get(event["code"])
             return [f"disconnected: {event['reason']}", *([] if hint is None else [f"hint: {hint}"])]

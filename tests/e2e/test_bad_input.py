@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -86,6 +87,18 @@ def test_a_second_daemon_names_the_first(home: NodeProcess) -> None:
         assert home.cli("daemon", "start").status == 0  # it runs already
     finally:
         assert home.stop() == 0
+
+
+@pytest.mark.parametrize("words", [("send", "Boats"), ("status", "identity", "--phrase")])
+def test_a_closed_standard_input_is_an_empty_one(tmp_path: Path, words: tuple[str, ...]) -> None:
+    """It was `a bug in swarmchat`, and the descriptor went to the next file that was opened."""
+    command = [sys.executable, "-m", "swarmchat", "--home", str(tmp_path / "home"), *words]
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" <&-', "sh", *command], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode not in {0, None}
+    assert done.stderr.startswith("error: ")
+    assert "a bug in swarmchat" not in done.stderr
 
 
 def test_a_port_that_is_taken(home: NodeProcess) -> None:

@@ -1,11 +1,14 @@
-"""What a thin peer tells of a message: who said it, and of an edit or reaction what it is about. Pure. (SCP-09 §4.7)"""
+"""What a thin peer tells: of a message who said it and what an edit or reaction is about; why no node is there. Pure. (SCP-09 §4.7)"""
 
 from __future__ import annotations
 
+import os
 import re
+import socket
 from collections.abc import Callable
 from typing import Any, Final
 
+from swarmchat.addresses import Address
 from swarmchat.conversation import actions
 from swarmchat.conversation.actions import Edit, FileOffer, FileWithdrawal, Other, React, UpdateProfile
 from swarmchat.conversation.rejection import Rejection
@@ -43,6 +46,13 @@ def event(message: Message, said: ClientMessage, me: Key, find: Find) -> Event |
             return {"event": said.type.name.lower(), **told, "who": whom.legacy, "who_short": whom.compressed}
         case _:
             return {"event": said.type.name.lower(), **told}
+
+
+def why_away(fault: OSError, where: Address) -> str:
+    """Why a connection came to nothing. What asyncio says instead is about Python; the number of a fault in a name is not the system's."""
+    is_name = isinstance(fault, socket.gaierror)
+    why = os.strerror(fault.errno) if fault.errno and not is_name else fault.strerror or str(fault)
+    return f"{where}: {why}"
 
 
 def _commit(data: bytes, sender: Key, me: Key, find: Find) -> Event:

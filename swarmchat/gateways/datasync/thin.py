@@ -140,7 +140,9 @@ class ThinPeer:
                 await self._connect()
             except OSError as fault:
                 code = "broken" if self._has_met else "unreachable"
-                self._tell({"event": "disconnected", "reason": fault.strerror or str(fault), "code": code})
+                self._tell(
+                    {"event": "disconnected", "reason": telling.why_away(fault, self._wishes.node), "code": code}
+                )
             shorts = shorts + 1 if self._has_met else 0
             if self._has_met and self._runtime.monotonic() - since >= _SHORT_S:
                 patience, shorts = _RETRY_S, 0
@@ -172,7 +174,7 @@ class ThinPeer:
                     )
                 return
             self._has_met, self._node = True, shaken.peer
-            self._tell({"event": "connected", "node": Key(shaken.peer).compressed})
+            self._tell({"event": "connected", "node": Key(shaken.peer).compressed, "in": self._is_in})
             ended = await self._exchange.attend(shaken, self._send_again)
             reason = "the node hung up" if ended is None else ended.reason
             self._tell({"event": "disconnected", "reason": reason, "code": "broken" if ended is None else ended.reason})

@@ -163,9 +163,19 @@ def test_why_nobody_answers_is_said_once_with_a_hint(code: str, hint: str | None
     assert output.notes[0] == "disconnected: Connection refused"
     assert len(output.notes) == (1 if hint is None else 2)
     assert hint is None or hint in output.notes[1]
-    told({"event": "connected", "node": "zQ3sh"})
+    told({"event": "connected", "node": "zQ3sh", "in": True})
     told(away)
     assert output.notes.count("disconnected: Connection refused") == 2
+
+
+def test_who_is_in_no_group_is_told_what_he_waits_for() -> None:
+    output = Said()
+    told = thinpeer._Told(output)  # type: ignore[arg-type]
+    told({"event": "connected", "node": "zQ3sh", "in": False})
+    assert [note for note in output.notes if "swarmchat gateway mvds invite CONV KEY" in note]
+    output.notes.clear()
+    told({"event": "connected", "node": "zQ3sh", "in": True})
+    assert output.notes == ["connected to the node of zQ3sh"]
 
 
 def test_only_a_trial_has_another_tick() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import socket
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
+from swarmchat.addresses import Address
 from swarmchat.cli import thinlines
 from swarmchat.conversation import actions
 from swarmchat.conversation.actions import Action, Edit, FileOffer, FileWithdrawal, Post, React, UpdateProfile
@@ -139,3 +142,17 @@ def test_what_our_own_client_or_a_receipt_says_is_told_or_not() -> None:
     said = read_client(founding.body)
     assert isinstance(said, messages.ClientMessage)
     assert telling.event(founding, said, ME.public, held.by_id.get) is None
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (ConnectionRefusedError(errno.ECONNREFUSED, "Connect call failed ('127.0.0.1', 1)"), "Connection refused"),
+        (socket.gaierror(socket.EAI_NONAME, "Name or service not known"), "Name or service not known"),
+        (OSError("Multiple exceptions"), "Multiple exceptions"),
+    ],
+)
+def test_why_nobody_is_there_is_said_in_the_words_of_the_system_and_with_the_address(
+    fault: OSError, words: str
+) -> None:
+    assert telling.why_away(fault, Address("localhost", 1)) == f"localhost:1: {words}"
