@@ -37,8 +37,8 @@ _TEND_AFTER_S: Final = 0.2  # of news: what comes together is looked at once
 _log = logging.getLogger(__name__)
 
 
-class Told(Protocol):
-    """What was said in a conversation."""
+class Contents(Protocol):
+    """What is in a conversation."""
 
     @property
     def conversation(self) -> ConversationId:
@@ -57,7 +57,7 @@ class Gateway(Protocol):
 
     name: str
 
-    def is_open(self, log: Told) -> bool:
+    def is_open(self, log: Contents) -> bool:
         """Whether it is opened for a conversation. Quick: in the loop."""
         ...
 
@@ -113,11 +113,11 @@ class _Ahead:
 
     @property
     def history(self) -> History:
-        """See Told."""
+        """See Contents."""
         return self.here.history
 
     def commit(self, commit: CommitId) -> Commit | Merge:
-        """See Told."""
+        """See Contents."""
         return self.here.commit(commit)
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from swarmchat.gateways.datasync.logs import Logs
     from swarmchat.gateways.datasync.payload import PeerId
     from swarmchat.gateways.datasync.service import Service
-    from swarmchat.gateways.hub import Told
+    from swarmchat.gateways.hub import Contents
 
 BRIDGE: Final = "application/mvds-bridge"  # as in `mapping`, which is loaded for conversations that have one
 _FIELD: Final = "mvds"
@@ -56,7 +56,7 @@ class DatasyncGateway:
 
     # --- see `hub.Gateway`
 
-    def is_open(self, log: Told) -> bool:
+    def is_open(self, log: Contents) -> bool:
         """See Gateway."""
         return log.history.has_type(BRIDGE)
 

@@ -32,7 +32,7 @@ from swarmchat.node.views import JsonObject
 
 if TYPE_CHECKING:
     from swarmchat.crypto.secp256k1 import Key, Secret
-    from swarmchat.gateways.hub import Told
+    from swarmchat.gateways.hub import Contents
     from swarmchat.gateways.status.ledger import Ledger, Source
     from swarmchat.gateways.status.tending import Due
 
@@ -66,7 +66,7 @@ class StatusGateway:
 
     # --- what is asked by the node
 
-    def is_open(self, log: Told) -> bool:
+    def is_open(self, log: Contents) -> bool:
         """See Gateway."""
         history = log.history
         if not any(history.has_type(kind) for kind in (_BRIDGE, *_OURS)):

@@ -15,7 +15,7 @@ from swarmchat.commitlog.log import Admission, CommitLog, Pending
 from swarmchat.conversation.actions import Add, Other, Post, React
 from swarmchat.conversation.commit import Commit
 from swarmchat.errors import PeerError, RefusedError, StorageError
-from swarmchat.gateways.hub import Hub, Told
+from swarmchat.gateways.hub import Contents, Hub
 from swarmchat.ids import AccountId, CommitId, ConversationId
 from swarmchat.links.channel import Channel
 from swarmchat.node.views import JsonObject
@@ -42,7 +42,7 @@ class Test:
         self.closed = False
         self._fault = fault
 
-    def is_open(self, log: Told) -> bool:
+    def is_open(self, log: Contents) -> bool:
         return log.history.has_type(OPENED)
 
     def annotate(self, log: CommitLog, here: Provisional, item: Pending, parent: CommitId) -> Mapping[str, object]:
