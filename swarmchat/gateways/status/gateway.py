@@ -21,7 +21,7 @@ from swarmchat.conversation.commit import Commit
 from swarmchat.conversation.history import History
 from swarmchat.conversation.rejection import Rejection
 from swarmchat.conversation.roster import Roster
-from swarmchat.errors import RefusedError, SwarmchatError
+from swarmchat.errors import RefusedError, StorageError, SwarmchatError
 from swarmchat.gateways.status import aside
 from swarmchat.gateways.status.store import Store
 from swarmchat.ids import AccountId, CommitId, ConversationId
@@ -205,9 +205,12 @@ class StatusGateway:
             place = await self._node.runtime.offload(look, place)
 
     async def settle(self, conversation: ConversationId) -> None:
-        """Who asked to be let in there and is in now waits no more. StorageError."""
+        """Who asked to be let in there and is in now waits no more. What is kept beside the log keeps nothing from being written in it."""
         log = await self._node.swarm.log(conversation)
-        await self._node.runtime.offload(self._settle, log)
+        try:
+            await self._node.runtime.offload(self._settle, log)
+        except StorageError as fault:
+            _log.warning("who asks to be let into %s: %s", conversation, fault)
 
     def called(self, log: CommitLog) -> Mapping[str, str]:
         """What people without account call themselves there, by their keys as `0x04…`; in a worker under the log's lock. StorageError."""
@@ -285,7 +288,11 @@ class StatusGateway:
     def _askers(self, conversation: ConversationId) -> dict[AccountId, Key]:
         from swarmchat.crypto.secp256k1 import Key  # noqa: PLC0415 - see above
 
-        keys = [Key(one.key) for one in self.store.requests(conversation)]
+        try:
+            keys = [Key(one.key) for one in self.store.requests(conversation)]
+        except StorageError as fault:  # as if nobody had asked: see `settle`
+            _log.warning("who asks to be let into %s: %s", conversation, fault)
+            return {}
         return {key.uri: key for key in keys}
 
     def _settle(self, log: CommitLog) -> None:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from swarmchat import disk, limits
 from swarmchat.commitlog.log import CommitLog
@@ -88,26 +89,12 @@ class StatusVerbs(Verbs):
         if done.events is None and not done.said:
             raise RefusedError(_SILENT[0], hint=_SILENT[1], data={"reason": "empty"})
 
-        def write() -> int:
-            size, files = 0, groupby(self._pieces(done, log, history), key=itemgetter(0))
-            try:
-                for number, pieces in files:
-                    file = numbered(target, number)
-                    with disk.new_file(file, force=force) as out:
-                        size += sum(out.write(piece) for _, piece in pieces)
-                    written.append(file)
-            except BaseException:
-                for file in written:
-                    file.unlink(missing_ok=True)
-                raise
-            return size
-
-        written: list[Path] = []
-        size, report = await self._node.runtime.offload(write), done.report
+        pieces, report = self._pieces(done, log, history), done.report
+        size, files = await self._node.runtime.offload(_write, target, pieces, force)
         return {
             "conversation": where,
             "path": str(target),
-            "files": [str(file) for file in written],
+            "files": [str(file) for file in files],
             "mode": how,
             "bytes": size,
             "chat": report.chat.shown_to(self._node.account.id),
@@ -375,6 +362,32 @@ def _counts(found: Iterable[tuple[str, str]]) -> list[JsonObject]:
     """How many there are of each fate and reason, in the order in which they first come."""
     counts = Counter((str(fate), str(reason)) for fate, reason in found)
     return [{"fate": fate, "reason": reason, "count": count} for (fate, reason), count in counts.items()]
+
+
+def _write(target: Path, pieces: Iterable[tuple[int, bytes]], force: bool) -> tuple[int, list[Path]]:
+    """How many bytes went into which files: all of them, or none. UserError, StorageError.
+
+    All are written before the first has its name. What `force` replaced by then stays as it is: the old one is gone.
+    """
+    size, files, named = 0, [], []
+
+    @contextmanager
+    def draft(file: Path) -> Iterator[BinaryIO]:
+        with disk.new_file(file, force=force) as out:
+            yield out
+        named.append(file)
+
+    try:
+        with ExitStack() as drafts:
+            for number, parts in groupby(pieces, key=itemgetter(0)):
+                files.append(numbered(target, number))
+                out = drafts.enter_context(draft(files[-1]))
+                size += sum(out.write(part) for _, part in parts)
+    except BaseException:
+        for file in [] if force else named:
+            file.unlink(missing_ok=True)
+        raise
+    return size, files
 
 
 def numbered(path: Path, number: int) -> Path:

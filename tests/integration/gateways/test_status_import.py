@@ -217,6 +217,29 @@ def test_of_an_export_into_several_files_none_is_left_when_one_cannot_be_written
     play(tmp_path, story)
 
 
+def test_an_export_that_replaces_several_files_leaves_them_as_they_are_when_one_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story(world: Loopback) -> None:
+        ann = await world.node("ann")
+        where, _ = await _taken(ann, tmp_path, lively())
+        monkeypatch.setattr(limits, "STATUS_STREAM_MESSAGES_MAX", 2)
+        out, second = tmp_path / "ships.status", tmp_path / "ships.2.status"
+        for file in (out, second):
+            file.write_bytes(b"older")
+        (tmp_path / "ships.3.status").mkdir()
+        with pytest.raises(UserError, match=r"ships\.3\.status"):
+            await ann.door.status_export(conversation=where, path=str(out), force=True)
+        assert [file.read_bytes() for file in (out, second)] == [b"older"] * 2
+        (tmp_path / "ships.3.status").rmdir()
+        done = await ann.door.status_export(conversation=where, path=str(out), force=True)
+        assert done["files"][:2] == [str(out), str(second)]
+        files = [Path(file) for file in done["files"]]
+        assert done["bytes"] == sum(file.stat().st_size for file in files)
+
+    play(tmp_path, story)
+
+
 def test_13_a_status_stream_comes_out_as_it_went_in(tmp_path: Path) -> None:
     async def story(world: Loopback) -> None:
         group, eve = lively(), await world.node("eve")

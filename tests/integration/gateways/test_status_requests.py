@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +121,28 @@ def test_who_is_invited_by_his_uri_is_let_in_like_who_is_accepted(tmp_path: Path
         assert await asking(ann) == ["once more"]
 
     play(tmp_path, story)
+
+
+def test_a_newer_file_beside_the_log_keeps_nothing_from_being_written_in_the_log(tmp_path: Path) -> None:
+    async def story(world: Loopback) -> None:
+        where, _, (ann,) = await opened(world)
+        ben = await world.node("ben")
+        for node in (ann, ben):
+            with closing(sqlite3.connect(node.node.home.data / "status.sqlite")) as file:
+                file.execute("PRAGMA user_version = 99")
+        await world.bring(ann, ben, where)
+        await world.until(lambda: has_claimed(ann, where, ben))
+        await ann.door.member_invite(conversation=where, accounts=[CAT.public.uri])
+        assert ann.log(where).roster.is_invited(CAT.public.uri)
+        with pytest.raises(StorageError, match="newer swarmchat"):
+            await asking(ann)
+
+    play(tmp_path, story)
+
+
+def has_claimed(node: Living, where: ConversationId, who: Living) -> bool:
+    with node.log(where).still():
+        return node.door.status.ledger(node.log(where)).has_claimed(who.node.account.id)
 
 
 def test_a_declined_request_is_forgotten_and_the_same_one_does_not_come_back(tmp_path: Path) -> None:
