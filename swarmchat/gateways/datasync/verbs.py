@@ -60,14 +60,11 @@ class DatasyncVerbs(Verbs):
 
     async def mvds_invite(self, *, conversation: str, key: str) -> JsonObject:
         """Invite somebody who has no account, by his key."""
-        from swarmchat.crypto.secp256k1 import Key  # noqa: PLC0415 - see above
-        from swarmchat.gateways.datasync.mapping import EVENT, intention  # noqa: PLC0415
+        from swarmchat.gateways.datasync.mapping import EVENT, intention  # noqa: PLC0415 - see above
+        from swarmchat.gateways.keys import parsed  # noqa: PLC0415
 
         where = await self._conversation(conversation)
-        try:
-            whom = Key.parse(key.strip())
-        except ValueError as fault:
-            raise UsageError(f"{key!r}: {fault}", hint="`swarmchat gateway mvds peer` prints its own") from None
+        whom = parsed(key, "`swarmchat gateway mvds peer` prints its own")
         log = await self._opened(where)
         roster = log.roster
         standing, account = await self._datasync.look(

@@ -105,8 +105,8 @@ class Importer:
         assert report.conversation is not None, "made where there was none"
         if not report.written:
             raise RefusedError(
-                "the one-to-one with this key is open for Status",
-                hint=f"it is {report.conversation}",
+                "the one-to-one with this key is open for Status already",
+                hint=f"swarmchat status show {report.conversation}",
                 data={"reason": "open", "conversation": report.conversation},
             )
         return report.conversation

@@ -36,7 +36,7 @@ async def open_for(node: Node, gateway: StatusGateway, conversation: Conversatio
     is_open, must_bind = await node.runtime.offload(looked)
     if is_open:
         raise RefusedError(
-            "this conversation is open for Status",
+            "this conversation is open for Status already",
             hint="`swarmchat status show CONV` names its chat",
             data={"reason": "open"},
         )

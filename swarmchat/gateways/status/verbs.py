@@ -64,7 +64,7 @@ class StatusVerbs(Verbs):
             where = await self._importer().begin(key)
             commit = (await self._node.swarm.log(where)).main
         else:
-            where = await self._conversation(conversation)
+            where = await self._conversation_or_key(conversation)
             self._must_be_ready(where)
             commit = await open_for(self._node, self.status, where)
         chats = await self._look(where, lambda view: self.status.ledger(view.log).chats)  # type: ignore[arg-type]
@@ -283,7 +283,9 @@ class StatusVerbs(Verbs):
         if done.reason == Fault.NO_CHAT:
             raise RefusedError(_NOT_OPEN[0], hint=_NOT_OPEN[1], data={"reason": done.reason})
         raise UserError(
-            f"clients of Status would not take it: {done.reason} ({done.about})", data={"reason": done.reason}
+            f"clients of Status would not take it: {done.reason} ({done.about})",
+            hint="its chat is full: begin another conversation, and open that one",
+            data={"reason": done.reason},
         )
 
     def _pieces(self, done: Exported, log: CommitLog, history: History) -> Iterator[tuple[int, bytes]]:
@@ -307,10 +309,21 @@ class StatusVerbs(Verbs):
             raise RefusedError("only an admin vouches for what others did", hint="export it without --attest")
         return Attester(me, await self._node.swarm.own.ensure_status_key())
 
+    async def _conversation_or_key(self, text: str) -> ConversationId:
+        """The conversation; UsageError, not that there is none, for what was to be a key."""
+        from swarmchat.gateways.keys import is_meant, parsed  # noqa: PLC0415 - see above
+
+        try:
+            return await self._conversation(text)
+        except NotFoundError:
+            if is_meant(text):
+                parsed(text, "who is on Status finds his own in his profile: all of it is needed")
+            raise
+
     def _must_be_ready(self, where: ConversationId) -> None:
         state = self._node.swarm.state_of(where)
         if state != "ready":
-            raise RefusedError(f"you are not in it: it is {state}")
+            raise RefusedError(f"you are not in it: it is {state}", hint="only who is in it can do that")
 
     def _now_ms(self) -> int:
         return int(self._node.runtime.now() * 1000)
@@ -328,7 +341,7 @@ def _key(text: str) -> Key | None:
     from swarmchat.crypto.secp256k1 import Key  # noqa: PLC0415 - see above
 
     try:
-        return Key.parse(text)
+        return Key.parse(text.strip())
     except ValueError:
         return None
 

@@ -13,7 +13,7 @@ import pytest
 from swarmchat.conversation.actions import Add, Other, Post
 from swarmchat.conversation.commit import Commit
 from swarmchat.crypto.secp256k1 import Secret
-from swarmchat.errors import RefusedError, StorageError
+from swarmchat.errors import NotFoundError, RefusedError, StorageError, UsageError
 from swarmchat.gateways.bindings import BINDING
 from swarmchat.gateways.refusal import Refused
 from swarmchat.gateways.status import envelopes, events, notes, reading
@@ -109,8 +109,24 @@ def test_a_conversation_is_opened_once_and_by_an_admin(tmp_path: Path) -> None:
         with pytest.raises(RefusedError, match="only an admin"):
             await open_for(ben.node, ben.door.status, where)
         await open_for(ann.node, ann.door.status, where)
-        with pytest.raises(RefusedError, match="is open"):
+        with pytest.raises(RefusedError, match="is open for Status already"):
             await open_for(ann.node, ann.door.status, where)
+
+    play(tmp_path, story)
+
+
+def test_what_was_to_be_a_key_is_no_conversation_that_is_missing(tmp_path: Path) -> None:
+    """It said that there is no conversation of that name here."""
+
+    async def story(world: Loopback) -> None:
+        ann = await world.node("ann")
+        for text in ("zQ3shfoo", "0x0412", " 0x04"):
+            with pytest.raises(UsageError, match="a key ") as refused:
+                await ann.door.status_bridge(conversation=text)
+            assert repr(text) in str(refused.value)
+            assert refused.value.hint
+        with pytest.raises(NotFoundError):
+            await ann.door.status_bridge(conversation="zebra")
 
     play(tmp_path, story)
 

@@ -412,7 +412,7 @@ def test_a_key_is_talked_to_in_a_conversation_that_is_made_for_it_once(tmp_path:
         back = await taken(ann, tmp_path, await exported(eve, answered, tmp_path))
         assert (back["conversation"], back["commits"], back["known"]) == (where, 1, 1)
         for text in (CAT.public.compressed, CAT.public.legacy):
-            with pytest.raises(RefusedError, match="is open") as refused:
+            with pytest.raises(RefusedError, match="is open for Status already") as refused:
                 await ann.door.status_bridge(conversation=text)
             assert refused.value.data["conversation"] == where
         with pytest.raises(RefusedError, match="to yourself"):
