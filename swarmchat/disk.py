@@ -28,6 +28,8 @@ _SENTENCES = {
     errno.ENOTDIR: ("a part of the path is a file, not a directory", "choose another directory with --home DIR"),
     errno.EEXIST: ("a part of the path is a file, not a directory", "choose another directory with --home DIR"),
     errno.EIO: ("the disk does not answer", "the disk that holds {path} may be failing: save what you can"),
+    errno.EISDIR: ("it is a directory", "name a file in it, or move it out of the way"),
+    errno.ELOOP: ("it is a symbolic link that leads round in a circle", "name the file itself, or mend the link"),
     errno.ENAMETOOLONG: ("the name is too long", "choose a shorter path"),
 }
 

@@ -11,10 +11,14 @@ import click
 from swarmchat import limits
 from swarmchat.cli.session import CONV, Noun, Session, pass_session
 from swarmchat.cli.terminal import clock, counted, plain, short, table
-from swarmchat.errors import RefusedError, UsageError
+from swarmchat.errors import RefusedError, UsageError, in_words
 
 _BYTES_MAX: Final = 8 * limits.PHRASE_CHARS_MAX + 4  # two lines of what UTF-8 makes of so many characters
 _KEY_BYTES_MAX: Final = 80
+_KEY_HINT: Final = (
+    "name a file with 64 hex digits on one line, with 0x before them or without; without --key-file a key is made"
+)
+_PHRASE_HINT: Final = "the words on one line, with spaces between; a passphrase on the second"
 
 
 @click.group(cls=Noun)
@@ -44,9 +48,9 @@ def identity(
     It is one for all devices of the account, and in its archive. Words and secrets are asked for, or read from standard input or a file: never from the command line, where others on this machine see them.
     """
     if sum((phrase, key_file is not None, export is not None)) > 1:
-        raise UsageError("--phrase, --key-file and --export exclude each other")
+        raise UsageError("--phrase, --key-file and --export exclude each other", hint="give one of them")
     if passphrase and not phrase:
-        raise UsageError("--passphrase is nothing without --phrase")
+        raise UsageError("--passphrase is nothing without --phrase", hint="give both")
     if export is not None:
         done = session.door.call("status.identity_export", path=str(export.absolute()))
         session.output.emit(done, lambda: plain(done["path"]))
@@ -289,9 +293,9 @@ def _words(session: Session, *, passphrase: bool) -> dict[str, str]:
     try:
         told = sys.stdin.buffer.read(_BYTES_MAX + 1).decode() if hasattr(sys.stdin, "buffer") else sys.stdin.read()
     except UnicodeDecodeError:
-        raise UsageError("standard input is not UTF-8") from None
+        raise UsageError("standard input is not UTF-8", hint=_PHRASE_HINT) from None
     if len(told) > _BYTES_MAX:
-        raise UsageError("standard input is longer than any recovery phrase")
+        raise UsageError("standard input is longer than any recovery phrase", hint=_PHRASE_HINT)
     lines = told.splitlines()
     if passphrase:
         if len(lines) < 2:
@@ -306,10 +310,10 @@ def _secret(path: Path) -> str:
         with path.open("rb") as file:
             data = file.read(_KEY_BYTES_MAX + 1)
     except OSError as error:
-        raise UsageError(f"cannot read the key from {path}: {error.strerror}") from None
+        raise UsageError(f"cannot read the key from {path}: {in_words(error)}", hint=_KEY_HINT) from None
     text = data.decode("ascii", "replace").strip()
     if len(data) > _KEY_BYTES_MAX or len(text) > 66:
-        raise UsageError(f"{path} holds no key", hint="64 hex digits on one line, with 0x before them or without")
+        raise UsageError(f"{path} holds no key", hint=_KEY_HINT)
     return text
 
 

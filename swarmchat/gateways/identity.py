@@ -15,6 +15,8 @@ from swarmchat.node.verbs import JsonObject, Verbs, absolute
 from swarmchat.node.view import View
 
 _SECRET = re.compile(r"(?:0[xX])?([0-9a-fA-F]{64})")
+_WRITTEN_BY = "`swarmchat status identity --export FILE` writes one into a file"
+_AS_SHOWN = "the English words of the Status account, in their order, with spaces between; a passphrase is none of them"
 
 
 class IdentityVerbs(Verbs):
@@ -66,18 +68,22 @@ class IdentityVerbs(Verbs):
     async def _wanted(self, secret: str | None, phrase: str | None, passphrase: str | None) -> bytes | None:
         if phrase is not None:
             if secret is not None:
-                raise UsageError("a key is set from its secret or from a recovery phrase, not from both")
+                raise UsageError(
+                    "a key is set from its secret or from a recovery phrase, not from both", hint="name one"
+                )
             return await self._node.runtime.offload(_of_phrase, phrase, passphrase or "")
         if passphrase is not None:
-            raise UsageError("a passphrase is nothing without its recovery phrase")
+            raise UsageError(
+                "a passphrase is nothing without its recovery phrase", hint="give the phrase that it belongs to as well"
+            )
         if secret is None:
             return None
         found = _SECRET.fullmatch(secret)
         if found is None:
-            raise UsageError("a secret key is 64 hex digits, with 0x before them or without")
+            raise UsageError("a secret key is 64 hex digits, with 0x before them or without", hint=_WRITTEN_BY)
         raw = bytes.fromhex(found[1])
         if not is_secret(raw):
-            raise UsageError("these 64 digits are no key: 0, or beyond the order of the curve")
+            raise UsageError("these 64 digits are no key: 0, or beyond the order of the curve", hint=_WRITTEN_BY)
         return raw
 
     async def _bound(self) -> list[JsonObject]:
@@ -118,4 +124,4 @@ def _of_phrase(phrase: str, passphrase: str) -> bytes:
     try:
         return secret_of(phrase, passphrase).raw
     except ValueError as error:
-        raise UsageError(str(error)) from None
+        raise UsageError(str(error), hint=_AS_SHOWN) from None

@@ -148,15 +148,20 @@ class Verbs:
     def _permitted(self, outcome: T | Rejection) -> T:
         """What the law permitted, or its refusal as an error that people can read."""
         if isinstance(outcome, Rejection):
-            raise RefusedError(
-                outcome.detail or outcome.reason.code.replace("-", " "),
-                hint=_HINTS.get(outcome.reason.code),
-                data={"rule": outcome.rule, "reason": outcome.reason.code, "path": outcome.path},
-            )
+            raise refused(outcome)
         return outcome
 
     def _all_admitted(self, outcomes: Iterable[Admission | Rejection]) -> list[CommitId]:
         return [self._admitted(outcome) for outcome in outcomes]
+
+
+def refused(rejection: Rejection) -> RefusedError:
+    """A refusal of the law as an error that people can read."""
+    return RefusedError(
+        rejection.detail or rejection.reason.code.replace("-", " "),
+        hint=_HINTS.get(rejection.reason.code),
+        data={"rule": rejection.rule, "reason": rejection.reason.code, "path": rejection.path},
+    )
 
 
 def account(text: str) -> AccountId:

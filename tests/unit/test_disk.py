@@ -166,3 +166,14 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="larger than 9 bytes"):
         disk.read_bounded(tmp_path / "file", 9, pipes=False)
     assert disk.read_bounded(tmp_path / "nothing", 10, pipes=False) is None
+
+
+def test_links_in_a_circle_and_directories_are_refused_with_a_hint(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    for pipes in (True, False):
+        with pytest.raises(StorageError, match="round in a circle") as refused:
+            disk.read_bounded(tmp_path / "loop", 10, pipes=pipes)
+        assert "mend the link" in str(refused.value.hint)
+    with pytest.raises(StorageError, match="it is a directory") as refused:
+        disk.read_bounded(tmp_path, 10)
+    assert "name a file in it" in str(refused.value.hint)

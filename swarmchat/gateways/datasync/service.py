@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 from collections import Counter
 from functools import partial
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from swarmchat.addresses import Address
 from swarmchat.conversation.rejection import Rejection
-from swarmchat.errors import RefusedError, SwarmchatError, UserError
+from swarmchat.errors import RefusedError, SwarmchatError, UserError, in_words
 from swarmchat.gateways.datasync import receipts, relaying, session
 from swarmchat.gateways.datasync.effects import Confirmed, Deliver, GivenUp, Ignored
 from swarmchat.gateways.datasync.exchange import Exchange, Outcome
@@ -103,9 +104,7 @@ class Service:
         try:
             self._server = await asyncio.start_server(self._accept, where.host, where.port)
         except OSError as fault:
-            raise UserError(
-                f"cannot listen on {where}: {fault.strerror or fault}", hint="choose another port"
-            ) from None
+            raise unbound(where, fault) from None
         host, port, *_ = self._server.sockets[0].getsockname()
         self.address = Address(host, port)
         if tick_s is not None:
@@ -424,3 +423,13 @@ class Service:
     def _refuse(self, why: Refused) -> None:
         self.counters[f"refused_{why.reason.replace('-', '_')}"] += 1
         _log.info("data sync: %s %s", why.reason, why.about)
+
+
+def unbound(where: Address, fault: OSError) -> UserError:
+    """Why nobody can call there, with what to choose instead."""
+    why, hint = in_words(fault), "choose another port; 0 takes any that is free"
+    if fault.errno in {errno.EADDRNOTAVAIL, None}:  # asyncio of 3.13 drops the number of this one
+        why, hint = "this machine has no such address", "127.0.0.1 is always there; 0.0.0.0 is all that it has"
+    elif fault.errno == errno.EACCES:
+        hint = "choose a port above 1023; 0 takes any that is free"
+    return UserError(f"cannot listen on {where}: {why}", hint=hint)

@@ -21,13 +21,14 @@ from swarmchat.conversation.commit import Commit
 from swarmchat.conversation.history import History
 from swarmchat.conversation.rejection import Rejection
 from swarmchat.conversation.roster import Roster
-from swarmchat.errors import RefusedError, StorageError, SwarmchatError
+from swarmchat.errors import StorageError, SwarmchatError
 from swarmchat.gateways.status import aside
 from swarmchat.gateways.status.store import Store
 from swarmchat.ids import AccountId, CommitId, ConversationId
 from swarmchat.links.channel import Channel
 from swarmchat.node import views
 from swarmchat.node.node import Node
+from swarmchat.node.verbs import refused
 from swarmchat.node.views import JsonObject
 
 if TYPE_CHECKING:
@@ -271,7 +272,7 @@ class StatusGateway:
         """Write a commit of a gateway's type. RefusedError, StorageError."""
         outcome = await self._node.swarm.append(conversation, Other(kind), extra=extra, at=at)
         if isinstance(outcome, Rejection):
-            raise RefusedError(str(outcome), data={"rule": outcome.rule})
+            raise refused(outcome)
         return outcome.new[-1]
 
     # --- inside, in workers

@@ -88,6 +88,7 @@ def test_what_is_no_key_changes_nothing_and_is_not_repeated(home: Path, params: 
         call(home, "status.identity", **params)
     for said in params.values():
         assert len(said) < 9 or said not in str(caught.value) + str(caught.value.hint)
+    assert caught.value.hint, "each says what would be right"
     assert secrets_of(home)["status_key"] is None
 
 

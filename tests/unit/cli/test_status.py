@@ -120,6 +120,28 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     assert "cannot read the key from" in outcome.err
 
 
+def test_what_is_wrong_with_a_key_file_is_said_with_a_hint(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "long").write_text(SECRET * 2)
+    for name, why in (
+        ("none", "No such file"),
+        (".", "Is a directory"),
+        ("loop", "symbolic links"),
+        ("long", "holds no key"),
+    ):
+        _, outcome = identity("--key-file", str(tmp_path / name))
+        assert why in outcome.err
+        assert "64 hex digits on one line" in outcome.err
+
+
+@pytest.mark.parametrize("said", [b"\xff", b"x" * 100_000, b"one line\n"])
+def test_what_is_wrong_with_standard_input_is_said_with_a_hint(monkeypatch: pytest.MonkeyPatch, said: bytes) -> None:
+    stdin(monkeypatch, said)
+    calls, outcome = identity("--phrase", "--passphrase")
+    assert (outcome.status, calls) == (2, [])
+    assert "second" in outcome.err
+
+
 @pytest.mark.parametrize(
     "words",
     [("--phrase", "--key-file", "/x"), ("--phrase", "--export", "/x"), ("--key-file", "/x", "--export", "/y"), ("--passphrase",),
