@@ -589,6 +589,21 @@ def test_who_said_that_he_leaves_says_nothing_more_though_nobody_heard_it_yet(tm
     play(tmp_path, story)
 
 
+def test_one_call_passes_on_so_many_the_newest_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("swarmchat.limits.DATASYNC_ATTESTED_MAX", 2)
+
+    async def story(world: Loopback) -> None:
+        ann = await world.node("ann")
+        room = await world.room(ann)
+        for text in ("one", "two", "three"):
+            await ann.say(room, text)
+        await ann.door.mvds_open(conversation=room)
+        for wanted in (2, 1, 0):
+            assert (await ann.door.mvds_attest(conversation=room))["attested"] == wanted
+
+    play(tmp_path, story)
+
+
 def test_only_an_admin_opens_and_only_what_is_open_can_be_invited_to(tmp_path: Path) -> None:
     async def story(world: Loopback) -> None:
         ann, ben = await world.node("ann"), await world.node("ben")

@@ -115,6 +115,15 @@ def test_a_search_has_bounds() -> None:
             entry.checked(most | {name: value})
 
 
+def test_so_many_texts_are_passed_on_by_one_call_and_no_more() -> None:
+    entry, most = METHODS["mvds.attest"], limits.DATASYNC_ATTESTED_MAX
+    for limit in (1, most):
+        assert entry.checked({"conversation": "x", "limit": limit}) == {"conversation": "x", "limit": limit}
+    for limit in (0, most + 1):
+        with pytest.raises(UsageError, match="limit"):
+            entry.checked({"conversation": "x", "limit": limit})
+
+
 def test_waiting_for_others_needs_a_daemon_and_plain_sending_does_not() -> None:
     send = METHODS["message.send"]
     assert not send.wants_daemon({"conversation": "x", "text": "y"})
