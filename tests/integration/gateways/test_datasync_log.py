@@ -41,6 +41,12 @@ async def opened(world: Loopback, founder: Living, *guests: Living) -> Conversat
     return room
 
 
+async def begun(world: Loopback) -> tuple[Living, ConversationId]:
+    """A node, and a conversation of its own that is open."""
+    ann = await world.node("ann")
+    return ann, await opened(world, ann)
+
+
 def is_in(guest: Living, founder: Living, room: ConversationId) -> bool:
     secret = guest.swarm.own.status_key()
     with founder.door._datasync.logs.held(room) as book:
@@ -215,8 +221,7 @@ def test_a_fault_of_ours_while_a_peer_is_served_costs_that_peer_alone(
     monkeypatch.setattr(logging.getLogger(service.__name__), "disabled", True)  # a fault in the log fails a test
 
     async def story(world: Loopback) -> None:
-        ann = await world.node("ann")
-        room = await opened(world, ann)
+        ann, room = await begun(world)
         address = await served(ann)
         async with thin(world, ann, room, 7) as member:
             with monkeypatch.context() as broken:
@@ -233,8 +238,7 @@ def test_a_fault_of_ours_while_a_peer_is_served_costs_that_peer_alone(
 
 def test_18_a_frame_of_no_bytes_or_of_more_than_a_mebibyte_ends_that_peer_and_nobody_else(tmp_path: Path) -> None:
     async def story(world: Loopback) -> None:
-        ann = await world.node("ann")
-        room = await opened(world, ann)
+        ann, room = await begun(world)
         address = await served(ann)
         async with thin(world, ann, room, 7) as member:
             for count, length in enumerate((0, DATASYNC_FRAME_BYTES_MAX + 1, 2**32 - 1), 1):
@@ -290,8 +294,7 @@ def test_all_who_were_invited_before_anybody_came_in_hear_each_other(tmp_path: P
     """Their JOINs follow each other in the log, and for themselves nothing but their invitations."""
 
     async def story(world: Loopback) -> None:
-        ann = await world.node("ann")
-        room = await opened(world, ann)
+        ann, room = await begun(world)
         address = await served(ann)
         peers = [Thin(world.folder, number) for number in (7, 8, 9)]
         for peer in peers:
@@ -313,8 +316,7 @@ def test_all_who_were_invited_before_anybody_came_in_hear_each_other(tmp_path: P
 
 def test_who_is_kicked_hears_it_and_says_nothing_more(tmp_path: Path) -> None:
     async def story(world: Loopback) -> None:
-        ann = await world.node("ann")
-        room = await opened(world, ann)
+        ann, room = await begun(world)
         async with thin(world, ann, room, 7) as one:
             one.say("before")
             await one.until(lambda: len(one.of("delivered")) == 2)
@@ -340,8 +342,7 @@ def test_who_is_kicked_hears_it_and_says_nothing_more(tmp_path: Path) -> None:
 
 def test_who_came_in_and_who_was_put_out_is_confirmed_by_nodes_and_peers_and_by_no_commit(tmp_path: Path) -> None:
     async def story(world: Loopback) -> None:
-        ann = await world.node("ann")
-        room = await opened(world, ann)
+        ann, room = await begun(world)
         mine = ann.swarm.own.status_key()
         assert mine is not None
 
@@ -449,8 +450,7 @@ def test_what_is_written_along_with_the_opening_carries_its_message(tmp_path: Pa
 
 def test_who_comes_in_again_is_offered_what_was_said_meanwhile(tmp_path: Path) -> None:
     async def story(world: Loopback) -> None:
-        ann = await world.node("ann")
-        room = await opened(world, ann)
+        ann, room = await begun(world)
         async with thin(world, ann, room, 7) as one:
             await ann.door.member_kick(conversation=room, target=one.key.uri)
             await one.until(lambda: one.of("kicked"))
@@ -465,8 +465,7 @@ def test_who_comes_in_is_offered_no_more_than_the_newest(tmp_path: Path, monkeyp
     monkeypatch.setattr(service, "DATASYNC_FIRST_MESSAGES", 3)
 
     async def story(world: Loopback) -> None:
-        ann = await world.node("ann")
-        room = await opened(world, ann)
+        ann, room = await begun(world)
         for number in range(6):
             await ann.say(room, f"before {number}")
         offered: list[int] = []
@@ -482,8 +481,7 @@ def test_who_comes_in_is_offered_no_more_than_the_newest(tmp_path: Path, monkeyp
 
 def test_who_leaves_is_gone_and_may_be_invited_again(tmp_path: Path) -> None:
     async def story(world: Loopback) -> None:
-        ann = await world.node("ann")
-        room = await opened(world, ann)
+        ann, room = await begun(world)
         async with thin(world, ann, room, 7) as one:
             one.say("/leave")
             await one.until(lambda: one.of("left"))
@@ -500,8 +498,7 @@ def test_who_left_and_did_not_hear_that_it_was_taken_is_told_again(tmp_path: Pat
     """His client sent the LEAVE for ever: a lost ACK was never repeated to who was no member any more."""
 
     async def story(world: Loopback) -> None:
-        ann = await world.node("ann")
-        room = await opened(world, ann)
+        ann, room = await begun(world)
         async with thin(world, ann, room, 7) as one:
             one.say("/leave")
             await one.until(lambda: one.of("left"))
@@ -523,8 +520,7 @@ def test_who_is_out_comes_in_again_with_the_same_key_and_says_what_waited_for_th
     """Whoever had left ended at each start, before his new invitation could reach him."""
 
     async def story(world: Loopback) -> None:
-        ann = await world.node("ann")
-        room = await opened(world, ann)
+        ann, room = await begun(world)
         async with thin(world, ann, room, 7) as one:
             if how == "leaves":
                 one.say("/leave")
@@ -551,8 +547,7 @@ def test_what_was_said_before_a_kick_was_heard_keeps_nobody_out(tmp_path: Path) 
     """His JOIN followed words that only members may say, so it waited for them for ever; now they come after it."""
 
     async def story(world: Loopback) -> None:
-        ann = await world.node("ann")
-        room = await opened(world, ann)
+        ann, room = await begun(world)
         async with thin(world, ann, room, 7) as one:
             assert one.of("joined")
         await ann.door.member_kick(conversation=room, target=one.key.uri)
@@ -572,8 +567,7 @@ def test_what_was_said_before_a_kick_was_heard_keeps_nobody_out(tmp_path: Path) 
 
 def test_who_said_that_he_leaves_says_nothing_more_though_nobody_heard_it_yet(tmp_path: Path) -> None:
     async def story(world: Loopback) -> None:
-        ann = await world.node("ann")
-        room = await opened(world, ann)
+        ann, room = await begun(world)
         async with thin(world, ann, room, 7) as one:
             (await ann.door._datasync.service()).stop_listening()
             await one.until(lambda: one.of("disconnected"))
@@ -645,8 +639,7 @@ def test_no_peer_changes_what_the_node_itself_wrote(tmp_path: Path) -> None:
     """An edit of a text by the relaying account, a binding for it, a profile: all in JSON of a thin peer."""
 
     async def story(world: Loopback) -> None:
-        ann = await world.node("ann")
-        room = await opened(world, ann)
+        ann, room = await begun(world)
         mine = CommitId(await ann.say(room, "what I said"))
         async with thin(world, ann, room, 7) as one:
             evil = [
@@ -676,8 +669,7 @@ def test_no_peer_changes_what_the_node_itself_wrote(tmp_path: Path) -> None:
 
 def test_messages_that_do_not_hold_are_acknowledged_counted_and_not_kept(tmp_path: Path) -> None:
     async def story(world: Loopback) -> None:
-        ann = await world.node("ann")
-        room = await opened(world, ann)
+        ann, room = await begun(world)
         async with thin(world, ann, room, 7) as one:
             heads = ann.log(room).heads
             owner = said(ann, room)[0].message.id
@@ -741,8 +733,7 @@ def test_the_channel_of_a_link_binds_the_proof_to_its_tls(tmp_path: Path) -> Non
 
 def test_a_restarted_thin_peer_goes_on_where_it_was(tmp_path: Path) -> None:
     async def story(world: Loopback) -> None:
-        ann = await world.node("ann")
-        room = await opened(world, ann)
+        ann, room = await begun(world)
         async with thin(world, ann, room, 7) as one:
             one.say("first")
             await one.until(lambda: len(one.of("delivered")) == 2)
@@ -768,8 +759,7 @@ def test_a_setting_serves_from_the_start_and_what_was_written_before_goes_out(tm
     """The node was killed between commit and sending: its log tells what is due."""
 
     async def story(world: Loopback) -> None:
-        ann = await world.node("ann")
-        room = await opened(world, ann)
+        ann, room = await begun(world)
         async with thin(world, ann, room, 7) as one:
             service = ann.door._datasync.serving
             assert service is not None
@@ -818,8 +808,7 @@ def test_there_is_room_for_so_many_and_no_more(tmp_path: Path, monkeypatch: pyte
 @pytest.mark.parametrize("proves", [True, False])
 def test_who_is_of_a_group_gets_in_at_once_and_stays_whatever_strangers_do(tmp_path: Path, proves: bool) -> None:
     async def story(world: Loopback) -> None:
-        ann = await world.node("ann")
-        room = await opened(world, ann)
+        ann, room = await begun(world)
         async with thin(world, ann, room, 7):
             pass
         address = await served(ann)
@@ -917,8 +906,7 @@ def test_a_disk_that_refuses_costs_no_message(tmp_path: Path, monkeypatch: pytes
     """What could not be written is not acknowledged, and comes again."""
 
     async def story(world: Loopback) -> None:
-        ann = await world.node("ann")
-        room = await opened(world, ann)
+        ann, room = await begun(world)
         async with thin(world, ann, room, 7) as one:
             sound, refused = ann.swarm.append, []
 
@@ -941,8 +929,7 @@ def test_what_follows_a_receipt_that_nobody_keeps_is_shown_all_the_same(tmp_path
     """Some clients acknowledge in the group; an ACK stands in no log, and the next message of its sender names it."""
 
     async def story(world: Loopback) -> None:
-        ann = await world.node("ann")
-        room = await opened(world, ann)
+        ann, room = await begun(world)
         async with thin(world, ann, room, 7) as one, thin(world, ann, room, 8) as two:
             async with await Caller.call(await served(ann), 7) as caller:
                 await caller.shake()
@@ -984,8 +971,7 @@ def test_what_was_about_to_be_taken_in_when_the_disk_refused_comes_again(
     """The log has the first message, the records have no room: the others are as if they never came."""
 
     async def story(world: Loopback) -> None:
-        ann = await world.node("ann")
-        room = await opened(world, ann)
+        ann, room = await begun(world)
         async with thin(world, ann, room, 7) as one:
             pass
         posts = []

@@ -15,7 +15,7 @@ from swarmchat.gateways.datasync.exchange import Outcome
 from swarmchat.gateways.datasync.payload import Message, MessageId, Metadata, Payload, PeerId, group_of
 from swarmchat.gateways.datasync.records import Kind
 from swarmchat.ids import ConversationId
-from tests.integration.gateways.test_datasync_log import counted, entry, opened, said, served
+from tests.integration.gateways.test_datasync_log import begun, counted, entry, said, served
 from tests.support.loopback import Living, Loopback, play
 from tests.support.thin import Caller, Thin
 
@@ -36,6 +36,15 @@ async def spoken(peer: Thin, *texts: str) -> None:
     await peer.until(lambda: ids <= {one["id"] for one in peer.of("delivered")})
 
 
+async def gone_after(world: Loopback, text: str) -> tuple[Living, ConversationId, Thin]:
+    """A node, a conversation of its own, and a peer that came in, said this and went."""
+    ann, room = await begun(world)
+    peer = await come_in(world, ann, room)
+    await spoken(peer, text)
+    await peer.down()
+    return ann, room, peer
+
+
 def forget(world: Loopback, peer: Thin) -> None:
     for file in world.folder.glob(f"thin-{peer.key.uri}.sqlite*"):
         file.unlink()
@@ -52,8 +61,7 @@ def whole(node: Living, room: ConversationId) -> bool:
 @pytest.mark.parametrize("loss", [0.0, 0.2])
 def test_who_lost_all_but_the_key_goes_on_where_he_was(tmp_path: Path, loss: float) -> None:
     async def story(world: Loopback) -> None:
-        ann = await world.node("ann")
-        room = await opened(world, ann)
+        ann, room = await begun(world)
         one = await come_in(world, ann, room, loss=loss, seed=20261122)
         await spoken(one, "first", "second")
         await ann.say(room, "from ann")
@@ -83,8 +91,7 @@ def test_who_was_out_comes_in_again_though_he_knows_no_more_that_he_ever_spoke(t
     """His JOIN is not taken as his first word; he takes it back, and says it after what he said last."""
 
     async def story(world: Loopback) -> None:
-        ann = await world.node("ann")
-        room = await opened(world, ann)
+        ann, room = await begun(world)
         one = await come_in(world, ann, room)
         await spoken(one, "before")
         await ann.door.member_kick(conversation=room, target=one.key.uri)
@@ -113,8 +120,7 @@ def test_who_was_out_comes_in_again_though_he_knows_no_more_that_he_ever_spoke(t
 
 def test_a_restored_backup_goes_on_too(tmp_path: Path) -> None:
     async def story(world: Loopback) -> None:
-        ann = await world.node("ann")
-        room = await opened(world, ann)
+        ann, room = await begun(world)
         one = await come_in(world, ann, room)
         await one.down()
         file = world.folder / f"thin-{one.key.uri}.sqlite"
@@ -138,11 +144,7 @@ def test_a_client_that_does_not_care_is_told_nothing_false(tmp_path: Path) -> No
     """What begins anew a chain that is here gets no ACK, nor does what follows it; the last of the chain is offered."""
 
     async def story(world: Loopback) -> None:
-        ann = await world.node("ann")
-        room = await opened(world, ann)
-        one = await come_in(world, ann, room)
-        await spoken(one, "said")
-        await one.down()
+        ann, room, one = await gone_after(world, "said")
         tail = said(ann, room)[-1].message
 
         def made(text: str, previous: Message | None) -> Message:
@@ -171,8 +173,7 @@ def test_a_client_that_does_not_care_is_told_nothing_false(tmp_path: Path) -> No
 
 def test_what_somebody_else_brings_of_a_forgetful_one_is_refused_for_good(tmp_path: Path) -> None:
     async def story(world: Loopback) -> None:
-        ann = await world.node("ann")
-        room = await opened(world, ann)
+        ann, room = await begun(world)
         one = await come_in(world, ann, room)
         await one.down()
         other = Thin(world.folder, 8).up(await served(ann))
@@ -194,11 +195,7 @@ def test_who_came_in_again_is_not_sent_what_put_him_out_before(tmp_path: Path) -
     """He asked for it and never said that he got it; a client that forgot all took it for news."""
 
     async def story(world: Loopback) -> None:
-        ann = await world.node("ann")
-        room = await opened(world, ann)
-        one = await come_in(world, ann, room)
-        await spoken(one, "said")
-        await one.down()
+        ann, room, one = await gone_after(world, "said")
         peer, store = PeerId(one.key.raw), (await ann.door._datasync.service())._store
         async with await Caller.call(await served(ann), 7) as caller:
             await caller.shake()
@@ -224,11 +221,7 @@ def test_who_came_in_again_is_not_sent_what_put_him_out_before(tmp_path: Path) -
 
 def test_what_is_refused_of_a_client_is_not_confirmed_to_it_and_its_chain_is_offered(tmp_path: Path) -> None:
     async def story(world: Loopback) -> None:
-        ann = await world.node("ann")
-        room = await opened(world, ann)
-        one = await come_in(world, ann, room)
-        await spoken(one, "said")
-        await one.down()
+        ann, room, one = await gone_after(world, "said")
         tail = said(ann, room)[-1].message
         leave = messages.sign(messages.Leave(one.key, group_of(room)), MessageId(b"?" * 32), one.secret)
         lost = Message(group_of(room), 1_750_000_000, messages.write_client(leave), Metadata())
@@ -258,8 +251,7 @@ def test_two_clients_with_one_key_do_not_fight_for_ever(tmp_path: Path, monkeypa
     monkeypatch.setattr(thin, "_RETRY_MAX_S", 0.05)
 
     async def story(world: Loopback) -> None:
-        ann = await world.node("ann")
-        room = await opened(world, ann)
+        ann, room = await begun(world)
         one = await come_in(world, ann, room)
         (tmp_path / "copy").mkdir()
         two = Thin(tmp_path / "copy", 7).up(await served(ann))
