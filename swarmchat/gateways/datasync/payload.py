@@ -29,7 +29,6 @@ PeerId = NewType("PeerId", bytes)  # 65 bytes: a key of secp256k1
 GroupId = NewType("GroupId", bytes)  # 32 bytes
 MessageId = NewType("MessageId", bytes)  # 32 bytes
 
-PEER_BYTES: Final = 65
 ID_BYTES: Final = 32
 
 
