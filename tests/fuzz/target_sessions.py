@@ -10,9 +10,9 @@ from swarmchat.conversation import actions
 from swarmchat.conversation.actions import Action, Add, Edit, FileOffer, FileWithdrawal, Kick, Other, Post, React
 from swarmchat.crypto.secp256k1 import Key
 from swarmchat.gateways.datasync import mapping, messages
+from swarmchat.gateways.datasync.carriage import carried
 from swarmchat.gateways.datasync.frames import Frames, frame
 from swarmchat.gateways.datasync.hello import BINDING_BYTES, NONCE_BYTES, Handshake, Hello
-from swarmchat.gateways.datasync.ledger import carried
 from swarmchat.gateways.datasync.mapping import EVENT, Plan, Unmappable
 from swarmchat.gateways.datasync.payload import MessageId
 from swarmchat.gateways.refusal import Refused

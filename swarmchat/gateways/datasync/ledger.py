@@ -5,11 +5,9 @@ It grows with the accepted history, in the order in which this node came to know
 
 from __future__ import annotations
 
-import base64
-import binascii
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -21,16 +19,16 @@ from swarmchat.conversation.roster import Roster
 from swarmchat.crypto.secp256k1 import Key
 from swarmchat.gateways.bindings import BINDING, Binding, Bindings
 from swarmchat.gateways.datasync import attesting, messages
+from swarmchat.gateways.datasync.carriage import carried
 from swarmchat.gateways.datasync.group import Group
 from swarmchat.gateways.datasync.mapping import BRIDGE, EVENT, FIELD, agrees
-from swarmchat.gateways.datasync.messages import ClientMessage, Type, read_body, read_client
-from swarmchat.gateways.datasync.payload import GroupId, Message, MessageId, Metadata, PeerId, group_of
+from swarmchat.gateways.datasync.messages import ClientMessage, Type, read_body
+from swarmchat.gateways.datasync.payload import GroupId, Message, MessageId, PeerId, group_of
 from swarmchat.gateways.datasync.standing import Kind, Law
 from swarmchat.gateways.refusal import Refused
 from swarmchat.ids import AccountId, CommitId, ConversationId
-from swarmchat.limits import DATASYNC_MESSAGE_BYTES_MAX, DATASYNC_PARENTS_MAX
+from swarmchat.limits import DATASYNC_PARENTS_MAX
 
-_TIME_CHARS_MAX: Final = 20
 _KINDS: Final = (Kind.GROUP, Kind.GROUP, Kind.MEMBERS, Kind.PUBLIC)  # by mode
 _FOR_ONESELF: Final = (Join, Leave, UpdateProfile)  # what nobody writes for another
 _SILENT: Final = frozenset({"initial", "vote", "application/update-device"})
@@ -444,26 +442,3 @@ class Ledger:
 
     def _is_ancestor(self, one: CommitId, other: CommitId) -> bool:
         return self._history.is_ancestor(one, other)
-
-
-def field(timestamp: int, client: bytes) -> dict[str, str]:
-    """What a commit has under `mvds`."""
-    return {"ts": str(timestamp), "m": base64.b64encode(client).decode()}
-
-
-def carried(group: GroupId, said: object, parents: tuple[MessageId, ...]) -> tuple[Message, ClientMessage] | None:
-    """The message that stands under `mvds` in a commit's JSON, signed by somebody; None for anything else."""
-    if not isinstance(said, Mapping):
-        return None
-    time, text = said.get("ts"), said.get("m")
-    if not isinstance(time, str) or len(time) > _TIME_CHARS_MAX or not isinstance(text, str):
-        return None
-    try:
-        seconds, data = int(time), base64.b64decode(text, validate=True)
-        message = Message(group, seconds, data, Metadata(parents))
-    except (ValueError, binascii.Error):
-        return None
-    if str(seconds) != time or message.size > DATASYNC_MESSAGE_BYTES_MAX:
-        return None
-    client = read_client(data)
-    return None if isinstance(client, Refused) else (message, client)

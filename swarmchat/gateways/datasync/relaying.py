@@ -9,7 +9,8 @@ from typing import Final
 from swarmchat.conversation.roster import Roster
 from swarmchat.crypto.secp256k1 import Key
 from swarmchat.gateways.datasync import attesting, mapping, messages, receipts
-from swarmchat.gateways.datasync.ledger import Ledger, field
+from swarmchat.gateways.datasync.carriage import field
+from swarmchat.gateways.datasync.ledger import Ledger
 from swarmchat.gateways.datasync.mapping import FIELD, Plan, Unmappable
 from swarmchat.gateways.datasync.messages import ClientMessage, read_body, read_client
 from swarmchat.gateways.datasync.payload import Message, MessageId, PeerId

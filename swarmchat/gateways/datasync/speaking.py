@@ -13,7 +13,8 @@ from swarmchat.conversation.roster import Roster
 from swarmchat.crypto.secp256k1 import Key, Secret
 from swarmchat.gateways.bindings import BINDING
 from swarmchat.gateways.datasync import attesting, mapping
-from swarmchat.gateways.datasync.ledger import Ledger, field
+from swarmchat.gateways.datasync.carriage import field
+from swarmchat.gateways.datasync.ledger import Ledger
 from swarmchat.gateways.datasync.mapping import BRIDGE, EVENT, FIELD, Unmappable, Why, intention
 from swarmchat.gateways.datasync.messages import Invite, Join, sign, write_client
 from swarmchat.gateways.datasync.payload import MessageId, PeerId

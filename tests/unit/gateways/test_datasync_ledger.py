@@ -16,7 +16,8 @@ from swarmchat.conversation.history import History
 from swarmchat.crypto.secp256k1 import Secret
 from swarmchat.gateways import bindings
 from swarmchat.gateways.datasync import messages, speaking
-from swarmchat.gateways.datasync.ledger import Ledger, field
+from swarmchat.gateways.datasync.carriage import field
+from swarmchat.gateways.datasync.ledger import Ledger
 from swarmchat.gateways.datasync.mapping import BRIDGE, EVENT, FIELD
 from swarmchat.gateways.datasync.messages import sign, write_client
 from swarmchat.gateways.datasync.payload import GroupId, Message, MessageId, PeerId
