@@ -59,7 +59,6 @@ def shown(ledger: Ledger, view: View, chat: Chat, called: Mapping[str, str], me:
         "color": group.color,
         "image": bool(group.image),
         "events": len(folded.events) + len(folded.ignored),
-        "messages": sum(1 for _ in ledger.speaking),
         "members": members,
     }
 

@@ -139,6 +139,7 @@ class StatusVerbs(Verbs):
             chat, called = done.report.chat, self.status.called(log)
             return {
                 **shown(self.status.ledger(log), view, chat, called, self._node.account.id, self._now_ms()),
+                "messages": done.report.sayings,
                 **_left_out(done),
                 "requests": self._waiting(view),
                 "ignored": [_ignored(one) for one in self.status.store.ignored(where)],

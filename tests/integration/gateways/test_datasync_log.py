@@ -667,6 +667,25 @@ def test_no_peer_changes_what_the_node_itself_wrote(tmp_path: Path) -> None:
     play(tmp_path, story)
 
 
+def test_9_what_is_for_the_moment_becomes_no_commit(tmp_path: Path) -> None:
+    """It is heard and over: what comes after it in the same payload is a commit, and it is the only one."""
+
+    async def story(world: Loopback) -> None:
+        ann, room = await begun(world)
+        async with thin(world, ann, room, 7) as one, await Caller.call(await served(ann), 7) as caller:
+            await caller.shake()
+            lasting = entry(ann, room, messages.text_post("said"), one.secret)
+            passing = entry(ann, room, messages.text_post("typing"), one.secret)
+            assert passing.metadata is not None
+            passing = replace(passing, metadata=replace(passing.metadata, ephemeral=True))
+            await caller.send(Payload(messages=(passing, lasting)))
+            await caller.acked(lasting.id)
+        assert await ann.texts(room) == ["said"]
+        assert passing.id not in {each.message.id for each in said(ann, room)}
+
+    play(tmp_path, story)
+
+
 def test_messages_that_do_not_hold_are_acknowledged_counted_and_not_kept(tmp_path: Path) -> None:
     async def story(world: Loopback) -> None:
         ann, room = await begun(world)

@@ -166,6 +166,7 @@ def test_15_a_banned_admin_leads_to_a_chat_anew_without_him(tmp_path: Path) -> N
             await one.door.member_promote(conversation=where, target=cid.account.id)
         await world.until(lambda: level(where, ann, ben, cid) and key(cid) in group(ann, where).admins)
         before = ledger(ann, where).chats[0]
+        await ann.say(where, "before")
         for one in (ann, cid):
             await world.until(lambda: level(where, ann, cid))
             await one.door.member_ban(conversation=where, target=ben.account.id)
@@ -177,6 +178,7 @@ def test_15_a_banned_admin_leads_to_a_chat_anew_without_him(tmp_path: Path) -> N
         text = await ann.say(where, "after")
         assert said(ann, where, text)[0].entity.chat_id == ledger(cid, where).chats[0].id
         assert count(ann, where, notes.BRIDGE) == 2
+        assert (await ann.door.status_show(conversation=where))["messages"] == 1, "of the new chat alone"
 
     play(tmp_path, story)
 
