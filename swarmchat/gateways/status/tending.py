@@ -225,6 +225,11 @@ def _snapshot(ledger: Ledger, here: Source, number: int, account: AccountId, min
         members.add(key.legacy)
         if roster.is_admin(who) or (is_foreign and before is not None and key.legacy in before.group.admins):
             admins.add(key.legacy)
+    chat = ledger.chat_at(number)
+    if chat is not None and before is not None and _is_nowhere(ledger, roster, chat.creator):
+        creator = chat.creator.legacy  # of an imported chat: no event added him, so no commit did
+        members.update({creator} & before.group.members.keys())
+        admins.update({creator} & before.group.admins.keys())
     made = [
         MembershipUpdateEvent(
             type=EventType.CHAT_CREATED, name=shown.title, color=color_of(ledger.conversation, roster.profile)
@@ -237,3 +242,9 @@ def _snapshot(ledger: Ledger, here: Source, number: int, account: AccountId, min
     if shown.photo:
         made.append(MembershipUpdateEvent(type=EventType.IMAGE_CHANGED, image=mapping.picture(shown.photo)))
     return made
+
+
+def _is_nowhere(ledger: Ledger, roster: Roster, key: Key) -> bool:
+    """Whether a key is nobody's who stands in the tree."""
+    who = ledger.account_of(key)
+    return who == key.uri and who not in roster.joined | roster.invited and not roster.is_banned(who)

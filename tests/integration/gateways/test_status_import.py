@@ -18,6 +18,7 @@ from swarmchat.gateways.bindings import BINDING
 from swarmchat.gateways.protobuf import delimited, undelimited
 from swarmchat.gateways.refusal import Refused
 from swarmchat.gateways.status import importer, notes
+from swarmchat.gateways.status.chats import Chat
 from swarmchat.gateways.status.fold import Group as Folded
 from swarmchat.gateways.status.fold import fold
 from swarmchat.gateways.status.wire import ApplicationMetadataMessage, EventType, MembershipUpdateMessage
@@ -56,6 +57,12 @@ def _elements(data: bytes) -> Counter[bytes]:
     update = MembershipUpdateMessage.decode(wrapper.payload)
     assert not isinstance(update, Refused)
     return Counter(update.events)
+
+
+def _newest(node: Living, where: ConversationId) -> Chat:
+    log = node.log(where)
+    with log.still():
+        return node.door.status.ledger(log).chats[0]
 
 
 def _group(node: Living, where: ConversationId) -> Folded:
@@ -612,6 +619,20 @@ def test_an_export_names_what_status_does_not_hear_of_and_an_admin_may_vouch(tmp
         assert (tmp_path / "x").stat().st_mode & 0o777 == 0o600
         with pytest.raises(RefusedError, match="only an admin"):
             await ben.door.status_export(conversation=where, path=path, mode="attest", force=True)
+
+    play(tmp_path, story)
+
+
+def test_who_founded_an_imported_chat_stays_in_it_when_the_next_one_begins(tmp_path: Path) -> None:
+    """He stands in no tree, since no event added him: the next chat was made without a word to him."""
+
+    async def story(world: Loopback) -> None:
+        eve = await world.node("eve")
+        where, _ = await _taken(eve, tmp_path, lively())
+        await eve.door.member_ban(conversation=where, target=BEN.public.uri)
+        await world.until(lambda: _newest(eve, where).generation == 1)
+        assert set(_group(eve, where).members) == {_key(eve), ANN.public.legacy}
+        assert set(_group(eve, where).admins) == {_key(eve)}, "he stepped down before"
 
     play(tmp_path, story)
 
